@@ -1,0 +1,197 @@
+//! What a request asks for, what it used, and what the server is taken to charge for it.
+
+use crate::quota::Unit;
+
+/// What one request reserves, in every unit that a quota may limit.
+///
+/// Most callers want [`Cost::tokens`] or [`Cost::sized`]; a limiter looks only at the units that
+/// it has quotas for.
+///
+/// ```
+/// use paceline::{Cost, Unit};
+///
+/// let cost = Cost::sized(250, 1_000); // 250 tokens of prompt, at most 1,000 of answer
+/// assert_eq!(cost.amount(Unit::Tokens), 1_250);
+/// assert_eq!(cost.amount(Unit::Requests), 1);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Cost {
+    /// Requests; 1 for anything that is sent.
+    pub requests: u64,
+    /// Tokens counted together, as a tokens-per-minute limit counts them.
+    pub tokens: u64,
+    /// Tokens of the prompt alone.
+    pub input_tokens: u64,
+    /// Tokens of the answer alone.
+    pub output_tokens: u64,
+}
+
+impl Cost {
+    /// One request of `tokens` tokens, not told apart into input and output (all count as input).
+    #[must_use]
+    pub const fn tokens(tokens: u64) -> Self {
+        Self {
+            requests: 1,
+            tokens,
+            input_tokens: tokens,
+            output_tokens: 0,
+        }
+    }
+
+    /// One request with `input` prompt tokens and at most `output` answer tokens, which a limit
+    /// on tokens counts as their sum.
+    #[must_use]
+    pub const fn sized(input: u64, output: u64) -> Self {
+        Self {
+            requests: 1,
+            tokens: input.saturating_add(output),
+            input_tokens: input,
+            output_tokens: output,
+        }
+    }
+
+    /// The amount in one unit.
+    #[must_use]
+    pub const fn amount(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Requests => self.requests,
+            Unit::Tokens => self.tokens,
+            Unit::InputTokens => self.input_tokens,
+            Unit::OutputTokens => self.output_tokens,
+        }
+    }
+}
+
+/// What a request turned out to use, as its answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer, reasoning included.
+    pub output_tokens: u64,
+}
+
+impl Usage {
+    /// Input and output together.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+/// How the server is taken to charge a request against a limit on tokens.
+///
+/// Providers differ and documents disagree with captured headers, so it is a setting. The wrong
+/// choice costs time ([`Sum`](Charge::Sum) where the server gives unused output back) or
+/// refusals ([`Usage`](Charge::Usage) where it does not).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Charge {
+    /// Prompt plus output cap, for good: nothing comes back when the answer is short. What
+    /// OpenAI's headers show. The default, and the safe choice.
+    #[default]
+    Sum,
+    /// The larger of prompt and output cap, for good. What OpenAI's guide says.
+    Max,
+    /// Prompt plus output cap when the request is admitted; what the answer did not use comes
+    /// back with it.
+    Usage,
+    /// The prompt alone.
+    Input,
+}
+
+impl Charge {
+    /// What a request with `input` prompt tokens and an output cap of `output` reserves.
+    ///
+    /// ```
+    /// use paceline::Charge;
+    ///
+    /// assert_eq!(Charge::Sum.reserve(250, 1_000).tokens, 1_250);
+    /// assert_eq!(Charge::Max.reserve(250, 1_000).tokens, 1_000);
+    /// assert_eq!(Charge::Input.reserve(250, 1_000).tokens, 250);
+    /// ```
+    #[must_use]
+    pub const fn reserve(self, input: u64, output: u64) -> Cost {
+        let mut cost = Cost::sized(input, output);
+        cost.tokens = match self {
+            Self::Sum | Self::Usage => cost.tokens,
+            Self::Max if output > input => output,
+            Self::Max | Self::Input => input,
+        };
+        cost
+    }
+
+    /// What a request finally costs, once its usage is known.
+    ///
+    /// Under [`Sum`](Charge::Sum), [`Max`](Charge::Max) and [`Input`](Charge::Input) a short
+    /// answer gives nothing back, but usage above the reservation is charged: the estimate was
+    /// too low. Under [`Usage`](Charge::Usage) the cost is the usage, up or down.
+    ///
+    /// ```
+    /// use paceline::{Charge, Usage};
+    ///
+    /// let reserved = Charge::Sum.reserve(250, 1_000);
+    /// let used = Usage { input_tokens: 240, output_tokens: 60 };
+    /// assert_eq!(Charge::Sum.settle(reserved, used).tokens, 1_250);
+    /// assert_eq!(Charge::Usage.settle(reserved, used).tokens, 300);
+    /// ```
+    #[must_use]
+    pub fn settle(self, reserved: Cost, usage: Usage) -> Cost {
+        let used = self.reserve(usage.input_tokens, usage.output_tokens);
+        match self {
+            Self::Usage => Cost {
+                requests: reserved.requests,
+                ..used
+            },
+            Self::Sum | Self::Max | Self::Input => Cost {
+                requests: reserved.requests,
+                tokens: reserved.tokens.max(used.tokens),
+                input_tokens: reserved.input_tokens.max(used.input_tokens),
+                output_tokens: reserved.output_tokens.max(used.output_tokens),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_saturate_instead_of_wrapping() {
+        assert_eq!(Cost::sized(u64::MAX, 1).tokens, u64::MAX);
+        let usage = Usage {
+            input_tokens: u64::MAX,
+            output_tokens: u64::MAX,
+        };
+        assert_eq!(usage.total(), u64::MAX);
+    }
+
+    #[test]
+    fn only_usage_gives_back_and_every_rule_charges_what_was_underestimated() {
+        let more = Usage {
+            input_tokens: 400,
+            output_tokens: 1_200,
+        };
+        let less = Usage {
+            input_tokens: 100,
+            output_tokens: 10,
+        };
+        // rule, reserved, settled with less, settled with more
+        let table = [
+            (Charge::Sum, 1_250, 1_250, 1_600),
+            (Charge::Max, 1_000, 1_000, 1_200),
+            (Charge::Usage, 1_250, 110, 1_600),
+            (Charge::Input, 250, 250, 400),
+        ];
+        for (step, (rule, reserved, with_less, with_more)) in table.into_iter().enumerate() {
+            let cost = rule.reserve(250, 1_000);
+            assert_eq!(cost.tokens, reserved, "step {step}: {rule:?} reserves");
+            let down = rule.settle(cost, less);
+            assert_eq!(down.tokens, with_less, "step {step}: {rule:?} with less");
+            let up = rule.settle(cost, more);
+            assert_eq!(up.tokens, with_more, "step {step}: {rule:?} with more");
+            assert_eq!(up.requests, 1, "step {step}: a request stays a request");
+        }
+    }
+}

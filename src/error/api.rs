@@ -1,0 +1,77 @@
+//! An error that the server gave as its answer.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The server's answer when it refuses a request: an HTTP status of 400 or more.
+///
+/// Its `Display` is one line for a person. The body's fields are as the server sent them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// What kind of refusal it is, which decides what to do.
+    pub kind: ErrorKind,
+    /// The HTTP status.
+    pub status: u16,
+    /// `error.message` of the body, or the beginning of a body that is not the API's JSON.
+    pub message: String,
+    /// `error.type` of the body.
+    pub error_type: Option<String>,
+    /// `error.code` of the body.
+    pub code: Option<String>,
+    /// The `x-request-id` header, for the provider's support.
+    pub request_id: Option<String>,
+    /// The wait that the `retry-after-ms` or `retry-after` header asks for.
+    pub retry_after: Option<Duration>,
+    /// The whole body, when it is JSON.
+    #[cfg(feature = "client")]
+    pub body: Option<serde_json::Value>,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered {}", self.status)?;
+        if let Some(code) = self.code.as_ref().or(self.error_type.as_ref()) {
+            write!(f, " ({code})")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " [request {id}]")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// The kinds of refusal that call for different things to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// 429: over the rate limit. Everyone who shares the limit waits, then the request is sent
+    /// again.
+    RateLimited,
+    /// 429 "Request too large": above the limit by itself. Final for this request.
+    TooLarge,
+    /// Out of money (429 `insufficient_quota` and its kin), 401 or 403. Final for the account.
+    Account,
+    /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Final for this request.
+    Request,
+    /// 408 or 409. Sent again.
+    Conflict,
+    /// 500, 502, 504. Sent again after a growing pause.
+    Server,
+    /// 503 or 529: too much at once. Sent again after a growing pause.
+    Overloaded,
+}
+
+impl ErrorKind {
+    /// True when the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Conflict | Self::Server | Self::Overloaded => true,
+            Self::TooLarge | Self::Account | Self::Request => false,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What can go wrong, when, and what to do about it.
+
+mod api;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use api::{ApiError, ErrorKind};
+
+use crate::quota::Unit;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One error for the whole crate.
+///
+/// Two questions are asked of an error most often, and have a method each: may the same request
+/// succeed later ([`is_retryable`](Error::is_retryable)), and is there any point in sending the
+/// *other* requests ([`is_account_error`](Error::is_account_error))?
+///
+/// ```
+/// use paceline::{Cost, Error, Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::builder().tokens_per_minute(1_000).build()?);
+/// let refused = limiter.acquire(Cost::tokens(1_001));
+/// assert!(matches!(refused, Err(Error::TooLarge { cost: 1_001, amount: 1_000, .. })));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A quota, limit or setting has a value that cannot work, such as a limit of 0. Correct the
+    /// value that the message names.
+    #[error("{what}: {reason}")]
+    InvalidLimit {
+        /// Which quota or setting.
+        what: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+
+    /// A limits file could not be understood. The message has the line and the column.
+    #[error("limits file {}: {reason}", file.display())]
+    LimitsFile {
+        /// The file as it was named.
+        file: PathBuf,
+        /// Where in the file, what is wrong, and what would be right.
+        reason: String,
+    },
+
+    /// The cost is above what the quota grants in its whole period, so waiting would never help.
+    /// Make the request smaller, lower its output cap, or raise the limit.
+    #[error("a request of {cost} {unit} can never pass a limit of {amount} {unit} per {}", per(*period))]
+    TooLarge {
+        /// The unit of the quota that it does not fit.
+        unit: Unit,
+        /// What the request costs in that unit.
+        cost: u64,
+        /// What the quota grants in one period.
+        amount: u64,
+        /// The quota's period.
+        period: Duration,
+    },
+
+    /// [`try_acquire`](crate::RateLimiter::try_acquire) would have had to wait this long.
+    #[error("the limit is used up: {} to wait", human(*wait))]
+    WouldWait {
+        /// The predicted wait, counted from the call.
+        wait: Duration,
+    },
+
+    /// The deadline comes before the request's turn. Refused at once when that can be predicted,
+    /// otherwise when the deadline passes.
+    #[error("the deadline comes before the request's turn: the wait was predicted to be {}", human(*wait))]
+    DeadlineExceeded {
+        /// The wait as it was predicted when the caller joined the line.
+        wait: Duration,
+    },
+
+    /// The limiter was [closed](crate::RateLimiter::close).
+    #[error("the limiter is closed")]
+    Closed,
+
+    /// The caller's [`CancelToken`](crate::CancelToken) was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+
+    /// The refill scheduler thread could not be started. The system is out of threads or memory.
+    #[error("cannot start the refill scheduler thread: {0}")]
+    Scheduler(#[source] io::Error),
+
+    /// The worker threads could not be started. Ask for fewer, or raise the system's limit.
+    #[error("cannot start {threads} worker threads: {reason}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        reason: String,
+    },
+
+    /// A client setting is missing or wrong: no key, a base URL that is none. Nothing was sent.
+    #[error("{0}")]
+    Config(String),
+
+    /// The request cannot be sent as it is: its body is not an object, a field has the wrong
+    /// type. Nothing was sent and nothing was charged.
+    #[error("invalid request: {0}")]
+    InvalidRequest(String),
+
+    /// The server answered, with an error.
+    #[error(transparent)]
+    Api(#[from] Box<ApiError>),
+
+    /// No answer came: the connection, the TLS handshake or the transfer failed, or a timeout
+    /// passed. Retried by the client unless the request may not be sent twice.
+    #[error("{url}: {message}")]
+    Transport {
+        /// Where the request went, without its query.
+        url: String,
+        /// What failed.
+        message: String,
+        /// True when the request cannot have reached the server.
+        unsent: bool,
+    },
+
+    /// An answer came that is not what the API promises, such as truncated JSON.
+    #[error("{url}: the answer makes no sense: {message}")]
+    InvalidResponse {
+        /// Where the request went, without its query.
+        url: String,
+        /// What was wrong with the answer.
+        message: String,
+    },
+
+    /// The item was not tried, because an earlier one met an account error that every other
+    /// would meet too.
+    #[error("not sent: an earlier request met an error that stops the whole run")]
+    Stopped,
+
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A batch could not start or go on, for a reason that is not one request's alone.
+    #[error("{0}")]
+    Batch(String),
+}
+
+impl Error {
+    /// True when the same request may succeed if it is sent again later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Api(error) => error.kind.is_retryable(),
+            Self::WouldWait { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Transport { .. }
+            | Self::InvalidResponse { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// True when the account, not the request, is refused: a wrong key, no money left. Every
+    /// other request would meet the same answer, so a run stops here.
+    #[must_use]
+    pub fn is_account_error(&self) -> bool {
+        matches!(self, Self::Api(error) if error.kind == ErrorKind::Account)
+    }
+
+    /// How long the server asked to wait before the next try, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after,
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            path: path.into(),
+            source,
+        }
+    }
+}
+
+/// A duration as a person reads it: one decimal, in the unit that fits.
+pub(crate) fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 1.0 {
+        format!("{:.1} ms", seconds * 1_000.0)
+    } else if seconds < 120.0 {
+        format!("{seconds:.1} s")
+    } else if seconds < 7_200.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3_600.0)
+    }
+}
+
+/// A period as it stands behind "per".
+pub(crate) fn per(period: Duration) -> String {
+    match (period.as_secs(), period.subsec_nanos()) {
+        (1, 0) => "second".to_owned(),
+        (60, 0) => "minute".to_owned(),
+        (3_600, 0) => "hour".to_owned(),
+        (86_400, 0) => "day".to_owned(),
+        _ => human(period),
+    }
+}

@@ -1,0 +1,11 @@
+//! paceline
+mod cost;
+mod error;
+mod quota;
+
+pub use cost::{Charge, Cost, Usage};
+pub use error::{ApiError, Error, ErrorKind, Result};
+pub use quota::{
+    LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier, Unit,
+    base_model,
+};

@@ -1,0 +1,228 @@
+//! What is allowed: an amount of one unit per period, and sets of such quotas.
+
+#[cfg(feature = "client")]
+mod file; //    limits written down in TOML
+mod limits; //  the quotas of one model or family
+mod names; //   which models are the same to a limit
+mod presets; // the guide's table, and the published tiers
+mod table; //   limits by model
+
+use std::fmt;
+use std::time::Duration;
+
+pub use limits::{Limits, LimitsBuilder};
+pub use names::base_model;
+pub use presets::{PRESETS_DATED, Tier};
+pub use table::LimitTable;
+
+use crate::error::per;
+use crate::{Error, Result};
+
+/// The largest amount of anything, 2⁵³ − 1: what a double holds exactly, and far above every
+/// real limit.
+pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
+
+/// The longest period: 31 days.
+pub const MAX_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Requests, whatever their size.
+    Requests,
+    /// Tokens, input and output together.
+    Tokens,
+    /// Tokens of prompts.
+    InputTokens,
+    /// Tokens of answers.
+    OutputTokens,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::InputTokens => "input tokens",
+            Self::OutputTokens => "output tokens",
+        })
+    }
+}
+
+/// An amount of one unit per period, with a burst.
+///
+/// A quota of 30,000 tokens a minute with a burst of 30,000 admits 30,000 tokens at once, and
+/// from then on 500 a second: in any stretch of T seconds at most 30,000 + 500 · T. So the first
+/// minute can pass 60,000, and that is what the API itself allows. With a burst of 500 (one
+/// second of the rate) the first minute passes at most 30,500.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::{Quota, Unit};
+///
+/// let quota = Quota::per_minute(Unit::Tokens, 30_000)?.burst_lasting(Duration::from_secs(1));
+/// assert_eq!((quota.amount(), quota.burst()), (30_000, 500));
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Quota {
+    unit: Unit,
+    amount: u64,
+    period: Duration,
+    burst: u64,
+}
+
+impl Quota {
+    /// `amount` of `unit` per `period`, with a burst of the whole amount.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`], or the period is 0
+    /// or above [`MAX_PERIOD`].
+    pub fn new(unit: Unit, amount: u64, period: Duration) -> Result<Self> {
+        let invalid = |reason: String| Error::InvalidLimit {
+            what: format!("limit of {amount} {unit} per {}", per(period)),
+            reason,
+        };
+        if amount == 0 {
+            return Err(invalid(
+                "a limit of 0 admits nothing; leave it out for no limit".to_owned(),
+            ));
+        }
+        if amount > MAX_AMOUNT {
+            return Err(invalid(format!("the largest limit is {MAX_AMOUNT}")));
+        }
+        if period.is_zero() || period > MAX_PERIOD {
+            return Err(invalid("the period is 1 ns to 31 days".to_owned()));
+        }
+        Ok(Self {
+            unit,
+            amount,
+            period,
+            burst: amount,
+        })
+    }
+
+    /// `amount` of `unit` per minute, with a burst of the whole amount.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`].
+    pub fn per_minute(unit: Unit, amount: u64) -> Result<Self> {
+        Self::new(unit, amount, MINUTE)
+    }
+
+    /// The same quota with another burst: the most that may pass at one instant. Defaults to
+    /// the amount. Values outside 1 to [`MAX_AMOUNT`] become the nearest of the two.
+    #[must_use]
+    pub fn burst_of(mut self, burst: u64) -> Self {
+        self.burst = burst.clamp(1, MAX_AMOUNT);
+        self
+    }
+
+    /// The same quota with the burst that comes in within `duration`, rounded down, at least 1.
+    #[must_use]
+    pub fn burst_lasting(self, duration: Duration) -> Self {
+        self.burst_of(self.amount_in(duration))
+    }
+
+    /// The same quota with its burst lowered by what comes in within `jitter`, rounded up, but
+    /// by no more than half of it.
+    ///
+    /// A server sees requests when they arrive. If the way there takes between *d* and
+    /// *d* + `jitter`, requests that left in accordance with a burst of B − rate · `jitter`
+    /// arrive in accordance with a burst of B: two that left T apart arrive at least
+    /// T − `jitter` apart. So this is what keeps a client that runs *exactly* at its limit free
+    /// of refusals, for the price of `jitter` once in a run.
+    #[must_use]
+    pub fn allow_jitter(self, jitter: Duration) -> Self {
+        let held_back = self.amount_in(jitter).saturating_add(1).min(self.burst / 2);
+        self.burst_of(self.burst - held_back)
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How much it grants in one period.
+    #[must_use]
+    pub const fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// The period in which it grants the amount.
+    #[must_use]
+    pub const fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// The most that may pass at one instant.
+    #[must_use]
+    pub const fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    /// The amount that comes in within `duration`, rounded down.
+    pub(crate) fn amount_in(&self, duration: Duration) -> u64 {
+        // 2^53 · 2^94 overflows u128, so the duration saturates first; 2^53 · 2^64 does not.
+        let nanos = duration.as_nanos().min(u128::from(u64::MAX));
+        let amount = nanos * u128::from(self.amount) / self.period.as_nanos();
+        u64::try_from(amount).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} per {}", self.amount, self.unit, per(self.period))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_and_periods_that_cannot_work_are_refused_with_a_reason() {
+        let second = Duration::from_secs(1);
+        let table = [
+            (0, second, "admits nothing"),
+            (MAX_AMOUNT + 1, second, "largest limit"),
+            (1, Duration::ZERO, "period"),
+            (1, MAX_PERIOD + second, "period"),
+        ];
+        for (step, (amount, period, word)) in table.into_iter().enumerate() {
+            let error = Quota::new(Unit::Tokens, amount, period).unwrap_err();
+            assert!(error.to_string().contains(word), "step {step}: {error}");
+        }
+        assert!(Quota::new(Unit::Tokens, MAX_AMOUNT, MAX_PERIOD).is_ok());
+    }
+
+    #[test]
+    fn bursts_stay_between_one_and_the_largest_amount() {
+        let quota = Quota::per_minute(Unit::Requests, 30).unwrap();
+        let table = [
+            (Duration::ZERO, 1),
+            (Duration::from_secs(1), 1),
+            (Duration::from_secs(4), 2),
+            (Duration::from_secs(60), 30),
+            (Duration::MAX, u64::MAX / 2_000_000_000), // 584 years at most
+        ];
+        for (step, (lasting, burst)) in table.into_iter().enumerate() {
+            assert_eq!(quota.burst_lasting(lasting).burst(), burst, "step {step}");
+        }
+    }
+
+    #[test]
+    fn jitter_holds_back_what_comes_in_meanwhile_but_never_more_than_half() {
+        let quota = Quota::per_minute(Unit::Tokens, 60_000).unwrap();
+        let second = quota.burst_lasting(Duration::from_secs(1));
+        assert_eq!(second.allow_jitter(Duration::from_millis(100)).burst(), 899);
+        assert_eq!(second.allow_jitter(Duration::from_secs(9)).burst(), 500);
+        assert_eq!(quota.burst_of(1).allow_jitter(Duration::MAX).burst(), 1);
+    }
+}
