@@ -50,6 +50,15 @@ impl Cost {
         }
     }
 
+    pub(crate) const fn saturating_add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            tokens: self.tokens.saturating_add(other.tokens),
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+        }
+    }
+
     /// The amount in one unit.
     #[must_use]
     pub const fn amount(&self, unit: Unit) -> u64 {

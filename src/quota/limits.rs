@@ -27,7 +27,6 @@ pub struct Limits {
 
 impl Limits {
     /// Begins a declaration.
-    #[must_use]
     pub fn builder() -> LimitsBuilder {
         LimitsBuilder::default()
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::presets::{DEFAULT_TPM, UNKNOWN_MODEL_TPM, tier_limits};
 use super::{Limits, Quota, Tier, Unit, base_model};
-use crate::Result;
 
 /// Which limits hold for which model.
 ///
@@ -116,10 +115,9 @@ impl LimitTable {
     pub fn set_quota(&mut self, model: &str, quota: Quota) {
         let family = self.family_of(model).to_owned();
         let limits = self.limits_for(model).with(quota);
-        if self.families.contains_key(&family) {
-            self.families.insert(family, limits);
-        } else {
-            self.set(model, limits);
+        match self.families.get_mut(&family) {
+            Some(old) => *old = limits,
+            None => self.set(model, limits),
         }
     }
 
@@ -153,7 +151,6 @@ fn minute(requests: Option<u64>, tokens: u64) -> Limits {
     Limits::from_quotas(quotas.collect())
 }
 
-/// Reads a limits file's text; see [`LimitTable::from_toml`].
 #[cfg(feature = "client")]
 impl LimitTable {
     /// Reads limits from a TOML file.
@@ -184,7 +181,7 @@ impl LimitTable {
     ///
     /// [`Error::InvalidLimit`](crate::Error::InvalidLimit) with the line and column of what
     /// cannot be read, or the name of the model whose limits cannot work.
-    pub fn from_toml(text: &str) -> Result<Self> {
+    pub fn from_toml(text: &str) -> crate::Result<Self> {
         super::file::parse(text)
     }
 
@@ -193,7 +190,7 @@ impl LimitTable {
     /// # Errors
     ///
     /// [`Error::LimitsFile`](crate::Error::LimitsFile) that names the file.
-    pub fn from_file(path: impl AsRef<std::path::Path>) -> Result<Self> {
+    pub fn from_file(path: impl AsRef<std::path::Path>) -> crate::Result<Self> {
         let path = path.as_ref();
         std::fs::read_to_string(path)
             .map_err(|error| error.to_string())

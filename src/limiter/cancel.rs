@@ -1,0 +1,93 @@
+//! Calling waiters back from another thread.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// Ends waits from another thread: every wait that was given this token, in any limiter, returns
+/// [`Error::Cancelled`](crate::Error::Cancelled) at once, and so does every later one. Clones are
+/// the same token, and it stays cancelled.
+///
+/// ```
+/// use paceline::{CancelToken, Cost, Error, Limits, RateLimiter, Wait};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
+/// let token = CancelToken::new();
+/// limiter.acquire(Cost::tokens(1_000))?; // the next one has to wait
+/// std::thread::scope(|scope| {
+///     let waiting = scope.spawn(|| limiter.acquire_with(Cost::tokens(900), Wait::new().cancel(&token)));
+///     token.cancel();
+///     assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+/// });
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Locking
+///
+/// The flag is set before the list of watchers is read, and a waiter is put on that list before
+/// it looks at the flag under its line's lock. So either the canceller finds the line, or the
+/// waiter finds the flag. A line's lock may be held while the list is locked, never the reverse.
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Shared>);
+
+struct Shared {
+    cancelled: AtomicBool,
+    watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            cancelled: AtomicBool::new(false),
+            watchers: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+/// Something with waiters that may have to go.
+pub(crate) trait Watcher: Send + Sync {
+    /// Some token was cancelled: answer every waiter whose token is.
+    fn cancelled(&self);
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the waits. A second call does nothing.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        let watchers = std::mem::take(&mut *self.0.watchers.lock());
+        for watcher in watchers.iter().filter_map(Weak::upgrade) {
+            watcher.cancelled();
+        }
+    }
+
+    /// True once [`cancel`](CancelToken::cancel) was called.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Has `watcher` told when the token is cancelled. The caller looks at the flag afterwards.
+    pub(crate) fn watch(&self, watcher: &Weak<dyn Watcher>) {
+        let mut watchers = self.0.watchers.lock();
+        // One that stands already takes no second place, and the dead make room.
+        watchers.retain(|known| known.strong_count() > 0);
+        if !watchers.iter().any(|known| known.ptr_eq(watcher)) {
+            watchers.push(Weak::clone(watcher));
+        }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,264 @@
+//! Bucket arithmetic: exact, on integers, with the time passed in. No lock, clock or thread.
+//!
+//! A level is held in *amount × nanoseconds of the period*. One unit of the quota is then
+//! `period` of these, and a nanosecond brings in `amount` of them: refilling is one
+//! multiplication and nothing is ever rounded away. Only a wait needs a division, and it
+//! rounds up.
+//!
+//! ```text
+//! 30,000 tokens per minute:  one token  = 60,000,000,000
+//!                            one ns     = 30,000            so one token comes in 2 ms
+//! ```
+//!
+//! The largest values: an amount is below 2⁵³, a period below 2⁵² ns, a time below 2⁶⁴ ns, so a
+//! full bucket is below 2¹⁰⁵ and a refill below 2¹¹⁷. `i128` has room for both. Only debt is
+//! unbounded (settlements say what they like), and saturates.
+
+use std::time::Duration;
+
+use crate::quota::{Quota, Unit};
+
+/// A time in nanoseconds since the limiter's clock began: 584 years' worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Tick(pub(crate) u64);
+
+impl Tick {
+    /// A time that does not come.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The time `duration` later, or [`Tick::NEVER`].
+    pub(crate) fn after(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+/// How much of one quota is left.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    quota: Quota,
+    /// Nanoseconds in the quota's period: the scale.
+    period: i128,
+    /// The quota's amount: what a nanosecond brings in.
+    rate: i128,
+    /// The burst, to scale. The level never stands above it.
+    full: i128,
+    /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
+    level: i128,
+    /// When `level` was right.
+    at: Tick,
+}
+
+impl Level {
+    /// A full bucket.
+    pub(crate) fn full(quota: Quota, now: Tick) -> Self {
+        let period = i128::try_from(quota.period().as_nanos()).unwrap_or(i128::MAX); // below 2^52
+        let full = i128::from(quota.burst()) * period;
+        Self {
+            quota,
+            period,
+            rate: i128::from(quota.amount()),
+            full,
+            level: full,
+            at: now,
+        }
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    pub(crate) fn unit(&self) -> Unit {
+        self.quota.unit()
+    }
+
+    /// Brings the level up to `now`. A time before the last one changes nothing: a clock that
+    /// steps back brings in nothing twice.
+    pub(crate) fn refill(&mut self, now: Tick) {
+        if now > self.at {
+            let elapsed = i128::from(now.0 - self.at.0);
+            self.level = self.full.min(self.level + elapsed * self.rate);
+            self.at = now;
+        }
+    }
+
+    /// Whether `amount` can be granted at the level's time. One above the burst is granted when
+    /// the bucket is full, and leaves a debt.
+    pub(crate) fn covers(&self, amount: u64) -> bool {
+        self.level >= self.needed(amount)
+    }
+
+    /// The first time at which the level [covers](Level::covers) `amount` if nothing else is
+    /// taken: rounded up, so never early.
+    pub(crate) fn due(&self, amount: u64) -> Tick {
+        let missing = self.needed(amount).saturating_sub(self.level);
+        if missing <= 0 {
+            return self.at;
+        }
+        let nanos = (missing - 1) / self.rate + 1;
+        u64::try_from(nanos).map_or(Tick::NEVER, |nanos| Tick(self.at.0.saturating_add(nanos)))
+    }
+
+    /// Takes `amount`, below zero if need be.
+    pub(crate) fn take(&mut self, amount: u64) {
+        self.level = self.level.saturating_sub(self.scaled(amount));
+    }
+
+    /// Puts `amount` back. What would stand above the burst is lost, as a refill above it is.
+    pub(crate) fn give(&mut self, amount: u64) {
+        self.level = self
+            .full
+            .min(self.level.saturating_add(self.scaled(amount)));
+    }
+
+    /// What is left in whole units, rounded down; negative is debt.
+    pub(crate) fn whole(&self) -> i64 {
+        let whole = self.level.div_euclid(self.period);
+        i64::try_from(whole).unwrap_or(i64::MIN) // only debt can be that large
+    }
+
+    fn needed(&self, amount: u64) -> i128 {
+        self.scaled(amount.min(self.quota.burst()))
+    }
+
+    fn scaled(&self, amount: u64) -> i128 {
+        i128::from(amount) * self.period // below 2^64 · 2^52
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn tokens_per_minute(amount: u64, burst: u64) -> Level {
+        let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
+        Level::full(quota.burst_of(burst), Tick(0))
+    }
+
+    #[test]
+    fn waits_are_those_that_the_api_itself_states() {
+        // limit, used, requested, the server's "try again in": see its 429 messages
+        let table = [
+            (30_000, 30_000, 890, 1_780),
+            (30_000, 30_000, 154, 308),
+            (30_000, 30_000, 4_355, 8_710),
+        ];
+        for (step, (limit, used, requested, millis)) in table.into_iter().enumerate() {
+            let mut level = tokens_per_minute(limit, limit);
+            level.take(used);
+            let due = level.due(requested);
+            assert_eq!(due, Tick(millis * 1_000_000), "step {step}");
+        }
+        let quota = Quota::per_minute(Unit::Requests, 500).unwrap();
+        let mut level = Level::full(quota, Tick(0));
+        level.take(500);
+        assert_eq!(level.due(1), Tick(120_000_000));
+    }
+
+    #[test]
+    fn an_oversize_cost_waits_for_a_full_bucket_and_leaves_a_debt() {
+        let mut level = tokens_per_minute(60_000, 1_000);
+        level.take(1);
+        assert!(!level.covers(5_000));
+        assert_eq!(level.due(5_000), Tick(SECOND / 1_000));
+        level.refill(Tick(SECOND / 1_000));
+        assert!(level.covers(5_000));
+        level.take(5_000);
+        assert_eq!(level.whole(), -4_000);
+        assert_eq!(level.due(1), Tick(SECOND / 1_000 + 4_001 * SECOND / 1_000));
+    }
+
+    #[test]
+    fn what_is_given_back_above_the_burst_is_lost() {
+        let mut level = tokens_per_minute(60_000, 1_000);
+        level.take(10);
+        level.give(11);
+        assert_eq!(level.whole(), 1_000);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_brings_in_nothing() {
+        let mut level = tokens_per_minute(60_000, 1_000);
+        level.take(1_000);
+        level.refill(Tick(SECOND / 2));
+        level.refill(Tick(0));
+        level.refill(Tick(SECOND / 2));
+        assert_eq!(level.whole(), 500);
+    }
+
+    #[test]
+    fn the_largest_values_do_not_overflow() {
+        let quota = Quota::new(Unit::Tokens, MAX_AMOUNT, MAX_PERIOD).unwrap();
+        let mut level = Level::full(quota, Tick(0));
+        for _ in 0..5_000 {
+            level.take(u64::MAX);
+        }
+        assert_eq!(level.due(1), Tick::NEVER);
+        assert_eq!(level.whole(), i64::MIN);
+        level.refill(Tick::NEVER);
+        for _ in 0..5_000 {
+            level.give(u64::MAX);
+        }
+        level.give(u64::MAX);
+        assert!(level.covers(MAX_AMOUNT));
+
+        let slow = Quota::new(Unit::Requests, 1, MAX_PERIOD).unwrap();
+        let mut level = Level::full(slow.burst_of(MAX_AMOUNT), Tick(0));
+        level.take(MAX_AMOUNT);
+        assert_eq!(level.due(MAX_AMOUNT), Tick::NEVER);
+    }
+
+    proptest! {
+        /// Exact from above and below: covered at the due time, and not a nanosecond earlier.
+        #[test]
+        fn due_is_the_first_time_that_covers(
+            amount in 1..=MAX_AMOUNT,
+            period in 1..=60 * 60 * SECOND,
+            burst in 1..=MAX_AMOUNT,
+            taken in 0..=MAX_AMOUNT,
+            wanted in 0..=MAX_AMOUNT,
+        ) {
+            let quota = Quota::new(Unit::Tokens, amount, Duration::from_nanos(period)).unwrap();
+            let mut level = Level::full(quota.burst_of(burst), Tick(7));
+            level.take(taken);
+            let due = level.due(wanted);
+            prop_assume!(due != Tick::NEVER);
+            let mut early = level.clone();
+            if due > Tick(7) {
+                early.refill(Tick(due.0 - 1));
+                prop_assert!(!early.covers(wanted));
+            }
+            level.refill(due);
+            prop_assert!(level.covers(wanted));
+            prop_assert_eq!(level.due(wanted), due);
+        }
+
+        /// Refilling in many small steps brings in exactly what one large step does.
+        #[test]
+        fn refills_do_not_drift(
+            amount in 1..=MAX_AMOUNT,
+            steps in prop::collection::vec(0..10_000u64, 1..200),
+        ) {
+            let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
+            let mut small = Level::full(quota.burst_of(MAX_AMOUNT), Tick(0));
+            small.take(MAX_AMOUNT);
+            let mut large = small.clone();
+            let mut now = 0;
+            for step in steps {
+                now += step;
+                small.refill(Tick(now));
+            }
+            large.refill(Tick(now));
+            prop_assert_eq!(small.level, large.level);
+        }
+    }
+}

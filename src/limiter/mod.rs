@@ -1,0 +1,247 @@
+//! The pace: a blocking limiter over any set of quotas.
+
+mod alarm; //    what a line asks of time
+mod cancel; //   calling waiters back from another thread
+mod clock; //    real time, or time that a test moves
+mod level; //    bucket arithmetic, pure
+mod line; //     the lock and the line of waiters
+mod permit; //   a granted cost, to be settled
+mod refill; //   the one alarm clock thread
+mod registry; // one limiter per model, process-wide
+mod snapshot; // how a limiter stands
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use line::Line;
+
+pub use cancel::CancelToken;
+pub use clock::{Clock, ManualClock};
+pub use permit::Permit;
+pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
+pub use snapshot::{QuotaSnapshot, Snapshot};
+
+use crate::Result;
+use crate::cost::Cost;
+use crate::quota::Limits;
+
+/// A blocking token-bucket limiter over any set of quotas, for any number of threads.
+///
+/// Most callers want [`acquire`](RateLimiter::acquire), which blocks until the cost fits every
+/// quota at once. Threads are served in the order in which they came, each woken once, and
+/// large costs do not starve. Clones are the same limiter.
+///
+/// ```
+/// use paceline::{Cost, Limits, RateLimiter};
+///
+/// let limits = Limits::builder()
+///     .tokens_per_minute(30_000)
+///     .requests_per_minute(500)
+///     .build()?;
+/// let limiter = RateLimiter::new(limits);
+///
+/// let permit = limiter.acquire(Cost::sized(420, 1_000))?; // prompt, output cap
+/// // … send the request …
+/// permit.settle(Cost::sized(420, 77)); // if the server gives unused output back
+/// # Ok::<(), paceline::Error>(())
+/// ```
+///
+/// # What it guarantees
+///
+/// For a quota of A per period P with burst B, in every stretch of time T at most B + A·T/P is
+/// granted, exactly: integers, waits rounded up. A single cost above the burst (but within A)
+/// is granted when the bucket is full; where there is one, it takes B's place in that bound.
+/// Time is bought, not lost: what the limiter holds back in one place it grants in another.
+///
+/// # Cost
+///
+/// Without waiting: one uncontended lock, one look at the clock, one multiplication a quota.
+/// With waiting: one wake-up a grant, by one thread for the whole process. Nothing polls.
+#[derive(Clone)]
+pub struct RateLimiter {
+    line: Arc<Line>,
+}
+
+impl RateLimiter {
+    /// A limiter with full buckets on the real clock.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self::builder(limits).build()
+    }
+
+    /// A limiter with other settings.
+    pub fn builder(limits: Limits) -> RateLimiterBuilder {
+        RateLimiterBuilder {
+            limits,
+            clock: Clock::real(),
+        }
+    }
+
+    /// Blocks until `cost` fits every quota at once, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// - [`TooLarge`](crate::Error::TooLarge), at once, when it never would;
+    /// - [`Closed`](crate::Error::Closed) when the limiter is or gets closed;
+    /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
+    pub fn acquire(&self, cost: Cost) -> Result<Permit> {
+        self.acquire_with(cost, Wait::new())
+    }
+
+    /// Takes `cost` if that needs no waiting, which includes that nobody else waits.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldWait`](crate::Error::WouldWait) with the predicted wait, and those of
+    /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
+    /// of waiters.
+    pub fn try_acquire(&self, cost: Cost) -> Result<Permit> {
+        self.line.try_take(cost)?;
+        Ok(self.permit(cost, Duration::ZERO))
+    }
+
+    /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when the
+    /// predicted wait passes it, else when it comes. On a tie the grant wins.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExceeded`](crate::Error::DeadlineExceeded) with the wait as predicted on entry,
+    /// and those of [`acquire`](RateLimiter::acquire).
+    pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit> {
+        self.acquire_with(cost, Wait::new().deadline(deadline))
+    }
+
+    /// Like [`acquire_until`](RateLimiter::acquire_until), `timeout` from now.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_until`](RateLimiter::acquire_until).
+    pub fn acquire_timeout(&self, cost: Cost, timeout: Duration) -> Result<Permit> {
+        // A timeout beyond the end of time is none.
+        let deadline = self.line.clock().now().checked_add(timeout);
+        self.acquire_with(
+            cost,
+            Wait {
+                deadline,
+                cancel: None,
+            },
+        )
+    }
+
+    /// Like [`acquire`](RateLimiter::acquire), with everything that can end the wait early.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`](crate::Error::Cancelled), and those of
+    /// [`acquire_until`](RateLimiter::acquire_until).
+    pub fn acquire_with(&self, cost: Cost, wait: Wait<'_>) -> Result<Permit> {
+        let waited = self.line.take(cost, wait.deadline, wait.cancel)?;
+        Ok(self.permit(cost, waited))
+    }
+
+    /// How long `cost` would wait if it joined the line now and nothing else changed.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](crate::Error::TooLarge) when it would never be granted.
+    pub fn predicted_wait(&self, cost: Cost) -> Result<Duration> {
+        self.line.predict(cost)
+    }
+
+    /// Grants nothing before `until`, to anyone. Buckets go on filling. A later instant extends
+    /// the pause; an earlier one changes nothing.
+    pub fn pause_until(&self, until: Instant) {
+        self.line.pause_until(until);
+    }
+
+    /// Ends the limiter: every waiting and every later acquire returns
+    /// [`Error::Closed`](crate::Error::Closed). Permits that were granted stay good.
+    pub fn close(&self) {
+        self.line.close();
+    }
+
+    /// How the limiter stands now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.line.snapshot()
+    }
+
+    /// The clock that the limiter goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.line.clock()
+    }
+
+    /// True when both are clones of one limiter.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.line, &other.line)
+    }
+
+    fn permit(&self, cost: Cost, waited: Duration) -> Permit {
+        Permit::new(Arc::clone(&self.line), cost, waited)
+    }
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RateLimiter")
+            .field(&self.snapshot())
+            .finish()
+    }
+}
+
+/// Settings of a [`RateLimiter`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RateLimiterBuilder {
+    limits: Limits,
+    clock: Clock,
+}
+
+impl RateLimiterBuilder {
+    /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// The finished limiter.
+    #[must_use]
+    pub fn build(self) -> RateLimiter {
+        RateLimiter {
+            line: Line::new(&self.limits, self.clock),
+        }
+    }
+}
+
+/// What may end a wait before its turn comes. By default nothing does.
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub struct Wait<'a> {
+    deadline: Option<Instant>,
+    cancel: Option<&'a CancelToken>,
+}
+
+impl<'a> Wait<'a> {
+    /// A wait for as long as it takes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives up at `deadline`. Defaults to never.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Gives up when `token` is cancelled. Defaults to none.
+    pub fn cancel(mut self, token: &'a CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+}

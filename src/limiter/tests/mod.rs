@@ -1,0 +1,31 @@
+//! The contract, on a clock that the tests move.
+
+#![allow(clippy::disallowed_methods, reason = "these tests drive real threads")]
+
+#[cfg(not(paceline_loom))]
+mod conservation;
+mod contract;
+#[cfg(paceline_loom)]
+mod model;
+
+use std::time::Duration;
+
+use super::{ManualClock, RateLimiter};
+use crate::quota::{Limits, Quota, Unit};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A limiter of 1,000 tokens a second with a burst of 1,000, and its clock.
+fn thousand_a_second() -> (RateLimiter, ManualClock) {
+    on_manual_clock([Quota::new(Unit::Tokens, 1_000, SECOND).unwrap()])
+}
+
+fn on_manual_clock(quotas: impl IntoIterator<Item = Quota>) -> (RateLimiter, ManualClock) {
+    let clock = ManualClock::new();
+    let limits = quotas
+        .into_iter()
+        .fold(Limits::builder(), crate::LimitsBuilder::quota);
+    let limiter = RateLimiter::builder(limits.build().unwrap()).clock(&clock);
+    (limiter.build(), clock)
+}

@@ -1,0 +1,73 @@
+//! The locks that a model checker can take the place of.
+//!
+//! Built with `--cfg paceline_loom`, the line, the manual clock and the cancel token run on
+//! loom's primitives under the same names and methods; their model checks stand beside them.
+
+#[cfg(not(paceline_loom))]
+pub(crate) use parking_lot::{Condvar, Mutex};
+#[cfg(not(paceline_loom))]
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(paceline_loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(paceline_loom)]
+pub(crate) use model::{Condvar, Mutex};
+
+/// loom's locks with parking_lot's methods: no poisoning, and a wait that borrows its guard.
+#[cfg(paceline_loom)]
+#[allow(
+    clippy::expect_used,
+    reason = "a poisoned lock ends the model run anyway"
+)]
+mod model {
+    use std::ops::{Deref, DerefMut};
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    /// Empty only while its thread waits.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().expect("not poisoned")))
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect("held")
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect("held")
+        }
+    }
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let held = guard.0.take().expect("held");
+            guard.0 = Some(self.0.wait(held).expect("not poisoned"));
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}
