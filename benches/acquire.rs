@@ -1,0 +1,143 @@
+//! What an acquire costs that never waits, side by side with other crates for rate limits.
+//!
+//! `cargo bench --bench acquire`, or with `-- --quick` for a look within seconds.
+//!
+//! Every competitor spends one request and 25 tokens under a limit on each, set so high that
+//! nothing is ever refused. They do not do the same amount of work for it: governor and ratelimit
+//! check two independent limiters one after the other, read the clock for each and keep what the
+//! first one granted when the second one refuses; paceline takes from both at once or not at all.
+
+mod support;
+
+use std::env;
+use std::error::Error;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Competitor, Contest, Effort, compare};
+
+const BASELINE: &str = "governor";
+const CONTROL: &str = "one clock reading";
+const MINUTE: Duration = Duration::from_secs(60);
+const TOKENS_PER_MINUTE: u64 = 9_000_000_000_000;
+const REQUESTS_PER_MINUTE: u64 = 9_000_000_000;
+/// What one operation takes from the limit on tokens.
+const TOKENS: u32 = 25;
+
+const CONTESTS: [Contest; 3] = [
+    Contest {
+        threads: 1,
+        operations_per_thread: 400_000,
+    },
+    Contest {
+        threads: 2,
+        operations_per_thread: 200_000,
+    },
+    Contest {
+        threads: 8,
+        operations_per_thread: 50_000,
+    },
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let effort = effort(env::args().skip(1))?;
+    let competitors = [
+        clock(),
+        governor(),
+        ratelimit()?,
+        #[cfg(any())]
+        paceline()?,
+    ];
+    println!("cores: {}", thread::available_parallelism()?);
+    println!("ns/op: median over rounds of wall time / operations of all threads");
+    println!("control: on free cores, {CONTROL} shrinks as threads are added, down to 1/cores");
+    for contest in CONTESTS {
+        compare(&competitors, BASELINE, contest, effort)?;
+    }
+    Ok(())
+}
+
+/// What the arguments ask for. Cargo itself passes `--bench`.
+fn effort(arguments: impl Iterator<Item = String>) -> Result<Effort, String> {
+    let mut effort = Effort {
+        rounds: 21,
+        divisor: 1,
+    };
+    for argument in arguments {
+        match argument.as_str() {
+            "--bench" => {}
+            "--quick" => {
+                effort = Effort {
+                    rounds: 3,
+                    divisor: 20,
+                }
+            }
+            other => return Err(format!("unknown argument {other}; there is only --quick")),
+        }
+    }
+    Ok(effort)
+}
+
+/// This crate.
+#[cfg(any())]
+fn paceline() -> Result<Competitor, paceline::Error> {
+    use paceline::{Cost, Limits, RateLimiter};
+
+    let limits = Limits::builder()
+        .tokens_per_minute(TOKENS_PER_MINUTE)
+        .requests_per_minute(REQUESTS_PER_MINUTE)
+        .build()?;
+    let limiter = RateLimiter::new(limits);
+    Ok(Competitor::new("paceline", move || {
+        let cost = Cost::tokens(u64::from(black_box(TOKENS)));
+        black_box(limiter.try_acquire(cost)).is_ok()
+    }))
+}
+
+/// Two GCRA limiters. Its largest quota is below the others': 2³² − 1 tokens a second, one a
+/// nanosecond. An operation may well be faster than that, 25 ns, but the burst of 4.3 s covers
+/// the difference.
+fn governor() -> Competitor {
+    use governor::{Quota, RateLimiter};
+
+    const N: NonZeroU32 = NonZeroU32::MIN.saturating_add(TOKENS - 1);
+    let requests = RateLimiter::direct(Quota::per_second(NonZeroU32::MAX));
+    let tokens = RateLimiter::direct(Quota::per_second(NonZeroU32::MAX));
+    Competitor::new(BASELINE, move || {
+        black_box(requests.check()).is_ok()
+            && matches!(black_box(tokens.check_n(black_box(N))), Ok(Ok(())))
+    })
+}
+
+/// Two lock-free token buckets, full at the start.
+fn ratelimit() -> Result<Competitor, ratelimit::Error> {
+    let bucket = |amount| {
+        ratelimit::Ratelimiter::builder(amount)
+            .period(MINUTE)
+            .initial_available(amount)
+            .build()
+    };
+    let requests = bucket(REQUESTS_PER_MINUTE)?;
+    let tokens = bucket(TOKENS_PER_MINUTE)?;
+    Ok(Competitor::new("ratelimit", move || {
+        black_box(requests.try_wait()).is_ok()
+            && black_box(tokens.try_wait_n(u64::from(black_box(TOKENS)))).is_ok()
+    }))
+}
+
+/// No limiter at all: one look at the clock, which none of them can do without. It is also the
+/// control: two threads on two free cores share nothing and halve it. Where it stays as it was
+/// with one thread, other programs had the cores, and the table shows time slices instead of
+/// contention.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the real clock is what is measured"
+)]
+fn clock() -> Competitor {
+    Competitor::new(CONTROL, || {
+        black_box(Instant::now());
+        true
+    })
+}
