@@ -2,6 +2,8 @@
 mod cost;
 mod error;
 mod quota;
+#[cfg(feature = "client")]
+pub mod tokens;
 
 pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result};
