@@ -206,24 +206,24 @@ mod tests {
         }
     }
 
-    /// A million of one thing, each of which has broken a tokenizer or could: bare, the spaces
-    /// and the tabs would panic.
+    /// A million of one thing, each of which has broken a tokenizer or could: bare, the spaces,
+    /// the tabs and the mixed whitespace panic.
     #[test]
     fn a_million_of_anything_is_counted() {
         let mixed = " \t\n\r\n\u{a0}\u{3000}";
         let units = [
-            " ", "a", "A", "é", "中", "\n", "\t", "!", "1", "😀", "\0", "a ", mixed, "\u{301}",
+            " ", "\t", mixed, "\n", "a", "A", "é", "中", "!", "1", "😀", "\0", "a ", "\u{301}",
         ];
         for (step, unit) in units.into_iter().enumerate() {
             let mut text = unit.repeat(1_000_000 / unit.chars().count());
             text.push('x');
-            for encoding in Encoding::ALL {
+            for (nth, encoding) in Encoding::ALL.into_iter().enumerate() {
+                if nth > 1 && step > 2 {
+                    continue; // the older ones share an expression, and only whitespace broke it
+                }
                 let count = encoding.count(&text);
-                let most = text.len() as u64;
-                assert!(
-                    (7_000..=most).contains(&count),
-                    "step {step}: {unit:?}, {encoding:?}: {count}"
-                );
+                let fits = (7_000..=text.len() as u64).contains(&count);
+                assert!(fits, "step {step}: {unit:?}, {encoding:?}: {count}");
             }
         }
     }
@@ -235,10 +235,10 @@ mod tests {
             "。「",
         ];
         for (step, unit) in units.into_iter().enumerate() {
-            let text = unit.repeat(400_000 / unit.len());
+            let text = unit.repeat(200_000 / unit.len());
             let cuts = (text.len() / WINDOW) as u64;
-            assert_eq!(cuts, 6, "step {step}: {unit:?}");
-            for encoding in Encoding::ALL {
+            assert_eq!(cuts, 3, "step {step}: {unit:?}");
+            for encoding in [Encoding::O200kBase, Encoding::Cl100kBase] {
                 let bare = encoding.tokenizer().count_ordinary(&text) as u64;
                 let off = encoding.count(&text).abs_diff(bare);
                 assert!(

@@ -237,29 +237,11 @@ mod tests {
 
     /// Any JSON, in fields that mean something.
     fn bodies() -> impl Strategy<Value = Value> {
-        let names = prop::sample::select(vec![
-            "messages",
-            "content",
-            "role",
-            "name",
-            "type",
-            "text",
-            "input",
-            "prompt",
-            "suffix",
-            "instructions",
-            "tools",
-            "tool_calls",
-            "response_format",
-            "json_schema",
-            "format",
-            "max_tokens",
-            "max_completion_tokens",
-            "max_output_tokens",
-            "n",
-            "best_of",
-            "output",
-        ]);
+        let names = "messages content role name type text input prompt suffix instructions tools \
+            tool_calls response_format json_schema format max_tokens max_completion_tokens \
+            max_output_tokens n best_of output refusal image_url";
+        let names: Vec<&str> = names.split_whitespace().collect();
+        let name = prop::sample::select(names);
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -267,15 +249,18 @@ mod tests {
             any::<i64>().prop_map(Value::from),
             any::<f64>().prop_map(Value::from),
             ".{0,20}".prop_map(Value::from),
-            prop::sample::select(vec!["text", "image_url", "refusal"]).prop_map(Value::from),
+            name.clone().prop_map(Value::from),
         ];
-        leaf.prop_recursive(5, 40, 6, move |inner| {
-            let fields = prop::collection::vec((names.clone(), inner.clone()), 0..6);
-            prop_oneof![
-                prop::collection::vec(inner, 0..6).prop_map(Value::from),
-                fields.prop_map(|fields| fields.into_iter().collect::<Value>()),
-            ]
-        })
+        let fields = move |value: BoxedStrategy<Value>| {
+            prop::collection::vec((name.clone(), value), 0..6)
+                .prop_map(|fields| fields.into_iter().collect::<Value>())
+        };
+        let nested = fields.clone();
+        let any_value = leaf.prop_recursive(5, 40, 6, move |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from);
+            prop_oneof![list, nested(inner.boxed())]
+        });
+        prop_oneof![9 => fields(any_value.clone().boxed()), 1 => any_value]
     }
 
     proptest! {
