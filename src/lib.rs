@@ -1,10 +1,57 @@
-//! paceline
-mod cost;
-mod error;
-mod limiter;
-mod quota;
-mod sync;
+//! Call language-model APIs from plain threads, at exactly the pace that the account allows.
+//!
+//! - [`RateLimiter`]: a blocking limiter over tokens, requests and any other quota at once.
+//! - [`RateLimitedClient`]: a blocking client that always passes through it.
+//! - [`parallel`]: map over any number of inputs, order kept.
+//! - [`batch`]: run a JSONL file of requests, and survive being killed.
+//! - [`sim`]: a loopback API that enforces limits, to test programs against.
+//!
+//! ```no_run
+//! use paceline::{RateLimitedClient, parallel};
+//!
+//! let client = RateLimitedClient::builder().model("gpt-4o-mini").build()?;
+//! let questions = ["Why is the sky blue?", "Why is grass green?", "Why is snow white?"];
+//! for answer in parallel::try_map(questions, |question| client.chat(question)) {
+//!     println!("{}", answer?.text());
+//! }
+//! # Ok::<(), paceline::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | holds | default |
+//! |---|---|---|
+//! | | the limiter | always |
+//! | `client` | client, token counting, parallel map, batch runs | yes |
+//! | `sim` | the simulator | |
+//! | `cli` | the `paceline` command | |
+#![cfg_attr(
+    not(all(feature = "client", feature = "sim")),
+    allow(rustdoc::broken_intra_doc_links, reason = "the list above names every feature")
+)]
 
+#[cfg(feature = "client")]
+pub mod batch; //  a file of requests, from line to line
+#[cfg(feature = "client")]
+mod client; //     the blocking client
+mod cost; //       what a request asks for and what it used
+mod error; //      what can go wrong, and what to do
+mod limiter; //    the pace
+#[cfg(feature = "client")]
+pub mod parallel; // map helpers
+mod quota; //      what is allowed
+#[cfg(feature = "sim")]
+pub mod sim; //    an API that enforces limits
+mod sync; //       locks that a model checker can replace
+#[cfg(feature = "client")]
+pub mod tokens; // how large a request is
+
+#[cfg(feature = "client")]
+pub use client::{
+    Admitted, ChatChunk, ChatRequest, ChatResponse, ChatStream, ClientBuilder, ClientStats,
+    DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL, Embeddings, Message, Prepared,
+    RateLimitedClient, Response,
+};
 pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result};
 pub use limiter::{

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use line::Line;
 
 pub use cancel::CancelToken;
+#[cfg(feature = "client")]
+pub(crate) use cancel::Watcher;
 pub use clock::{Clock, ManualClock};
 pub use permit::Permit;
 pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
@@ -237,6 +239,11 @@ impl<'a> Wait<'a> {
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn cancel_token(&self) -> Option<&'a CancelToken> {
+        self.cancel
     }
 
     /// Gives up when `token` is cancelled. Defaults to none.

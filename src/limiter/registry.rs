@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -58,8 +58,8 @@ impl Registry {
     /// The process-wide registry, with the built-in table unless [`Registry::set_global`] was
     /// called before.
     #[must_use]
-    pub fn global() -> &'static Self {
-        GLOBAL.get_or_init(|| Self::new(LimitTable::default()))
+    pub fn global() -> &'static Arc<Self> {
+        GLOBAL.get_or_init(|| Arc::new(Self::new(LimitTable::default())))
     }
 
     /// Makes `registry` the process-wide one. To be called before the first use.
@@ -67,8 +67,8 @@ impl Registry {
     /// # Errors
     ///
     /// Gives `registry` back when the process has one already: limiters may be in use.
-    pub fn set_global(registry: Self) -> Result<(), Box<Self>> {
-        GLOBAL.set(registry).map_err(Box::new)
+    pub fn set_global(registry: Arc<Self>) -> Result<(), Arc<Self>> {
+        GLOBAL.set(registry)
     }
 
     /// The limiter of a model: the same one for every name that shares its limits, and for every
@@ -114,7 +114,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-static GLOBAL: OnceLock<Registry> = OnceLock::new();
+static GLOBAL: OnceLock<Arc<Registry>> = OnceLock::new();
 
 /// The process-wide limiter of a model: every caller on every thread gets the same one.
 ///

@@ -1,0 +1,282 @@
+//! The way of one request: counted, admitted by its limiter, sent, heard, settled.
+//!
+//! Each step is a type, and the only way to the next one is through it: what has not been
+//! admitted has no `send`.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::feedback::{Feedback, api_error, usage};
+use super::nap::nap;
+use super::response::Response;
+use super::retry::is_rate_limit;
+use super::transport::Answer;
+use super::{RateLimitedClient, wall_clock};
+use crate::cost::{Cost, Usage};
+use crate::limiter::{Permit, RateLimiter, Wait};
+use crate::tokens::Estimate;
+use crate::{Error, Result};
+
+/// A request that has been counted and waits to be admitted. Nothing is charged yet.
+#[must_use = "a prepared request does nothing until it is sent"]
+pub struct Prepared {
+    client: RateLimitedClient,
+    path: String,
+    body: Vec<u8>,
+    model: String,
+    limiter: RateLimiter,
+    estimate: Estimate,
+    cost: Cost,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        client: &RateLimitedClient,
+        path: &str,
+        body: &Value,
+        model: &str,
+        estimate: Estimate,
+    ) -> Self {
+        Self {
+            client: client.clone(),
+            path: path.to_owned(),
+            body: body.to_string().into_bytes(),
+            model: model.to_owned(),
+            limiter: client.registry().limiter_for(model),
+            cost: client.settings().charge.reserve(estimate.prompt, estimate.output),
+            estimate,
+        }
+    }
+
+    /// What it will reserve.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// How its size was estimated.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// The model that it is for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The limiter that it has to pass.
+    #[must_use]
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.limiter
+    }
+
+    /// Waits in line until the limiter admits it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RateLimiter::acquire_with`].
+    pub fn admit(self, wait: Wait<'_>) -> Result<Admitted> {
+        let permit = self.limiter.acquire_with(self.cost, wait)?;
+        Ok(Admitted {
+            request: self,
+            permit,
+        })
+    }
+
+    /// Admits and sends it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Prepared::admit`] and [`Admitted::send`].
+    pub fn send(self) -> Result<Response> {
+        self.admit(Wait::new())?.send(Wait::new())
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("path", &self.path)
+            .field("model", &self.model)
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that its limiter has admitted, to be sent now. Dropping it gives everything back.
+#[must_use = "an admitted request has been paid for and not sent"]
+#[derive(Debug)]
+pub struct Admitted {
+    request: Prepared,
+    permit: Permit,
+}
+
+impl Admitted {
+    /// How long it stood in line.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.permit.waited()
+    }
+
+    /// Gives everything back: it will not be sent.
+    pub fn withdraw(self) {
+        self.permit.refund();
+    }
+
+    /// Sends it, as often as the client's settings allow while errors may pass; `wait` can end
+    /// the waits between tries, not a try.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`], [`Error::Transport`] or [`Error::InvalidResponse`] of the last try, or
+    /// what ended the wait before the next one.
+    pub fn send(self, wait: Wait<'_>) -> Result<Response> {
+        let (sent, body) = self.perform(wait, |answer| {
+            let bytes = answer.read()?;
+            serde_json::from_slice::<Value>(&bytes).map_err(|error| Error::InvalidResponse {
+                url: answer.url.clone(),
+                message: error.to_string(),
+            })
+        })?;
+        let usage = usage(&body);
+        let charged = sent.settlement.settle(usage);
+        Ok(Response {
+            status: sent.status,
+            request_id: sent.request_id,
+            body,
+            usage,
+            charged,
+            attempts: sent.attempts,
+            waited: sent.waited,
+        })
+    }
+
+    /// Tries until `receive` gets something out of an answer that is no error.
+    pub(super) fn perform<T>(
+        self,
+        wait: Wait<'_>,
+        mut receive: impl FnMut(&mut Answer) -> Result<T>,
+    ) -> Result<(Sent, T)> {
+        let Self { request, mut permit } = self;
+        let counters = &request.client.inner.counters;
+        let started = request.now();
+        let mut waited = permit.waited();
+        let mut retries = 0;
+        loop {
+            let (error, feedback) = match request.exchange(&mut receive) {
+                Ok((answer, feedback, received)) => {
+                    let sent = Sent {
+                        status: answer.status,
+                        request_id: feedback.request_id,
+                        attempts: retries + 1,
+                        waited,
+                        settlement: Settlement {
+                            permit,
+                            charge: request.client.settings().charge,
+                        },
+                        answer,
+                    };
+                    return Ok((sent, received));
+                }
+                Err(failed) => failed,
+            };
+            if matches!(error, Error::Transport { unsent: true, .. }) {
+                permit.refund();
+            } else {
+                // What a failed try costs is not known, so its charge stays.
+                drop(permit);
+            }
+            let elapsed = request.now().saturating_duration_since(started);
+            let policy = &request.client.settings().retry;
+            let advice = feedback.should_retry;
+            let pause = policy.wait(&error, advice, retries, elapsed, fastrand::f64());
+            if is_rate_limit(&error) {
+                counters.rate_limited();
+                // Everyone who shares the limit waits, whether or not this request tries again.
+                let told = pause.or(error.retry_after()).unwrap_or_default();
+                request.pause_sharers(told);
+            }
+            let Some(pause) = pause else {
+                return Err(error);
+            };
+            log::info!("{}: {error}; trying again in {pause:?}", request.path);
+            counters.retried();
+            retries += 1;
+            if !is_rate_limit(&error) {
+                nap(pause, wait.cancel_token())?;
+            }
+            permit = request.limiter.acquire_with(request.cost, wait)?;
+            waited += permit.waited();
+        }
+    }
+}
+
+impl Prepared {
+    /// One try: an answer with what was received of it, or an error with what came beside it.
+    fn exchange<T>(
+        &self,
+        receive: &mut impl FnMut(&mut Answer) -> Result<T>,
+    ) -> Result<(Answer, Feedback, T), (Error, Feedback)> {
+        let counters = &self.client.inner.counters;
+        counters.sent();
+        let sent = self.client.transport().post(&self.path, &self.body);
+        let mut answer = sent.map_err(|error| (error, Feedback::default()))?;
+        let feedback = Feedback::read(&answer.headers, wall_clock());
+        let received = if answer.is_error() {
+            // A body that does not arrive leaves the status, which says enough.
+            let body = answer.read().unwrap_or_default();
+            Err(api_error(answer.status, &feedback, &body).into())
+        } else {
+            receive(&mut answer)
+        };
+        match received {
+            Ok(received) => Ok((answer, feedback, received)),
+            Err(error) => Err((error, feedback)),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.limiter.clock().now()
+    }
+
+    fn pause_sharers(&self, duration: Duration) {
+        // A pause past the end of time is one that no clock can keep.
+        if let Some(until) = self.now().checked_add(duration) {
+            self.limiter.pause_until(until);
+        }
+    }
+}
+
+/// A request whose answer has begun to arrive.
+pub(super) struct Sent {
+    pub(super) status: u16,
+    pub(super) request_id: Option<String>,
+    pub(super) attempts: u32,
+    pub(super) waited: Duration,
+    pub(super) settlement: Settlement,
+    pub(super) answer: Answer,
+}
+
+/// A permit that still has to hear what its request used. Dropped, it keeps its charge.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    permit: Permit,
+    charge: crate::Charge,
+}
+
+impl Settlement {
+    /// Settles with the usage if it is known, and returns what the request cost in the end.
+    pub(super) fn settle(self, usage: Option<Usage>) -> Cost {
+        let reserved = self.permit.cost();
+        let Some(usage) = usage else {
+            return reserved;
+        };
+        let actual = self.charge.settle(reserved, usage);
+        self.permit.settle(actual);
+        actual
+    }
+}

@@ -1,0 +1,265 @@
+//! Settings of a client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RateLimitedClient;
+use super::retry::RetryPolicy;
+use super::transport::is_header;
+use crate::cost::Charge;
+use crate::limiter::Registry;
+use crate::quota::{LimitTable, Limits};
+use crate::tokens::PromptRule;
+use crate::{Error, Result};
+
+/// The model of a request that names none.
+pub const DEFAULT_MODEL: &str = "gpt-4.1";
+/// The output cap of a request that sets none, in tokens.
+pub const DEFAULT_MAX_COMPLETION_TOKENS: u64 = 1_000;
+/// The public API.
+pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
+const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
+const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+
+/// Settings of a [`RateLimitedClient`], each with a default.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use paceline::{Limits, RateLimitedClient};
+///
+/// let client = RateLimitedClient::builder()
+///     .model("gpt-4o-mini")
+///     .limits(Limits::builder().tokens_per_minute(2_000_000).requests_per_minute(5_000).build()?)
+///     .timeout(Duration::from_secs(120))
+///     .build()?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ClientBuilder {
+    api_key: Option<ApiKey>,
+    key_variable: String,
+    base_url: Option<String>,
+    headers: Vec<(String, Secret)>,
+    registry: Arc<Registry>,
+    pub(super) settings: Settings,
+}
+
+/// What a client keeps of its settings.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) model: String,
+    pub(super) max_completion_tokens: u64,
+    pub(super) charge: Charge,
+    pub(super) prompt_rule: PromptRule,
+    pub(super) retry: RetryPolicy,
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_in_flight: usize,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            api_key: None,
+            key_variable: DEFAULT_KEY_VARIABLE.to_owned(),
+            base_url: None,
+            headers: Vec::new(),
+            registry: Arc::clone(Registry::global()),
+            settings: Settings {
+                model: DEFAULT_MODEL.to_owned(),
+                max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
+                charge: Charge::default(),
+                prompt_rule: PromptRule::default(),
+                retry: RetryPolicy::default(),
+                timeout: Duration::from_secs(600),
+                connect_timeout: Duration::from_secs(10),
+                max_in_flight: 1_024,
+            },
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets the API key. Defaults to the value of the [variable](ClientBuilder::api_key_env).
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(Secret(key.into()));
+        self
+    }
+
+    /// Sets the environment variable that holds the key. Defaults to `OPENAI_API_KEY`.
+    pub fn api_key_env(mut self, variable: impl Into<String>) -> Self {
+        self.key_variable = variable.into();
+        self
+    }
+
+    /// Sets the API to talk to, with its `/v1`. Defaults to the environment variable
+    /// `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`].
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Sends a header with every request, such as `OpenAI-Organization`. Its value is never
+    /// printed. Defaults to none.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), Secret(value.into())));
+        self
+    }
+
+    /// Sets the model of requests that name none. Defaults to [`DEFAULT_MODEL`].
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.settings.model = model.into();
+        self
+    }
+
+    /// Sets the output cap of typed requests that set none, and what is reserved for the answer
+    /// of any other request without a cap, in tokens. Defaults to
+    /// [`DEFAULT_MAX_COMPLETION_TOKENS`].
+    pub fn max_completion_tokens(mut self, tokens: u64) -> Self {
+        self.settings.max_completion_tokens = tokens;
+        self
+    }
+
+    /// Sets where limiters come from. Defaults to the process-wide [`Registry::global`], so that
+    /// all clients of a process share their limits.
+    pub fn registry(mut self, registry: Arc<Registry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Gives the client a registry of its own, with these limits by model.
+    pub fn limit_table(self, table: LimitTable) -> Self {
+        self.registry(Arc::new(Registry::new(table)))
+    }
+
+    /// Gives the client a registry of its own, with these limits for each model.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.limit_table(LimitTable::empty(limits))
+    }
+
+    /// Sets how the server is taken to charge a request. Defaults to [`Charge::Sum`].
+    pub fn charge(mut self, charge: Charge) -> Self {
+        self.settings.charge = charge;
+        self
+    }
+
+    /// Sets which measure of a prompt is reserved. Defaults to [`PromptRule::Larger`].
+    pub fn prompt_rule(mut self, rule: PromptRule) -> Self {
+        self.settings.prompt_rule = rule;
+        self
+    }
+
+    /// Sets how often a request is sent again after an error that may pass. Defaults to 5.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.settings.retry.max_retries = retries;
+        self
+    }
+
+    /// Sets for how long after its first try a request may be sent again. Defaults to 10
+    /// minutes.
+    pub fn retry_for(mut self, duration: Duration) -> Self {
+        self.settings.retry.max_elapsed = duration;
+        self
+    }
+
+    /// Sets the most time that one try may take, from connecting to the answer's last byte.
+    /// Defaults to 10 minutes.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
+    /// Sets the most time that connecting may take, TLS included. Defaults to 10 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how many idle connections are kept: as many as threads send at once, or each round
+    /// of them connects anew. Does not limit the threads. Defaults to 1,024.
+    pub fn max_in_flight(mut self, connections: usize) -> Self {
+        self.settings.max_in_flight = connections.max(1);
+        self
+    }
+
+    /// The finished client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when there is no key, or the key, a header or the base URL cannot be
+    /// sent in HTTP; [`Error::InvalidLimit`] when a timeout is 0.
+    pub fn build(self) -> Result<RateLimitedClient> {
+        let key = self.key()?;
+        let base_url = self.url()?;
+        for (name, value) in &self.headers {
+            if !is_header(name, &value.0) {
+                let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
+                return Err(Error::Config(message));
+            }
+        }
+        for (what, timeout) in [
+            ("timeout", self.settings.timeout),
+            ("connect timeout", self.settings.connect_timeout),
+        ] {
+            if timeout.is_zero() {
+                return Err(Error::InvalidLimit {
+                    what: what.to_owned(),
+                    reason: "a time above 0 is needed".to_owned(),
+                });
+            }
+        }
+        let mut headers = self.headers;
+        headers.push(("Authorization".to_owned(), Secret(format!("Bearer {}", key.0))));
+        Ok(RateLimitedClient::new_with(base_url, headers, self.registry, self.settings))
+    }
+
+    fn key(&self) -> Result<ApiKey> {
+        let variable = &self.key_variable;
+        let key = match &self.api_key {
+            Some(key) => key.clone(),
+            None => Secret(std::env::var(variable).map_err(|_| {
+                Error::Config(format!(
+                    "no API key: set the environment variable {variable}, or name another one"
+                ))
+            })?),
+        };
+        // A key pasted with its line end is the most common mistake of all.
+        let key = Secret(key.0.trim().to_owned());
+        if key.0.is_empty() || !is_header("Authorization", &key.0) {
+            let message = "the API key is empty or has characters that no key has";
+            return Err(Error::Config(message.to_owned()));
+        }
+        Ok(key)
+    }
+
+    fn url(&self) -> Result<String> {
+        let given = self.base_url.clone();
+        let url = given
+            .or_else(|| std::env::var(BASE_URL_VARIABLE).ok())
+            .unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
+        let url = url.trim().trim_end_matches('/');
+        let host = ["http://", "https://"]
+            .into_iter()
+            .find_map(|scheme| url.strip_prefix(scheme));
+        match host {
+            Some(host) if !host.is_empty() && super::transport::is_url(url) => Ok(url.to_owned()),
+            _ => Err(Error::Config(format!(
+                "base URL {url:?}: an address such as {DEFAULT_BASE_URL} is needed"
+            ))),
+        }
+    }
+}
+
+/// A value that is sent and never printed.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) String);
+
+type ApiKey = Secret;
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}

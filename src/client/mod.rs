@@ -1,0 +1,274 @@
+//! The road: a blocking client whose every request passes its limiter.
+
+mod call; //       the way of one request, step by step
+mod chat; //       chat requests and answers
+mod config; //     settings
+mod counters; //   what a client has done so far
+mod embeddings; // vectors
+mod feedback; //   what headers and error bodies say, pure
+mod nap; //        a wait between two tries
+mod response; //   a whole answer
+mod retry; //      whether and when to try again, pure
+mod stream; //     server-sent events
+mod transport; //  the wire; the only file that names ureq
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+pub use call::{Admitted, Prepared};
+pub use chat::{ChatRequest, ChatResponse, Message};
+pub use config::{
+    ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL,
+};
+pub use counters::ClientStats;
+pub use embeddings::Embeddings;
+pub use response::Response;
+pub use stream::{ChatChunk, ChatStream};
+
+use config::{Secret, Settings};
+use counters::Counters;
+use transport::Transport;
+
+use crate::limiter::{Registry, Wait};
+use crate::tokens::{Encoding, Endpoint, estimate};
+use crate::{Error, Result};
+
+/// A blocking client for OpenAI's API and those that speak like it. Every request is counted,
+/// waits for its limiter, is sent, and settles what it used; there is no way around that.
+///
+/// Most callers want [`chat`](RateLimitedClient::chat), or [`post`](RateLimitedClient::post)
+/// for any other endpoint and for the types of other crates. Clones share connections, limits
+/// and counters; it is `Send + Sync`, so one client serves any number of threads.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+///
+/// let client = RateLimitedClient::new()?; // OPENAI_API_KEY
+/// let answer = client.chat("Name the largest moon of Saturn.")?;
+/// println!("{}", answer.text());
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RateLimitedClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    registry: Arc<Registry>,
+    settings: Settings,
+    counters: Counters,
+}
+
+impl RateLimitedClient {
+    /// A client with the defaults, and the key from `OPENAI_API_KEY`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A client with other settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    fn new_with(
+        base_url: String,
+        headers: Vec<(String, Secret)>,
+        registry: Arc<Registry>,
+        settings: Settings,
+    ) -> Self {
+        // The first count would wait for it; now it loads while the caller prepares.
+        Encoding::for_model(&settings.model).preload_in_background();
+        Self {
+            inner: Arc::new(Inner {
+                transport: Transport::new(base_url, &headers, &settings),
+                registry,
+                settings,
+                counters: Counters::default(),
+            }),
+        }
+    }
+
+    /// Sends a chat request and returns the whole answer. A plain string is one user message.
+    /// The model and the output cap default to the client's and are sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`post`](RateLimitedClient::post).
+    pub fn chat(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse> {
+        let body = self.chat_body(request.into())?;
+        Ok(ChatResponse::new(self.prepare(CHAT, &body)?.send()?))
+    }
+
+    /// Sends a chat request and returns its answer piece by piece, as it is made. Asks for the
+    /// usage at the end, unless the request has `stream_options` of its own.
+    ///
+    /// ```no_run
+    /// use std::io::Write;
+    ///
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// for piece in client.chat_stream("Tell me a long story.")? {
+    ///     print!("{}", piece?.text());
+    ///     std::io::stdout().flush().ok();
+    /// }
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`post`](RateLimitedClient::post), until the answer begins.
+    pub fn chat_stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream> {
+        let mut body = self.chat_body(request.into())?;
+        body.insert("stream".to_owned(), json!(true));
+        body.entry("stream_options").or_insert_with(|| json!({"include_usage": true}));
+        let admitted = self.prepare(CHAT, &body)?.admit(Wait::new())?;
+        let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()))?;
+        Ok(ChatStream::new(sent))
+    }
+
+    /// The vectors of a list of texts, in their order.
+    ///
+    /// ```no_run
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// let found = client.embeddings("text-embedding-3-small", &["a river", "a bank"])?;
+    /// println!("{} dimensions", found.vectors[0].len());
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`post`](RateLimitedClient::post), and [`Error::InvalidResponse`] when a vector
+    /// is missing.
+    pub fn embeddings<S: AsRef<str>>(&self, model: &str, inputs: &[S]) -> Result<Embeddings> {
+        let input: Vec<&str> = inputs.iter().map(AsRef::as_ref).collect();
+        let response = self.post("/embeddings", &json!({"model": model, "input": input}))?;
+        Embeddings::read(&response, inputs.len())
+    }
+
+    /// Sends any JSON object to any path of the API, untouched, and returns the whole answer.
+    /// The base URL's `/v1` may stand in the path or not.
+    ///
+    /// The limits are those of the body's `model`, or of the client's when it has none; without
+    /// an output cap in the body, the client's is reserved.
+    ///
+    /// ```no_run
+    /// use serde_json::json;
+    ///
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// let answer = client.post("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+    /// println!("{}", answer.body["output"]);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::InvalidRequest`] when the body is not an object;
+    /// - [`Error::TooLarge`] when it can never fit its limits;
+    /// - [`Error::Closed`] when its limiter is closed;
+    /// - [`Error::Api`] when the server refuses it, for good or once too often;
+    /// - [`Error::Transport`] or [`Error::InvalidResponse`] when no whole answer came.
+    pub fn post(&self, path: &str, body: &impl Serialize) -> Result<Response> {
+        self.prepare(path, body)?.send()
+    }
+
+    /// Counts a request and finds its limiter, without waiting or sending: the first half of
+    /// [`post`](RateLimitedClient::post), for callers that want to wait in one thread and send
+    /// in another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] when the body is not an object.
+    pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
+        let body = serde_json::to_value(body)
+            .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
+        let Some(fields) = body.as_object() else {
+            return Err(Error::InvalidRequest("the body is not an object".to_owned()));
+        };
+        if fields.get("stream") == Some(&Value::Bool(true)) && !path.contains(CHAT) {
+            let message = "streaming is for chat; leave out \"stream\"";
+            return Err(Error::InvalidRequest(message.to_owned()));
+        }
+        let model = fields.get("model").and_then(Value::as_str);
+        let model = model.unwrap_or(&self.settings().model);
+        let size = estimate(
+            Endpoint::from_path(path),
+            &body,
+            Encoding::for_model(model),
+            self.settings().prompt_rule,
+            self.settings().max_completion_tokens,
+        );
+        Ok(Prepared::new(self, path, &body, model, size))
+    }
+
+    /// The model of requests that name none.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.settings().model
+    }
+
+    /// Where its limiters come from.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.inner.registry
+    }
+
+    /// What it has done so far, clones included.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.inner.counters.stats()
+    }
+
+    fn chat_body(&self, request: ChatRequest) -> Result<Map<String, Value>> {
+        let ChatRequest { messages, mut fields } = request;
+        let messages = serde_json::to_value(messages)
+            .map_err(|error| Error::InvalidRequest(format!("messages: {error}")))?;
+        fields.insert("messages".to_owned(), messages);
+        fields.entry("model").or_insert_with(|| json!(self.settings().model));
+        if !fields.contains_key("max_tokens") {
+            let cap = self.settings().max_completion_tokens;
+            fields.entry("max_completion_tokens").or_insert_with(|| json!(cap));
+        }
+        Ok(fields)
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    fn transport(&self) -> &Transport {
+        &self.inner.transport
+    }
+}
+
+const CHAT: &str = "chat/completions";
+
+/// For headers that name a date; everything else goes by a monotonic clock.
+#[allow(clippy::disallowed_methods, reason = "a date can only be compared with the wall clock")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+impl fmt::Debug for RateLimitedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // By allow list: the transport's headers hold the key.
+        let Inner {
+            transport: _,
+            registry,
+            settings,
+            counters: _,
+        } = &*self.inner;
+        f.debug_struct("RateLimitedClient")
+            .field("settings", settings)
+            .field("registry", registry)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

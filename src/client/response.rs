@@ -1,0 +1,43 @@
+//! A whole answer.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cost::{Cost, Usage};
+use crate::{Error, Result};
+
+/// A whole answer, and what it took to get it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The HTTP status, 200 to 299.
+    pub status: u16,
+    /// The `x-request-id` header, for the provider's support.
+    pub request_id: Option<String>,
+    /// The body as it came.
+    pub body: Value,
+    /// What the request used, if the body says so.
+    pub usage: Option<Usage>,
+    /// What the limiter charged in the end.
+    pub charged: Cost,
+    /// How often the request was sent: 1 without retries.
+    pub attempts: u32,
+    /// How long it stood in its limiter's line, retries included.
+    pub waited: Duration,
+}
+
+impl Response {
+    /// The body as a type of the caller's, or of another crate.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidResponse`] when the body is not of that type.
+    pub fn json<T: DeserializeOwned>(self) -> Result<T> {
+        serde_json::from_value(self.body).map_err(|error| Error::InvalidResponse {
+            url: self.request_id.unwrap_or_default(),
+            message: error.to_string(),
+        })
+    }
+}

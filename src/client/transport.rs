@@ -1,0 +1,185 @@
+//! The wire: one agent, its pool and its timeouts. The only file that names ureq.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use ureq::{Agent, Body, Timeout};
+
+use super::config::{Secret, Settings};
+use crate::Error;
+
+/// The largest answer that is read: far above any the API gives, and below what would exhaust a
+/// machine with many in flight.
+const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+
+/// Sends requests over pooled connections. Clones share the pool.
+#[derive(Clone)]
+pub(super) struct Transport {
+    agent: Agent,
+    base_url: String,
+    headers: HeaderMap,
+}
+
+/// An answer whose head has arrived.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) url: String,
+    body: Body,
+}
+
+/// Headers by lower-case name.
+pub(super) struct Headers(HeaderMap);
+
+impl Headers {
+    /// The first value of a header, if it is text.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok().map(str::trim)
+    }
+}
+
+impl Transport {
+    pub(super) fn new(base_url: String, headers: &[(String, Secret)], settings: &Settings) -> Self {
+        let config = Agent::config_builder()
+            // As an error it would come without headers and body, and `retry-after` with them.
+            .http_status_as_error(false)
+            .timeout_connect(Some(settings.connect_timeout))
+            .timeout_global(Some(settings.timeout))
+            .max_idle_connections(settings.max_in_flight)
+            .max_idle_connections_per_host(settings.max_in_flight)
+            .max_idle_age(Duration::from_secs(30))
+            // A redirected POST would go out again without passing the limiter.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let headers = headers.iter().filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
+            let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
+        });
+        Self {
+            agent: config.new_agent(),
+            base_url,
+            headers: headers.collect(),
+        }
+    }
+
+    /// Where a request for `path` goes: the base URL and the path, whose `/v1` may stand in both.
+    pub(super) fn url(&self, path: &str) -> String {
+        let path = path.trim_start_matches('/');
+        let version = self.base_url.rsplit('/').next().unwrap_or_default();
+        let path = match path.strip_prefix(version) {
+            Some(rest) if rest.starts_with('/') => rest.trim_start_matches('/'),
+            _ => path,
+        };
+        format!("{}/{path}", self.base_url)
+    }
+
+    /// Sends a JSON body and returns when the head of the answer is there.
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
+        let url = self.url(path);
+        let mut request = self.agent.post(&url).header("Content-Type", "application/json");
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        match request.send(body) {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Ok(Answer {
+                    status: head.status.as_u16(),
+                    headers: Headers(head.headers),
+                    url: without_query(&url),
+                    body,
+                })
+            }
+            Err(error) => Err(failure(&url, &error)),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn is_error(&self) -> bool {
+        // A redirect is none of the API's answers either.
+        !StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
+    }
+
+    /// Reads the whole body.
+    pub(super) fn read(&mut self) -> Result<Vec<u8>, Error> {
+        let body = self.body.with_config().limit(MAX_ANSWER);
+        body.read_to_vec().map_err(|error| failure(&self.url, &error))
+    }
+
+    /// The body as it arrives.
+    pub(super) fn into_reader(self) -> impl Read + Send + 'static {
+        self.body.into_with_config().limit(MAX_ANSWER).reader()
+    }
+}
+
+fn failure(url: &str, error: &ureq::Error) -> Error {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let never_connected =
+        [AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable];
+    let unsent = match error {
+        ureq::Error::Io(error) => never_connected.contains(&error.kind()),
+        ureq::Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::BadUri(_)
+        | ureq::Error::Http(_) => true,
+        _ => false,
+    };
+    Error::Transport {
+        url: without_query(url),
+        message: error.to_string(),
+        unsent,
+    }
+}
+
+/// A query can hold a key, as some gateways have it.
+fn without_query(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// Whether HTTP can carry this header.
+pub(super) fn is_header(name: &str, value: &str) -> bool {
+    HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
+}
+
+/// Whether this is a whole URL, without a user name or password in it.
+pub(super) fn is_url(url: &str) -> bool {
+    Uri::try_from(url).is_ok_and(|uri| {
+        uri.authority()
+            .is_some_and(|host| !host.as_str().contains('@') && !host.host().is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::RateLimitedClient;
+
+    #[test]
+    fn paths_join_the_base_url_and_a_version_stands_once() {
+        let table = [
+            ("http://h/v1", "/v1/chat/completions", "http://h/v1/chat/completions"),
+            ("http://h/v1", "chat/completions", "http://h/v1/chat/completions"),
+            ("http://h/v1/", "/embeddings", "http://h/v1/embeddings"),
+            ("http://h", "/v1/embeddings", "http://h/v1/embeddings"),
+            ("http://h/openai", "/v1/embeddings", "http://h/openai/v1/embeddings"),
+            ("http://h/v1", "/v12/x", "http://h/v1/v12/x"),
+        ];
+        for (step, (base, path, url)) in table.into_iter().enumerate() {
+            let client = RateLimitedClient::builder().api_key("k").base_url(base).build().unwrap();
+            assert_eq!(client.transport().url(path), url, "step {step}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_of_a_url_has_no_query() {
+        assert_eq!(without_query("http://h/v1/x?api-key=s3cret#f"), "http://h/v1/x");
+    }
+}
