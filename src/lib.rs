@@ -2,6 +2,8 @@
 mod cost;
 mod error;
 mod quota;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result};
