@@ -184,11 +184,15 @@ proptest! {
     ) {
         let mut ledger = ledger(Some(tokens), Some(requests), Duration::from_secs(burst));
         let mut now = 0;
+        let mut admitted = Vec::new();
         for (step, (gap, charge)) in arrivals.into_iter().enumerate() {
             now += gap;
             let before = ledger.standings(now);
             let wait = match ledger.admit(charge, now) {
-                Verdict::Admitted => continue,
+                Verdict::Admitted => {
+                    admitted.push((now, charge));
+                    continue;
+                }
                 Verdict::TooLarge { requested, limit, .. } => {
                     prop_assert!(requested > limit, "step {}", step);
                     continue;
@@ -200,7 +204,13 @@ proptest! {
             prop_assert!(early != Verdict::Admitted, "step {}: a nanosecond early", step);
             now += wait;
             prop_assert_eq!(ledger.admit(charge, now), Verdict::Admitted, "step {}", step);
+            admitted.push((now, charge));
         }
+        // Who comes as early as it may, comes no earlier than the limit allows.
+        let burst = Duration::from_secs(burst);
+        prop_assert_eq!(largest_excess(tokens, burst, admitted.iter().copied()), None);
+        let requests_at = admitted.iter().map(|(at, _)| (*at, 1));
+        prop_assert_eq!(largest_excess(requests, burst, requests_at), None);
     }
 
     #[test]
