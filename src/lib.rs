@@ -27,7 +27,10 @@
 //! | `cli` | the `paceline` command | |
 #![cfg_attr(
     not(all(feature = "client", feature = "sim")),
-    allow(rustdoc::broken_intra_doc_links, reason = "the list above names every feature")
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the list above names every feature"
+    )
 )]
 
 #[cfg(feature = "client")]

@@ -45,7 +45,10 @@ impl Prepared {
             body: body.to_string().into_bytes(),
             model: model.to_owned(),
             limiter: client.registry().limiter_for(model),
-            cost: client.settings().charge.reserve(estimate.prompt, estimate.output),
+            cost: client
+                .settings()
+                .charge
+                .reserve(estimate.prompt, estimate.output),
             estimate,
         }
     }
@@ -107,7 +110,8 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// A request that its limiter has admitted, to be sent now. Dropping it gives everything back.
+/// A request that its limiter has admitted, to be sent now. One that will not be sent after all
+/// is [withdrawn](Admitted::withdraw); dropping it keeps its charge, as dropping a permit does.
 #[must_use = "an admitted request has been paid for and not sent"]
 #[derive(Debug)]
 pub struct Admitted {
@@ -161,7 +165,10 @@ impl Admitted {
         wait: Wait<'_>,
         mut receive: impl FnMut(&mut Answer) -> Result<T>,
     ) -> Result<(Sent, T)> {
-        let Self { request, mut permit } = self;
+        let Self {
+            request,
+            mut permit,
+        } = self;
         let counters = &request.client.inner.counters;
         let started = request.now();
         let mut waited = permit.waited();
@@ -229,7 +236,7 @@ impl Prepared {
         let received = if answer.is_error() {
             // A body that does not arrive leaves the status, which says enough.
             let body = answer.read().unwrap_or_default();
-            Err(api_error(answer.status, &feedback, &body).into())
+            Err(Box::new(api_error(answer.status, &feedback, &body)).into())
         } else {
             receive(&mut answer)
         };

@@ -149,7 +149,9 @@ impl ChatResponse {
     /// The text of the first choice; empty when it has none, as with tool calls.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.choice("/message/content").and_then(Value::as_str).unwrap_or_default()
+        self.choice("/message/content")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Why the first choice ended: `stop`, `length`, `tool_calls`, `content_filter`.

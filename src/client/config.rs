@@ -211,8 +211,16 @@ impl ClientBuilder {
             }
         }
         let mut headers = self.headers;
-        headers.push(("Authorization".to_owned(), Secret(format!("Bearer {}", key.0))));
-        Ok(RateLimitedClient::new_with(base_url, headers, self.registry, self.settings))
+        headers.push((
+            "Authorization".to_owned(),
+            Secret(format!("Bearer {}", key.0)),
+        ));
+        Ok(RateLimitedClient::new_with(
+            base_url,
+            &headers,
+            self.registry,
+            self.settings,
+        ))
     }
 
     fn key(&self) -> Result<ApiKey> {

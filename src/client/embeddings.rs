@@ -35,12 +35,18 @@ fn vectors(body: &Value, inputs: usize) -> Option<Vec<Vec<f32>>> {
     let data = body.get("data")?.as_array()?;
     for item in data {
         let index = usize::try_from(item.get("index")?.as_u64()?).ok()?;
-        #[allow(clippy::cast_possible_truncation, reason = "the API computes them as f32")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the API computes them as f32"
+        )]
         let number = |value: &Value| value.as_f64().map(|number| number as f32);
         let vector = item.get("embedding")?.as_array()?;
         *vectors.get_mut(index)? = vector.iter().map(number).collect::<Option<_>>()?;
     }
-    vectors.iter().all(|vector| !vector.is_empty()).then_some(vectors)
+    vectors
+        .iter()
+        .all(|vector| !vector.is_empty())
+        .then_some(vectors)
 }
 
 #[cfg(test)]
@@ -53,7 +59,10 @@ mod tests {
     fn vectors_stand_in_the_order_of_their_inputs_or_not_at_all() {
         let item = |index: u64, x: f64| json!({"index": index, "embedding": [x, 1.0]});
         let swapped = json!({"data": [item(1, 0.5), item(0, 0.25)]});
-        assert_eq!(vectors(&swapped, 2), Some(vec![vec![0.25, 1.0], vec![0.5, 1.0]]));
+        assert_eq!(
+            vectors(&swapped, 2),
+            Some(vec![vec![0.25, 1.0], vec![0.5, 1.0]])
+        );
         let table = [
             json!({}),
             json!({"data": [item(0, 1.0)]}),

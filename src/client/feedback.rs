@@ -127,7 +127,12 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     fn read(headers: &[(&str, &str)], now: SystemTime) -> Feedback {
-        let get = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
+        let get = |name: &str| {
+            headers
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, v)| *v)
+        };
         Feedback::from_lookup(get, now)
     }
 
@@ -137,10 +142,22 @@ mod tests {
         let table: [(&[(&str, &str)], Option<Duration>); 9] = [
             (&[("retry-after", "2")], Some(MILLISECOND * 2_000)),
             (&[("retry-after", "0.25")], Some(MILLISECOND * 250)),
-            (&[("retry-after-ms", "308"), ("retry-after", "1")], Some(MILLISECOND * 308)),
-            (&[("retry-after-ms", "x"), ("retry-after", "1")], Some(MILLISECOND * 1_000)),
-            (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(MILLISECOND * 60_000)),
-            (&[("retry-after", "Sun, 06 Nov 1993 08:49:37 GMT")], Some(Duration::ZERO)),
+            (
+                &[("retry-after-ms", "308"), ("retry-after", "1")],
+                Some(MILLISECOND * 308),
+            ),
+            (
+                &[("retry-after-ms", "x"), ("retry-after", "1")],
+                Some(MILLISECOND * 1_000),
+            ),
+            (
+                &[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")],
+                Some(MILLISECOND * 60_000),
+            ),
+            (
+                &[("retry-after", "Sun, 06 Nov 1993 08:49:37 GMT")],
+                Some(Duration::ZERO),
+            ),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "soon")], None),
             (&[], None),
@@ -152,12 +169,25 @@ mod tests {
 
     #[test]
     fn refusals_are_told_apart_by_status_code_type_and_message() {
-        let error = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
+        let error =
+            |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
         let typed = json!({"error": {"type": "insufficient_quota", "code": null}});
         let table = [
-            (429, error("rate_limit_exceeded", "Rate limit reached"), ErrorKind::RateLimited),
-            (429, error("rate_limit_exceeded", "Request too large for x"), ErrorKind::TooLarge),
-            (429, error("insufficient_quota", "You exceeded"), ErrorKind::Account),
+            (
+                429,
+                error("rate_limit_exceeded", "Rate limit reached"),
+                ErrorKind::RateLimited,
+            ),
+            (
+                429,
+                error("rate_limit_exceeded", "Request too large for x"),
+                ErrorKind::TooLarge,
+            ),
+            (
+                429,
+                error("insufficient_quota", "You exceeded"),
+                ErrorKind::Account,
+            ),
             (429, typed, ErrorKind::Account),
             (429, json!("nothing"), ErrorKind::RateLimited),
             (401, error("invalid_api_key", ""), ErrorKind::Account),
@@ -184,7 +214,11 @@ mod tests {
     fn a_page_that_is_not_the_apis_is_quoted_in_short() {
         let page = format!("<html>\n  {}</html>", "bad gateway ".repeat(100));
         let error = api_error(502, &Feedback::default(), page.as_bytes());
-        assert!(error.message.starts_with("<html> bad gateway bad"), "{}", error.message);
+        assert!(
+            error.message.starts_with("<html> bad gateway bad"),
+            "{}",
+            error.message
+        );
         assert_eq!(error.message.chars().count(), MAX_FOREIGN_MESSAGE + 1);
         let error = api_error(502, &Feedback::default(), b"");
         assert_eq!(error.to_string(), "the server answered 502: no message");
@@ -197,7 +231,11 @@ mod tests {
         let embeddings = json!({"usage": {"prompt_tokens": 3, "total_tokens": 3}});
         let outputs = [&chat, &responses, &embeddings].map(|b| usage(b).unwrap().output_tokens);
         assert_eq!(outputs, [4, 4, 0]);
-        for none in [json!({}), json!({"usage": null}), json!({"usage": {"prompt_tokens": -1}})] {
+        for none in [
+            json!({}),
+            json!({"usage": null}),
+            json!({"usage": {"prompt_tokens": -1}}),
+        ] {
             assert_eq!(usage(&none), None, "{none}");
         }
     }

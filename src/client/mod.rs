@@ -21,9 +21,7 @@ use serde_json::{Map, Value, json};
 
 pub use call::{Admitted, Prepared};
 pub use chat::{ChatRequest, ChatResponse, Message};
-pub use config::{
-    ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL,
-};
+pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
 pub use counters::ClientStats;
 pub use embeddings::Embeddings;
 pub use response::Response;
@@ -81,7 +79,7 @@ impl RateLimitedClient {
 
     fn new_with(
         base_url: String,
-        headers: Vec<(String, Secret)>,
+        headers: &[(String, Secret)],
         registry: Arc<Registry>,
         settings: Settings,
     ) -> Self {
@@ -89,7 +87,7 @@ impl RateLimitedClient {
         Encoding::for_model(&settings.model).preload_in_background();
         Self {
             inner: Arc::new(Inner {
-                transport: Transport::new(base_url, &headers, &settings),
+                transport: Transport::new(base_url, headers, &settings),
                 registry,
                 settings,
                 counters: Counters::default(),
@@ -128,7 +126,8 @@ impl RateLimitedClient {
     pub fn chat_stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream> {
         let mut body = self.chat_body(request.into())?;
         body.insert("stream".to_owned(), json!(true));
-        body.entry("stream_options").or_insert_with(|| json!({"include_usage": true}));
+        body.entry("stream_options")
+            .or_insert_with(|| json!({"include_usage": true}));
         let admitted = self.prepare(CHAT, &body)?.admit(Wait::new())?;
         let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()))?;
         Ok(ChatStream::new(sent))
@@ -190,7 +189,9 @@ impl RateLimitedClient {
         let body = serde_json::to_value(body)
             .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
         let Some(fields) = body.as_object() else {
-            return Err(Error::InvalidRequest("the body is not an object".to_owned()));
+            return Err(Error::InvalidRequest(
+                "the body is not an object".to_owned(),
+            ));
         };
         if fields.get("stream") == Some(&Value::Bool(true)) && !path.contains(CHAT) {
             let message = "streaming is for chat; leave out \"stream\"";
@@ -227,14 +228,21 @@ impl RateLimitedClient {
     }
 
     fn chat_body(&self, request: ChatRequest) -> Result<Map<String, Value>> {
-        let ChatRequest { messages, mut fields } = request;
+        let ChatRequest {
+            messages,
+            mut fields,
+        } = request;
         let messages = serde_json::to_value(messages)
             .map_err(|error| Error::InvalidRequest(format!("messages: {error}")))?;
         fields.insert("messages".to_owned(), messages);
-        fields.entry("model").or_insert_with(|| json!(self.settings().model));
+        fields
+            .entry("model")
+            .or_insert_with(|| json!(self.settings().model));
         if !fields.contains_key("max_tokens") {
             let cap = self.settings().max_completion_tokens;
-            fields.entry("max_completion_tokens").or_insert_with(|| json!(cap));
+            fields
+                .entry("max_completion_tokens")
+                .or_insert_with(|| json!(cap));
         }
         Ok(fields)
     }
@@ -251,7 +259,10 @@ impl RateLimitedClient {
 const CHAT: &str = "chat/completions";
 
 /// For headers that name a date; everything else goes by a monotonic clock.
-#[allow(clippy::disallowed_methods, reason = "a date can only be compared with the wall clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a date can only be compared with the wall clock"
+)]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
 }

@@ -32,8 +32,14 @@ pub(super) fn nap(duration: Duration, cancel: Option<&CancelToken>) -> Result<()
         }
     }
     let mut called = sleeper.called.lock();
-    let end = sleeper.changed.wait_while_for(&mut called, |called| !*called, duration);
-    if end.timed_out() { Ok(()) } else { Err(Error::Cancelled) }
+    let end = sleeper
+        .changed
+        .wait_while_for(&mut called, |called| !*called, duration);
+    if end.timed_out() {
+        Ok(())
+    } else {
+        Err(Error::Cancelled)
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,9 @@ impl RetryPolicy {
         if retries >= self.max_retries || !may_pass(error, advice) {
             return None;
         }
-        let backoff = FIRST_BACKOFF.saturating_mul(1 << retries.min(16)).min(MAX_BACKOFF);
+        let backoff = FIRST_BACKOFF
+            .saturating_mul(1 << retries.min(16))
+            .min(MAX_BACKOFF);
         let wait = match error.retry_after() {
             // The line is where a rate limit is waited out; it needs no backoff of ours.
             Some(told) if is_rate_limit(error) => told,
@@ -79,7 +81,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn api(status: u16, code: &str, retry_after: Option<Duration>) -> Error {
-        let feedback = Feedback { retry_after, ..Feedback::default() };
+        let feedback = Feedback {
+            retry_after,
+            ..Feedback::default()
+        };
         let body = format!(r#"{{"error":{{"code":"{code}","message":""}}}}"#);
         Error::Api(Box::new(api_error(status, &feedback, body.as_bytes())))
     }
@@ -90,12 +95,17 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_bound_and_ends_with_the_count() {
-        let policy = RetryPolicy { max_retries: 9, max_elapsed: Duration::MAX };
+        let policy = RetryPolicy {
+            max_retries: 9,
+            max_elapsed: Duration::MAX,
+        };
         let waits = (0..10).map(|retries| {
             let wait = policy.wait(&api(500, "", None), None, retries, Duration::ZERO, 0.0);
             wait.map(|wait| wait.as_millis())
         });
-        let expected = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
+        let expected = [
+            500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000,
+        ];
         let expected = expected.into_iter().map(Some).chain([None]);
         assert!(waits.eq(expected));
     }
@@ -114,15 +124,22 @@ mod tests {
             assert_eq!(wait(error, 0), None, "step {step}: {error}");
         }
         let out_of_money = api(429, "insufficient_quota", None);
-        let advised = RetryPolicy::default().wait(&out_of_money, Some(true), 0, Duration::ZERO, 0.0);
+        let advised =
+            RetryPolicy::default().wait(&out_of_money, Some(true), 0, Duration::ZERO, 0.0);
         assert_eq!(advised, None, "no advice makes an account right");
     }
 
     #[test]
     fn the_server_s_wait_is_a_minimum_and_its_advice_is_taken() {
         assert_eq!(wait(&api(503, "", Some(SECOND * 7)), 0), Some(SECOND * 7));
-        assert_eq!(wait(&api(503, "", Some(SECOND / 100)), 0), Some(FIRST_BACKOFF));
-        assert_eq!(wait(&api(429, "", Some(SECOND / 100)), 0), Some(SECOND / 100));
+        assert_eq!(
+            wait(&api(503, "", Some(SECOND / 100)), 0),
+            Some(FIRST_BACKOFF)
+        );
+        assert_eq!(
+            wait(&api(429, "", Some(SECOND / 100)), 0),
+            Some(SECOND / 100)
+        );
         let policy = RetryPolicy::default();
         let advised = |error, advice| policy.wait(error, Some(advice), 0, Duration::ZERO, 0.0);
         assert_eq!(advised(&api(500, "", None), false), None);
@@ -131,7 +148,10 @@ mod tests {
 
     #[test]
     fn time_is_bounded_and_jitter_only_adds() {
-        let policy = RetryPolicy { max_retries: 5, max_elapsed: SECOND * 10 };
+        let policy = RetryPolicy {
+            max_retries: 5,
+            max_elapsed: SECOND * 10,
+        };
         let error = api(503, "", Some(SECOND * 4));
         let wait = |elapsed, random| policy.wait(&error, None, 0, elapsed, random);
         assert_eq!(wait(SECOND * 5, 0.0), Some(SECOND * 4));

@@ -92,7 +92,9 @@ impl ChatStream {
                 serde_json::from_str(&event).map_err(|error| invalid(error.to_string()))?;
             if let Some(error) = chunk.get("error") {
                 let message = error.get("message").and_then(Value::as_str);
-                return Err(invalid(message.unwrap_or("an error in the stream").to_owned()));
+                return Err(invalid(
+                    message.unwrap_or("an error in the stream").to_owned(),
+                ));
             }
             self.usage = usage(&chunk).or(self.usage);
             let choices = chunk.get("choices").and_then(Value::as_array);

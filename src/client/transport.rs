@@ -81,7 +81,10 @@ impl Transport {
     /// Sends a JSON body and returns when the head of the answer is there.
     pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
         let url = self.url(path);
-        let mut request = self.agent.post(&url).header("Content-Type", "application/json");
+        let mut request = self
+            .agent
+            .post(&url)
+            .header("Content-Type", "application/json");
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
         }
@@ -109,7 +112,8 @@ impl Answer {
     /// Reads the whole body.
     pub(super) fn read(&mut self) -> Result<Vec<u8>, Error> {
         let body = self.body.with_config().limit(MAX_ANSWER);
-        body.read_to_vec().map_err(|error| failure(&self.url, &error))
+        body.read_to_vec()
+            .map_err(|error| failure(&self.url, &error))
     }
 
     /// The body as it arrives.
@@ -120,8 +124,12 @@ impl Answer {
 
 fn failure(url: &str, error: &ureq::Error) -> Error {
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    let never_connected =
-        [AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable];
+    let never_connected = [
+        AddrNotAvailable,
+        ConnectionRefused,
+        HostUnreachable,
+        NetworkUnreachable,
+    ];
     let unsent = match error {
         ureq::Error::Io(error) => never_connected.contains(&error.kind()),
         ureq::Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
@@ -165,21 +173,40 @@ mod tests {
     #[test]
     fn paths_join_the_base_url_and_a_version_stands_once() {
         let table = [
-            ("http://h/v1", "/v1/chat/completions", "http://h/v1/chat/completions"),
-            ("http://h/v1", "chat/completions", "http://h/v1/chat/completions"),
+            (
+                "http://h/v1",
+                "/v1/chat/completions",
+                "http://h/v1/chat/completions",
+            ),
+            (
+                "http://h/v1",
+                "chat/completions",
+                "http://h/v1/chat/completions",
+            ),
             ("http://h/v1/", "/embeddings", "http://h/v1/embeddings"),
             ("http://h", "/v1/embeddings", "http://h/v1/embeddings"),
-            ("http://h/openai", "/v1/embeddings", "http://h/openai/v1/embeddings"),
+            (
+                "http://h/openai",
+                "/v1/embeddings",
+                "http://h/openai/v1/embeddings",
+            ),
             ("http://h/v1", "/v12/x", "http://h/v1/v12/x"),
         ];
         for (step, (base, path, url)) in table.into_iter().enumerate() {
-            let client = RateLimitedClient::builder().api_key("k").base_url(base).build().unwrap();
+            let client = RateLimitedClient::builder()
+                .api_key("k")
+                .base_url(base)
+                .build()
+                .unwrap();
             assert_eq!(client.transport().url(path), url, "step {step}");
         }
     }
 
     #[test]
     fn what_is_printed_of_a_url_has_no_query() {
-        assert_eq!(without_query("http://h/v1/x?api-key=s3cret#f"), "http://h/v1/x");
+        assert_eq!(
+            without_query("http://h/v1/x?api-key=s3cret#f"),
+            "http://h/v1/x"
+        );
     }
 }

@@ -1,0 +1,116 @@
+//! Reading what a request asks for, and making up an answer in the API's shape.
+
+mod chat; //       /v1/chat/completions, whole and streamed
+mod completion; // /v1/completions
+mod embeddings; // /v1/embeddings
+mod fields; //     reading fields of a body
+mod responses; //  /v1/responses
+mod words; //      text of a given number of tokens
+
+use serde_json::Value;
+
+use super::SimConfig;
+use super::charge::charge;
+use super::draw::Draw;
+use super::errors::Refusal;
+use super::http::Response;
+
+pub(super) use words::Words;
+
+/// When every answer says that it was made: a constant, so that the same request gets the same
+/// answer, byte for byte.
+const CREATED: u64 = 1_700_000_000;
+
+/// The endpoints that are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Chat,
+    Completion,
+    Embeddings,
+    Responses,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    pub(super) model: String,
+    /// The estimate, which the answer's usage repeats.
+    prompt_tokens: u64,
+    /// Output cap of one answer.
+    cap: Option<u64>,
+    /// Answers that are charged.
+    charged: u64,
+    /// Answers that are given.
+    choices: u64,
+    form: Form,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Form {
+    Chat,
+    ChatStream {
+        include_usage: bool,
+    },
+    Completion,
+    Responses,
+    /// One fingerprint for each input.
+    Embeddings {
+        inputs: Vec<u64>,
+        dimensions: u64,
+    },
+}
+
+impl Asked {
+    /// Reads a request's body.
+    pub(super) fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Refusal> {
+        let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::malformed_json())?;
+        let Value::Object(body) = body else {
+            return Err(Refusal::malformed_json());
+        };
+        match endpoint {
+            Endpoint::Chat => chat::read(&body),
+            Endpoint::Completion => completion::read(&body),
+            Endpoint::Embeddings => embeddings::read(&body),
+            Endpoint::Responses => responses::read(&body),
+        }
+    }
+
+    /// What it costs of a limit on tokens.
+    pub(super) fn charge(&self) -> u64 {
+        charge(self.prompt_tokens, self.cap, self.charged)
+    }
+
+    /// The answer, which depends on the settings and the draw alone.
+    pub(super) fn answer(&self, config: &SimConfig, mut draw: Draw) -> Response {
+        let id = format!("{:016x}", draw.next());
+        if let Form::Embeddings { inputs, dimensions } = &self.form {
+            return embeddings::answer(self, inputs, *dimensions, config.seed);
+        }
+        let words: Vec<Words> = (0..self.choices)
+            .map(|_| Words::draw(&mut draw, self.cap, config.output_tokens.as_ref()))
+            .collect();
+        match self.form {
+            Form::Chat => chat::answer(self, &id, &words),
+            Form::ChatStream { include_usage } => chat::stream(self, &id, &words, include_usage),
+            Form::Completion => completion::answer(self, &id, &words),
+            Form::Responses | Form::Embeddings { .. } => responses::answer(self, &id, &words),
+        }
+    }
+}
+
+/// The `usage` of a chat or text completion.
+fn usage(asked: &Asked, words: &[Words]) -> Value {
+    let completion: u64 = words.iter().map(Words::tokens).sum();
+    serde_json::json!({
+        "prompt_tokens": asked.prompt_tokens,
+        "completion_tokens": completion,
+        "total_tokens": asked.prompt_tokens.saturating_add(completion),
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    })
+}

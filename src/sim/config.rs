@@ -1,0 +1,175 @@
+//! What a simulator is told before it starts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The limits that the simulator enforces on one model. `None` is no limit, and the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SimLimits {
+    /// Tokens a minute. 0 admits nothing.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests a minute. 0 admits nothing.
+    pub requests_per_minute: Option<u64>,
+}
+
+/// The settings of a [`Simulator`](super::Simulator).
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::sim::{SimConfig, SimLimits};
+///
+/// let config = SimConfig::new()
+///     .limits("gpt-4o-mini", SimLimits {
+///         tokens_per_minute: Some(200_000),
+///         requests_per_minute: Some(500),
+///     })
+///     .burst(Duration::from_secs(1))
+///     .latency(Duration::from_millis(20))
+///     .latency_spread(0.3);
+/// # let _ = config;
+/// ```
+#[derive(Clone)]
+pub struct SimConfig {
+    pub(super) port: u16,
+    pub(super) default_limits: SimLimits,
+    pub(super) limits: BTreeMap<String, SimLimits>,
+    pub(super) burst: Duration,
+    pub(super) latency: Duration,
+    pub(super) latency_spread: f64,
+    pub(super) seed: u64,
+    pub(super) api_key: Option<String>,
+    pub(super) output_tokens: Option<RangeInclusive<u64>>,
+}
+
+impl SimConfig {
+    /// The defaults, as each setting names its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            port: 0,
+            default_limits: SimLimits {
+                tokens_per_minute: Some(30_000),
+                requests_per_minute: Some(500),
+            },
+            limits: BTreeMap::new(),
+            burst: Duration::from_secs(60),
+            latency: Duration::ZERO,
+            latency_spread: 0.0,
+            seed: 0,
+            api_key: None,
+            output_tokens: None,
+        }
+    }
+
+    /// The port on the loopback interface; 0 takes any that is free. Defaults to 0.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The limits of every model that has none of its own: each model gets them for itself.
+    /// Defaults to 30,000 tokens and 500 requests a minute.
+    #[must_use]
+    pub fn default_limits(mut self, limits: SimLimits) -> Self {
+        self.default_limits = limits;
+        self
+    }
+
+    /// The limits of one model, which its dated snapshots (`gpt-4o-mini-2024-07-18`) and
+    /// fine-tunes (`ft:gpt-4o-mini:…`) share, unless they have limits of their own. Defaults to
+    /// [`default_limits`](Self::default_limits).
+    #[must_use]
+    pub fn limits(mut self, model: impl Into<String>, limits: SimLimits) -> Self {
+        self.limits.insert(model.into(), limits);
+        self
+    }
+
+    /// The most that may pass at one instant, as a time of the rate: a limit of 30,000 a minute
+    /// with a burst of 2 s lets 1,000 pass at once. Rounded down, but at least 1. A request above
+    /// the burst and within the limit is admitted when nothing is used, and leaves a debt.
+    /// Defaults to 60 s, as the API itself has it.
+    #[must_use]
+    pub fn burst(mut self, burst: Duration) -> Self {
+        self.burst = burst;
+        self
+    }
+
+    /// The mean time between admission and answer. Defaults to 0.
+    #[must_use]
+    pub fn latency(mut self, mean: Duration) -> Self {
+        self.latency = mean;
+        self
+    }
+
+    /// How far latencies spread: they are lognormal with this sigma, and keep their mean. 0.3 is
+    /// a calm server, 1 a moody one. Zero, negative and infinite values are no spread.
+    /// Defaults to 0.
+    #[must_use]
+    pub fn latency_spread(mut self, sigma: f64) -> Self {
+        self.latency_spread = sigma;
+        self
+    }
+
+    /// What answers and latencies are drawn from, together with the request's body: the same
+    /// request gets the same answer and latency, in whatever order requests arrive.
+    /// Defaults to 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The only bearer token that is let in; with `None`, any that is not empty.
+    /// Defaults to `None`.
+    #[must_use]
+    pub fn api_key(mut self, key: Option<String>) -> Self {
+        self.api_key = key;
+        self
+    }
+
+    /// How many tokens an answer has: drawn from this range, then cut at the request's own cap
+    /// (`finish_reason` "length"). An answer never has fewer than 1 or more than 16,384 tokens.
+    /// Defaults to anything between 1 and the request's cap.
+    #[must_use]
+    pub fn output_tokens(mut self, range: RangeInclusive<u64>) -> Self {
+        self.output_tokens = Some(range);
+        self
+    }
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SimConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken apart, so that no field is forgotten and the key is never printed.
+        let Self {
+            port,
+            default_limits,
+            limits,
+            burst,
+            latency,
+            latency_spread,
+            seed,
+            api_key,
+            output_tokens,
+        } = self;
+        f.debug_struct("SimConfig")
+            .field("port", port)
+            .field("default_limits", default_limits)
+            .field("limits", limits)
+            .field("burst", burst)
+            .field("latency", latency)
+            .field("latency_spread", latency_spread)
+            .field("seed", seed)
+            .field("api_key", &api_key.as_ref().map(|_| "…"))
+            .field("output_tokens", output_tokens)
+            .finish()
+    }
+}

@@ -1,0 +1,8 @@
+//! As much of HTTP/1.1 as a loopback server needs.
+
+mod body; //     how long a body is, and reading it
+mod request; //  reading requests from a connection
+mod response; // writing answers
+
+pub(super) use request::{Fault, PATIENCE, Reader, Request};
+pub(super) use response::Response;

@@ -1,0 +1,129 @@
+//! Writing answers: each is put together whole, and written at once.
+
+use serde_json::Value;
+
+/// An answer, before it is known which connection it goes to.
+#[derive(Debug, Clone)]
+pub(in crate::sim) struct Response {
+    pub(in crate::sim) status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Whole(Vec<u8>),
+    /// Server-sent events; each becomes a chunk of its own.
+    Events(Vec<String>),
+}
+
+impl Response {
+    pub(in crate::sim) fn json(status: u16, body: &Value) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type", "application/json".to_owned())],
+            body: Body::Whole(body.to_string().into_bytes()),
+        }
+    }
+
+    /// A stream of events, each given as its data, and `[DONE]` after the last.
+    pub(in crate::sim) fn events(data: impl IntoIterator<Item = Value>) -> Self {
+        let event = |data: &str| format!("data: {data}\n\n");
+        let mut events: Vec<String> = data
+            .into_iter()
+            .map(|data| event(&data.to_string()))
+            .collect();
+        events.push(event("[DONE]"));
+        let kind = "text/event-stream; charset=utf-8".to_owned();
+        Self {
+            status: 200,
+            headers: vec![("Content-Type", kind)],
+            body: Body::Events(events),
+        }
+    }
+
+    pub(in crate::sim) fn header(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    /// The answer as it goes over the wire. HEAD gets no body, HTTP/1.0 no chunks.
+    pub(in crate::sim) fn to_bytes(&self, keep_alive: bool, head: bool, http_10: bool) -> Vec<u8> {
+        let reason = reason(self.status);
+        let mut text = format!("HTTP/1.1 {} {reason}\r\n", self.status);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let connection = if keep_alive { "keep-alive" } else { "close" };
+        text.push_str(&format!("Connection: {connection}\r\n"));
+
+        let whole = match &self.body {
+            Body::Events(events) if !http_10 => {
+                text.push_str("Transfer-Encoding: chunked\r\n\r\n");
+                if !head {
+                    for event in events {
+                        text.push_str(&format!("{:x}\r\n{event}\r\n", event.len()));
+                    }
+                    text.push_str("0\r\n\r\n");
+                }
+                return text.into_bytes();
+            }
+            Body::Events(events) => &events.concat().into_bytes(),
+            Body::Whole(whole) => whole,
+        };
+        text.push_str(&format!("Content-Length: {}\r\n\r\n", whole.len()));
+        let mut bytes = text.into_bytes();
+        if !head {
+            bytes.extend_from_slice(whole);
+        }
+        bytes
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text(response: &Response, keep_alive: bool, head: bool, http_10: bool) -> String {
+        String::from_utf8(response.to_bytes(keep_alive, head, http_10)).unwrap()
+    }
+
+    #[test]
+    fn a_whole_body_has_its_length() {
+        let mut response = Response::json(429, &json!({"a": "é"}));
+        response.header("retry-after", "2".to_owned());
+        let expected = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n\
+                        retry-after: 2\r\nConnection: close\r\nContent-Length: 10\r\n\r\n";
+        assert_eq!(text(&response, false, true, false), expected);
+        let expected = format!("{expected}{{\"a\":\"é\"}}");
+        assert_eq!(text(&response, false, false, false), expected);
+    }
+
+    #[test]
+    fn events_are_chunks_but_not_for_http_1_0() {
+        let response = Response::events([json!({"a": 1})]);
+        let chunked = text(&response, true, false, false);
+        let body = "f\r\ndata: {\"a\":1}\n\n\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+        assert!(chunked.ends_with(body), "{chunked:?}");
+        let whole = text(&response, true, false, true);
+        let body = "Content-Length: 29\r\n\r\ndata: {\"a\":1}\n\ndata: [DONE]\n\n";
+        assert!(whole.ends_with(body), "{whole:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! A loopback API that enforces limits, to test programs against.
+//!
+//! The [`Simulator`] is an HTTP/1.1 server on 127.0.0.1 that answers like the OpenAI API, with
+//! its limits, its headers and its refusals, and with made-up answers. It needs no key and no
+//! network. What it judges is how a program keeps to limits; so it shares no code with this
+//! crate's limiter, whose faults it would otherwise share.
+//!
+//! Endpoints: `POST /v1/chat/completions` (also streamed), `/v1/completions`, `/v1/embeddings`
+//! and `/v1/responses`; `GET /v1/models`. A request is charged its characters by four, rounded
+//! up, plus its output cap (16 when it has none) for each answer. A 429 takes nothing from any
+//! limit.
+
+mod answers; //     requests read, answers made up
+mod audit; //       were the limits kept? a second opinion
+mod charge; //      what a request costs
+mod clock; //       the time, and the end of all waiting
+mod config; //      settings
+mod connection; //  one connection, one thread
+mod connections; // all of them, to end them
+mod draw; //        seeded chance
+mod durations; //   as the API writes them
+mod errors; //      as the API words them
+mod http; //        as much as is needed
+mod ledger; //      what is used, what fits
+mod models; //      a ledger for each model
+mod report; //      what was seen and done
+mod service; //     from a request to its answer
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use config::{SimConfig, SimLimits};
+pub use ledger::Counted;
+pub use report::{ModelReport, SimReport, Violation};
+
+use clock::Stop;
+use connections::Connections;
+use service::Service;
+
+/// How long to try to wake the listener.
+const WAKE: Duration = Duration::from_secs(5);
+
+/// A running simulated API. It stops when it is dropped: the port is closed, and every thread it
+/// started has ended.
+///
+/// ```
+/// use paceline::sim::{SimConfig, Simulator};
+///
+/// let simulator = Simulator::start(SimConfig::new())?;
+/// assert!(simulator.base_url().starts_with("http://127.0.0.1:"));
+/// // … point a client at `simulator.base_url()`, and then:
+/// assert_eq!(simulator.report().violations(), []);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Simulator {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    listener: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the threads of a simulator share.
+#[derive(Debug)]
+struct Shared {
+    service: Service,
+    connections: Connections,
+    stop: Stop,
+}
+
+impl Simulator {
+    /// Starts a simulator. It answers as soon as this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken, or the system is out of sockets or threads.
+    pub fn start(config: SimConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
+        let addr = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            service: Service::new(config),
+            connections: Connections::default(),
+            stop: Stop::default(),
+        });
+        let for_listener = shared.clone();
+        let thread = thread::Builder::new()
+            .name("sim-listener".to_owned())
+            .spawn(move || accept(&listener, &for_listener))?;
+        Ok(Self {
+            addr,
+            shared,
+            listener: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// What to give a client as its base URL: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.addr)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it has seen and done so far. The report has a copy of all admissions, so ask once
+    /// in a while and not all the time.
+    #[must_use]
+    pub fn report(&self) -> SimReport {
+        let mut report = self.shared.service.report();
+        report.most_connections = self.shared.connections.most();
+        report
+    }
+
+    /// Serves until another thread calls [`stop`](Self::stop).
+    pub fn wait(&self) {
+        self.shared.stop.wait();
+    }
+
+    /// Closes the port and all connections, also those in the middle of an answer, and returns
+    /// when their threads have ended. The [`report`](Self::report) stays. Dropping does the same.
+    pub fn stop(&self) {
+        self.shared.stop.raise();
+        // Held through all joins, so that a second caller returns no earlier than the first.
+        let mut listener = self.listener.lock();
+        self.shared.connections.close();
+        let Some(thread) = listener.take() else {
+            return;
+        };
+        // The listener sleeps in `accept`, which only a connection ends. One that is refused
+        // finds it awake, or gone. Should there be none at all, then the thread is left to end
+        // with the next one that comes: better than to hang here.
+        let woken = match TcpStream::connect_timeout(&self.addr, WAKE) {
+            Ok(_) => true,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionRefused || thread.is_finished(),
+        };
+        if woken {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The listener's thread: a thread for every connection, until the flag is raised.
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let accepted = listener.accept();
+        if shared.stop.is_raised() {
+            return;
+        }
+        let started = accepted.and_then(|(stream, _)| {
+            let for_thread = shared.clone();
+            let run = move |stream: &TcpStream| {
+                connection::serve(stream, &for_thread.service, &for_thread.stop);
+            };
+            shared.connections.start(stream, shared, run)
+        });
+        // Out of sockets or threads: some will come free. Trying again at once would only burn
+        // a core.
+        if started.is_err() && !shared.stop.pause(Duration::from_millis(5)) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
