@@ -29,6 +29,7 @@ mod service; //     from a request to its answer
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ use clock::Stop;
 use connections::Connections;
 use service::Service;
 
+/// How long to leave the system alone when it is out of sockets or threads.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long to try to wake the listener.
 const WAKE: Duration = Duration::from_secs(5);
 
@@ -86,10 +89,20 @@ impl Simulator {
             connections: Connections::default(),
             stop: Stop::default(),
         });
+        let (sender, accepted) = mpsc::channel();
+        let for_starter = shared.clone();
+        let starter = thread::Builder::new()
+            .name("sim-starter".to_owned())
+            .spawn(move || serve_all(&accepted, &for_starter))?;
         let for_listener = shared.clone();
         let thread = thread::Builder::new()
             .name("sim-listener".to_owned())
-            .spawn(move || accept(&listener, &for_listener))?;
+            .spawn(move || {
+                accept(&listener, &sender, &for_listener);
+                // The starter ends when nobody can send it more.
+                drop(sender);
+                let _ = starter.join();
+            })?;
         Ok(Self {
             addr,
             shared,
@@ -153,24 +166,38 @@ impl Drop for Simulator {
     }
 }
 
-/// The listener's thread: a thread for every connection, until the flag is raised.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+/// The listener's thread: takes connections as fast as they come, until the flag is raised.
+///
+/// It leaves the starting of threads, which is slower, to another thread. The system's queue of
+/// connections that nobody has taken yet is short, and who finds it full tries again only after
+/// a second: a crowd that arrives at once would take many seconds to get in.
+fn accept(listener: &TcpListener, accepted: &Sender<TcpStream>, shared: &Shared) {
     loop {
-        let accepted = listener.accept();
+        let connection = listener.accept();
         if shared.stop.is_raised() {
             return;
         }
-        let started = accepted.and_then(|(stream, _)| {
-            let for_thread = shared.clone();
-            let run = move |stream: &TcpStream| {
-                connection::serve(stream, &for_thread.service, &for_thread.stop);
-            };
-            shared.connections.start(stream, shared, run)
-        });
-        // Out of sockets or threads: some will come free. Trying again at once would only burn
-        // a core.
-        if started.is_err() && !shared.stop.pause(Duration::from_millis(5)) {
+        let taken = match connection {
+            Ok((stream, _)) => accepted.send(stream).is_ok(),
+            // Out of sockets: some will come free. At once again would only burn a core.
+            Err(_) => shared.stop.pause(PAUSE),
+        };
+        if !taken {
             return;
+        }
+    }
+}
+
+/// The starter's thread: a thread for every connection, until the listener is gone.
+fn serve_all(accepted: &Receiver<TcpStream>, shared: &Arc<Shared>) {
+    for stream in accepted {
+        let for_thread = shared.clone();
+        let run = move |stream: &TcpStream| {
+            connection::serve(stream, &for_thread.service, &for_thread.stop);
+        };
+        if shared.connections.start(stream, shared, run).is_err() {
+            // Out of threads. This connection is closed, and the next waits for one to end.
+            shared.stop.pause(PAUSE);
         }
     }
 }
