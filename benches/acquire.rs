@@ -43,13 +43,7 @@ const CONTESTS: [Contest; 3] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let effort = effort(env::args().skip(1))?;
-    let competitors = [
-        clock(),
-        governor(),
-        ratelimit()?,
-        #[cfg(any())]
-        paceline()?,
-    ];
+    let competitors = [clock(), governor(), ratelimit()?, paceline()?];
     println!("cores: {}", thread::available_parallelism()?);
     println!("ns/op: median over rounds of wall time / operations of all threads");
     println!("control: on free cores, {CONTROL} shrinks as threads are added, down to 1/cores");
@@ -81,7 +75,6 @@ fn effort(arguments: impl Iterator<Item = String>) -> Result<Effort, String> {
 }
 
 /// This crate.
-#[cfg(any())]
 fn paceline() -> Result<Competitor, paceline::Error> {
     use paceline::{Cost, Limits, RateLimiter};
 

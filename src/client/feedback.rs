@@ -155,7 +155,7 @@ mod tests {
                 Some(MILLISECOND * 60_000),
             ),
             (
-                &[("retry-after", "Sun, 06 Nov 1993 08:49:37 GMT")],
+                &[("retry-after", "Sat, 06 Nov 1993 08:49:37 GMT")],
                 Some(Duration::ZERO),
             ),
             (&[("retry-after", "-1")], None),

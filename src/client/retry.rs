@@ -141,9 +141,12 @@ mod tests {
             Some(SECOND / 100)
         );
         let policy = RetryPolicy::default();
-        let advised = |error, advice| policy.wait(error, Some(advice), 0, Duration::ZERO, 0.0);
-        assert_eq!(advised(&api(500, "", None), false), None);
-        assert_eq!(advised(&api(400, "", None), true), Some(FIRST_BACKOFF));
+        let advised = |status, advice| {
+            let error = api(status, "", None);
+            policy.wait(&error, Some(advice), 0, Duration::ZERO, 0.0)
+        };
+        assert_eq!(advised(500, false), None);
+        assert_eq!(advised(400, true), Some(FIRST_BACKOFF));
     }
 
     #[test]
