@@ -319,16 +319,7 @@ impl State {
     /// Refuses a cost that no waiting would help.
     fn check(&self, cost: Cost) -> Result<()> {
         for level in &self.levels {
-            let quota = level.quota();
-            let wanted = cost.amount(quota.unit());
-            if wanted > quota.amount() {
-                return Err(Error::TooLarge {
-                    unit: quota.unit(),
-                    cost: wanted,
-                    amount: quota.amount(),
-                    period: quota.period(),
-                });
-            }
+            level.quota().check(cost.amount(level.unit()))?;
         }
         Ok(())
     }

@@ -167,6 +167,28 @@ impl Quota {
         self.burst
     }
 
+    /// Refuses an amount that no waiting would help.
+    pub(crate) fn check(&self, wanted: u64) -> Result<()> {
+        if wanted <= self.amount {
+            return Ok(());
+        }
+        Err(Error::TooLarge {
+            unit: self.unit,
+            cost: wanted,
+            amount: self.amount,
+            period: self.period,
+        })
+    }
+
+    /// The time in which `amount` comes in, rounded up to a nanosecond.
+    #[cfg(feature = "client")]
+    pub(crate) fn time_for(&self, amount: u64) -> Duration {
+        // Below 2^64 · 2^52.
+        let nanos = u128::from(amount) * self.period.as_nanos();
+        let nanos = nanos.div_ceil(u128::from(self.amount));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// The amount that comes in within `duration`, rounded down.
     pub(crate) fn amount_in(&self, duration: Duration) -> u64 {
         // 2^53 · 2^94 overflows u128, so the duration saturates first; 2^53 · 2^64 does not.

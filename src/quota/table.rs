@@ -111,6 +111,18 @@ impl LimitTable {
             .map_or(base, String::as_str)
     }
 
+    /// The models that the table names, each with its limits, sorted.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &Limits)> {
+        let models = self.models.keys();
+        models.map(|model| (model.as_str(), self.limits_for(model)))
+    }
+
+    /// The limits of every model that the table does not name.
+    #[must_use]
+    pub fn default_limits(&self) -> &Limits {
+        &self.default
+    }
+
     /// Sets one quota of one model, in place of its quotas of the same unit; its others stay.
     pub fn set_quota(&mut self, model: &str, quota: Quota) {
         let family = self.family_of(model).to_owned();

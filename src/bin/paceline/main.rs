@@ -1,1 +1,29 @@
-fn main() {}
+//! The `paceline` command: a thin face over the library's public API.
+
+mod args; //     what may be said on the command line
+mod count; //    `paceline count`
+mod display; //  where a run stands, on standard error
+mod exit; //     exit statuses, and errors as one line
+mod limits; //   limits from flags and files
+mod logger; //   the library's log, on standard error
+mod numbers; //  numbers as people read them
+mod run; //      `paceline run`
+mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logger::install(arguments.verbose);
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Count(arguments) => count::count(arguments),
+    };
+    result.unwrap_or_else(|error| Exit::of_error(&error)).into()
+}

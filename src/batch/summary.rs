@@ -1,0 +1,125 @@
+//! What a run came to.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use crate::limiter::{QuotaSnapshot, Registry};
+
+/// What a run came to. Serializes to the keys of the command's `--summary`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Lines of the input that were dealt with, here or in an earlier run.
+    pub requests: u64,
+    /// Requests with a result, of this run.
+    pub succeeded: u64,
+    /// Requests and lines that failed.
+    pub failed: u64,
+    /// Lines that an earlier run had finished.
+    pub resumed: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// 429 answers that asked to wait.
+    pub rate_limited: u64,
+    /// Tokens that admitted requests reserved.
+    pub tokens_reserved: u64,
+    /// Tokens that answers say were used.
+    pub tokens_used: u64,
+    /// How long the run took, in seconds.
+    pub wall_seconds: f64,
+    /// How much of what the binding quota could grant in that time was granted, 0 to 1.
+    pub utilisation: f64,
+    /// The quota that was used most: `MODEL: AMOUNT UNIT per PERIOD`.
+    pub binding: Option<String>,
+    /// The most requests that were under way at once.
+    pub max_in_flight: u64,
+    /// How the run ended.
+    #[serde(skip)]
+    pub ending: Ending,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Every line was dealt with.
+    #[default]
+    Finished,
+    /// It was told to stop. What was under way was finished; a later run goes on.
+    Interrupted,
+    /// The server refused the account, for this reason. A later run goes on.
+    AccountError(String),
+}
+
+impl Summary {
+    pub(super) fn new(progress: Progress, wall: Duration, usage: QuotaUse, ending: Ending) -> Self {
+        Self {
+            requests: progress.done(),
+            succeeded: progress.succeeded,
+            failed: progress.failed,
+            resumed: progress.resumed,
+            retries: progress.retries,
+            rate_limited: progress.rate_limited,
+            tokens_reserved: progress.tokens_reserved,
+            tokens_used: progress.tokens_used,
+            wall_seconds: round(wall.as_secs_f64()),
+            utilisation: round(usage.utilisation),
+            binding: usage.binding,
+            max_in_flight: progress.max_in_flight,
+            ending,
+        }
+    }
+}
+
+/// Three decimals: the rest is noise.
+fn round(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}
+
+/// How much of the quota that was used most was used.
+#[derive(Debug, Default)]
+pub(super) struct QuotaUse {
+    utilisation: f64,
+    binding: Option<String>,
+}
+
+/// What the limiters of a registry had granted when a run began.
+pub(super) struct Before(HashMap<String, Vec<QuotaSnapshot>>);
+
+impl Before {
+    pub(super) fn of(registry: &Registry) -> Self {
+        let limiters = registry.limiters().into_iter();
+        Self(
+            limiters
+                .map(|(name, limiter)| (name, limiter.snapshot().quotas))
+                .collect(),
+        )
+    }
+
+    /// What was granted since, against what could have been: what stood in the bucket, and what
+    /// came in.
+    pub(super) fn usage_since(&self, registry: &Registry, elapsed: Duration) -> QuotaUse {
+        let mut most = QuotaUse::default();
+        for (name, limiter) in registry.limiters() {
+            let before = self.0.get(&name);
+            for (index, after) in limiter.snapshot().quotas.iter().enumerate() {
+                let before = before.and_then(|quotas| quotas.get(index));
+                let granted = after.granted - before.map_or(0, |before| before.granted);
+                let stood = before.map_or(after.quota.burst().cast_signed(), |before| before.level);
+                let came_in = after.quota.amount_in(elapsed);
+                #[allow(clippy::cast_precision_loss, reason = "a ratio for a person to read")]
+                let utilisation = granted as f64 / (stood.max(0) as f64 + came_in as f64).max(1.0);
+                if utilisation > most.utilisation {
+                    most = QuotaUse {
+                        utilisation: utilisation.min(1.0),
+                        binding: Some(format!("{name}: {}", after.quota)),
+                    };
+                }
+            }
+        }
+        most
+    }
+}

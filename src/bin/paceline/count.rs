@@ -1,0 +1,44 @@
+//! `paceline count`.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use paceline::batch::{Input, Run};
+use paceline::tokens::Encoding;
+use paceline::{Error, RateLimitedClient, Result};
+
+use crate::args;
+use crate::exit::Exit;
+use crate::limits;
+use crate::run::print_plan;
+
+pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
+    let standard_input = arguments.file == Path::new("-");
+    if arguments.text {
+        let read = if standard_input {
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            fs::read(&arguments.file)
+        };
+        let bytes = read.map_err(|source| Error::Io {
+            path: arguments.file,
+            source,
+        })?;
+        let text = String::from_utf8_lossy(&bytes);
+        println!("{}", Encoding::for_model(&arguments.model).count(&text));
+        return Ok(Exit::Success);
+    }
+    let input = if standard_input {
+        Input::reader("standard input", io::stdin())
+    } else {
+        Input::file(&arguments.file)?
+    };
+    // Counting needs a client's rules and no server.
+    let client = RateLimitedClient::builder()
+        .api_key("not needed")
+        .limit_table(limits::table(&arguments.limits)?)
+        .build()?;
+    Ok(print_plan(&Run::new(client, input).plan()?))
+}
