@@ -6,8 +6,9 @@
 //! crate's limiter, whose faults it would otherwise share.
 //!
 //! Endpoints: `POST /v1/chat/completions` (also streamed), `/v1/completions`, `/v1/embeddings`
-//! and `/v1/responses`; `GET /v1/models`. A request is charged its characters by four, rounded
-//! up, plus its output cap (16 when it has none) for each answer. A 429 takes nothing from any
+//! and `/v1/responses`; `GET /v1/models`. A request is charged the characters that the model is
+//! shown (of messages, their roles and names, of tools and schemas) by four, rounded up, plus its
+//! output cap (16 when it has none) for each answer. A 429 takes nothing from any
 //! limit.
 
 mod answers; //     requests read, answers made up

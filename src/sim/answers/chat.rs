@@ -36,12 +36,30 @@ pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
     };
     Ok(Asked {
         model,
-        prompt_tokens: tokens(list.iter().filter_map(|message| message.get("content"))),
+        prompt_tokens: tokens(shown(list).chain(&definitions(body))),
         cap,
         charged: choices,
         choices,
         form,
     })
+}
+
+/// What the model is shown of messages.
+fn shown(messages: &[Value]) -> impl Iterator<Item = &Value> {
+    let fields = |message| ["role", "name", "content"].map(|name| Value::get(message, name));
+    messages.iter().flat_map(fields).flatten()
+}
+
+/// What the model is shown beside them: tools and the answer's schema, as the text that they are.
+fn definitions(body: &Body) -> Vec<Value> {
+    let schema = body
+        .get("response_format")
+        .and_then(|format| format.get("json_schema"));
+    let tools = ["tools", "functions"].map(|name| body.get(name));
+    let definitions = tools.into_iter().chain([schema]).flatten();
+    definitions
+        .map(|definition| definition.to_string().into())
+        .collect()
 }
 
 pub(super) fn answer(asked: &Asked, id: &str, words: &[Words]) -> Response {

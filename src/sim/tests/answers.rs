@@ -32,6 +32,20 @@ fn a_chat_completion_has_its_choices_and_its_usage() {
 }
 
 #[test]
+fn names_tools_and_schemas_are_charged_with_the_text() {
+    let simulator = start(SimConfig::new());
+    let mut client = Client::new(&simulator);
+    let mut body = chat(10, 1);
+    body["messages"][0]["name"] = json!("Ada!");
+    body["tools"] = json!(["123456"]); // ["123456"] is 10 characters
+    body["response_format"] = json!({"type": "json_schema", "json_schema": {}});
+    assert_eq!(
+        client.post(CHAT, &body).json()["usage"]["prompt_tokens"],
+        14
+    );
+}
+
+#[test]
 fn a_stream_says_the_same_in_pieces() {
     let simulator = start(SimConfig::new());
     let mut client = Client::new(&simulator);

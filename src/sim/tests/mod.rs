@@ -40,9 +40,9 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// A chat request of `prompt` tokens by the simulator's estimate.
+/// A chat request of `prompt` tokens by the simulator's estimate, of which the role is one.
 fn chat(prompt: usize, cap: u64) -> Value {
-    let content = "a".repeat(prompt * 4);
+    let content = "a".repeat((prompt - 1) * 4);
     json!({
         "model": "gpt-4o-mini",
         "messages": [{"role": "user", "content": content}],

@@ -1,0 +1,165 @@
+//! How near a run comes to the shortest time that its limits allow, and at the price of how many
+//! refusals. Against the simulator, which judges by a ledger of its own.
+//!
+//! ```text
+//! cargo bench --all-features --bench pace
+//! ```
+//!
+//! The ideal is (what the server charges − its burst) ÷ its rate + one latency: what a client
+//! would take that knew everything and lost nothing. The time is that of the whole run, files
+//! included.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use paceline::batch::{Input, Run, Summary};
+use paceline::sim::{SimConfig, SimLimits, SimReport, Simulator};
+use paceline::{Limits, RateLimitedClient};
+use serde_json::{Value, json};
+
+/// The data of the examples: chat requests of many sizes.
+const REQUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/requests.jsonl");
+const MODEL: &str = "gpt-4o-mini";
+
+struct Scenario {
+    name: &'static str,
+    requests: usize,
+    /// Seconds that the limits are to make the ideal last, without latency.
+    ideal: f64,
+    burst: Duration,
+    latency: Duration,
+    /// Whether tokens or requests are limited.
+    by_tokens: bool,
+}
+
+const SCENARIOS: [Scenario; 3] = [
+    Scenario {
+        name: "600 mixed requests, burst 60 s",
+        requests: 600,
+        ideal: 30.0,
+        burst: Duration::from_secs(60),
+        latency: Duration::from_millis(300),
+        by_tokens: true,
+    },
+    Scenario {
+        name: "600 mixed requests, burst 1 s",
+        requests: 600,
+        ideal: 30.0,
+        burst: Duration::from_secs(1),
+        latency: Duration::from_millis(300),
+        by_tokens: true,
+    },
+    Scenario {
+        name: "2,000 requests of 1 s, 200 a second",
+        requests: 2_000,
+        ideal: 9.0,
+        burst: Duration::from_secs(1),
+        latency: Duration::from_secs(1),
+        by_tokens: false,
+    },
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    println!(
+        "scenario                               ideal      time   ratio   failed   429s   in flight"
+    );
+    for scenario in &SCENARIOS {
+        let input = folder.path().join("requests.jsonl");
+        fs::write(&input, requests(scenario.requests)?)?;
+        let total = scenario.total(&input)?;
+        // (total − burst · rate) ÷ rate = ideal, with the limit a minute's rate.
+        let per_minute = total as f64 * 60.0 / (scenario.ideal + scenario.burst.as_secs_f64());
+        let per_minute = per_minute.floor() as u64;
+        let (summary, report) = scenario.run(&input, Some(per_minute))?;
+        let rate = per_minute as f64 / 60.0;
+        let ideal =
+            total as f64 / rate - scenario.burst.as_secs_f64() + scenario.latency.as_secs_f64();
+        assert_eq!(report.violations(), [], "the judge is wrong");
+        println!(
+            "{:<36} {:>6.2} s  {:>6.2} s  {:>6.3} {:>8} {:>6} {:>11}",
+            scenario.name,
+            ideal,
+            summary.wall_seconds,
+            summary.wall_seconds / ideal,
+            summary.failed,
+            report.refused(),
+            summary.max_in_flight
+        );
+    }
+    Ok(())
+}
+
+impl Scenario {
+    /// What the server charges in all, found by asking one without limits.
+    fn total(&self, input: &Path) -> Result<u64, Box<dyn Error>> {
+        let (_, report) = Self {
+            latency: Duration::ZERO,
+            ..*self
+        }
+        .run(input, None)?;
+        Ok(if self.by_tokens {
+            report.tokens_charged
+        } else {
+            report.admitted
+        })
+    }
+
+    fn run(
+        &self,
+        input: &Path,
+        limit: Option<u64>,
+    ) -> Result<(Summary, SimReport), Box<dyn Error>> {
+        let (tokens, requests) = if self.by_tokens {
+            (limit, None)
+        } else {
+            (None, limit)
+        };
+        let config = SimConfig::new()
+            .default_limits(SimLimits {
+                tokens_per_minute: tokens,
+                requests_per_minute: requests,
+            })
+            .burst(self.burst)
+            .latency(self.latency);
+        let simulator = Simulator::start(config)?;
+        let plenty = 1_000_000_000_000;
+        let limits = Limits::builder()
+            .tokens_per_minute(tokens.unwrap_or(plenty))
+            .requests_per_minute(requests.unwrap_or(plenty))
+            .burst_lasting(self.burst)
+            .build()?;
+        let client = RateLimitedClient::builder()
+            .api_key("simulated")
+            .base_url(simulator.base_url())
+            .limits(limits)
+            .build()?;
+        let summary = Run::new(client, Input::file(input)?).fresh(true).run()?;
+        let report = simulator.report();
+        Ok((summary, report))
+    }
+}
+
+/// So many of the example requests, over and over, all for one model.
+fn requests(count: usize) -> Result<String, Box<dyn Error>> {
+    let lines = fs::read_to_string(REQUESTS)?;
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let mut text = String::new();
+    for (number, line) in lines.iter().cycle().take(count).enumerate() {
+        let mut line = line.clone();
+        line["custom_id"] = json!(format!("request-{number}"));
+        line["body"]["model"] = json!(MODEL);
+        // Without a cap, client and server have different ideas of what is reserved.
+        if line["body"].get("max_completion_tokens").is_none() {
+            line["body"]["max_completion_tokens"] = json!(500);
+        }
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    Ok(text)
+}
