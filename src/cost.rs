@@ -1,6 +1,6 @@
 //! What a request asks for, what it used, and what the server is taken to charge for it.
 
-use crate::quota::Unit;
+use crate::unit::Unit;
 
 /// What one request reserves, in every unit that a quota may limit.
 ///

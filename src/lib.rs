@@ -48,6 +48,7 @@ pub mod sim; //    an API that enforces limits
 mod sync; //       locks that a model checker can replace
 #[cfg(feature = "client")]
 pub mod tokens; // how large a request is
+mod unit; //       what limits and costs are counted in
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -62,6 +63,7 @@ pub use limiter::{
     RateLimiterBuilder, Registry, Snapshot, Wait, limiter_for,
 };
 pub use quota::{
-    LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier, Unit,
+    LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,
     base_model,
 };
+pub use unit::Unit;

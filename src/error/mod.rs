@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
 
-use crate::quota::Unit;
+use crate::unit::Unit;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

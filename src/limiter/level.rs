@@ -16,7 +16,8 @@
 
 use std::time::Duration;
 
-use crate::quota::{Quota, Unit};
+use crate::quota::Quota;
+use crate::unit::Unit;
 
 /// A time in nanoseconds since the limiter's clock began: 584 years' worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Quota, Unit};
+use super::Quota;
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// A set of quotas that a request must fit all at once.

@@ -16,6 +16,7 @@ pub use presets::{PRESETS_DATED, Tier};
 pub use table::LimitTable;
 
 use crate::error::per;
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// The largest amount of anything, 2⁵³ − 1: what a double holds exactly, and far above every
@@ -26,31 +27,6 @@ pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
 pub const MAX_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// What a quota counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Unit {
-    /// Requests, whatever their size.
-    Requests,
-    /// Tokens, input and output together.
-    Tokens,
-    /// Tokens of prompts.
-    InputTokens,
-    /// Tokens of answers.
-    OutputTokens,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Requests => "requests",
-            Self::Tokens => "tokens",
-            Self::InputTokens => "input tokens",
-            Self::OutputTokens => "output tokens",
-        })
-    }
-}
 
 /// An amount of one unit per period, with a burst.
 ///

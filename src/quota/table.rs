@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::presets::{DEFAULT_TPM, UNKNOWN_MODEL_TPM, tier_limits};
-use super::{Limits, Quota, Tier, Unit, base_model};
+use super::{Limits, Quota, Tier, base_model};
+use crate::unit::Unit;
 
 /// Which limits hold for which model.
 ///

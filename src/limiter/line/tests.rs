@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::quota::Unit;
+use crate::unit::Unit;
 
 /// Nanoseconds.
 const SECOND: u64 = 1_000_000_000;

@@ -11,7 +11,8 @@ mod model;
 use std::time::Duration;
 
 use super::{ManualClock, RateLimiter};
-use crate::quota::{Limits, Quota, Unit};
+use crate::quota::{Limits, Quota};
+use crate::unit::Unit;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# No async runtime in any tree that a user gets; licences, sources and bans as deny.toml has them.
+set -euo pipefail
+runtimes='^(tokio|async-std|smol|async-executor|async-global-executor|futures-executor|hyper|reqwest|mio) '
+for features in '' client sim cli; do
+    tree=$(cargo tree --locked --edges normal,build --prefix none --no-default-features --features "$features")
+    if grep -E "$runtimes" <<<"$tree"; then
+        echo "an async runtime is in the tree of --features '$features'" >&2
+        exit 1
+    fi
+    echo "--features '$features': $(sort -u <<<"$tree" | wc -l) crates, no async runtime"
+done
+if cargo deny --version >/dev/null 2>&1; then
+    cargo deny --all-features check --hide-inclusion-graph licenses bans sources
+else
+    echo 'cargo-deny is not installed: licences and sources are not checked (cargo install cargo-deny)'
+fi
