@@ -55,29 +55,26 @@ fn errors_that_may_pass_are_sent_again() {
 }
 
 #[test]
-fn a_429_pauses_every_sharer_of_its_limit() {
-    let server = Scripted::start([
-        Step::error(429, BODY, &["retry-after-ms: 400"]),
-        Step::chat(1, 1),
-        Step::chat(1, 1),
-    ]);
-    let refused = client(server.base_url());
-    let sharer = builder(server.base_url()).registry(refused.registry().clone());
-    let sharer = sharer.build().unwrap();
+fn a_429_holds_back_its_own_request_and_every_sharer_of_its_limit() {
+    let wait = 400 * MILLISECOND;
+    let refusal = Step::error(429, BODY, &["retry-after-ms: 400"]);
+    let server = Scripted::start([refusal.clone(), Step::chat(1, 1), refusal, Step::chat(1, 1)]);
+    let client = client(server.base_url());
     let start = Instant::now();
-    thread::scope(|scope| {
-        let retried = scope.spawn(|| refused.chat("a").unwrap());
-        server.wait_for(1);
-        let limiter = sharer.registry().limiter_for(sharer.model());
-        while limiter.snapshot().paused_for.is_zero() && start.elapsed() < 400 * MILLISECOND {
-            thread::yield_now(); // the answer is on its way
-        }
-        sharer.chat("b").unwrap();
-        assert!(start.elapsed() >= 400 * MILLISECOND);
-        assert_eq!(retried.join().unwrap().response().attempts, 2);
-    });
-    assert_eq!(refused.stats().rate_limited, 1);
-    assert_eq!(sharer.stats().rate_limited, 0);
+    let answer = client.chat("a").unwrap();
+    assert!(start.elapsed() >= wait);
+    assert_eq!(answer.response().attempts, 2);
+
+    let sharer = || builder(server.base_url()).registry(client.registry().clone());
+    let refused = sharer().max_retries(0).build().unwrap();
+    let start = Instant::now();
+    assert!(refused.chat("a").is_err());
+    let sharer = sharer().build().unwrap();
+    let answer = sharer.chat("b").unwrap();
+    assert!(start.elapsed() >= wait);
+    assert_eq!(answer.response().attempts, 1);
+    let rate_limited = [&client, &refused, &sharer].map(|it| it.stats().rate_limited);
+    assert_eq!(rate_limited, [1, 1, 0]);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Answer(String),
     /// These bytes, then the end of the connection.
     Last(String),
+    /// These bytes, when so many requests have arrived.
+    Together(usize, String),
     /// Nothing, and the connection stays open.
     Stall,
 }
@@ -122,9 +124,15 @@ impl Scripted {
 
     /// Blocks until `count` requests have arrived.
     pub(crate) fn wait_for(&self, count: usize) {
-        let seen = self.shared.seen.lock().unwrap();
+        self.shared.wait_for(count);
+    }
+}
+
+impl Shared {
+    fn wait_for(&self, count: usize) {
+        let seen = self.seen.lock().unwrap();
         let few = |seen: &mut Seen| seen.requests.len() < count;
-        let waited = self.shared.arrived.wait_timeout_while(seen, PATIENCE, few);
+        let waited = self.arrived.wait_timeout_while(seen, PATIENCE, few);
         assert!(
             !waited.unwrap().1.timed_out(),
             "{count} requests never came"
@@ -187,6 +195,10 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         let mut writer = stream;
         let written = match &step {
             Step::Answer(bytes) | Step::Last(bytes) => writer.write_all(bytes.as_bytes()),
+            Step::Together(count, bytes) => {
+                shared.wait_for(*count);
+                writer.write_all(bytes.as_bytes())
+            }
             Step::Stall => Ok(()),
         };
         if written.is_err() || matches!(step, Step::Last(_)) {
