@@ -12,7 +12,7 @@ use super::feedback::{Feedback, api_error, usage};
 use super::nap::nap;
 use super::response::Response;
 use super::retry::is_rate_limit;
-use super::transport::Answer;
+use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
 use crate::cost::{Cost, Usage};
 use crate::limiter::{Permit, RateLimiter, Wait};
@@ -103,7 +103,7 @@ impl Prepared {
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared")
-            .field("path", &self.path)
+            .field("path", &without_query(&self.path))
             .field("model", &self.model)
             .field("cost", &self.cost)
             .finish_non_exhaustive()
@@ -151,6 +151,7 @@ impl Admitted {
         Ok(Response {
             status: sent.status,
             request_id: sent.request_id,
+            url: sent.answer.url,
             body,
             usage,
             charged,
@@ -170,6 +171,7 @@ impl Admitted {
             mut permit,
         } = self;
         let counters = &request.client.inner.counters;
+        let policy = &request.client.settings().retry;
         let started = request.now();
         let mut waited = permit.waited();
         let mut retries = 0;
@@ -198,7 +200,6 @@ impl Admitted {
                 drop(permit);
             }
             let elapsed = request.now().saturating_duration_since(started);
-            let policy = &request.client.settings().retry;
             let advice = feedback.should_retry;
             let pause = policy.wait(&error, advice, retries, elapsed, fastrand::f64());
             if is_rate_limit(&error) {
@@ -210,14 +211,16 @@ impl Admitted {
             let Some(pause) = pause else {
                 return Err(error);
             };
-            log::info!("{}: {error}; trying again in {pause:?}", request.path);
-            counters.retried();
-            retries += 1;
+            let path = without_query(&request.path);
+            log::info!("{path}: {error}; trying again in {pause:?}");
             if !is_rate_limit(&error) {
-                nap(pause, wait.cancel_token())?;
+                request.rest(pause, wait)?;
             }
-            permit = request.limiter.acquire_with(request.cost, wait)?;
+            let last_start = started.checked_add(policy.max_elapsed);
+            permit = request.admit_again(wait, last_start, error)?;
             waited += permit.waited();
+            retries += 1;
+            counters.retried();
         }
     }
 }
@@ -243,6 +246,38 @@ impl Prepared {
         match received {
             Ok(received) => Ok((answer, feedback, received)),
             Err(error) => Err((error, feedback)),
+        }
+    }
+
+    /// Waits between two tries outside of the line, where nobody else has to wait for it.
+    fn rest(&self, pause: Duration, wait: Wait<'_>) -> Result<()> {
+        let end = self.now().checked_add(pause);
+        if let Some(deadline) = wait.end()
+            && end.is_none_or(|end| end > deadline)
+        {
+            return Err(Error::DeadlineExceeded { wait: pause });
+        }
+        nap(pause, wait.cancel_token())
+    }
+
+    /// Waits in line for a try that begins no later than `last_start`, or gives up with `error`,
+    /// which says more than that time has run out.
+    fn admit_again(
+        &self,
+        wait: Wait<'_>,
+        last_start: Option<Instant>,
+        error: Error,
+    ) -> Result<Permit> {
+        let callers = wait.end();
+        match last_start {
+            Some(ours) if callers.is_none_or(|callers| ours < callers) => {
+                let admitted = self.limiter.acquire_with(self.cost, wait.deadline(ours));
+                admitted.map_err(|refused| match refused {
+                    Error::DeadlineExceeded { .. } => error,
+                    other => other,
+                })
+            }
+            _ => self.limiter.acquire_with(self.cost, wait),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::RateLimitedClient;
 use super::retry::RetryPolicy;
-use super::transport::is_header;
+use super::transport::{is_header, is_url};
 use crate::cost::Charge;
 use crate::limiter::Registry;
 use crate::quota::{LimitTable, Limits};
@@ -21,6 +21,7 @@ pub const DEFAULT_MAX_COMPLETION_TOKENS: u64 = 1_000;
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+const AUTHORIZATION: &str = "Authorization";
 
 /// Settings of a [`RateLimitedClient`], each with a default.
 ///
@@ -35,6 +36,14 @@ const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 ///     .build()?;
 /// # Ok::<(), paceline::Error>(())
 /// ```
+///
+/// # Proxies
+///
+/// The first of the environment variables `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` (in
+/// capitals or small letters) that holds the address of an HTTP proxy is honoured, whatever the
+/// scheme of the base URL: requests go through a `CONNECT` tunnel. `NO_PROXY` names hosts that
+/// are reached directly; this machine (`localhost`, `127.0.0.1`, `[::1]`) always is, because
+/// no proxy can reach it. The variables are read when the client is built.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {
@@ -102,7 +111,8 @@ impl ClientBuilder {
     }
 
     /// Sends a header with every request, such as `OpenAI-Organization`. Its value is never
-    /// printed. Defaults to none.
+    /// printed. An `Authorization` goes in place of the API key's, and then no key is needed.
+    /// Defaults to none.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), Secret(value.into())));
         self
@@ -157,8 +167,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets for how long after its first try a request may be sent again. Defaults to 10
-    /// minutes.
+    /// Sets for how long after its first try a request may be sent again, waits in line
+    /// included. Defaults to 10 minutes.
     pub fn retry_for(mut self, duration: Duration) -> Self {
         self.settings.retry.max_elapsed = duration;
         self
@@ -189,9 +199,9 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] when there is no key, or the key, a header or the base URL cannot be
-    /// sent in HTTP; [`Error::InvalidLimit`] when a timeout is 0.
-    pub fn build(self) -> Result<RateLimitedClient> {
-        let key = self.key()?;
+    /// sent in HTTP, or the base URL holds a user name, a password or a query;
+    /// [`Error::InvalidLimit`] when a timeout is 0.
+    pub fn build(mut self) -> Result<RateLimitedClient> {
         let base_url = self.url()?;
         for (name, value) in &self.headers {
             if !is_header(name, &value.0) {
@@ -210,14 +220,14 @@ impl ClientBuilder {
                 });
             }
         }
-        let mut headers = self.headers;
-        headers.push((
-            "Authorization".to_owned(),
-            Secret(format!("Bearer {}", key.0)),
-        ));
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
+            let bearer = Secret(format!("Bearer {}", self.key()?.0));
+            self.headers.push((AUTHORIZATION.to_owned(), bearer));
+        }
         Ok(RateLimitedClient::new_with(
             base_url,
-            &headers,
+            &self.headers,
             self.registry,
             self.settings,
         ))
@@ -235,7 +245,7 @@ impl ClientBuilder {
         };
         // A key pasted with its line end is the most common mistake of all.
         let key = Secret(key.0.trim().to_owned());
-        if key.0.is_empty() || !is_header("Authorization", &key.0) {
+        if key.0.is_empty() || !is_header(AUTHORIZATION, &key.0) {
             let message = "the API key is empty or has characters that no key has";
             return Err(Error::Config(message.to_owned()));
         }
@@ -248,15 +258,17 @@ impl ClientBuilder {
             .or_else(|| std::env::var(BASE_URL_VARIABLE).ok())
             .unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
         let url = url.trim().trim_end_matches('/');
-        let host = ["http://", "https://"]
-            .into_iter()
-            .find_map(|scheme| url.strip_prefix(scheme));
-        match host {
-            Some(host) if !host.is_empty() && super::transport::is_url(url) => Ok(url.to_owned()),
-            _ => Err(Error::Config(format!(
-                "base URL {url:?}: an address such as {DEFAULT_BASE_URL} is needed"
-            ))),
+        let is_web = url.starts_with("http://") || url.starts_with("https://");
+        // Paths are put behind it, so it can have no query; and what is in one may be a key.
+        let is_bare = !url.contains(['@', '?', '#']);
+        if is_web && is_bare && is_url(url) {
+            return Ok(url.to_owned());
         }
+        Err(Error::Config(if is_bare {
+            format!("base URL {url:?}: an address such as {DEFAULT_BASE_URL} is needed")
+        } else {
+            "base URL: it can hold no user name, password or query; set a header instead".to_owned()
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// Requests put on the wire, retries included.
+    /// Tries to send a request, retries included.
     pub sent: u64,
     /// Those of them that were retries.
     pub retries: u64,

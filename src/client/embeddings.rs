@@ -19,7 +19,7 @@ pub struct Embeddings {
 impl Embeddings {
     pub(super) fn read(response: &Response, inputs: usize) -> Result<Self> {
         let vectors = vectors(&response.body, inputs).ok_or_else(|| Error::InvalidResponse {
-            url: "embeddings".to_owned(),
+            url: response.url.clone(),
             message: format!("{inputs} vectors of numbers were expected"),
         })?;
         Ok(Self {
@@ -33,6 +33,9 @@ impl Embeddings {
 fn vectors(body: &Value, inputs: usize) -> Option<Vec<Vec<f32>>> {
     let mut vectors = vec![Vec::new(); inputs];
     let data = body.get("data")?.as_array()?;
+    if data.len() != inputs {
+        return None;
+    }
     for item in data {
         let index = usize::try_from(item.get("index")?.as_u64()?).ok()?;
         #[allow(
@@ -67,6 +70,8 @@ mod tests {
             json!({}),
             json!({"data": [item(0, 1.0)]}),
             json!({"data": [item(0, 1.0), item(2, 1.0)]}),
+            json!({"data": [item(0, 1.0), item(1, 1.0), item(0, 2.0)]}),
+            json!({"data": [item(0, 1.0), item(0, 1.0)]}),
             json!({"data": [item(0, 1.0), {"index": 1, "embedding": "base64"}]}),
             json!({"data": [item(0, 1.0), {"index": 1, "embedding": [null]}]}),
         ];

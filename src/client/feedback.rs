@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn waits_are_read_in_every_form() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 60);
-        let table: [(&[(&str, &str)], Option<Duration>); 9] = [
+        type Given<'a> = &'a [(&'a str, &'a str)];
+        let table: [(Given<'_>, Option<Duration>); 9] = [
             (&[("retry-after", "2")], Some(MILLISECOND * 2_000)),
             (&[("retry-after", "0.25")], Some(MILLISECOND * 250)),
             (

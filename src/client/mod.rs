@@ -29,7 +29,7 @@ pub use stream::{ChatChunk, ChatStream};
 
 use config::{Secret, Settings};
 use counters::Counters;
-use transport::Transport;
+use transport::{Transport, is_url};
 
 use crate::limiter::{Registry, Wait};
 use crate::tokens::{Encoding, Endpoint, estimate};
@@ -100,7 +100,8 @@ impl RateLimitedClient {
     ///
     /// # Errors
     ///
-    /// Those of [`post`](RateLimitedClient::post).
+    /// Those of [`post`](RateLimitedClient::post), and [`Error::InvalidRequest`] when the request
+    /// sets `stream`: that is [`chat_stream`](RateLimitedClient::chat_stream)'s.
     pub fn chat(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse> {
         let body = self.chat_body(request.into())?;
         Ok(ChatResponse::new(self.prepare(CHAT, &body)?.send()?))
@@ -128,7 +129,8 @@ impl RateLimitedClient {
         body.insert("stream".to_owned(), json!(true));
         body.entry("stream_options")
             .or_insert_with(|| json!({"include_usage": true}));
-        let admitted = self.prepare(CHAT, &body)?.admit(Wait::new())?;
+        let prepared = self.count(CHAT, &Value::Object(body))?;
+        let admitted = prepared.admit(Wait::new())?;
         let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()))?;
         Ok(ChatStream::new(sent))
     }
@@ -169,7 +171,8 @@ impl RateLimitedClient {
     ///
     /// # Errors
     ///
-    /// - [`Error::InvalidRequest`] when the body is not an object;
+    /// - [`Error::InvalidRequest`] when the body is not an object, asks for a stream, or the path
+    ///   cannot stand in a URL;
     /// - [`Error::TooLarge`] when it can never fit its limits;
     /// - [`Error::Closed`] when its limiter is closed;
     /// - [`Error::Api`] when the server refuses it, for good or once too often;
@@ -182,31 +185,55 @@ impl RateLimitedClient {
     /// [`post`](RateLimitedClient::post), for callers that want to wait in one thread and send
     /// in another.
     ///
+    /// ```no_run
+    /// use paceline::{CancelToken, RateLimitedClient, Wait};
+    /// use serde_json::json;
+    ///
+    /// let client = RateLimitedClient::new()?;
+    /// let stop = CancelToken::new(); // for another thread to cancel
+    /// let wait = Wait::new().cancel(&stop);
+    ///
+    /// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+    /// println!("{} tokens", request.cost().tokens);
+    /// let admitted = request.admit(wait)?; // its turn has come
+    /// let answer = admitted.send(wait)?;
+    /// println!("{}", answer.body["output"]);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] when the body is not an object.
+    /// [`Error::InvalidRequest`] when the body is not an object, asks for a stream, or the path
+    /// cannot stand in a URL.
     pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
         let body = serde_json::to_value(body)
             .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
-        let Some(fields) = body.as_object() else {
-            return Err(Error::InvalidRequest(
-                "the body is not an object".to_owned(),
-            ));
-        };
-        if fields.get("stream") == Some(&Value::Bool(true)) && !path.contains(CHAT) {
-            let message = "streaming is for chat; leave out \"stream\"";
+        if body.get("stream") == Some(&Value::Bool(true)) {
+            // Read as a whole, a stream makes no sense, and each further try would be charged.
+            let message = "only chat_stream can read a stream; leave out \"stream\"";
             return Err(Error::InvalidRequest(message.to_owned()));
+        }
+        self.count(path, &body)
+    }
+
+    fn count(&self, path: &str, body: &Value) -> Result<Prepared> {
+        let invalid = |message: &str| Err(Error::InvalidRequest(message.to_owned()));
+        let Some(fields) = body.as_object() else {
+            return invalid("the body is not an object");
+        };
+        if !is_url(&self.transport().url(path)) {
+            return invalid("the path has characters that no URL has");
         }
         let model = fields.get("model").and_then(Value::as_str);
         let model = model.unwrap_or(&self.settings().model);
         let size = estimate(
             Endpoint::from_path(path),
-            &body,
+            body,
             Encoding::for_model(model),
             self.settings().prompt_rule,
             self.settings().max_completion_tokens,
         );
-        Ok(Prepared::new(self, path, &body, model, size))
+        Ok(Prepared::new(self, path, body, model, size))
     }
 
     /// The model of requests that name none.
@@ -222,6 +249,14 @@ impl RateLimitedClient {
     }
 
     /// What it has done so far, clones included.
+    ///
+    /// ```no_run
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// client.chat("Hello")?;
+    /// let stats = client.stats();
+    /// println!("{} tries, {} of them retries", stats.sent, stats.retries);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> ClientStats {
         self.inner.counters.stats()

@@ -26,17 +26,35 @@ pub struct Response {
     pub attempts: u32,
     /// How long it stood in its limiter's line, retries included.
     pub waited: Duration,
+    /// Where it came from, for errors.
+    pub(super) url: String,
 }
 
 impl Response {
     /// The body as a type of the caller's, or of another crate.
+    ///
+    /// ```no_run
+    /// use serde::Deserialize;
+    /// use serde_json::json;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Moderation {
+    ///     id: String,
+    /// }
+    ///
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// let answer = client.post("/moderations", &json!({"input": "Hello"}))?;
+    /// let moderation: Moderation = answer.json()?;
+    /// println!("{}", moderation.id);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`Error::InvalidResponse`] when the body is not of that type.
     pub fn json<T: DeserializeOwned>(self) -> Result<T> {
         serde_json::from_value(self.body).map_err(|error| Error::InvalidResponse {
-            url: self.request_id.unwrap_or_default(),
+            url: self.url,
             message: error.to_string(),
         })
     }

@@ -1,7 +1,7 @@
 //! Streaming chat: server-sent events as an iterator of chunks.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::iter::FusedIterator;
 
 use serde_json::Value;
@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// The longest line of a stream that is read.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
+/// The most that is read behind the end of a stream.
+const MAX_REST: u64 = 4 * 1024;
 
 /// One piece of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +92,8 @@ impl ChatStream {
             }
             let chunk: Value =
                 serde_json::from_str(&event).map_err(|error| invalid(error.to_string()))?;
-            if let Some(error) = chunk.get("error") {
+            // Some servers put it in every piece, as null.
+            if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
                 let message = error.get("message").and_then(Value::as_str);
                 return Err(invalid(
                     message.unwrap_or("an error in the stream").to_owned(),
@@ -105,10 +108,15 @@ impl ChatStream {
         }
     }
 
-    fn end(&mut self) {
-        self.lines = None;
+    fn end(&mut self, is_whole: bool) {
         if let Some(settlement) = self.settlement.take() {
             settlement.settle(self.usage);
+        }
+        if let Some(mut lines) = self.lines.take()
+            && is_whole
+        {
+            // Only a connection whose answer was read to its last byte is used again.
+            let _ = io::copy(&mut lines.by_ref().take(MAX_REST), &mut io::sink());
         }
     }
 }
@@ -118,8 +126,10 @@ impl Iterator for ChatStream {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.next_chunk().transpose();
-        if !matches!(next, Some(Ok(_))) {
-            self.end();
+        match next {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.end(false),
+            None => self.end(true),
         }
         next
     }
@@ -129,7 +139,7 @@ impl FusedIterator for ChatStream {}
 
 impl Drop for ChatStream {
     fn drop(&mut self) {
-        self.end();
+        self.end(false);
     }
 }
 
@@ -144,7 +154,7 @@ impl fmt::Debug for ChatStream {
 
 /// The data of the next server-sent event: its `data:` lines, joined. Comments and other fields
 /// are passed over. `None` at the end.
-fn next_event(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {
+fn next_event(lines: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut data: Option<String> = None;
     let mut line = Vec::new();
     loop {

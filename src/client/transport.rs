@@ -1,6 +1,7 @@
 //! The wire: one agent, its pool and its timeouts. The only file that names ureq.
 
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
@@ -12,6 +13,8 @@ use crate::Error;
 /// The largest answer that is read: far above any the API gives, and below what would exhaust a
 /// machine with many in flight.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+/// The longest timeout that is set: the wire adds it to an instant, which has an end.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Sends requests over pooled connections. Clones share the pool.
 #[derive(Clone)]
@@ -41,19 +44,23 @@ impl Headers {
 
 impl Transport {
     pub(super) fn new(base_url: String, headers: &[(String, Secret)], settings: &Settings) -> Self {
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             // As an error it would come without headers and body, and `retry-after` with them.
             .http_status_as_error(false)
-            .timeout_connect(Some(settings.connect_timeout))
-            .timeout_global(Some(settings.timeout))
+            .timeout_connect(Some(settings.connect_timeout.min(MAX_TIMEOUT)))
+            .timeout_global(Some(settings.timeout.min(MAX_TIMEOUT)))
             .max_idle_connections(settings.max_in_flight)
             .max_idle_connections_per_host(settings.max_in_flight)
             .max_idle_age(Duration::from_secs(30))
             // A redirected POST would go out again without passing the limiter.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base_url) {
+            // No proxy elsewhere can reach it, and the simulator lives there.
+            config = config.proxy(None);
+        }
+        let config = config.build();
         let headers = headers.iter().filter_map(|(name, value)| {
             let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
             let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
@@ -98,7 +105,7 @@ impl Transport {
                     body,
                 })
             }
-            Err(error) => Err(failure(&url, &error)),
+            Err(error) => Err(failure(&url, &error, never_left(&error))),
         }
     }
 }
@@ -113,7 +120,7 @@ impl Answer {
     pub(super) fn read(&mut self) -> Result<Vec<u8>, Error> {
         let body = self.body.with_config().limit(MAX_ANSWER);
         body.read_to_vec()
-            .map_err(|error| failure(&self.url, &error))
+            .map_err(|error| failure(&self.url, &error, false))
     }
 
     /// The body as it arrives.
@@ -122,7 +129,16 @@ impl Answer {
     }
 }
 
-fn failure(url: &str, error: &ureq::Error) -> Error {
+fn failure(url: &str, error: &ureq::Error, unsent: bool) -> Error {
+    Error::Transport {
+        url: without_query(url),
+        message: error.to_string(),
+        unsent,
+    }
+}
+
+/// Whether an error before the answer's head is one of connecting, so that nothing was sent.
+fn never_left(error: &ureq::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
     let never_connected = [
         AddrNotAvailable,
@@ -130,7 +146,7 @@ fn failure(url: &str, error: &ureq::Error) -> Error {
         HostUnreachable,
         NetworkUnreachable,
     ];
-    let unsent = match error {
+    match error {
         ureq::Error::Io(error) => never_connected.contains(&error.kind()),
         ureq::Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
         ureq::Error::HostNotFound
@@ -139,16 +155,11 @@ fn failure(url: &str, error: &ureq::Error) -> Error {
         | ureq::Error::BadUri(_)
         | ureq::Error::Http(_) => true,
         _ => false,
-    };
-    Error::Transport {
-        url: without_query(url),
-        message: error.to_string(),
-        unsent,
     }
 }
 
-/// A query can hold a key, as some gateways have it.
-fn without_query(url: &str) -> String {
+/// What may be printed of an address. A query can hold a key, as some gateways have it.
+pub(super) fn without_query(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
@@ -163,6 +174,14 @@ pub(super) fn is_url(url: &str) -> bool {
         uri.authority()
             .is_some_and(|host| !host.as_str().contains('@') && !host.host().is_empty())
     })
+}
+
+fn is_loopback(url: &str) -> bool {
+    let uri = Uri::try_from(url).ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -208,5 +227,23 @@ mod tests {
             without_query("http://h/v1/x?api-key=s3cret#f"),
             "http://h/v1/x"
         );
+    }
+
+    #[test]
+    fn only_this_machine_is_reached_without_a_proxy() {
+        let table = [
+            ("http://127.0.0.1:8080/v1", true),
+            ("http://127.9.9.9", true),
+            ("https://[::1]:8080/v1", true),
+            ("http://LocalHost/v1", true),
+            ("https://api.openai.com/v1", false),
+            ("http://192.168.0.1/v1", false),
+            ("http://localhost.example/v1", false),
+            ("http://127.0.0.1.example/v1", false),
+            ("", false),
+        ];
+        for (step, (url, expected)) in table.into_iter().enumerate() {
+            assert_eq!(is_loopback(url), expected, "step {step}: {url}");
+        }
     }
 }

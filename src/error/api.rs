@@ -3,9 +3,24 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The server's answer when it refuses a request: an HTTP status of 400 or more.
+/// The server's answer when it refuses a request: any HTTP status but 200 to 299.
 ///
 /// Its `Display` is one line for a person. The body's fields are as the server sent them.
+///
+/// ```
+/// use paceline::{Error, ErrorKind};
+///
+/// fn explain(error: &Error) -> String {
+///     match error {
+///         Error::Api(api) if api.kind == ErrorKind::Account => {
+///             format!("look at your account: {}", api.message)
+///         }
+///         Error::Api(api) => format!("status {}: {}", api.status, api.message),
+///         other => other.to_string(),
+///     }
+/// }
+/// # assert_eq!(explain(&Error::Closed), "the limiter is closed");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {
@@ -55,7 +70,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Out of money (429 `insufficient_quota` and its kin), 401 or 403. Final for the account.
     Account,
-    /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Final for this request.
+    /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Redirects too, which are
+    /// not followed. Final for this request.
     Request,
     /// 408 or 409. Sent again.
     Conflict,

@@ -242,6 +242,11 @@ impl<'a> Wait<'a> {
     }
 
     #[cfg(feature = "client")]
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    #[cfg(feature = "client")]
     pub(crate) fn cancel_token(&self) -> Option<&'a CancelToken> {
         self.cancel
     }

@@ -1,0 +1,23 @@
+//! The client against servers: the simulator, which judges its pace, and scripted ones, which
+//! misbehave.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests play many callers and servers at once, on the real clock"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and these have helpers beside them"
+)]
+
+mod calls; //     what is sent and what comes back
+mod charges; //   what the limiter is charged in the end
+mod faults; //    connections and answers that break
+mod pace; //      many threads, one limit
+mod proxies; //   an environment that names one
+mod refusals; //  errors that no retry makes right
+mod retries; //   errors that may pass
+mod scripted; //  a server that does as it is told
+mod secrets; //   the key shows nowhere
+mod streams; //   answers piece by piece
+mod support; //   clients and servers for all of them

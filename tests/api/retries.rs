@@ -1,0 +1,177 @@
+//! Errors that may pass.
+
+use std::thread;
+use std::time::Instant;
+
+use paceline::{CancelToken, Error, Wait};
+use serde_json::json;
+
+use super::scripted::{Scripted, Step};
+use super::support::{MILLISECOND, SECOND, SOON, builder, client};
+
+const BODY: &str = "rate_limit_exceeded";
+
+#[test]
+fn errors_that_may_pass_are_sent_again() {
+    let cut = |length| {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"choices\":[{{\"message\"")
+    };
+    let table = [
+        Step::error(429, BODY, &["retry-after-ms: 1"]),
+        Step::error(408, "", &[]),
+        Step::error(409, "", &[]),
+        Step::error(500, "", &[]),
+        Step::error(503, "", &[]),
+        // The server's advice goes before the rule.
+        Step::error(400, "", &["x-should-retry: true"]),
+        // Whole by its length, and no JSON.
+        Step::Answer(cut(22)),
+        // Cut off before its length.
+        Step::Last(cut(500)),
+        // Cut off in its head.
+        Step::Last("HTTP/1.1 200 OK\r\nContent-Le".to_owned()),
+        Step::hang_up(),
+    ];
+    // All at once, because each waits half a second.
+    thread::scope(|scope| {
+        for (step, first) in table.into_iter().enumerate() {
+            scope.spawn(move || {
+                let server = Scripted::start([first, Step::chat(1, 1)]);
+                let client = client(server.base_url());
+                let answer = client.chat("a").unwrap_or_else(|error| {
+                    panic!("step {step}: {error}");
+                });
+                assert_eq!(answer.text(), "fine", "step {step}");
+                assert_eq!(answer.response().attempts, 2, "step {step}");
+                let stats = client.stats();
+                assert_eq!((stats.sent, stats.retries), (2, 1), "step {step}");
+                let [first, second] = &server.requests()[..] else {
+                    panic!("step {step}: two requests were expected");
+                };
+                assert_eq!(first.body, second.body, "step {step}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_429_holds_back_its_own_request_and_every_sharer_of_its_limit() {
+    let wait = 400 * MILLISECOND;
+    let refusal = Step::error(429, BODY, &["retry-after-ms: 400"]);
+    let server = Scripted::start([refusal.clone(), Step::chat(1, 1), refusal, Step::chat(1, 1)]);
+    let client = client(server.base_url());
+    let start = Instant::now();
+    let answer = client.chat("a").unwrap();
+    assert!(start.elapsed() >= wait);
+    assert_eq!(answer.response().attempts, 2);
+
+    let sharer = || builder(server.base_url()).registry(client.registry().clone());
+    let refused = sharer().max_retries(0).build().unwrap();
+    let start = Instant::now();
+    assert!(refused.chat("a").is_err());
+    let sharer = sharer().build().unwrap();
+    let answer = sharer.chat("b").unwrap();
+    assert!(start.elapsed() >= wait);
+    assert_eq!(answer.response().attempts, 1);
+    let rate_limited = [&client, &refused, &sharer].map(|it| it.stats().rate_limited);
+    assert_eq!(rate_limited, [1, 1, 0]);
+}
+
+#[test]
+fn a_429_pauses_the_sharers_even_when_its_own_request_gives_up() {
+    let server = Scripted::start([Step::error(429, BODY, &["retry-after: 600"])]);
+    let client = builder(server.base_url()).max_retries(0).build().unwrap();
+    let error = client.chat("a").unwrap_err();
+    assert_eq!(error.retry_after(), Some(600 * SECOND));
+    let left = client
+        .registry()
+        .limiter_for(client.model())
+        .snapshot()
+        .paused_for;
+    assert!(left > 600 * SECOND - SOON, "{left:?}");
+}
+
+#[test]
+fn retries_are_bounded_in_number() {
+    let refusal = Step::error(429, BODY, &["retry-after-ms: 1"]);
+    let server = Scripted::start(vec![refusal; 9]);
+    let client = builder(server.base_url()).max_retries(3).build().unwrap();
+    assert!(matches!(client.chat("a"), Err(Error::Api(_))));
+    assert_eq!(server.requests().len(), 4);
+    let stats = client.stats();
+    assert_eq!(
+        (stats.sent, stats.retries, stats.rate_limited),
+        (4, 3, 4),
+        "{stats:?}"
+    );
+}
+
+#[test]
+fn a_wait_longer_than_retries_may_last_ends_them_at_once() {
+    for (step, status) in [429, 503].into_iter().enumerate() {
+        let server = Scripted::start([Step::error(status, BODY, &["retry-after: 90"])]);
+        let client = builder(server.base_url()).retry_for(60 * SECOND);
+        let start = Instant::now();
+        let error = client.build().unwrap().chat("a").unwrap_err();
+        assert!(start.elapsed() < SOON, "step {step}");
+        assert_eq!(error.retry_after(), Some(90 * SECOND), "step {step}");
+        assert_eq!(server.requests().len(), 1, "step {step}");
+    }
+}
+
+#[test]
+fn a_line_longer_than_retries_may_last_ends_them_with_the_server_s_error() {
+    let server = Scripted::start([Step::error(503, "", &[])]);
+    let client = builder(server.base_url()).retry_for(10 * SECOND);
+    let client = client.build().unwrap();
+    let request = client
+        .prepare("/embeddings", &json!({"input": "a"}))
+        .unwrap();
+    let limiter = request.limiter().clone();
+    let admitted = request.admit(Wait::new()).unwrap();
+    limiter.pause_until(Instant::now() + 90 * SECOND);
+    let start = Instant::now();
+    let error = admitted.send(Wait::new()).unwrap_err();
+    assert!(start.elapsed() < SOON);
+    assert!(
+        matches!(error, Error::Api(ref api) if api.status == 503),
+        "{error}"
+    );
+    assert_eq!(client.stats().retries, 0);
+}
+
+#[test]
+fn a_token_and_a_deadline_end_the_wait_between_tries() {
+    // In the line, where a 429 waits, and outside of it.
+    for (step, status) in [429, 503].into_iter().enumerate() {
+        let refusal = Step::error(status, BODY, &["retry-after: 90"]);
+        let server = Scripted::start([refusal.clone(), refusal]);
+        let ask = |wait: Wait<'_>| {
+            // A client for each, because the first 429 pauses the limiter of the first.
+            let client = client(server.base_url());
+            let request = client.prepare("/embeddings", &json!({"input": "a"}));
+            let admitted = request.unwrap().admit(Wait::new()).unwrap();
+            let answer = admitted.send(wait);
+            assert_eq!(client.stats().retries, 0, "step {step}");
+            answer
+        };
+        let start = Instant::now();
+        let token = CancelToken::new();
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| ask(Wait::new().cancel(&token)));
+            server.wait_for(1);
+            token.cancel();
+            let answer = asking.join().unwrap();
+            assert!(
+                matches!(answer, Err(Error::Cancelled)),
+                "step {step}: {answer:?}"
+            );
+        });
+        let answer = ask(Wait::new().deadline(Instant::now() + 45 * SECOND));
+        assert!(
+            matches!(answer, Err(Error::DeadlineExceeded { .. })),
+            "step {step}: {answer:?}"
+        );
+        assert!(start.elapsed() < SOON, "step {step}");
+    }
+}
