@@ -268,15 +268,17 @@ mod tests {
         }
     }
 
-    fn success(id: &str) -> Record {
-        let line = BadLine {
+    fn record(id: &str, succeeded: bool) -> Record {
+        let mut record = Record::bad_line(BadLine {
             custom_id: Some(id.to_owned()),
             message: String::new(),
-        };
-        Record {
-            succeeded: true,
-            ..Record::bad_line(line)
-        }
+        });
+        record.succeeded = succeeded;
+        record
+    }
+
+    fn success(id: &str) -> Record {
+        record(id, true)
     }
 
     fn ids(of: &HashSet<String>) -> Vec<&str> {
@@ -292,12 +294,7 @@ mod tests {
         assert!(finished.is_empty());
         journal.write(&success("a")).unwrap();
         journal.write(&success("b")).unwrap();
-        journal
-            .write(&Record {
-                succeeded: false,
-                ..success("c")
-            })
-            .unwrap();
+        journal.write(&record("c", false)).unwrap();
         journal.sync().unwrap();
         drop(journal);
         assert_ne!(fs::metadata(&files.errors).unwrap().len(), 0);
