@@ -67,3 +67,8 @@ pub use quota::{
     base_model,
 };
 pub use unit::Unit;
+
+/// The examples of the README are tested as those of the documentation are.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -171,7 +171,11 @@ impl Requests {
         };
         let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
             let text = error.to_string();
-            let what = text.split(" at line ").next().unwrap_or(&text);
+            let what = match text.split_once(" at line ") {
+                _ if error.is_data() => "an object is needed",
+                Some((what, _)) => what,
+                None => &text,
+            };
             bad(None, format!("column {}: {what}", error.column()))
         })?;
         let id = fields.get("custom_id").and_then(Value::as_str);
@@ -243,13 +247,13 @@ mod tests {
             r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}"#;
         let (from, to) = change.split_once("=>").unwrap();
         assert!(good.contains(from), "{from}");
-        good.replace(from, to)
+        good.replacen(from, to, 1)
     }
 
     #[test]
     fn each_mistake_is_named_with_its_place() {
         let table = [
-            ("{=>", "in.jsonl:1: column 13"),
+            ("{=>", "in.jsonl:1: column 11: an object is needed"),
             (
                 "}}=>}",
                 "in.jsonl:1: column 76: EOF while parsing an object",
