@@ -36,9 +36,15 @@ fn no_item_is_begun_after_an_account_error_and_each_has_its_entry() {
 }
 
 #[test]
-fn items_under_way_are_finished() {
+fn items_under_way_are_finished_and_no_thread_asks_for_more() {
     in_time(|| {
         let begun = AtomicUsize::new(0);
+        let asked_for = AtomicUsize::new(0);
+        let items = (0..100).inspect(|_| {
+            // The caller, who counts what is left, is no thread of a pool.
+            let by_a_worker = rayon::current_thread_index().is_some();
+            asked_for.fetch_add(usize::from(by_a_worker), Ordering::Relaxed);
+        });
         let all_begun = Barrier::new(4);
         let (report, failed) = mpsc::channel();
         let failed = Mutex::new(failed);
@@ -48,7 +54,7 @@ fn items_under_way_are_finished() {
                 (0..3).for_each(|_| report.send(()).unwrap());
             }
         });
-        let results = watched.try_map(0..100, |item| {
+        let results = watched.try_map(items, |item| {
             begun.fetch_add(1, Ordering::Relaxed);
             all_begun.wait();
             if item == 2 {
@@ -58,6 +64,7 @@ fn items_under_way_are_finished() {
             Ok(item)
         });
         assert_eq!(begun.load(Ordering::Relaxed), 4);
+        assert_eq!(asked_for.load(Ordering::Relaxed), 4);
         assert_eq!(results.len(), 100);
         assert!(matches!(results[..4], [Ok(0), Ok(1), Err(_), Ok(3)]));
         assert!((results[4..].iter()).all(|result| matches!(result, Err(Error::Stopped))));
