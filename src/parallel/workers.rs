@@ -1,0 +1,220 @@
+//! The threads that maps run on.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::map::Map;
+use super::progress::Progress;
+use super::watched::Watched;
+use crate::{Error, Result};
+
+/// How many threads the functions of [`parallel`](crate::parallel) share.
+///
+/// Many more than there are cores, since they wait and do not compute: with answers that take
+/// 2 s, 64 requests under way are 32 a second, about 1,900 a minute. An idle thread costs some
+/// memory and no time.
+pub const DEFAULT_THREADS: usize = 64;
+
+/// Threads for maps, apart from those of any other pool. They end some time after this is
+/// dropped.
+///
+/// For another number than [`DEFAULT_THREADS`], and for maps that must not wait for others: the
+/// number of threads is the number of closures that run at the same time. A limiter paces
+/// however many there are, so more than can be used do no harm.
+///
+/// ```
+/// use paceline::parallel::Workers;
+///
+/// let workers = Workers::new(8)?;
+/// let lengths = workers.map(["one", "three"], str::len);
+/// assert_eq!(lengths, [3, 5]);
+/// # Ok::<(), paceline::Error>(())
+/// ```
+pub struct Workers {
+    /// `None` are no threads at all: everything runs in the caller's.
+    pool: Option<ThreadPool>,
+}
+
+impl Workers {
+    /// Starts `threads` threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLimit`] when `threads` is 0; [`Error::Threads`] when it is more than a
+    /// pool can have, or than the system allows.
+    pub fn new(threads: usize) -> Result<Self> {
+        Self::build(threads, ThreadPoolBuilder::new())
+    }
+
+    pub(super) fn build(threads: usize, builder: ThreadPoolBuilder) -> Result<Self> {
+        if threads == 0 {
+            return Err(Error::InvalidLimit {
+                what: "threads".to_owned(),
+                reason: "at least 1 is needed".to_owned(),
+            });
+        }
+        let most = rayon::max_num_threads();
+        if threads > most {
+            let reason = format!("a pool has at most {most}");
+            return Err(Error::Threads { threads, reason });
+        }
+        let pool = builder
+            .num_threads(threads)
+            .thread_name(|index| format!("paceline-worker-{index}"))
+            .build()
+            .map_err(|error| Error::Threads {
+                threads,
+                reason: error.to_string(),
+            })?;
+        Ok(Self { pool: Some(pool) })
+    }
+
+    /// The process's own, started by the first call: [`DEFAULT_THREADS`] of them. When they
+    /// cannot be started, the caller's thread does the work alone, and the log says so; the next
+    /// call tries again.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Workers> = OnceLock::new();
+        static STARTING: Mutex<()> = Mutex::new(());
+        // So that callers who come together do not each start them.
+        let _starting = SHARED.get().is_none().then(|| STARTING.lock());
+        if let Some(shared) = SHARED.get() {
+            return shared;
+        }
+        match Self::new(DEFAULT_THREADS) {
+            Ok(workers) => SHARED.get_or_init(|| workers),
+            Err(error) => {
+                log::warn!("{error}; going on in one thread");
+                &Self::NONE
+            }
+        }
+    }
+
+    /// No threads but the caller's.
+    pub(super) const NONE: Self = Self { pool: None };
+
+    /// How many threads there are.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool
+            .as_ref()
+            .map_or(1, ThreadPool::current_num_threads)
+    }
+
+    /// Calls `f` with each item, each on the next thread that is free, and returns the results
+    /// in the order of the items: see [`parallel::map`](super::map).
+    ///
+    /// # Panics
+    ///
+    /// When `f` or the iterator does.
+    pub fn map<T, R: Send>(
+        &self,
+        items: impl IntoIterator<Item = T, IntoIter: Send>,
+        f: impl Fn(T) -> R + Sync,
+    ) -> Vec<R> {
+        self.on_progress(|_| {}).map(items, f)
+    }
+
+    /// Like [`map`](Workers::map), for an `f` that can fail; stops early when the account is
+    /// refused: see [`parallel::try_map`](super::try_map).
+    ///
+    /// # Panics
+    ///
+    /// When `f` or the iterator does.
+    pub fn try_map<T, R: Send>(
+        &self,
+        items: impl IntoIterator<Item = T, IntoIter: Send>,
+        f: impl Fn(T) -> Result<R> + Sync,
+    ) -> Vec<Result<R>> {
+        self.on_progress(|_| {}).try_map(items, f)
+    }
+
+    /// Like [`map`](Workers::map), for rayon's parallel iterators: see
+    /// [`parallel::map_par`](super::map_par).
+    ///
+    /// # Panics
+    ///
+    /// When `f` or the iterator does.
+    pub fn map_par<T: Send, R: Send>(
+        &self,
+        items: impl IntoParallelIterator<Item = T>,
+        f: impl Fn(T) -> R + Sync,
+    ) -> Vec<R> {
+        self.on_progress(|_| {}).map_par(items, f)
+    }
+
+    /// Like [`try_map`](Workers::try_map), for rayon's parallel iterators: see
+    /// [`parallel::map_par`](super::map_par).
+    ///
+    /// # Panics
+    ///
+    /// When `f` or the iterator does.
+    pub fn try_map_par<T: Send, R: Send>(
+        &self,
+        items: impl IntoParallelIterator<Item = T>,
+        f: impl Fn(T) -> Result<R> + Sync,
+    ) -> Vec<Result<R>> {
+        self.on_progress(|_| {}).try_map_par(items, f)
+    }
+
+    /// Has `report` called after each item of the maps that follow, one call at a time, on the
+    /// thread that the item ran on. It should be quick, and not map in its turn.
+    ///
+    /// ```
+    /// use paceline::parallel::Workers;
+    ///
+    /// let workers = Workers::new(2)?;
+    /// let squares = workers
+    ///     .on_progress(|progress| println!("{} of {:?}", progress.done, progress.total))
+    ///     .map(1..=3, |number| number * number);
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn on_progress<P: Fn(Progress) + Sync>(&self, report: P) -> Watched<'_, P> {
+        Watched::new(self, report)
+    }
+
+    /// Runs a map to its end.
+    pub(super) fn run<I, R, F>(&self, map: &Map<'_, I, R, F>)
+    where
+        I: Iterator + Send,
+        R: Send,
+        F: Fn(I::Item) -> R + Sync,
+    {
+        let Some(pool) = &self.pool else {
+            return map.work(|| {});
+        };
+        let servers = map.most_items().min(self.threads());
+        if servers > 0 {
+            // In place, so that the caller's thread spawns and waits, and nothing need be
+            // `'static`. A caller that is a worker of some rayon pool serves it meanwhile.
+            pool.in_place_scope(|scope| {
+                for _ in 0..servers {
+                    scope.spawn(|scope| map.serve(scope));
+                }
+            });
+        }
+    }
+
+    /// The items of a parallel iterator, in their order.
+    pub(super) fn collect<T: Send>(&self, items: impl IntoParallelIterator<Item = T>) -> Vec<T> {
+        let items = items.into_par_iter();
+        match &self.pool {
+            Some(pool) => pool.install(|| items.collect()),
+            // Only a rayon pool can run it; what is left is the caller's.
+            None => items.collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers")
+            .field("threads", &self.threads())
+            .finish_non_exhaustive()
+    }
+}
