@@ -20,7 +20,7 @@ fn chat_gives_text_usage_and_what_was_charged() {
     let answer = client.chat("What is the capital of Peru?").unwrap();
     let usage = answer.usage().unwrap();
     assert_eq!(answer.text().split(' ').count() as u64, usage.output_tokens);
-    assert_eq!(usage.input_tokens, 7); // 28 characters by four
+    assert_eq!(usage.input_tokens, 8); // 28 characters and 4 of the role, by four
     assert!(matches!(answer.finish_reason(), Some("stop" | "length")));
 
     let response = answer.response();
@@ -29,7 +29,7 @@ fn chat_gives_text_usage_and_what_was_charged() {
     assert_eq!((response.status, response.attempts), (200, 1));
     assert!(response.request_id.is_some());
     assert_eq!(response.body["model"], "gpt-4.1");
-    assert_eq!(simulator.report().tokens_charged, 1_007);
+    assert_eq!(simulator.report().tokens_charged, 1_008);
     assert_eq!(client.stats().sent, 1);
 }
 
