@@ -26,8 +26,8 @@ const MODEL: &str = "gpt-4o-mini";
 struct Scenario {
     name: &'static str,
     requests: usize,
-    /// Seconds that the limits are to make the ideal last, without latency.
-    ideal: f64,
+    /// What the limits are to make the ideal last, without latency.
+    ideal: Duration,
     burst: Duration,
     latency: Duration,
     /// Whether tokens or requests are limited.
@@ -41,7 +41,7 @@ const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "600 mixed requests, burst 60 s",
         requests: 600,
-        ideal: 30.0,
+        ideal: Duration::from_secs(30),
         burst: Duration::from_secs(60),
         latency: Duration::from_millis(300),
         by_tokens: true,
@@ -50,7 +50,7 @@ const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "600 mixed requests, burst 1 s",
         requests: 600,
-        ideal: 30.0,
+        ideal: Duration::from_secs(30),
         burst: Duration::from_secs(1),
         latency: Duration::from_millis(300),
         by_tokens: true,
@@ -59,7 +59,7 @@ const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "2,000 requests of 1 s, 200 a second",
         requests: 2_000,
-        ideal: 9.0,
+        ideal: Duration::from_secs(9),
         burst: Duration::from_secs(1),
         latency: Duration::from_secs(1),
         by_tokens: false,
@@ -68,7 +68,7 @@ const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "600 in five languages, burst 1 s",
         requests: 600,
-        ideal: 30.0,
+        ideal: Duration::from_secs(30),
         burst: Duration::from_secs(1),
         latency: Duration::from_millis(300),
         by_tokens: true,
@@ -86,8 +86,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(&input, requests(scenario)?)?;
         let total = scenario.total(&input)?;
         // (total − burst · rate) ÷ rate = ideal, with the limit a minute's rate.
-        let per_minute = total as f64 * 60.0 / (scenario.ideal + scenario.burst.as_secs_f64());
-        let per_minute = per_minute.floor() as u64;
+        let millis = (scenario.ideal + scenario.burst).as_millis();
+        let per_minute = u64::try_from(u128::from(total) * 60_000 / millis)?;
         let (summary, report) = scenario.run(&input, Some(per_minute))?;
         let rate = per_minute as f64 / 60.0;
         let ideal =

@@ -1,5 +1,11 @@
 //! The house as `ARCHITECTURE.md` draws it: imports go downward only.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -124,6 +124,7 @@ fn ring_due(pending: &mut BinaryHeap<Alarm>) {
 #[cfg(all(test, not(paceline_loom)))]
 #[allow(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "these tests are about real time and threads"
 )]
 mod tests {

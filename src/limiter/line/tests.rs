@@ -4,6 +4,8 @@
 //! back, and grants at the first nanosecond at which *no window* of that list passes the limit:
 //! the contract itself, computed the slow way.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use proptest::prelude::*;
 
 use super::*;
