@@ -3,9 +3,11 @@
 mod alarm; //    what a line asks of time
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
+mod forecast; // a line played forward
 mod level; //    bucket arithmetic, pure
 mod line; //     the lock and the line of waiters
 mod permit; //   a granted cost, to be settled
+mod queue; //    who waits, and whose turn it is
 mod refill; //   the one alarm clock thread
 mod registry; // one limiter per model, process-wide
 mod snapshot; // how a limiter stands

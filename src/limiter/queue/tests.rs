@@ -8,6 +8,8 @@
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
 use crate::unit::Unit;
 
@@ -142,14 +144,14 @@ impl Reference {
 /// The line itself, driven as its alarm would drive it.
 struct Driven {
     now: u64,
-    state: State,
+    queue: Queue,
     waiting: Vec<Arc<Waiter>>,
     log: Log,
 }
 
 impl Driven {
     fn serve(&mut self) {
-        self.state.serve(Tick(self.now));
+        self.queue.serve(Tick(self.now));
         let (log, now) = (&mut self.log, self.now);
         let mut answered: Vec<_> = self
             .waiting
@@ -168,19 +170,19 @@ impl Driven {
     /// Lets time pass, waking only when an alarm was asked for: a lost alarm would show.
     fn run_until(&mut self, target: u64) {
         loop {
-            self.state.alarm_needed();
-            let Some(alarm) = self.state.alarm.filter(|alarm| alarm.0 <= target) else {
+            self.queue.alarm_needed();
+            let Some(alarm) = self.queue.alarm.filter(|alarm| alarm.0 <= target) else {
                 break;
             };
             self.now = self.now.max(alarm.0);
-            self.state.alarm = None;
+            self.queue.alarm = None;
             self.serve();
         }
         self.now = target;
         assert!(
-            !self.state.head_is_covered() || self.state.paused_until.0 > target || {
-                self.state.bring_up_to(Tick(target));
-                !self.state.head_is_covered()
+            !self.queue.head_is_covered() || self.queue.paused_until.0 > target || {
+                self.queue.bring_up_to(Tick(target));
+                !self.queue.head_is_covered()
             }
         );
     }
@@ -211,7 +213,7 @@ proptest! {
         let limits = limits(amount, 60, requests);
         let mut line = Driven {
             now: 0,
-            state: State::new(&limits, Tick(0)),
+            queue: Queue::new(&limits, Tick(0)),
             waiting: Vec::new(),
             log: Vec::new(),
         };
@@ -238,13 +240,13 @@ proptest! {
                 Step::Arrive { tokens, patience } => {
                     let cost = Cost::tokens(tokens);
                     let deadline = patience.map(|nanos| now + nanos);
-                    let place = line.state.next_place;
-                    let alone = line.state.waiters.is_empty();
-                    let predicted = line.state.predict(cost, Tick(now));
+                    let place = line.queue.next_place;
+                    let alone = line.queue.waiters.is_empty();
+                    let predicted = line.queue.predict(cost, Tick(now));
                     if alone {
                         prop_assert_eq!(predicted.0, reference.turn(cost), "step {}", index);
                     }
-                    line.waiting.push(line.state.join(cost, deadline.map(Tick), None));
+                    line.waiting.push(line.queue.join(cost, deadline.map(Tick), None));
                     line.serve();
                     costs.push(cost);
                     reference.waiting.push((place, cost, deadline));
@@ -253,8 +255,8 @@ proptest! {
                 Step::Settle { nth, tokens } if !granted.is_empty() => {
                     let nth = nth % granted.len();
                     let actual = Cost { requests: 1, ..Cost::tokens(tokens) };
-                    line.state.bring_up_to(Tick(now));
-                    line.state.settle(granted[nth], actual);
+                    line.queue.bring_up_to(Tick(now));
+                    line.queue.settle(granted[nth], actual);
                     line.serve();
                     for quota in &mut reference.quotas {
                         let had = i128::from(granted[nth].amount(quota.unit));
@@ -265,12 +267,12 @@ proptest! {
                 }
                 Step::Settle { .. } => {}
                 Step::Pause { nanos } => {
-                    line.state.paused_until = line.state.paused_until.max(Tick(now + nanos));
+                    line.queue.paused_until = line.queue.paused_until.max(Tick(now + nanos));
                     reference.paused_until = reference.paused_until.max(now + nanos);
                 }
                 Step::Leave { nth } => {
                     if let Some((place, ..)) = reference.waiting.get(nth).copied() {
-                        line.state.answer_where(Answer::Cancelled, |w| w.place == place);
+                        line.queue.answer_where(Answer::Cancelled, |w| w.place == place);
                         line.serve();
                         reference.waiting.remove(nth);
                         reference.log.push((place, Answer::Cancelled, now));
@@ -294,22 +296,22 @@ proptest! {
 
 #[test]
 fn an_alarm_is_set_only_when_it_is_earlier_than_the_one_that_is_set() {
-    let mut state = State::new(&limits(1_000, 1_000, 1_000), Tick(0));
-    assert_eq!(state.alarm_needed(), None, "nobody waits");
-    state.grant(Cost::tokens(1_000));
-    state.join(Cost::tokens(500), None, None);
-    assert_eq!(state.alarm_needed(), Some(Tick(SECOND / 2)));
-    state.join(Cost::tokens(1), None, None);
-    assert_eq!(state.alarm_needed(), None, "the head's will do");
-    state.join(Cost::tokens(1), Some(Tick(SECOND / 4)), None);
+    let mut queue = Queue::new(&limits(1_000, 1_000, 1_000), Tick(0));
+    assert_eq!(queue.alarm_needed(), None, "nobody waits");
+    queue.grant(Cost::tokens(1_000));
+    queue.join(Cost::tokens(500), None, None);
+    assert_eq!(queue.alarm_needed(), Some(Tick(SECOND / 2)));
+    queue.join(Cost::tokens(1), None, None);
+    assert_eq!(queue.alarm_needed(), None, "the head's will do");
+    queue.join(Cost::tokens(1), Some(Tick(SECOND / 4)), None);
     assert_eq!(
-        state.alarm_needed(),
+        queue.alarm_needed(),
         Some(Tick(SECOND / 4)),
         "a deadline comes before it"
     );
-    state.settle(Cost::default(), Cost::tokens(100));
+    queue.settle(Cost::default(), Cost::tokens(100));
     assert_eq!(
-        state.alarm_needed(),
+        queue.alarm_needed(),
         None,
         "one that is too early is set again when it rings"
     );

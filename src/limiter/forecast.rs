@@ -1,0 +1,32 @@
+//! The levels as they will be, once a line has passed.
+
+use super::level::{Level, Tick};
+use crate::cost::Cost;
+
+/// Plays a line forward, one cost after the other.
+pub(super) struct Forecast {
+    levels: Vec<Level>,
+    now: Tick,
+}
+
+impl Forecast {
+    /// Begins with these levels, at `now`.
+    pub(super) fn new(levels: &[Level], now: Tick) -> Self {
+        Self {
+            levels: levels.to_vec(),
+            now,
+        }
+    }
+
+    /// Moves on to the time at which `cost` is covered, takes it, and returns the time.
+    pub(super) fn pass(&mut self, cost: Cost) -> Tick {
+        for level in &self.levels {
+            self.now = self.now.max(level.due(cost.amount(level.unit())));
+        }
+        for level in &mut self.levels {
+            level.refill(self.now);
+            level.take(cost.amount(level.unit()));
+        }
+        self.now
+    }
+}
