@@ -1,9 +1,11 @@
 //! What the limiter is charged in the end.
 
+use paceline::tokens::PromptRule;
 use paceline::{Charge, ChatRequest, Cost};
+use serde_json::Value;
 
 use super::scripted::{Scripted, Step};
-use super::support::{builder, left_by, level, still};
+use super::support::{builder, free_simulator, left_by, level, still};
 
 #[test]
 fn usage_settles_the_charge_by_the_client_s_rule() {
@@ -63,4 +65,26 @@ fn a_request_that_is_withdrawn_costs_nothing_and_one_that_is_dropped_does() {
     drop(admitted);
     assert_eq!(level(&limiter), left_by(cost));
     assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn by_characters_the_client_reserves_what_the_simulator_charges() {
+    let simulator = free_simulator();
+    let client = builder(simulator.base_url());
+    let client = client.prompt_rule(PromptRule::Characters).build().unwrap();
+    let lines = include_str!("../../examples/requests.jsonl").lines();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut charged = 0;
+    for line in lines {
+        let body = &line["body"];
+        // Without a cap the two reserve differently, and that is stated.
+        if body.get("max_completion_tokens").is_none() {
+            continue;
+        }
+        let cost = client.post("/chat/completions", body).unwrap().charged;
+        let now = simulator.report().tokens_charged;
+        assert_eq!(now - charged, cost.tokens, "{}", line["custom_id"]);
+        charged = now;
+    }
+    assert!(charged > 50_000, "only {charged}: the examples were not read");
 }
