@@ -10,6 +10,10 @@ for features in '' client sim cli; do
     fi
     echo "--features '$features': $(sort -u <<<"$tree" | wc -l) crates, no async runtime"
 done
+export PATH="$PWD/target/tools/bin:$PATH"
+if [ "${CI:-}" = true ] && ! cargo deny --version >/dev/null 2>&1; then
+    cargo install --locked --quiet --root target/tools cargo-deny@0.20.2
+fi
 if cargo deny --version >/dev/null 2>&1; then
     cargo deny --all-features check --hide-inclusion-graph licenses bans sources
 else
