@@ -43,9 +43,9 @@ impl Tick {
 pub(crate) struct Level {
     quota: Quota,
     /// Nanoseconds in the quota's period: the scale.
-    period: i128,
+    period: u64,
     /// The quota's amount: what a nanosecond brings in.
-    rate: i128,
+    rate: u64,
     /// The burst, to scale. The level never stands above it.
     full: i128,
     /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
@@ -57,12 +57,12 @@ pub(crate) struct Level {
 impl Level {
     /// A full bucket.
     pub(crate) fn full(quota: Quota, now: Tick) -> Self {
-        let period = i128::try_from(quota.period().as_nanos()).unwrap_or(i128::MAX); // below 2^52
-        let full = i128::from(quota.burst()) * period;
+        let period = u64::try_from(quota.period().as_nanos()).unwrap_or(u64::MAX); // below 2^52
+        let full = product(quota.burst(), period);
         Self {
             quota,
             period,
-            rate: i128::from(quota.amount()),
+            rate: quota.amount(),
             full,
             level: full,
             at: now,
@@ -81,8 +81,8 @@ impl Level {
     /// steps back brings in nothing twice.
     pub(crate) fn refill(&mut self, now: Tick) {
         if now > self.at {
-            let elapsed = i128::from(now.0 - self.at.0);
-            self.level = self.full.min(self.level + elapsed * self.rate);
+            let came_in = product(now.0 - self.at.0, self.rate);
+            self.level = self.full.min(self.level + came_in);
             self.at = now;
         }
     }
@@ -100,7 +100,7 @@ impl Level {
         if missing <= 0 {
             return self.at;
         }
-        let nanos = (missing - 1) / self.rate + 1;
+        let nanos = (missing - 1) / i128::from(self.rate) + 1;
         u64::try_from(nanos).map_or(Tick::NEVER, |nanos| Tick(self.at.0.saturating_add(nanos)))
     }
 
@@ -118,7 +118,7 @@ impl Level {
 
     /// What is left in whole units, rounded down; negative is debt.
     pub(crate) fn whole(&self) -> i64 {
-        let whole = self.level.div_euclid(self.period);
+        let whole = self.level.div_euclid(i128::from(self.period));
         i64::try_from(whole).unwrap_or(i64::MIN) // only debt can be that large
     }
 
@@ -127,8 +127,13 @@ impl Level {
     }
 
     fn scaled(&self, amount: u64) -> i128 {
-        i128::from(amount) * self.period // below 2^64 · 2^52
+        product(amount, self.period)
     }
+}
+
+/// One multiplication of the machine's, since both factors fit a register.
+fn product(a: u64, b: u64) -> i128 {
+    i128::from(a) * i128::from(b)
 }
 
 #[cfg(test)]

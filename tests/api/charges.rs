@@ -86,5 +86,8 @@ fn by_characters_the_client_reserves_what_the_simulator_charges() {
         assert_eq!(now - charged, cost.tokens, "{}", line["custom_id"]);
         charged = now;
     }
-    assert!(charged > 50_000, "only {charged}: the examples were not read");
+    assert!(
+        charged > 50_000,
+        "only {charged}: the examples were not read"
+    );
 }
