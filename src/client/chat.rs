@@ -119,6 +119,12 @@ impl From<&str> for ChatRequest {
     }
 }
 
+impl From<&String> for ChatRequest {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl From<String> for ChatRequest {
     fn from(text: String) -> Self {
         Self::new([Message::user(text)])
