@@ -16,6 +16,7 @@
 
 use std::time::Duration;
 
+use crate::Result;
 use crate::quota::Quota;
 use crate::unit::Unit;
 
@@ -75,6 +76,11 @@ impl Level {
 
     pub(crate) fn unit(&self) -> Unit {
         self.quota.unit()
+    }
+
+    /// Refuses an amount that no waiting would help.
+    pub(crate) fn check(&self, amount: u64) -> Result<()> {
+        self.quota.check(amount)
     }
 
     /// Brings the level up to `now`. A time before the last one changes nothing: a clock that

@@ -77,25 +77,32 @@ impl Queue {
         if self.closed {
             return Err(Error::Closed);
         }
-        self.check(cost)?;
         // An alarm that is late need not keep anyone: whoever comes by serves the line.
         if self.alarm.is_some_and(|alarm| alarm <= now) {
             self.serve(now);
         }
         if !self.waiters.is_empty() || now < self.paused_until {
+            self.check(cost)?;
             return Ok(false);
         }
-        self.bring_up_to(now);
-        Ok(self.covers(cost) && {
+        // One pass for all that has to be known, since most calls end here.
+        let mut covered = true;
+        for level in &mut self.levels {
+            let wanted = cost.amount(level.unit());
+            level.check(wanted)?;
+            level.refill(now);
+            covered &= level.covers(wanted);
+        }
+        if covered {
             self.grant(cost);
-            true
-        })
+        }
+        Ok(covered)
     }
 
     /// Refuses a cost that no waiting would help.
     pub(super) fn check(&self, cost: Cost) -> Result<()> {
         for level in &self.levels {
-            level.quota().check(cost.amount(level.unit()))?;
+            level.check(cost.amount(level.unit()))?;
         }
         Ok(())
     }
