@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::Mutex;
 
 use super::input::{BadLine, Request, Requests};
-use crate::limiter::CancelToken;
+use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
 /// Lines that are read and not counted yet, at most.
@@ -29,12 +30,24 @@ pub(super) enum Event {
 /// A request that can be admitted.
 #[derive(Debug)]
 pub(super) struct Counted {
+    pub(super) line: u64,
+    /// `FILE:LINE`, for messages.
+    pub(super) place: String,
     pub(super) custom_id: String,
     pub(super) request: Prepared,
 }
 
-/// Starts the threads, which tell `sink` what comes of each line and end with the input, or soon
-/// after `stop`.
+/// What the reading thread hands on.
+enum Line {
+    Request(Request),
+    Finished,
+    Bad(BadLine),
+    Broken(Error),
+}
+
+/// Starts the threads, which tell `sink` what comes of each line. They let go of it at the end of
+/// the input, or soon after `stop`: also when the input is a pipe that says nothing, in whose read
+/// the reading thread then stays behind. That one has no hold on the sink.
 pub(super) fn count(
     client: &RateLimitedClient,
     requests: Requests,
@@ -43,64 +56,124 @@ pub(super) fn count(
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
     let (lines, queue) = bounded(READ_AHEAD);
+    let bell = Bell::on(stop);
+    let name: Arc<str> = requests.name().into();
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for _ in 0..threads {
-        let (client, queue) = (client.clone(), queue.clone());
-        let (sink, stop) = (Arc::clone(sink), stop.clone());
-        start("paceline-count", move || {
-            count_lines(&client, &queue, &stop, &*sink);
-        })?;
+        let counter = Counter {
+            client: client.clone(),
+            name: Arc::clone(&name),
+            queue: queue.clone(),
+            bell: Arc::clone(&bell),
+            stop: stop.clone(),
+        };
+        let sink = Arc::clone(sink);
+        start("paceline-count", move || counter.count_lines(&*sink))?;
     }
-    let (sink, stop) = (Arc::clone(sink), stop.clone());
+    let stop = stop.clone();
     start("paceline-read", move || {
-        read_lines(requests, &finished, &lines, &stop, &*sink);
+        read_lines(requests, &finished, &lines, &stop);
     })
 }
 
 fn read_lines(
     mut requests: Requests,
     finished: &HashSet<String>,
-    lines: &Sender<Request>,
+    lines: &Sender<Line>,
     stop: &CancelToken,
-    sink: &impl Fn(Event),
 ) {
     while !stop.is_cancelled() {
-        match requests.next() {
+        let line = match requests.next() {
             Ok(None) => return,
-            Ok(Some(Ok(request))) if finished.contains(&request.custom_id) => sink(Event::Finished),
-            Ok(Some(Ok(request))) => {
-                if lines.send(request).is_err() {
-                    return; // nobody counts any more
-                }
-            }
-            Ok(Some(Err(bad))) => sink(Event::Bad(bad)),
-            Err(error) => return sink(Event::Broken(error)),
+            Ok(Some(Ok(request))) if finished.contains(&request.custom_id) => Line::Finished,
+            Ok(Some(Ok(request))) => Line::Request(request),
+            Ok(Some(Err(bad))) => Line::Bad(bad),
+            Err(error) => Line::Broken(error),
+        };
+        let was_last = matches!(line, Line::Broken(_));
+        if lines.send(line).is_err() || was_last {
+            return; // nobody counts any more, or nothing more can be read
         }
     }
 }
 
-fn count_lines(
-    client: &RateLimitedClient,
-    queue: &Receiver<Request>,
-    stop: &CancelToken,
-    sink: &impl Fn(Event),
-) {
-    for Request {
-        custom_id,
-        url,
-        body,
-    } in queue
-    {
-        if stop.is_cancelled() {
-            return;
-        }
-        sink(match client.prepare(&url, &body) {
-            Ok(request) => Event::Counted(Counted { custom_id, request }),
-            Err(error) => Event::Bad(BadLine {
-                custom_id: Some(custom_id),
-                message: error.to_string(),
-            }),
+/// Wakes the counting threads, which wait for lines, when the run is stopped.
+struct Bell {
+    rope: Mutex<Option<Sender<()>>>,
+    rung: Receiver<()>,
+}
+
+impl Bell {
+    fn on(stop: &CancelToken) -> Arc<Self> {
+        let (rope, rung) = bounded(0);
+        let bell = Arc::new(Self {
+            rope: Mutex::new(Some(rope)),
+            rung,
         });
+        stop.watch(&(Arc::downgrade(&bell) as Weak<dyn Watcher>));
+        if stop.is_cancelled() {
+            bell.cancelled(); // before it was watched: nobody will call
+        }
+        bell
+    }
+}
+
+impl Watcher for Bell {
+    fn cancelled(&self) {
+        self.rope.lock().take(); // disconnects `rung`, for every thread that listens
+    }
+}
+
+/// What a counting thread needs.
+struct Counter {
+    client: RateLimitedClient,
+    name: Arc<str>,
+    queue: Receiver<Line>,
+    bell: Arc<Bell>,
+    stop: CancelToken,
+}
+
+impl Counter {
+    fn count_lines(self, sink: &impl Fn(Event)) {
+        loop {
+            let line = select! {
+                recv(self.queue) -> line => line.ok(),
+                recv(self.bell.rung) -> _ => None,
+            };
+            // Both can be ready at once, and then either is taken.
+            let Some(line) = line.filter(|_| !self.stop.is_cancelled()) else {
+                return;
+            };
+            sink(match line {
+                Line::Request(request) => self.count(request),
+                Line::Finished => Event::Finished,
+                Line::Bad(bad) => Event::Bad(bad),
+                Line::Broken(error) => Event::Broken(error),
+            });
+        }
+    }
+
+    fn count(&self, request: Request) -> Event {
+        let Request {
+            line,
+            custom_id,
+            url,
+            body,
+        } = request;
+        let place = format!("{}:{line}", self.name);
+        match self.client.prepare(&url, &body) {
+            Ok(request) => Event::Counted(Counted {
+                line,
+                place,
+                custom_id,
+                request,
+            }),
+            Err(error) => Event::Bad(BadLine {
+                line,
+                custom_id: Some(custom_id),
+                message: format!("{place}: {error}"),
+            }),
+        }
     }
 }
 

@@ -31,7 +31,8 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    /// Reads a file. It is gone through once now, to know how many lines it has.
+    /// Reads a file. It is gone through once now, to know how many lines it has, unless it is a
+    /// pipe or the like.
     ///
     /// # Errors
     ///
@@ -40,14 +41,15 @@ impl Input {
         let path = path.as_ref();
         let fail = |error| Error::io(path, error);
         let mut file = File::open(path).map_err(fail)?;
-        let seekable = file.metadata().map_err(fail)?.is_file();
-        let total = if seekable {
+        let data = file.metadata().map_err(fail)?;
+        if data.is_dir() {
+            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        }
+        // What is no file, such as a pipe, can be gone through only once.
+        let total = if data.is_file() {
             let total = count_lines(BufReader::new(&file)).map_err(fail)?;
             if total == 0 {
-                return Err(Error::Batch(format!(
-                    "{}: no requests in it",
-                    path.display()
-                )));
+                return Err(no_requests(&path.display().to_string()));
             }
             file.rewind().map_err(fail)?;
             Some(total)
@@ -86,9 +88,14 @@ impl Input {
         Requests {
             input: self,
             line: 0,
+            blank: true,
             seen: HashMap::new(),
         }
     }
+}
+
+fn no_requests(name: &str) -> Error {
+    Error::Batch(format!("{name}: no requests in it"))
 }
 
 /// Lines with something in them.
@@ -117,6 +124,7 @@ fn count_lines(mut reader: impl BufRead) -> io::Result<u64> {
 /// One request of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
+    pub(super) line: u64,
     pub(super) custom_id: String,
     pub(super) url: String,
     pub(super) body: Value,
@@ -125,6 +133,7 @@ pub(super) struct Request {
 /// A line that is no request, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BadLine {
+    pub(super) line: u64,
     /// The line's own, if it has one that can be read.
     pub(super) custom_id: Option<String>,
     /// `FILE:LINE: what is wrong`, with the column where there is one.
@@ -135,16 +144,24 @@ pub(super) struct BadLine {
 pub(super) struct Requests {
     input: Input,
     line: u64,
+    /// Nothing but blank lines so far.
+    blank: bool,
     /// The line of each `custom_id`.
     seen: HashMap<String, u64>,
 }
 
 impl Requests {
+    /// What messages call the input.
+    pub(super) fn name(&self) -> &str {
+        &self.input.name
+    }
+
     /// The next line: a request, or what is wrong with it. `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the input cannot be read on.
+    /// [`Error::Io`] when the input cannot be read on, [`Error::Batch`] when it ends and held
+    /// nothing.
     pub(super) fn next(&mut self) -> Result<Option<Result<Request, BadLine>>> {
         let mut bytes = Vec::new();
         loop {
@@ -152,13 +169,17 @@ impl Requests {
             let mut lines = (&mut self.input.lines).take(MAX_LINE);
             let read = lines.read_until(b'\n', &mut bytes);
             if read.map_err(|error| Error::io(&self.input.name, error))? == 0 {
-                return Ok(None);
+                return match self.blank {
+                    true => Err(no_requests(&self.input.name)),
+                    false => Ok(None),
+                };
             }
             self.line += 1;
             if self.line == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
                 bytes.drain(..3); // a byte order mark, as some editors leave it
             }
             if !bytes.trim_ascii().is_empty() {
+                self.blank = false;
                 return Ok(Some(self.parse(&bytes)));
             }
         }
@@ -166,18 +187,18 @@ impl Requests {
 
     fn parse(&mut self, bytes: &[u8]) -> Result<Request, BadLine> {
         let bad = |custom_id: Option<&str>, message: String| BadLine {
+            line: self.line,
             custom_id: custom_id.map(str::to_owned),
             message: format!("{}:{}: {message}", self.input.name, self.line),
         };
-        let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
+        let parsed = serde_json::from_slice(bytes).map_err(|error| {
             let text = error.to_string();
-            let what = match text.split_once(" at line ") {
-                _ if error.is_data() => "an object is needed",
-                Some((what, _)) => what,
-                None => &text,
-            };
+            let what = text.split(" at line ").next().unwrap_or(&text);
             bad(None, format!("column {}: {what}", error.column()))
         })?;
+        let Value::Object(mut fields) = parsed else {
+            return Err(bad(None, "a JSON object is needed".to_owned()));
+        };
         let id = fields.get("custom_id").and_then(Value::as_str);
         let Some(id) = id.map(str::to_owned) else {
             return Err(bad(None, "custom_id: a string is needed".to_owned()));
@@ -190,6 +211,7 @@ impl Requests {
         self.seen.insert(id.clone(), self.line);
         let (url, body) = checked?;
         Ok(Request {
+            line: self.line,
             custom_id: id,
             url,
             body,
@@ -247,13 +269,13 @@ mod tests {
             r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}"#;
         let (from, to) = change.split_once("=>").unwrap();
         assert!(good.contains(from), "{from}");
-        good.replacen(from, to, 1)
+        good.replace(from, to)
     }
 
     #[test]
     fn each_mistake_is_named_with_its_place() {
         let table = [
-            ("{=>", "in.jsonl:1: column 11: an object is needed"),
+            ("{=>", "in.jsonl:1: column 12: trailing characters"),
             (
                 "}}=>}",
                 "in.jsonl:1: column 76: EOF while parsing an object",
@@ -317,6 +339,22 @@ mod tests {
     }
 
     #[test]
+    fn json_that_is_no_object_is_no_request() {
+        for text in ["[]", "7", "null", "\"text\""] {
+            let bad = requests(text).next().unwrap().unwrap().unwrap_err();
+            assert_eq!(bad.message, "in.jsonl:1: a JSON object is needed", "{text}");
+        }
+    }
+
+    #[test]
+    fn an_input_without_a_line_is_no_input() {
+        for text in ["", "\n \n", "\u{feff}", "\u{feff}\r\n"] {
+            let error = requests(text).next().unwrap_err().to_string();
+            assert_eq!(error, "in.jsonl: no requests in it", "{text:?}");
+        }
+    }
+
+    #[test]
     fn lines_are_counted_as_they_are_read() {
         for (text, count) in [
             ("", 0),
@@ -333,7 +371,7 @@ mod tests {
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut requests = Input::reader("x", io::Cursor::new(bytes)).requests();
-            while requests.next().unwrap().is_some() {}
+            while let Ok(Some(_)) = requests.next() {}
         }
     }
 }

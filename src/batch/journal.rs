@@ -1,17 +1,14 @@
 //! The output files: what is done already, and each finished line written whole.
 //!
-//! The results file is the journal. A line is one write; what a kill leaves of it is a torn last
-//! line, which the next start cuts off. Failed lines are tried again on the next start, so the
-//! errors file always tells of the last run alone.
+//! The results file is the journal. Failed lines are tried again on the next start, so the errors
+//! file always tells of the last run alone.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use super::output::{Holds, Output};
 use super::record::Record;
 use crate::{Error, Result};
 
@@ -20,23 +17,6 @@ use crate::{Error, Result};
 pub(super) struct Journal {
     results: Output,
     errors: Output,
-}
-
-#[derive(Debug)]
-struct Output {
-    path: PathBuf,
-    file: File,
-    /// Where the last whole line ends.
-    end: u64,
-}
-
-/// All that is read of a line that was written before.
-#[derive(Deserialize)]
-struct Finished {
-    /// Tells that the file is one of ours, or of the hosted service's.
-    #[serde(rename = "id")]
-    _id: String,
-    custom_id: Option<String>,
 }
 
 impl Journal {
@@ -55,7 +35,7 @@ impl Journal {
                 return Err(Error::Batch(message));
             }
         }
-        if same_file(results, errors) {
+        if same_file(results, errors) && !is_special(results) {
             let message = format!(
                 "--output and --errors are the same file {}",
                 results.display()
@@ -77,10 +57,10 @@ impl Journal {
                 }
             }
         }
-        let finished = journal.results.read_finished()?;
-        // A file that is not ours is not cut off either.
-        journal.errors.read_finished()?;
-        journal.errors.cut(0)?;
+        let finished = journal.results.read(Holds::Results)?;
+        // A file that holds anything but failures is not cut off.
+        journal.errors.read(Holds::Failures)?;
+        journal.errors.clear()?;
         Ok((journal, finished))
     }
 
@@ -98,105 +78,6 @@ impl Journal {
     pub(super) fn sync(&self) -> Result<()> {
         self.results.sync()?;
         self.errors.sync()
-    }
-}
-
-impl Output {
-    fn open(path: &Path) -> Result<Self> {
-        let fail = |error| Error::io(path, error);
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("{}: another run is writing to it", path.display());
-                return Err(Error::Batch(message));
-            }
-            // Some file systems have no locks. A run there is as good as it can be.
-            Err(TryLockError::Error(error)) => log::warn!("{}: {error}", path.display()),
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            end: 0,
-        })
-    }
-
-    /// Reads the ids of all whole lines, and cuts off a torn last one.
-    fn read_finished(&mut self) -> Result<HashSet<String>> {
-        let mut finished = HashSet::new();
-        let mut lines = BufReader::new(&self.file);
-        let (mut end, mut number, mut line) = (0, 0, Vec::new());
-        loop {
-            line.clear();
-            let read = lines.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| Error::io(&self.path, error))?;
-            if read == 0 {
-                break;
-            }
-            number += 1;
-            if line.last() != Some(&b'\n') {
-                log::warn!(
-                    "{}: its last line is torn; it is cut off",
-                    self.path.display()
-                );
-                break;
-            }
-            end += read as u64;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let parsed: Finished = serde_json::from_slice(&line).map_err(|error| {
-                Error::Batch(format!(
-                    "{}:{number}: no line of an output file: {error}; name another file, or \
-                     move this one aside with --fresh",
-                    self.path.display()
-                ))
-            })?;
-            finished.extend(parsed.custom_id);
-        }
-        self.cut(end)?;
-        Ok(finished)
-    }
-
-    /// Cuts the file off after `end`, to write on from there.
-    fn cut(&mut self, end: u64) -> Result<()> {
-        let is_file = self.file.metadata().is_ok_and(|data| data.is_file());
-        let cut = || -> io::Result<()> {
-            if is_file {
-                self.file.set_len(end)?;
-                (&self.file).seek(SeekFrom::Start(end))?;
-            }
-            Ok(())
-        };
-        cut().map_err(|error| Error::io(&self.path, error))?;
-        self.end = end;
-        Ok(())
-    }
-
-    fn append(&mut self, record: &Record) -> Result<()> {
-        let fail = |error: io::Error| Error::io(&self.path, error);
-        let mut line = serde_json::to_vec(record).map_err(|error| fail(error.into()))?;
-        line.push(b'\n');
-        if let Err(error) = self.file.write_all(&line) {
-            let error = fail(error);
-            // What was written of it must not stand before the next line.
-            let _ = self.cut(self.end);
-            return Err(error);
-        }
-        self.end += line.len() as u64;
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<()> {
-        let is_file = self.file.metadata().is_ok_and(|data| data.is_file());
-        let synced = if is_file {
-            self.file.sync_data()
-        } else {
-            Ok(())
-        };
-        synced.map_err(|error| Error::io(&self.path, error))
     }
 }
 
@@ -223,6 +104,11 @@ fn move_aside(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// True for what is there and is no file: a pipe, a terminal, the null device.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
+}
+
 /// True when two paths lead to one file, which need not exist yet.
 fn same_file(a: &Path, b: &Path) -> bool {
     let real = |path: &Path| {
@@ -242,10 +128,13 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde_json::Value;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::batch::input::BadLine;
+    use crate::{Cost, Response};
 
     struct Files {
         _dir: TempDir,
@@ -268,17 +157,22 @@ mod tests {
         }
     }
 
-    fn record(id: &str, succeeded: bool) -> Record {
-        let mut record = Record::bad_line(BadLine {
-            custom_id: Some(id.to_owned()),
-            message: String::new(),
-        });
-        record.succeeded = succeeded;
-        record
+    fn success(id: &str) -> Record {
+        let response = Response {
+            status: 200,
+            request_id: None,
+            body: Value::Null,
+            usage: None,
+            charged: Cost::default(),
+            attempts: 1,
+            waited: Duration::ZERO,
+            url: String::new(),
+        };
+        Record::success(id.to_owned(), response)
     }
 
-    fn success(id: &str) -> Record {
-        record(id, true)
+    fn failure(id: &str) -> Record {
+        Record::failure(id.to_owned(), &Error::Closed)
     }
 
     fn ids(of: &HashSet<String>) -> Vec<&str> {
@@ -294,7 +188,7 @@ mod tests {
         assert!(finished.is_empty());
         journal.write(&success("a")).unwrap();
         journal.write(&success("b")).unwrap();
-        journal.write(&record("c", false)).unwrap();
+        journal.write(&failure("c")).unwrap();
         journal.sync().unwrap();
         drop(journal);
         assert_ne!(fs::metadata(&files.errors).unwrap().len(), 0);
@@ -308,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_cut_off_wherever_it_was_torn() {
+    fn a_torn_last_line_is_cut_off_unless_only_its_end_is_missing() {
         let files = Files::new();
         let (mut journal, _) = files.open(false).unwrap();
         journal.write(&success("a")).unwrap();
@@ -318,12 +212,15 @@ mod tests {
         let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         for length in first..whole.len() {
             fs::write(&files.results, &whole[..length]).unwrap();
+            let mut expected = vec!["a"];
+            expected.extend((length == whole.len() - 1).then_some("b"));
             let (mut journal, finished) = files.open(false).unwrap();
-            assert_eq!(ids(&finished), ["a"], "torn after {length} bytes");
+            assert_eq!(ids(&finished), expected, "torn after {length} bytes");
             journal.write(&success("c")).unwrap();
             drop(journal);
+            expected.push("c");
             let (_journal, finished) = files.open(false).unwrap();
-            assert_eq!(ids(&finished), ["a", "c"], "torn after {length} bytes");
+            assert_eq!(ids(&finished), expected, "torn after {length} bytes");
         }
     }
 
@@ -331,15 +228,44 @@ mod tests {
     fn a_file_that_holds_something_else_is_left_alone() {
         let files = Files::new();
         for path in [&files.results, &files.errors] {
-            fs::write(path, "my notes\n").unwrap();
-            let error = files.open(false).unwrap_err().to_string();
-            assert!(
-                error.contains(".jsonl:1: no line of an output file"),
-                "{error}"
-            );
-            assert_eq!(fs::read_to_string(path).unwrap(), "my notes\n");
-            fs::remove_file(path).unwrap();
+            // Without a line end it is no torn line of ours either.
+            for notes in ["my notes\n", "my notes", "{\"id\":7}"] {
+                fs::write(path, notes).unwrap();
+                let error = files.open(false).unwrap_err().to_string();
+                assert!(
+                    error.contains(".jsonl:1: not a line of an output file"),
+                    "{error}"
+                );
+                assert_eq!(fs::read_to_string(path).unwrap(), notes);
+                fs::remove_file(path).unwrap();
+            }
         }
+    }
+
+    #[test]
+    fn results_are_not_taken_for_failures_nor_failures_for_results() {
+        let files = Files::new();
+        let (mut journal, _) = files.open(false).unwrap();
+        journal.write(&success("a")).unwrap();
+        journal.write(&failure("b")).unwrap();
+        drop(journal);
+        let before = fs::read(&files.results).unwrap();
+        for (results, errors) in [
+            (&files.errors, &files.results),
+            (&files.errors, &files.errors.with_extension("new")),
+        ] {
+            let error = Journal::open(None, results, errors, false).unwrap_err();
+            assert!(error.to_string().contains("mixed up"), "{error}");
+        }
+        let unused = files.results.with_extension("new");
+        let error = Journal::open(None, &unused, &files.results, false).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("a result in the file for failures"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&files.results).unwrap(), before);
     }
 
     #[test]

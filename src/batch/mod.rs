@@ -11,7 +11,8 @@
 
 mod count; //    parse and count, on every core
 mod input; //    lines, and what can be wrong with them
-mod journal; //  the output files: what is done, and written once
+mod journal; //  the output files: what is done, and what failed
+mod output; //   one of them: locked, read, appended to
 mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod progress; // where a run stands

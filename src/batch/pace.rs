@@ -64,7 +64,10 @@ impl Lanes {
 
 fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
     let wait = Wait::new().cancel(&shared.stop);
-    for Counted { custom_id, request } in waiting {
+    for Counted {
+        custom_id, request, ..
+    } in waiting
+    {
         let cost = request.cost();
         match request.admit(wait) {
             Ok(admitted) => {

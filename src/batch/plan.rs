@@ -18,7 +18,7 @@ use crate::{Cost, Error, RateLimitedClient, Result};
 pub struct Plan {
     /// By model, or family of models that share limits.
     pub models: Vec<ModelPlan>,
-    /// What is wrong with lines that cannot be sent, each with its place.
+    /// What is wrong with lines that cannot be sent, each with its place, in their order.
     pub bad_lines: Vec<String>,
 }
 
@@ -63,7 +63,8 @@ impl Plan {
 #[derive(Default)]
 struct Tally {
     models: BTreeMap<String, Sums>,
-    bad_lines: Vec<String>,
+    /// By the number of the line: threads count side by side, and finish in any order.
+    bad_lines: BTreeMap<u64, String>,
     failure: Option<Error>,
 }
 
@@ -105,7 +106,7 @@ pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
                 .into_iter()
                 .map(|(name, sums)| sums.plan(name))
                 .collect(),
-            bad_lines,
+            bad_lines: bad_lines.into_values().collect(),
         }),
     }
 }
@@ -114,7 +115,7 @@ impl Tally {
     fn add(&mut self, client: &RateLimitedClient, event: Event) {
         match event {
             Event::Finished => {}
-            Event::Bad(line) => self.bad_lines.push(line.message),
+            Event::Bad(bad) => drop(self.bad_lines.insert(bad.line, bad.message)),
             Event::Broken(error) => self.failure = Some(error),
             Event::Counted(counted) => self.count(client, &counted),
         }
@@ -126,9 +127,9 @@ impl Tally {
         let limits = table.limits_for(model);
         let mut quotas = limits.quotas().iter();
         if let Err(error) = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit()))) {
-            return self
-                .bad_lines
-                .push(format!("{:?}: {error}", counted.custom_id));
+            let message = format!("{}: {error}", counted.place);
+            self.bad_lines.insert(counted.line, message);
+            return;
         }
         let family = table.family_of(model).to_owned();
         let sums = self.models.entry(family).or_insert_with(|| Sums {

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::input::BadLine;
 use crate::{Error, Response};
 
+/// How each line begins.
+pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
+
 /// One finished line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Record {
@@ -112,7 +115,8 @@ mod tests {
         };
         let record = Record::failure("a".to_owned(), &error);
         let line = json(&record);
-        assert!(line["id"].as_str().unwrap().starts_with("batch_req_"));
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.starts_with(LINE_START), "{text}");
         assert_eq!(line["custom_id"], "a");
         assert_eq!(line["response"], Value::Null);
         assert_eq!(line["error"]["code"], "no_answer");
@@ -123,6 +127,7 @@ mod tests {
     #[test]
     fn a_bad_line_may_have_no_id() {
         let record = Record::bad_line(BadLine {
+            line: 3,
             custom_id: None,
             message: "in:3: no".to_owned(),
         });

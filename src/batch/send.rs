@@ -77,6 +77,10 @@ fn perform(shared: &Shared, job: Job) {
         custom_id,
         admitted,
     } = job;
+    if shared.stop.is_cancelled() {
+        // It came too late, after a wait for a free thread: it stays undone.
+        return admitted.withdraw();
+    }
     shared.watch.begun();
     let result = admitted.send(Wait::new().cancel(&shared.stop));
     shared.watch.ended();

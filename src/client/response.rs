@@ -27,7 +27,7 @@ pub struct Response {
     /// How long it stood in its limiter's line, retries included.
     pub waited: Duration,
     /// Where it came from, for errors.
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 impl Response {

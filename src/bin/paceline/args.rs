@@ -5,13 +5,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use paceline::DEFAULT_BASE_URL;
+
+const FILES: &str = "Files and display";
+const SENDING: &str = "Sending";
+const TRYING: &str = "Trying out";
 
 /// Run language-model requests at exactly the pace that your limits allow.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// Say more: each retry, each file that is moved aside
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 900)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,11 +26,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a JSONL file of requests in the Batch format
     ///
-    /// Results are appended to the output as they come. A run that was stopped or killed goes on
-    /// where it left off when it is started again.
+    /// Results are appended to the output as they come. When a run was stopped or killed, the same
+    /// command goes on where it left off, and failed requests are tried again.
     ///
-    /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage or unreadable input;
-    /// 3 stopped by an account error; 130 interrupted (and resumable).
+    /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage, or a file that cannot be
+    /// used; 3 stopped by an account error; 130 interrupted (and resumable).
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     Simulate(Simulate),
@@ -37,55 +42,60 @@ pub(crate) enum Command {
 pub(crate) struct Run {
     /// JSONL in the Batch format, or - for standard input
     pub(crate) input: PathBuf,
+
     /// Where results go [default: INPUT with .results.jsonl in place of its extension]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) output: Option<PathBuf>,
     /// Where failures go [default: INPUT with .errors.jsonl in place of its extension]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) errors: Option<PathBuf>,
-    /// The API, with its /v1 [default: the public one]
+    /// Start over; output files that hold something are moved aside, none is deleted
+    #[arg(long, help_heading = FILES)]
+    pub(crate) fresh: bool,
+    /// Write a JSON summary at the end, to a file or to standard output (-)
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    pub(crate) summary: Option<PathBuf>,
+    /// Show on standard error where the run stands
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = FILES)]
+    pub(crate) progress: When,
+
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+
     #[arg(
         long,
         value_name = "URL",
-        env = "OPENAI_BASE_URL",
-        conflicts_with = "simulate"
+        conflicts_with = "simulate",
+        help_heading = SENDING,
+        help = format!("The API, with its /v1 [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
     )]
     pub(crate) base_url: Option<String>,
     /// The environment variable that holds the key
-    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY")]
+    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
     pub(crate) api_key_env: String,
-    #[command(flatten)]
-    pub(crate) limits: Limits,
-    /// Most requests under way at once; only as many are as limits and latency need
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one)]
+    /// Most requests in flight at once; fewer when limits and latency need no more
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
     pub(crate) max_in_flight: usize,
-    /// Tries after the first, for each request
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// How often a request is sent again after an error that may pass
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = SENDING)]
     pub(crate) max_retries: u32,
     /// Most time that one try may take
-    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds)]
+    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
     pub(crate) timeout: Duration,
-    /// Write a JSON summary at the end, to a file or to standard output (-)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) summary: Option<PathBuf>,
-    /// Show where the run stands, on standard error
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) progress: When,
-    /// Start over; files that hold something are moved aside
-    #[arg(long)]
-    pub(crate) fresh: bool,
+
     /// Read, check and count, print what the run would take, and send nothing
-    #[arg(long)]
+    #[arg(long, help_heading = TRYING)]
     pub(crate) dry_run: bool,
     /// Run against a built-in simulated API with the same limits: no key, no network
-    #[arg(long)]
+    #[arg(long, help_heading = TRYING)]
     pub(crate) simulate: bool,
     /// With --simulate: how long its answers take on average
-    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate")]
+    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
     pub(crate) sim_latency: Duration,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
     /// Tokens per minute, for every model or for one; repeatable
     #[arg(long, value_name = "[MODEL=]N")]
@@ -93,7 +103,7 @@ pub(crate) struct Limits {
     /// Requests per minute, for every model or for one; repeatable
     #[arg(long, value_name = "[MODEL=]N")]
     pub(crate) rpm: Vec<Limit>,
-    /// Limits, families and presets in TOML; --tpm and --rpm go before it
+    /// Limits, families and presets in TOML; --tpm and --rpm overrule it
     #[arg(long, value_name = "FILE")]
     pub(crate) limits: Option<PathBuf>,
     /// Size of each bucket, in seconds of its rate [default: 60, or what the file says]

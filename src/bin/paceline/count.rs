@@ -6,12 +6,13 @@ use std::path::Path;
 
 use paceline::batch::{Input, Run};
 use paceline::tokens::Encoding;
-use paceline::{Error, RateLimitedClient, Result};
+use paceline::{DEFAULT_BASE_URL, Error, RateLimitedClient, Result};
 
 use crate::args;
 use crate::exit::Exit;
 use crate::limits;
-use crate::run::print_plan;
+use crate::plan::print_plan;
+use crate::say;
 
 pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     let standard_input = arguments.file == Path::new("-");
@@ -27,8 +28,8 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
             source,
         })?;
         let text = String::from_utf8_lossy(&bytes);
-        println!("{}", Encoding::for_model(&arguments.model).count(&text));
-        return Ok(Exit::Success);
+        let tokens = Encoding::for_model(&arguments.model).count(&text);
+        return say::result(&format!("{tokens}\n")).map(|()| Exit::Success);
     }
     let input = if standard_input {
         Input::reader("standard input", io::stdin())
@@ -38,7 +39,8 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     // Counting needs a client's rules and no server.
     let client = RateLimitedClient::builder()
         .api_key("not needed")
+        .base_url(DEFAULT_BASE_URL)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
-    Ok(print_plan(&Run::new(client, input).plan()?))
+    print_plan(&Run::new(client, input).plan()?)
 }

@@ -2,22 +2,24 @@
 
 use std::io::{self, IsTerminal};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use paceline::Clock;
 use paceline::batch::{Progress, Watch};
-use paceline::{RateLimiter, Unit};
 
 use crate::args::When;
-use crate::numbers::grouped;
+use crate::numbers::{grouped, lasting};
+use crate::pace::{Pace, TimeLeft};
+use crate::say::{self, say};
 
 /// How often the live display is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
-/// How often a line is printed where there is no terminal.
+/// When the first line is printed where there is no terminal.
+const FIRST_LINE: Duration = Duration::from_secs(1);
+/// How often one follows.
 const LINE: Duration = Duration::from_secs(30);
-/// The stretch over which the rate is measured.
-const RATE_OVER: Duration = Duration::from_secs(10);
 
 /// A thread that shows progress until this is dropped.
 pub(crate) struct Display(Option<(Sender<()>, JoinHandle<()>)>);
@@ -52,101 +54,73 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
 }
 
 fn lines(watch: &Watch, stopped: &Receiver<()>) {
-    while next(stopped, LINE) {
+    let clock = Clock::real();
+    let mut left = TimeLeft::new(clock.now());
+    let mut pause = FIRST_LINE;
+    while next(stopped, pause) {
         let progress = watch.progress();
-        eprintln!("{} done, {}", of_total(&progress), counts(&progress));
+        let left = left.after(clock.now(), &progress);
+        say!("{}", counts(&progress, left));
+        pause = LINE;
     }
 }
 
 fn live(watch: &Watch, stopped: &Receiver<()>) {
+    let clock = Clock::real();
     let bars = MultiProgress::new();
     let head = bars.add(ProgressBar::new(0));
-    let style = ProgressStyle::with_template("{bar:28} {pos}/{len} {msg}, {eta} left");
+    let known = watch.progress().total.is_some();
+    let style = ProgressStyle::with_template(if known { "{bar:24} {msg}" } else { "{msg}" });
     head.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut models: Vec<Model> = Vec::new();
+    say::above(Some(bars.clone()));
+    let mut left = TimeLeft::new(clock.now());
+    let mut models: Vec<(Pace, ProgressBar)> = Vec::new();
     while next(stopped, FRAME) {
         let progress = watch.progress();
         head.set_length(progress.total.unwrap_or(0));
         head.set_position(progress.done());
-        head.set_message(counts(&progress));
+        let left = left.after(clock.now(), &progress);
+        head.set_message(counts(&progress, left));
         for (name, limiter) in watch.client().registry().limiters() {
-            if !models.iter().any(|model| model.name == name) {
-                models.push(Model::new(name, limiter, &bars));
+            if !models.iter().any(|(pace, _)| pace.name() == name) {
+                let line = bars.add(ProgressBar::new_spinner());
+                let style = ProgressStyle::with_template("  {msg}");
+                line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                models.push((Pace::new(name, limiter), line));
             }
         }
-        for model in &mut models {
-            model.draw();
+        let names = models.iter().map(|(pace, _)| pace.name().chars().count());
+        let width = names.max().unwrap_or(0);
+        for (pace, line) in &mut models {
+            line.set_message(pace.describe(width));
         }
     }
-    for model in models {
-        model.line.finish_and_clear();
+    for (_, line) in models {
+        line.finish_and_clear();
     }
     head.finish_and_clear();
+    say::above(None);
 }
 
-fn of_total(progress: &Progress) -> String {
-    match progress.total {
-        Some(total) => format!("{} of {}", grouped(progress.done()), grouped(total)),
-        None => grouped(progress.done()),
-    }
-}
-
-fn counts(progress: &Progress) -> String {
-    let mut text = format!("{} in flight", grouped(progress.in_flight));
-    for (count, what) in [(progress.failed, "failed"), (progress.retries, "retries")] {
+/// `120 of 240 done, 35 in flight, 2 failed, 3 retries, 1 × 429, 12 s left`.
+fn counts(progress: &Progress, left: Option<Duration>) -> String {
+    let mut text = match progress.total {
+        Some(total) => format!("{} of {} done", grouped(progress.done()), grouped(total)),
+        None => format!("{} done", grouped(progress.done())),
+    };
+    let in_flight = grouped(progress.in_flight);
+    text.push_str(&format!(", {in_flight} in flight"));
+    for (count, what) in [
+        (progress.failed, " failed"),
+        (progress.retries, " retries"),
+        (progress.rate_limited, " × 429"),
+    ] {
         if count > 0 {
-            text.push_str(&format!(", {} {what}", grouped(count)));
+            text.push_str(&format!(", {}{what}", grouped(count)));
         }
     }
-    format!("{text}, {} × 429", grouped(progress.rate_limited))
-}
-
-/// The line of one limiter: its rate against its limit.
-struct Model {
-    name: String,
-    limiter: RateLimiter,
-    line: ProgressBar,
-    /// When, and how much had been granted by then; the oldest first.
-    samples: Vec<(Instant, u64)>,
-}
-
-impl Model {
-    fn new(name: String, limiter: RateLimiter, bars: &MultiProgress) -> Self {
-        let line = bars.add(ProgressBar::new_spinner());
-        let style = ProgressStyle::with_template("  {msg}");
-        line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        Self {
-            name,
-            limiter,
-            line,
-            samples: Vec::new(),
-        }
+    if let Some(left) = left {
+        text.push_str(&format!(", about {} left", lasting(left)));
     }
-
-    fn draw(&mut self) {
-        let snapshot = self.limiter.snapshot();
-        let tokens = snapshot
-            .quotas
-            .iter()
-            .find(|of| of.quota.unit() == Unit::Tokens);
-        let Some(shown) = tokens.or(snapshot.quotas.first()) else {
-            return;
-        };
-        let now = self.limiter.clock().now();
-        self.samples.push((now, shown.granted));
-        self.samples
-            .retain(|(at, _)| now.saturating_duration_since(*at) <= RATE_OVER);
-        let per_minute = self.samples.first().map_or(0, |(at, granted)| {
-            let elapsed = now.saturating_duration_since(*at).as_millis().max(1);
-            let granted = u128::from(shown.granted - granted);
-            u64::try_from(granted * 60_000 / elapsed).unwrap_or(u64::MAX)
-        });
-        self.line.set_message(format!(
-            "{}: {} a minute now, limit {}, {} left in the bucket",
-            self.name,
-            grouped(per_minute),
-            shown.quota,
-            shown.level,
-        ));
-    }
+    text
 }

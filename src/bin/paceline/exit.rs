@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use paceline::Error;
 
+use crate::say::say;
+
 /// How the command ends. Its numbers are part of the command's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -22,7 +24,7 @@ pub(crate) enum Exit {
 impl Exit {
     /// Says what went wrong on standard error.
     pub(crate) fn of_error(error: &Error) -> Self {
-        eprintln!("paceline: {error}");
+        say!("paceline: {error}");
         if error.is_account_error() {
             Self::Account
         } else {

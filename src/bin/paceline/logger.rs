@@ -2,6 +2,8 @@
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::say::say;
+
 struct Stderr;
 
 impl Log for Stderr {
@@ -17,7 +19,7 @@ impl Log for Stderr {
                 Level::Warn => "warning: ",
                 _ => "",
             };
-            eprintln!("paceline: {kind}{}", record.args());
+            say!("paceline: {kind}{}", record.args());
         }
     }
 

@@ -7,8 +7,13 @@ mod exit; //     exit statuses, and errors as one line
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
 mod numbers; //  numbers as people read them
+mod pace; //     how fast a run goes
+mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
 mod run; //      `paceline run`
+mod say; //      words on standard error, results on standard output
+mod signals; //  Ctrl-C and its kin
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
+mod summary; //  the end of a run, for people and for programs
 
 use std::process::ExitCode;
 

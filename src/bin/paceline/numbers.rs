@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use paceline::Quota;
+
 /// Thousands apart: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -13,6 +15,13 @@ pub(crate) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `30,000 tokens per minute`.
+pub(crate) fn quota(quota: Quota) -> String {
+    let text = quota.to_string();
+    let what = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    format!("{}{what}", grouped(quota.amount()))
 }
 
 /// `4.2 s`, `3 min 05 s`, `2 h 03 min`.
@@ -41,6 +50,12 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
+    }
+
+    #[test]
+    fn a_quota_is_said_with_thousands_apart() {
+        let tokens = Quota::per_minute(paceline::Unit::Tokens, 30_000).unwrap();
+        assert_eq!(quota(tokens), "30,000 tokens per minute");
     }
 
     #[test]

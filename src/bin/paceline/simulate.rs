@@ -9,6 +9,8 @@ use paceline::{Error, LimitTable, Limits, Result, Unit};
 use crate::args;
 use crate::exit::Exit;
 use crate::limits;
+use crate::say::{self, say};
+use crate::signals;
 
 /// How large the buckets of the API are known to be.
 const DEFAULT_BURST: Duration = Duration::from_secs(60);
@@ -29,14 +31,15 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
         .seed(arguments.seed)
         .api_key(key);
     let simulator = Arc::new(start(config)?);
-    println!("{}", simulator.base_url());
-    eprintln!("paceline: simulating an API there; Ctrl-C ends it");
+    // Before the address is out: who has it may end this at once.
     let stopped = Arc::clone(&simulator);
-    ctrlc::set_handler(move || stopped.stop())
+    signals::listen(move || stopped.stop())
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
+    say::result(&format!("{}\n", simulator.base_url()))?;
+    say!("paceline: a simulated API answers there; Ctrl-C ends it");
     simulator.wait();
     let report = simulator.report();
-    eprintln!(
+    say!(
         "paceline: {} requests, {} admitted, {} refused with 429, {} tokens charged",
         report.received,
         report.admitted,

@@ -1,0 +1,238 @@
+//! How fast a run goes: each model's rate against its limit, and the time left.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use paceline::batch::Progress;
+use paceline::{QuotaSnapshot, RateLimiter, Snapshot, Unit};
+
+use crate::numbers::{grouped, lasting, quota as said};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// The stretch over which rates are measured: long enough to be calm.
+const RATE_OVER: Duration = Duration::from_secs(10);
+/// The stretch over which the time left is measured.
+const DONE_OVER: Duration = Duration::from_secs(30);
+/// A shorter stretch says nothing.
+const AT_LEAST: Duration = Duration::from_secs(2);
+
+/// A count that grows, over the last stretch of time.
+#[derive(Debug)]
+struct Window {
+    over: Duration,
+    /// When, and what the count was; the oldest first.
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Window {
+    fn new(over: Duration) -> Self {
+        Self {
+            over,
+            samples: VecDeque::new(),
+        }
+    }
+
+    /// How much came over how long, up to now.
+    fn add(&mut self, now: Instant, count: u64) -> (u64, Duration) {
+        self.samples.push_back((now, count));
+        let age = |at: Instant| now.saturating_duration_since(at);
+        // One sample as old as the stretch, or older, is where it begins.
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|(at, _)| age(*at) >= self.over)
+        {
+            self.samples.pop_front();
+        }
+        let (at, before) = self.samples.front().copied().unwrap_or((now, count));
+        (count.saturating_sub(before), age(at))
+    }
+}
+
+/// When a run will be done, if it goes on as it went of late.
+#[derive(Debug)]
+pub(crate) struct TimeLeft(Window);
+
+impl TimeLeft {
+    pub(crate) fn new(now: Instant) -> Self {
+        let mut window = Window::new(DONE_OVER);
+        window.add(now, 0);
+        Self(window)
+    }
+
+    /// `None` as long as nothing can be said. Lines that an earlier run had finished took no time.
+    pub(crate) fn after(&mut self, now: Instant, progress: &Progress) -> Option<Duration> {
+        let (done, elapsed) = self.0.add(now, progress.succeeded + progress.failed);
+        let remaining = progress.total?.saturating_sub(progress.done());
+        if done == 0 || elapsed < AT_LEAST {
+            return None;
+        }
+        let millis = elapsed.as_millis() * u128::from(remaining) / u128::from(done);
+        Some(Duration::from_millis(
+            u64::try_from(millis).unwrap_or(u64::MAX),
+        ))
+    }
+}
+
+/// The rates of one limiter.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    name: String,
+    limiter: RateLimiter,
+    rates: Vec<Rate>,
+}
+
+impl Pace {
+    pub(crate) fn new(name: String, limiter: RateLimiter) -> Self {
+        Self {
+            name,
+            limiter,
+            rates: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `gpt-4.1  29,870 of 30,000 tokens per minute, 212 of 500 requests per minute`.
+    pub(crate) fn describe(&mut self, width: usize) -> String {
+        let now = self.limiter.clock().now();
+        let Snapshot {
+            quotas, paused_for, ..
+        } = self.limiter.snapshot();
+        if self.rates.len() != quotas.len() {
+            self.rates = quotas.iter().map(|_| Rate::new(now)).collect();
+        }
+        let rates = self.rates.iter_mut().zip(&quotas);
+        let mut rates: Vec<(Unit, String)> = rates
+            .map(|(rate, quota)| (quota.quota.unit(), rate.describe(now, quota)))
+            .collect();
+        // Tokens first: they are what most runs wait for.
+        rates.sort_by_key(|(unit, _)| *unit == Unit::Requests);
+        let rates: Vec<String> = rates.into_iter().map(|(_, text)| text).collect();
+        let rates = match rates.is_empty() {
+            true => "no limit".to_owned(),
+            false => rates.join(", "),
+        };
+        let paused = match paused_for.is_zero() {
+            true => String::new(),
+            false => format!(", told to wait {}", lasting(paused_for)),
+        };
+        format!("{:<width$}  {rates}{paused}", self.name)
+    }
+}
+
+/// How fast one quota is spent, net of what requests give back when they used less than they
+/// reserved: that is what the server counts in the end.
+#[derive(Debug)]
+struct Rate {
+    window: Window,
+    /// The last frame: when, what was left, and what had been granted.
+    last: Option<(Instant, i64, u64)>,
+    spent: u64,
+}
+
+impl Rate {
+    fn new(now: Instant) -> Self {
+        let mut window = Window::new(RATE_OVER);
+        window.add(now, 0);
+        Self {
+            window,
+            last: None,
+            spent: 0,
+        }
+    }
+
+    fn describe(&mut self, now: Instant, of: &QuotaSnapshot) -> String {
+        self.look(now, of);
+        let quota = of.quota;
+        if quota.period() != MINUTE {
+            let left = u64::try_from(of.level).unwrap_or(0); // debt is none
+            return format!("{} left of {}", grouped(left), said(quota));
+        }
+        let (spent, elapsed) = self.window.add(now, self.spent);
+        let millis = elapsed.max(AT_LEAST).as_millis();
+        let rate = u128::from(spent) * MINUTE.as_millis() / millis;
+        let rate = grouped(u64::try_from(rate).unwrap_or(u64::MAX));
+        let most = grouped(quota.amount()).len(); // no jumping while digits come and go
+        format!("{rate:>most$} of {}", said(quota))
+    }
+
+    /// What went out since the last frame is what came in, less what the level rose by.
+    fn look(&mut self, now: Instant, of: &QuotaSnapshot) {
+        let full = of.quota.burst();
+        let start = (now, full.cast_signed(), 0);
+        let (at, level, granted) = self
+            .last
+            .replace((now, of.level, of.granted))
+            .unwrap_or(start);
+        let granted = of.granted.saturating_sub(granted);
+        let elapsed = now.saturating_duration_since(at).as_nanos();
+        let period = of.quota.period().as_nanos().max(1);
+        let came_in = u128::from(of.quota.amount()).saturating_mul(elapsed) / period;
+        let came_in = i64::try_from(came_in).unwrap_or(i64::MAX);
+        let out = came_in.saturating_add(level.saturating_sub(of.level));
+        // A bucket that is full takes in no more.
+        let most = match of.level >= full.cast_signed() {
+            true => granted.cast_signed(),
+            false => i64::MAX,
+        };
+        self.spent = self.spent.saturating_add_signed(out.min(most));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paceline::{Cost, Limits, ManualClock};
+
+    use super::*;
+
+    fn progress(resumed: u64, succeeded: u64) -> Progress {
+        let mut progress = Progress::default();
+        progress.total = Some(1_000);
+        progress.resumed = resumed;
+        progress.succeeded = succeeded;
+        progress
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any instant will do")]
+    fn the_time_left_follows_what_went_of_late_and_not_what_was_resumed() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut left = TimeLeft::new(start);
+        let table = [
+            (1, progress(500, 10), None),                 // too early
+            (10, progress(500, 100), Some(second * 40)),  // 10 a second, 400 to go
+            (40, progress(500, 100), None),               // nothing for 30 s
+            (50, progress(500, 200), Some(second * 120)), // 100 in 40 s, the last frame before
+        ];
+        for (step, (at, progress, expected)) in table.into_iter().enumerate() {
+            let found = left.after(start + second * at, &progress);
+            assert_eq!(found, expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_net_of_what_is_given_back_and_a_full_bucket_spends_nothing() {
+        let clock = ManualClock::new();
+        let limits = Limits::tokens_per_minute(60_000).unwrap();
+        let limiter = RateLimiter::builder(limits).clock(&clock).build();
+        let mut pace = Pace::new("m".to_owned(), limiter.clone());
+        let mut expect = |rate: &str| {
+            let text = format!("m   {rate} of 60,000 tokens per minute");
+            assert_eq!(pace.describe(2), text);
+        };
+        expect("     0");
+        let permit = limiter.acquire(Cost::tokens(10_000)).unwrap();
+        permit.settle(Cost::tokens(1_000));
+        expect("30,000"); // 1,000 in the shortest stretch
+        clock.advance(RATE_OVER);
+        expect("     0"); // what came in was not spent
+        let permit = limiter.acquire(Cost::tokens(30_000)).unwrap();
+        clock.advance(RATE_OVER);
+        permit.settle(Cost::tokens(12_000));
+        expect("72,000");
+    }
+}

@@ -1,0 +1,35 @@
+//! Ctrl-C and its kin.
+
+use std::io;
+use std::thread::Builder;
+
+/// Calls `heard` at each signal that asks the command to end: SIGINT, SIGTERM, and SIGHUP unless
+/// it is ignored, as under `nohup`, which promises that a run outlives its terminal.
+#[cfg(unix)]
+pub(crate) fn listen(mut heard: impl FnMut() + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !is_hangup_ignored() {
+        signals.add_signal(SIGHUP)?;
+    }
+    let thread = Builder::new().name("paceline-signals".to_owned());
+    thread.spawn(move || signals.forever().for_each(|_| heard()))?;
+    Ok(())
+}
+
+/// The system's own word for it; where there is none, the signal keeps its usual effect.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & 1 != 0) // signal 1 is the lowest bit
+}
+
+/// Calls `heard` at each Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) fn listen(heard: impl FnMut() + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(heard).map_err(io::Error::other)
+}

@@ -1,0 +1,101 @@
+//! The end of a run, for people and for programs.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use paceline::batch::{Ending, Summary};
+use paceline::{Error, Result};
+
+use crate::numbers::{grouped, lasting};
+use crate::say::{self, say};
+
+/// Says that the summary cannot be written before anything is sent, not after hours.
+///
+/// `taken` are the files that it must not overwrite.
+pub(crate) fn check(path: &Path, taken: &[&Path]) -> Result<()> {
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    let real = path.canonicalize();
+    let is_taken = |other: &&&Path| match &real {
+        Ok(real) if real.is_file() => other.canonicalize().is_ok_and(|other| other == *real),
+        Ok(_) => false,
+        Err(_) => **other == path,
+    };
+    if let Some(other) = taken.iter().find(is_taken) {
+        let message = format!("--summary would overwrite {}", other.display());
+        return Err(Error::Config(message));
+    }
+    let fail = |kind: io::ErrorKind| Error::Io {
+        path: path.to_owned(),
+        source: kind.into(),
+    };
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if path.is_dir() {
+        return Err(fail(io::ErrorKind::IsADirectory));
+    }
+    match folder.is_none_or(Path::is_dir) {
+        true => Ok(()),
+        false => Err(fail(io::ErrorKind::NotFound)),
+    }
+}
+
+/// As JSON, to a file or to standard output.
+pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
+    let fail = |source: io::Error| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut json = serde_json::to_string_pretty(summary).map_err(|error| fail(error.into()))?;
+    json.push('\n');
+    match path == Path::new("-") {
+        true => say::result(&json),
+        false => fs::write(path, json).map_err(fail),
+    }
+}
+
+/// As a few lines on standard error.
+pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
+    let wall = Duration::try_from_secs_f64(summary.wall_seconds).unwrap_or_default();
+    let resumed = match summary.resumed {
+        0 => String::new(),
+        resumed => format!(", {} done before", grouped(resumed)),
+    };
+    say!(
+        "{} requests in {}: {} succeeded, {} failed{resumed}",
+        grouped(summary.requests),
+        lasting(wall),
+        grouped(summary.succeeded),
+        grouped(summary.failed),
+    );
+    say!(
+        "{} retries, {} rate-limit answers (429), at most {} in flight",
+        grouped(summary.retries),
+        grouped(summary.rate_limited),
+        grouped(summary.max_in_flight),
+    );
+    say!(
+        "{} tokens reserved, {} used",
+        grouped(summary.tokens_reserved),
+        grouped(summary.tokens_used)
+    );
+    if let Some(binding) = &summary.binding {
+        let percent = summary.utilisation * 100.0;
+        say!("busiest limit {binding}, {percent:.1} % of it used");
+    }
+    say!("results in {}", results.display());
+    if summary.failed > 0 {
+        let errors = errors.display();
+        say!("failures in {errors}; the same command tries them again");
+    }
+    match &summary.ending {
+        Ending::AccountError(reason) => {
+            say!("paceline: stopped by an account error: {reason}");
+            say!("paceline: nothing is lost; once that is put right, the same command goes on");
+        }
+        Ending::Interrupted => say!("paceline: interrupted; the same command goes on from here"),
+        _ => {}
+    }
+}

@@ -1,0 +1,22 @@
+//! The `paceline` command as its users meet it: files, flags, signals, exit statuses. On Linux
+//! alone, which has the devices and the list of ignored signals that some of them need.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests wait for other processes by the wall clock, and fail by panicking"
+)]
+
+mod harness; // a folder, the command in it, and what came of it
+mod server; //  scripted answers
+
+mod account; // keys that are refused, money that has run out
+mod display; // what is shown while it runs, and outputs that nobody reads
+mod input; //   lines, good and bad
+mod job; //     the main job, from first to last
+mod outputs; // files that cannot be written, or are no files
+mod signals; // killed, interrupted, resumed
+mod trial; //   `--dry-run`, `count`, `simulate`
+mod usage; //   flags and settings that cannot work

@@ -1,0 +1,125 @@
+//! Files that cannot be written, or are no files.
+
+use std::fs;
+
+use crate::harness::{Folder, chats, simulator};
+
+#[test]
+fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
+    let folder = Folder::with_input(chats(2));
+    fs::create_dir(folder.path("folder")).unwrap();
+    folder.write("notes", "my notes");
+    let api = simulator();
+    let table: [(&[&str], &str); 13] = [
+        (
+            &["--output", "no/such.jsonl"],
+            "no/such.jsonl: No such file",
+        ),
+        (
+            &["--errors", "no/such.jsonl"],
+            "no/such.jsonl: No such file",
+        ),
+        (&["--output", "folder"], "folder: Is a directory"),
+        (
+            &["--output", "in.jsonl"],
+            "--output in.jsonl is the input itself",
+        ),
+        (
+            &["--errors", "./in.jsonl"],
+            "--errors ./in.jsonl is the input itself",
+        ),
+        (&["--output", "a", "--errors", "./a"], "are the same file"),
+        (
+            &["--output", "notes"],
+            "notes:1: not a line of an output file",
+        ),
+        (
+            &["--errors", "notes"],
+            "notes:1: not a line of an output file",
+        ),
+        (&["--output", "-"], "--output -: name a file"),
+        (&["--summary", "no/such.json"], "no/such.json: "),
+        (&["--summary", "folder"], "folder: is a directory"),
+        (
+            &["--summary", "./in.jsonl"],
+            "--summary would overwrite in.jsonl",
+        ),
+        (
+            &["--summary", "in.results.jsonl"],
+            "--summary would overwrite in.results.jsonl",
+        ),
+    ];
+    for (flags, message) in table {
+        let output = folder.run(&api.base_url()).args(flags).ends_with(2);
+        output.says(&[message]).prints_nothing();
+    }
+    assert_eq!(api.report().received, 0);
+    assert_eq!(folder.read("in.jsonl"), chats(2));
+    assert_eq!(folder.read("notes"), "my notes");
+}
+
+#[test]
+fn results_are_never_taken_for_failures() {
+    let folder = Folder::with_input(chats(3));
+    let api = simulator();
+    folder.run(&api.base_url()).ends_with(0);
+    let results = folder.read("in.results.jsonl");
+    let swapped = [
+        "--output",
+        "in.errors.jsonl",
+        "--errors",
+        "in.results.jsonl",
+    ];
+    let output = folder.run(&api.base_url()).args(swapped).ends_with(2);
+    output.says(&[
+        "in.results.jsonl:1: a result in the file for failures",
+        "mixed up",
+    ]);
+    assert_eq!(folder.read("in.results.jsonl"), results);
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_what_was_written_stays_good() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(300));
+    // The largest file is 8 blocks of 512 bytes or 1 KiB.
+    let limit = r#"trap "" XFSZ; ulimit -f 8; exec "$@""#;
+    let run = || folder.run(&api.base_url());
+    let output = run().in_shell(limit).ends_with(2);
+    output.says(&[
+        "in.results.jsonl: File too large",
+        "the same command goes on",
+    ]);
+    let written = folder.lines("in.results.jsonl").len();
+    assert!((1..300).contains(&written), "{written}");
+    run()
+        .ends_with(0)
+        .says(&[&format!("{written} done before")]);
+    folder.assert_each_once(300);
+}
+
+#[test]
+fn devices_are_only_written_to() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(5));
+    let to = |output: &str, errors: &str| {
+        let args = ["--output", output, "--errors", errors];
+        folder.run(&api.base_url()).args(args)
+    };
+    to("/dev/null", "/dev/null")
+        .ends_with(0)
+        .says(&["5 succeeded"]);
+    let output = to("/dev/stdout", "in.errors.jsonl").ends_with(0);
+    assert_eq!(output.stdout.lines().count(), 5, "{output}");
+    let full = to("/dev/full", "in.errors.jsonl").ends_with(2);
+    full.says(&["/dev/full: No space left on device"]);
+    // Two runs may share the null device.
+    let first = folder
+        .run(&api.base_url())
+        .args(["--output", "one", "--errors", "/dev/null", "--rpm", "1"])
+        .start();
+    folder.wait_for_lines("one", 1);
+    to("two", "/dev/null").ends_with(0);
+    first.signal("INT");
+    first.ends_with(130);
+}

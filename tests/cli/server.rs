@@ -1,0 +1,78 @@
+//! Servers that give every request the same answer: at once, when told to, or never.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+pub(crate) struct Server {
+    pub(crate) base_url: String,
+    /// Says something for every request that has arrived.
+    pub(crate) arrived: Receiver<()>,
+}
+
+/// Answers every request with this status and body.
+pub(crate) fn answering(status: &'static str, body: &'static str) -> Server {
+    serve(move |mut stream| {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n");
+        let _ = write!(stream, "{head}connection: close\r\n\r\n{body}");
+    })
+}
+
+/// Takes every request and never answers.
+pub(crate) fn silent() -> Server {
+    serve(|mut stream| {
+        let _ = stream.read(&mut [0]); // until the other side hangs up
+    })
+}
+
+/// Answers every request with this status once the second value is dropped.
+pub(crate) fn gated(status: &'static str) -> (Server, Sender<()>) {
+    let (gate, closed) = mpsc::channel();
+    let closed = Arc::new(Mutex::new(closed));
+    let server = serve(move |mut stream| {
+        let _ = closed.lock().unwrap().recv();
+        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+    });
+    (server, gate)
+}
+
+fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (tell, arrived) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (tell, answer) = (tell.clone(), answer.clone());
+            thread::spawn(move || {
+                if read_request(&stream, &tell).is_some() {
+                    answer(stream);
+                }
+            });
+        }
+    });
+    Server { base_url, arrived }
+}
+
+fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    let _ = tell.send(());
+    Some(())
+}

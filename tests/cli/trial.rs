@@ -1,0 +1,131 @@
+//! `--dry-run`, `count`, `simulate`.
+
+use std::io::{BufRead, BufReader};
+
+use crate::harness::{Folder, chat, chats, simulator};
+
+#[test]
+fn a_dry_run_sends_and_writes_nothing_and_needs_no_key() {
+    let api = simulator();
+    let mut text = chats(1_200);
+    text.push_str(&chat("o", "o3"));
+    let folder = Folder::with_input(text);
+    let output = folder
+        .paceline([
+            "run",
+            "in.jsonl",
+            "--dry-run",
+            "--base-url",
+            &api.base_url(),
+        ])
+        .args(["--rpm", "gpt-4o-mini=600", "--tpm", "1_000_000"])
+        .env_remove("OPENAI_API_KEY")
+        .ends_with(0);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rows: Vec<String> = output.stdout.lines().map(words).collect();
+    assert_eq!(rows.len(), 4, "{output}");
+    // 600 at once, and 10 a second for the other 600.
+    assert!(rows[1].starts_with("gpt-4o-mini 1,200 "), "{output}");
+    assert!(
+        rows[1].ends_with("1 min 00 s 600 requests per minute"),
+        "{output}"
+    );
+    assert!(rows[2].starts_with("o3 1 "), "{output}");
+    assert!(rows[3].starts_with("1,201 requests"), "{output}");
+    assert_eq!(output.stderr, "");
+    assert_eq!(api.report().received, 0);
+    assert_eq!(folder.files(), ["in.jsonl"]);
+}
+
+#[test]
+fn a_dry_run_names_what_cannot_be_sent_in_the_order_of_the_lines() {
+    let mut text: String = (0..30).map(|_| "{}\n").collect();
+    text.push_str(&chats(1));
+    let folder = Folder::with_input(text);
+    let output = folder
+        .paceline(["run", "in.jsonl", "--dry-run"])
+        .ends_with(1);
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    for (index, line) in lines[..20].iter().enumerate() {
+        let place = format!("in.jsonl:{}: custom_id", index + 1);
+        assert!(line.contains(&place), "{place} in {output}");
+    }
+    assert_eq!(lines[20], "paceline: and 10 more lines that cannot be sent");
+    let small = ["run", "in.jsonl", "--dry-run", "--tpm", "10"];
+    folder.write("in.jsonl", chats(1));
+    let output = folder.paceline(small).ends_with(1);
+    output.says(&[
+        "in.jsonl:1: a request of",
+        "can never pass a limit of 10 tokens per minute",
+    ]);
+}
+
+#[test]
+fn count_counts_files_texts_and_standard_input() {
+    let folder = Folder::with_input(chats(3));
+    let output = folder
+        .paceline(["count", "in.jsonl"])
+        .env_remove("OPENAI_API_KEY");
+    let output = output.ends_with(0);
+    assert!(output.stdout.contains("gpt-4o-mini"), "{output}");
+    let piped = folder.paceline(["count", "-"]).fed(chats(3), 0);
+    assert_eq!(piped.stdout, output.stdout);
+    folder.write("text", "How far is the moon?");
+    for args in [
+        &["count", "text", "--text"][..],
+        &["count", "text", "--text", "--model", "gpt-4"],
+    ] {
+        assert_eq!(folder.paceline(args).ends_with(0).stdout, "6\n", "{args:?}");
+    }
+    let piped = folder
+        .paceline(["count", "--text", "-"])
+        .fed("How far is the moon?", 0);
+    assert_eq!(piped.stdout, "6\n");
+    folder
+        .paceline(["count", "nowhere", "--text"])
+        .ends_with(2)
+        .says(&["nowhere: No such file"]);
+    folder
+        .paceline(["count", "in.jsonl", "--model", "o3"])
+        .ends_with(2)
+        .says(&["--text"]);
+}
+
+#[test]
+fn simulate_serves_until_it_is_interrupted() {
+    let folder = Folder::with_input(chats(10));
+    let mut served = folder
+        .paceline([
+            "simulate",
+            "--port",
+            "0",
+            "--latency",
+            "0",
+            "--api-key-env",
+            "OPENAI_API_KEY",
+        ])
+        .start();
+    let mut url = String::new();
+    let mut stdout = BufReader::new(served.child.stdout.take().unwrap());
+    stdout.read_line(&mut url).unwrap();
+    folder.run(url.trim()).ends_with(0);
+    folder.assert_each_once(10);
+    let stranger = folder.run(url.trim()).args(["--fresh"]);
+    stranger.env("OPENAI_API_KEY", "another").ends_with(3);
+    served.signal("INT");
+    served.ends_with(0).says(&["10 admitted"]);
+    let unset = folder.paceline(["simulate", "--api-key-env", "NO_SUCH_VARIABLE"]);
+    unset.ends_with(2).says(&["NO_SUCH_VARIABLE is not set"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let api = simulator();
+    let port = api.addr().port().to_string();
+    let output = Folder::new()
+        .paceline(["simulate", "--port", &port])
+        .ends_with(2);
+    output
+        .says(&["cannot start the simulator", "in use"])
+        .prints_nothing();
+}
