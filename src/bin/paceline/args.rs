@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use paceline::DEFAULT_BASE_URL;
+use paceline::tokens::PromptRule;
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -73,6 +74,9 @@ pub(crate) struct Run {
     /// The environment variable that holds the key
     #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
     pub(crate) api_key_env: String,
+    /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
+    #[arg(long, value_name = "RULE", help_heading = SENDING)]
+    pub(crate) prompt_rule: Option<Rule>,
     /// Most requests in flight at once; fewer when limits and latency need no more
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
     pub(crate) max_in_flight: usize,
@@ -160,6 +164,27 @@ pub(crate) enum When {
     Always,
     /// Not at all
     Never,
+}
+
+/// What a prompt counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rule {
+    /// Its tokens
+    Tokens,
+    /// A quarter of its characters
+    Characters,
+    /// The larger of the two
+    Larger,
+}
+
+impl From<Rule> for PromptRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Tokens => Self::Tokens,
+            Rule::Characters => Self::Characters,
+            Rule::Larger => Self::Larger,
+        }
+    }
 }
 
 /// A limit for every model, or for one.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use paceline::batch::{Ending, Input, Run};
+use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
 use crate::args;
@@ -30,7 +31,16 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .max_in_flight(arguments.max_in_flight)
         .max_retries(arguments.max_retries)
         .timeout(arguments.timeout);
-    builder = builder.base_url(base_url(arguments));
+    let rule = arguments.prompt_rule.map(PromptRule::from);
+    // What the simulator goes by is known, so nothing has to be reserved to be safe.
+    let usual = if arguments.simulate {
+        PromptRule::Characters
+    } else {
+        PromptRule::default()
+    };
+    builder = builder
+        .prompt_rule(rule.unwrap_or(usual))
+        .base_url(base_url(arguments));
     if let Some(simulator) = &simulator {
         builder = builder.base_url(simulator.base_url()).api_key("simulated");
     } else if arguments.dry_run {
