@@ -49,8 +49,8 @@ impl Account {
             let due = self.neighbour.as_ref().map(|it| it.next);
             let due = due.filter(|at| *at <= now && *at < u64::MAX);
             match (change, due) {
-                // A charge is due for the time before it, so it comes before a change.
-                (Some((from, limit)), due) if due.is_none_or(|at| from < at) => {
+                // What is taken at the time of a change falls under the new limit.
+                (Some((from, limit)), due) if due.is_none_or(|at| from <= at) => {
                     self.change(limit, from);
                 }
                 (_, Some(at)) => self.charge_neighbour(at),
@@ -62,7 +62,6 @@ impl Account {
 
     fn change(&mut self, limit: Option<u64>, from: u64) {
         self.come += 1;
-        self.settle_neighbour(from);
         match (&mut self.meter, limit) {
             (Some(meter), Some(limit)) => meter.change(limit, from),
             (meter, limit) => {

@@ -1,5 +1,7 @@
 //! The ledger, by worked numbers and by chance, with the times passed in.
 
+mod rules; // windows, days, neighbours, changes
+
 use proptest::prelude::*;
 
 use super::super::audit;
