@@ -102,3 +102,73 @@ fn draw_fault(config: &SimConfig, body: &[u8], turn: u64) -> Option<Fault> {
     let drawn = Draw::new(seed, &turn.to_le_bytes()).between(0, WHOLE - 1);
     config.faults.pick(drawn)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Counted;
+    use super::*;
+
+    fn decision(verdict: Verdict) -> Decision {
+        Decision {
+            verdict,
+            standings: [(Counted::Requests, None), (Counted::Tokens, None)],
+            at: 0,
+        }
+    }
+
+    const REFUSED: Verdict = Verdict::TooLarge {
+        by: Counted::Tokens,
+        limit: 1,
+        requested: 2,
+    };
+
+    /// The faults of 40 admissions, each after so many refusals.
+    fn faults(refusals: usize) -> Vec<Option<Fault>> {
+        let config = SimConfig::new()
+            .fault(Fault::ServerError, 0.3)
+            .fault(Fault::Drop, 0.3);
+        let gate = Gate::default();
+        let mut found = Vec::new();
+        while found.len() < 40 {
+            let refused = std::iter::repeat_n(REFUSED, refusals);
+            for verdict in refused.chain([Verdict::Admitted]) {
+                match gate.pass(&config, b"body", || decision(verdict)) {
+                    Passage::Broken(fault) => found.push(Some(fault)),
+                    Passage::Judged(it, fault) if it.verdict == Verdict::Admitted => {
+                        found.push(fault);
+                    }
+                    Passage::Judged(_, fault) => assert_eq!(fault, None, "refused and broken"),
+                    Passage::OutOfMoney => panic!("there is money"),
+                }
+            }
+        }
+        let mut report = SimReport::default();
+        gate.add_to(&mut report);
+        let happened: u64 = report.faults.values().sum();
+        assert_eq!(happened, found.iter().flatten().count() as u64);
+        found.truncate(40);
+        found
+    }
+
+    #[test]
+    fn a_refusal_is_no_turn_so_faults_do_not_hang_on_the_time() {
+        let found = faults(0);
+        assert_eq!(found, faults(1));
+        assert_eq!(found, faults(3));
+        for expected in [None, Some(Fault::ServerError), Some(Fault::Drop)] {
+            assert!(found.contains(&expected), "{expected:?} is not there");
+        }
+    }
+
+    #[test]
+    fn bodies_are_remembered_only_where_something_goes_wrong() {
+        let config = SimConfig::new().out_of_money_after(3);
+        let gate = Gate::default();
+        let passes = [0, 1, 2, 3, 4].map(|byte| {
+            let passage = gate.pass(&config, &[byte], || decision(Verdict::Admitted));
+            matches!(passage, Passage::Judged(..))
+        });
+        assert_eq!(passes, [true, true, true, false, false]);
+        assert!(gate.0.lock().seen.is_empty());
+    }
+}
