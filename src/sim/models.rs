@@ -104,7 +104,8 @@ impl Models {
             started,
             books: Mutex::default(),
         };
-        for name in config.limits.keys() {
+        let changes = &config.limiting.changes;
+        for name in config.limits.keys().chain(changes.keys()) {
             models.book(name);
         }
         models

@@ -205,10 +205,22 @@ fn limits_change_for_one_model_or_for_those_without_their_own() {
         .limits("own", limits(1, 5))
         .limits_after("changed", Duration::ZERO, limits(1, 9))
         .limits_after("changed", HOUR, limits(1, 1))
+        .limits_after("dated-2024-01-01", Duration::ZERO, limits(1, 3))
         .default_limits_after(Duration::ZERO, limits(None, 7));
     let simulator = start(config);
     let mut client = Client::new(&simulator);
-    let table = [("own", "5"), ("changed-2024-01-01", "9"), ("other", "7")];
+    let table = [
+        ("own", "5"),
+        ("changed-2024-01-01", "9"),
+        ("dated-2024-01-01", "3"),
+        ("dated", "7"),
+        ("other", "7"),
+    ];
+    assert!(
+        client.get("GET", "/v1/models").json()["data"]
+            .to_string()
+            .contains("changed")
+    );
     for (step, (model, limit)) in table.into_iter().enumerate() {
         let body = json!({"model": model, "input": "a"});
         let answer = client.post("/v1/embeddings", &body);
@@ -262,7 +274,7 @@ fn money_runs_out_for_all_models_together() {
 
 #[test]
 fn a_neighbour_is_reported_apart_and_is_part_of_the_limit() {
-    let config = SimConfig::new().default_limits(limits(1_200_000, 2_400));
+    let config = SimConfig::new().default_limits(limits(120_000_000, 240_000));
     let simulator = start(config.neighbour(0.5));
     let mut client = Client::new(&simulator);
     let theirs = || {
@@ -274,7 +286,7 @@ fn a_neighbour_is_reported_apart_and_is_part_of_the_limit() {
     until(|| {
         sent += 1;
         client.post(CHAT, &chat(1, 1));
-        theirs().1 >= 10
+        theirs().1 >= 1_000
     });
     let (tokens, requests) = theirs();
     assert_eq!(tokens, requests * 500);

@@ -251,6 +251,16 @@ fn what_is_given_back_can_be_taken_again_but_not_in_another_window() {
     play("window", &mut window, &[(59, 20, None), (60, 60, None)]);
     window.give_back(20, 59 * SECOND, 61 * SECOND);
     play("next window", &mut window, &[(61, 1, Some(59_000))]);
+
+    let later = changing(&[(0, None), (10, Some(60))], BURST);
+    let mut unlimited = one(Counted::Tokens, later, None);
+    play(
+        "no limit",
+        &mut unlimited,
+        &[(5, 100, None), (10, 60, None)],
+    );
+    unlimited.give_back(20, 5 * SECOND, 10 * SECOND);
+    play("from before it", &mut unlimited, &[(10, 1, Some(1_000))]);
 }
 
 #[test]
