@@ -1,6 +1,10 @@
-//! What a request is charged: its text by characters, as the API estimates, and its output cap.
+//! What a request is charged: its text by characters, as the API estimates, or by a function that
+//! counts exactly; and its output cap.
 
 use serde_json::Value;
+
+use super::config::{ChargeRule, Charging, TokenCounter};
+use super::fraction::times;
 
 /// Output tokens that a request without a cap is charged.
 pub(super) const CAP_UNSET: u64 = 16;
@@ -8,20 +12,33 @@ pub(super) const CAP_UNSET: u64 = 16;
 const CHARACTERS_A_TOKEN: u64 = 4;
 
 /// What the text of a request amounts to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Text {
+#[derive(Clone, Copy, Default)]
+pub(super) struct Text<'a> {
+    counter: Option<&'a TokenCounter>,
     characters: u64,
-    /// Tokens that the client counted itself: token arrays.
+    /// Tokens that the counter found, or that the client counted itself: token arrays.
     tokens: u64,
 }
 
-impl Text {
+impl<'a> Text<'a> {
+    /// Counts with this function; without one by characters.
+    pub(super) fn new(counter: Option<&'a TokenCounter>) -> Self {
+        Self {
+            counter,
+            ..Self::default()
+        }
+    }
+
     /// Counts what a `content`, `prompt` or `input` may be: a string, an array of tokens, or an
     /// array of strings, of token arrays, or of parts with a `text` or a `content` of their own.
     /// Whatever else is there counts nothing.
     pub(super) fn add(&mut self, value: &Value) {
         match value {
             Value::String(text) => {
+                if let Some(counter) = self.counter {
+                    self.tokens = self.tokens.saturating_add(counter(text));
+                    return;
+                }
                 let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
                 self.characters = self.characters.saturating_add(characters);
             }
@@ -40,7 +57,8 @@ impl Text {
         }
     }
 
-    /// The estimate: characters by four, rounded up once for the whole request.
+    /// The count; without a counter the estimate: characters by four, rounded up once for the
+    /// whole request.
     pub(super) fn tokens(self) -> u64 {
         self.characters
             .div_ceil(CHARACTERS_A_TOKEN)
@@ -48,15 +66,23 @@ impl Text {
     }
 }
 
-/// Prompt, and the output cap as many times as answers are made.
-pub(super) fn charge(prompt: u64, cap: Option<u64>, answers: u64) -> u64 {
-    prompt.saturating_add(cap.unwrap_or(CAP_UNSET).saturating_mul(answers))
+/// What the rule makes of the prompt, and of the output cap as many times as answers are made.
+pub(super) fn charge(charging: &Charging, prompt: u64, cap: Option<u64>, answers: u64) -> u64 {
+    let output = cap.unwrap_or(CAP_UNSET).saturating_mul(answers);
+    let charge = match charging.rule {
+        ChargeRule::Sum | ChargeRule::Usage => prompt.saturating_add(output),
+        ChargeRule::Max => prompt.max(output),
+    };
+    times(charge, charging.factor)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
+    use super::super::SimConfig;
     use super::*;
 
     #[test]
@@ -104,7 +130,34 @@ mod tests {
             (1, Some(u64::MAX), 2, u64::MAX),
         ];
         for (step, (prompt, cap, answers, expected)) in table.into_iter().enumerate() {
-            assert_eq!(charge(prompt, cap, answers), expected, "step {step}");
+            let found = charge(&Charging::default(), prompt, cap, answers);
+            assert_eq!(found, expected, "step {step}");
         }
+    }
+
+    #[test]
+    fn the_rule_and_the_factor_decide() {
+        use ChargeRule::{Max, Sum, Usage};
+        let table = [
+            (Sum, 1.3, 70, 30, 130),
+            (Usage, 1.3, 70, 30, 130),
+            (Max, 1.0, 70, 30, 70),
+            (Max, 1.3, 30, 70, 91),
+            (Sum, 1.001, 1, 1, 3), // rounded up
+            (Sum, 0.5, 70, 30, 50),
+        ];
+        for (step, (rule, factor, prompt, cap, expected)) in table.into_iter().enumerate() {
+            let config = SimConfig::new().charge_rule(rule).charge_factor(factor);
+            let found = charge(&config.charging, prompt, Some(cap), 1);
+            assert_eq!(found, expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_counter_is_asked_for_every_text_and_tokens_stay_tokens() {
+        let words: TokenCounter = Arc::new(|text: &str| text.split(' ').count() as u64);
+        let mut text = Text::new(Some(&words));
+        text.add(&json!(["a long text", [1, 2], {"text": "two words"}]));
+        assert_eq!(text.tokens(), 7);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clock::{Stop, now};
 use super::http::{Fault, PATIENCE, Reader};
-use super::service::Service;
+use super::service::{Answer, Service};
 
 /// How long, and how many bytes, a refused client is listened to after its answer.
 const LINGER: Duration = Duration::from_secs(30);
@@ -24,15 +24,22 @@ pub(super) fn serve(stream: &TcpStream, service: &Service, stop: &Stop) {
             Ok(request) => {
                 let (keep_alive, http_10) = (request.keep_alive, request.http_10);
                 let head = request.method == "HEAD";
-                let Some((response, _in_flight)) = service.answer(&request, stop) else {
+                let Some((answer, _in_flight)) = service.answer(&request, stop) else {
                     return;
                 };
                 // What was read is not needed while a slow client takes its answer.
                 drop(request);
-                if send(stream, &response.to_bytes(keep_alive, head, http_10)).is_err() {
-                    return;
-                }
-                if !keep_alive {
+                let response = match answer {
+                    Answer::Whole(response) => response,
+                    Answer::Half(response) => {
+                        let _ = send(stream, &response.to_half(http_10));
+                        return;
+                    }
+                    Answer::Drop => return,
+                    Answer::Hang => return outlast(stream),
+                };
+                let sent = send(stream, &response.to_bytes(keep_alive, head, http_10));
+                if sent.is_err() || !keep_alive {
                     return;
                 }
             }
@@ -45,6 +52,14 @@ pub(super) fn serve(stream: &TcpStream, service: &Service, stop: &Stop) {
                 return;
             }
         }
+    }
+}
+
+/// Says nothing until the client gives up, or the simulator closes the connection.
+fn outlast(mut stream: &TcpStream) {
+    let mut chunk = [0; 1024];
+    if stream.set_read_timeout(None).is_ok() {
+        while stream.read(&mut chunk).is_ok_and(|count| count > 0) {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::config::Fault;
 use super::durations::{go_style, millis_up, seconds_up};
 use super::http::Response;
 use super::ledger::{Counted, Verdict};
@@ -114,7 +115,7 @@ impl Refusal {
 }
 
 /// The 429 for a verdict; None when it was admitted.
-pub(super) fn over_limit(verdict: Verdict, model: &str) -> Option<Response> {
+pub(super) fn over_limit(verdict: Verdict, model: &str, retry_after: bool) -> Option<Response> {
     let visit = "Visit https://platform.openai.com/account/rate-limits to learn more.";
     let (by, message, wait) = match verdict {
         Verdict::Admitted => return None,
@@ -123,7 +124,7 @@ pub(super) fn over_limit(verdict: Verdict, model: &str) -> Option<Response> {
             limit,
             requested,
         } => {
-            let per = per_minute(by);
+            let per = unit(by);
             let message = format!(
                 "Request too large for {model} in organization {ORGANIZATION} on {per}: \
                  Limit {limit}, Requested {requested}. The input or output tokens must be \
@@ -137,7 +138,7 @@ pub(super) fn over_limit(verdict: Verdict, model: &str) -> Option<Response> {
             requested,
             wait,
         } => {
-            let (per, limit, used) = (per_minute(by), standing.limit, standing.used);
+            let (per, limit, used) = (unit(by), standing.limit, standing.used);
             let after = go_style(wait);
             let message = format!(
                 "Rate limit reached for {model} in organization {ORGANIZATION} on {per}: \
@@ -149,8 +150,8 @@ pub(super) fn over_limit(verdict: Verdict, model: &str) -> Option<Response> {
     };
     let refusal = Refusal {
         kind: match by {
-            Counted::Requests => "requests",
-            Counted::Tokens => "tokens",
+            Counted::Requests | Counted::DailyRequests => "requests",
+            Counted::Tokens | Counted::DailyTokens => "tokens",
         },
         code: Some("rate_limit_exceeded"),
         ..Refusal::new(429, message)
@@ -158,16 +159,56 @@ pub(super) fn over_limit(verdict: Verdict, model: &str) -> Option<Response> {
     let mut response = refusal.into_response();
     // A request that is too large is not told to come back: waiting would never help.
     if let Some(wait) = wait {
-        response.header("retry-after-ms", millis_up(wait).to_string());
-        response.header("retry-after", seconds_up(wait).to_string());
+        if retry_after {
+            response.header("retry-after-ms", millis_up(wait).to_string());
+            response.header("retry-after", seconds_up(wait).to_string());
+        }
         response.header("x-should-retry", "true".to_owned());
     }
     Some(response)
 }
 
-fn per_minute(by: Counted) -> &'static str {
+/// The 500 or 503 of a fault that comes before the limits.
+pub(super) fn broken(fault: Fault) -> Response {
+    let (status, message) = match fault {
+        Fault::Overloaded | Fault::OverloadedForASecond => (
+            503,
+            "Slow Down: the engine is currently overloaded, please try again later",
+        ),
+        _ => (
+            500,
+            "The server had an error while processing your request. Sorry about that!",
+        ),
+    };
+    let refusal = Refusal {
+        kind: "server_error",
+        ..Refusal::new(status, message)
+    };
+    let mut response = refusal.into_response();
+    if fault == Fault::OverloadedForASecond {
+        response.header("retry-after", "1".to_owned());
+    }
+    response
+}
+
+/// The 429 of an account without money. Waiting does not help, so it names no wait.
+pub(super) fn out_of_money() -> Response {
+    let message = "You exceeded your current quota, please check your plan and billing details. \
+                   For more information on this error, read the docs: \
+                   https://platform.openai.com/docs/guides/error-codes/api-errors.";
+    let refusal = Refusal {
+        kind: "insufficient_quota",
+        code: Some("insufficient_quota"),
+        ..Refusal::new(429, message)
+    };
+    refusal.into_response()
+}
+
+fn unit(by: Counted) -> &'static str {
     match by {
         Counted::Requests => "requests per min (RPM)",
         Counted::Tokens => "tokens per min (TPM)",
+        Counted::DailyRequests => "requests per day (RPD)",
+        Counted::DailyTokens => "tokens per day (TPD)",
     }
 }

@@ -10,6 +10,11 @@
 //! shown (of messages, their roles and names, of tools and schemas) by four, rounded up, plus its
 //! output cap (16 when it has none) for each answer. A 429 takes nothing from any
 //! limit.
+//!
+//! That is a server as it should be. Real ones are not: [`SimConfig`] has settings for other
+//! charges, windows in place of a refill, daily limits, neighbours on the same account, limits
+//! that change, headers that are missing, late or wrong, and [faults](Fault). What chance decides
+//! is drawn from the seed and the request's body, never from the timing of threads.
 
 mod answers; //     requests read, answers made up
 mod audit; //       were the limits kept? a second opinion
@@ -21,11 +26,16 @@ mod connections; // all of them, to end them
 mod draw; //        seeded chance
 mod durations; //   as the API writes them
 mod errors; //      as the API words them
+mod fraction; //    parts per million
+mod gate; //        what stands before the limits
+mod headers; //     how limits stand, as the API says it
 mod http; //        as much as is needed
 mod ledger; //      what is used, what fits
 mod models; //      a ledger for each model
 mod report; //      what was seen and done
+mod rule; //        a limit over time, and what happened to it
 mod service; //     from a request to its answer
+mod terms; //       from settings to accounts
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -36,7 +46,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use config::{SimConfig, SimLimits};
+pub use config::{
+    ChargeRule, DailyLimits, Fault, LimitHeaders, SimConfig, SimLimits, TokenCounter,
+};
 pub use ledger::Counted;
 pub use report::{ModelReport, SimReport, Violation};
 

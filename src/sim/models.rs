@@ -1,41 +1,60 @@
 //! Which limits a model falls under, and the book that is kept of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::SimConfig;
-use super::audit::Admission;
 use super::clock::nanos_since;
-use super::config::SimLimits;
-use super::ledger::{Account, Counted, Ledger, Standing, Verdict};
+use super::config::{Change, SimLimits};
+use super::ledger::{Counted, Ledger, Standings, Verdict};
+use super::terms::accounts;
 
 /// The ledger of one model and everything it decided.
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) limits: SimLimits,
-    ledger: Ledger,
-    pub(super) admissions: Vec<Admission>,
+    pub(super) ledger: Ledger,
+    /// When the first and the last request were admitted.
+    pub(super) admitting: Option<(u64, u64)>,
+    pub(super) admitted: u64,
+    pub(super) charged: u64,
+    pub(super) given_back: u64,
     pub(super) refused_tokens: u64,
     pub(super) refused_requests: u64,
     pub(super) too_large: u64,
+    /// What the last answers said of the limits, the oldest first.
+    said: VecDeque<Standings>,
+}
+
+/// A verdict, and what goes with it.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) verdict: Verdict,
+    /// How the limits stand after that, or stood some answers ago.
+    pub(super) standings: Standings,
+    /// In nanoseconds since the simulator's start.
+    pub(super) at: u64,
 }
 
 impl Book {
-    fn new(limits: SimLimits, burst: Duration) -> Self {
-        let account = |limit: Option<u64>| limit.map(|limit| Account::new(limit, burst));
+    fn new(limits: SimLimits, changes: &[Change], config: &SimConfig) -> Self {
         Self {
             limits,
             ledger: Ledger {
-                requests: account(limits.requests_per_minute),
-                tokens: account(limits.tokens_per_minute),
+                accounts: accounts(limits, changes, config),
+                refusals_cost_requests: config.limiting.refusals_cost_requests,
             },
-            admissions: Vec::new(),
+            admitting: None,
+            admitted: 0,
+            charged: 0,
+            given_back: 0,
             refused_tokens: 0,
             refused_requests: 0,
             too_large: 0,
+            said: VecDeque::new(),
         }
     }
 
@@ -43,23 +62,36 @@ impl Book {
     fn admit(&mut self, tokens: u64, now: u64) -> Verdict {
         let verdict = self.ledger.admit(tokens, now);
         match verdict {
-            Verdict::Admitted => self.admissions.push(Admission { at: now, tokens }),
+            Verdict::Admitted => {
+                let first = self.admitting.map_or(now, |(first, _)| first);
+                self.admitting = Some((first, now));
+                self.admitted += 1;
+                self.charged = self.charged.saturating_add(tokens);
+            }
             Verdict::TooLarge { .. } => self.too_large += 1,
             Verdict::Refused { by, .. } => match by {
-                Counted::Requests => self.refused_requests += 1,
-                Counted::Tokens => self.refused_tokens += 1,
+                Counted::Requests | Counted::DailyRequests => self.refused_requests += 1,
+                Counted::Tokens | Counted::DailyTokens => self.refused_tokens += 1,
             },
         }
         verdict
+    }
+
+    /// What an answer says now, that was true `stale` answers ago.
+    fn say(&mut self, now: u64, stale: usize) -> Standings {
+        let standings = self.ledger.standings(now);
+        self.said.push_back(standings);
+        if self.said.len() > stale.saturating_add(1) {
+            self.said.pop_front();
+        }
+        self.said.front().copied().unwrap_or(standings)
     }
 }
 
 /// The books of all models.
 #[derive(Debug)]
 pub(super) struct Models {
-    rules: BTreeMap<String, SimLimits>,
-    default: SimLimits,
-    burst: Duration,
+    config: SimConfig,
     started: Instant,
     books: Mutex<BTreeMap<String, Arc<Mutex<Book>>>>,
 }
@@ -67,31 +99,43 @@ pub(super) struct Models {
 impl Models {
     /// The models that have limits of their own are known from the start.
     pub(super) fn new(config: &SimConfig, started: Instant) -> Self {
-        let book = |limits: &SimLimits| Arc::new(Mutex::new(Book::new(*limits, config.burst)));
-        let books = config.limits.iter();
-        let books = books.map(|(name, limits)| (name.clone(), book(limits)));
-        Self {
-            rules: config.limits.clone(),
-            default: config.default_limits,
-            burst: config.burst,
+        let models = Self {
+            config: config.clone(),
             started,
-            books: Mutex::new(books.collect()),
+            books: Mutex::default(),
+        };
+        let changes = &config.limiting.changes;
+        for name in config.limits.keys().chain(changes.keys()) {
+            models.book(name);
         }
+        models
     }
 
-    /// Admits a request of `tokens` for `model` now, or refuses it; and how the limits stand
-    /// after that.
-    pub(super) fn admit(
-        &self,
-        model: &str,
-        tokens: u64,
-    ) -> (Verdict, [(Counted, Option<Standing>); 2]) {
+    /// Admits a request of `tokens` for `model` now, or refuses it.
+    pub(super) fn admit(&self, model: &str, tokens: u64) -> Decision {
         let book = self.book(model);
         let mut book = book.lock();
         // The time is taken under the lock, so that it never goes back within a book.
-        let now = nanos_since(self.started);
-        let verdict = book.admit(tokens, now);
-        (verdict, book.ledger.standings(now))
+        let at = self.now();
+        Decision {
+            verdict: book.admit(tokens, at),
+            standings: book.say(at, self.config.headers.stale),
+            at,
+        }
+    }
+
+    /// Gives back tokens that a request admitted at `taken_at` did not use.
+    pub(super) fn give_back(&self, model: &str, tokens: u64, taken_at: u64) {
+        let book = self.book(model);
+        let mut book = book.lock();
+        let now = self.now();
+        book.ledger.give_back(tokens, taken_at, now);
+        book.given_back = book.given_back.saturating_add(tokens);
+    }
+
+    /// The nanoseconds since the simulator's start.
+    pub(super) fn now(&self) -> u64 {
+        nanos_since(self.started)
     }
 
     /// Every book with the name it is kept under.
@@ -109,18 +153,32 @@ impl Models {
         if let Some(book) = books.get(name) {
             return book.clone();
         }
-        let book = Arc::new(Mutex::new(Book::new(limits, self.burst)));
+        let changes = self.changes_of(name);
+        let book = Arc::new(Mutex::new(Book::new(limits, changes, &self.config)));
         books.insert(name.to_owned(), book.clone());
         book
     }
 
-    /// The closest of a model's names that has limits, or its family with the default.
+    /// The closest of a model's names that has limits, and those at the start; or its family with
+    /// the default.
     fn limits_of<'a>(&self, model: &'a str) -> (&'a str, SimLimits) {
         let names = names(model);
-        names
+        let (own, changes) = (&self.config.limits, &self.config.limiting.changes);
+        let name = names
             .into_iter()
-            .find_map(|name| Some((name, *self.rules.get(name)?)))
-            .unwrap_or((names[2], self.default))
+            .find(|name| own.contains_key(*name) || changes.contains_key(*name))
+            .unwrap_or(names[2]);
+        let limits = own.get(name).unwrap_or(&self.config.default_limits);
+        (name, *limits)
+    }
+
+    /// How the limits that are kept under this name change.
+    fn changes_of(&self, name: &str) -> &[Change] {
+        match self.config.limiting.changes.get(name) {
+            Some(changes) => changes,
+            None if self.config.limits.contains_key(name) => &[],
+            None => &self.config.limiting.default_changes,
+        }
     }
 }
 

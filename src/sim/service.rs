@@ -1,16 +1,19 @@
 //! From a request to its answer: where it goes, who may, what it costs, how long it takes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::SimConfig;
 use super::answers::{Asked, Endpoint};
 use super::clock::{Stop, now};
+use super::config::{ChargeRule, Fault};
 use super::draw::Draw;
-use super::errors::{Refusal, over_limit};
+use super::errors::{Refusal, broken, out_of_money, over_limit};
+use super::gate::{Gate, Passage};
+use super::headers::rate_limit_headers;
 use super::http::{Request, Response};
-use super::ledger::{Counted, Standing};
 use super::models::Models;
 use super::report::SimReport;
 
@@ -19,19 +22,35 @@ use super::report::SimReport;
 pub(super) struct Service {
     config: SimConfig,
     models: Models,
+    gate: Gate,
     counters: Counters,
 }
 
 /// Counters that no model's book has.
 ///
 /// They only count, and no memory is published through them, so `Relaxed` is enough.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counters {
+    /// In nanoseconds since the simulator's start; the largest number until there is one.
+    first_arrival: AtomicU64,
     received: AtomicU64,
     unauthorized: AtomicU64,
     bad_requests: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            first_arrival: AtomicU64::new(u64::MAX),
+            received: AtomicU64::default(),
+            unauthorized: AtomicU64::default(),
+            bad_requests: AtomicU64::default(),
+            in_flight: AtomicU64::default(),
+            most_in_flight: AtomicU64::default(),
+        }
+    }
 }
 
 /// A request that is being answered, until this is dropped.
@@ -53,6 +72,18 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// An answer, and how much of it is sent.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Whole(Response),
+    /// Up to the middle, then the connection closes.
+    Half(Response),
+    /// Nothing: the connection closes.
+    Drop,
+    /// Nothing: the connection stays.
+    Hang,
+}
+
 /// Where a request goes.
 enum Route {
     Models,
@@ -63,6 +94,7 @@ impl Service {
     pub(super) fn new(config: SimConfig) -> Self {
         Self {
             models: Models::new(&config, now()),
+            gate: Gate::default(),
             counters: Counters::default(),
             config,
         }
@@ -70,20 +102,18 @@ impl Service {
 
     /// The answer, after the latency, and the mark that the request is in flight, which is kept
     /// until the answer is sent. None when the flag was raised meanwhile.
-    pub(super) fn answer(
-        &self,
-        request: &Request,
-        stop: &Stop,
-    ) -> Option<(Response, InFlight<'_>)> {
+    pub(super) fn answer(&self, request: &Request, stop: &Stop) -> Option<(Answer, InFlight<'_>)> {
         let in_flight = InFlight::new(&self.counters);
         let id = self.request_id();
-        let mut response = match self.route(request) {
-            Ok(Route::Models) => self.list_models(),
+        let mut answer = match self.route(request) {
+            Ok(Route::Models) => Answer::Whole(self.list_models()),
             Ok(Route::Limited(endpoint)) => self.limited(endpoint, &request.body, stop)?,
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => Answer::Whole(self.refuse(refusal)),
         };
-        response.header("x-request-id", id);
-        Some((response, in_flight))
+        if let Answer::Whole(response) | Answer::Half(response) = &mut answer {
+            response.header("x-request-id", id);
+        }
+        Some((answer, in_flight))
     }
 
     /// The answer to what is not even a request.
@@ -102,12 +132,18 @@ impl Service {
             unauthorized: read(&self.counters.unauthorized),
             bad_requests: read(&self.counters.bad_requests),
             most_in_flight: read(&self.counters.most_in_flight),
-            burst: self.config.burst,
             ..SimReport::default()
         };
+        let first = read(&self.counters.first_arrival);
+        report.first_arrival = (first < u64::MAX).then(|| Duration::from_nanos(first));
+        let mut times = Vec::new();
         for (model, book) in self.models.books() {
-            report.add(model, &book.lock());
+            let book = book.lock();
+            times.extend(book.admitting);
+            report.add(model, &book);
         }
+        report.add_times(times.into_iter());
+        self.gate.add_to(&mut report);
         report
     }
 
@@ -142,29 +178,51 @@ impl Service {
         }
     }
 
-    /// Admission, latency, answer. None when the flag was raised meanwhile.
-    fn limited(&self, endpoint: Endpoint, body: &[u8], stop: &Stop) -> Option<Response> {
-        let asked = match Asked::read(endpoint, body) {
+    /// Faults and money, admission, latency, answer. None when the flag was raised meanwhile.
+    fn limited(&self, endpoint: Endpoint, body: &[u8], stop: &Stop) -> Option<Answer> {
+        let config = &self.config;
+        let asked = match Asked::read(endpoint, body, config.charging.counter.as_ref()) {
             Ok(asked) => asked,
-            Err(refusal) => return Some(self.refuse(refusal)),
+            Err(refusal) => return Some(Answer::Whole(self.refuse(refusal))),
         };
-        let (verdict, standings) = self.models.admit(&asked.model, asked.charge());
-        let mut draw = Draw::new(self.config.seed, body);
-        let mut latency = std::time::Duration::ZERO;
-        let mut response = match over_limit(verdict, &asked.model) {
-            Some(refused) => refused,
-            None => {
-                latency = draw.lognormal(self.config.latency, self.config.latency_spread);
-                if !stop.pause(latency) {
-                    return None;
-                }
-                asked.answer(&self.config, draw)
+        let charge = asked.charge(&config.charging);
+        let admit = || self.models.admit(&asked.model, charge);
+        let (decision, fault) = match self.gate.pass(config, body, admit) {
+            Passage::Broken(fault) => return Some(Answer::Whole(broken(fault))),
+            Passage::OutOfMoney => return Some(Answer::Whole(out_of_money())),
+            Passage::Judged(decision, fault) => (decision, fault),
+        };
+        let rules = &config.headers;
+        let refused = over_limit(decision.verdict, &asked.model, !rules.no_retry_after);
+        if let Some(mut refused) = refused {
+            rate_limit_headers(&mut refused, decision.standings, rules);
+            refused.header("openai-processing-ms", "0".to_owned());
+            return Some(Answer::Whole(refused));
+        }
+        if fault == Some(Fault::Hang) {
+            return Some(Answer::Hang);
+        }
+        let mut draw = Draw::new(config.seed, body);
+        let latency = draw.lognormal(config.latency, config.latency_spread);
+        if !stop.pause(latency) {
+            return None;
+        }
+        let (mut response, used) = asked.answer(config, draw);
+        if config.charging.rule == ChargeRule::Usage {
+            let unused = charge.saturating_sub(used);
+            self.models.give_back(&asked.model, unused, decision.at);
+        }
+        rate_limit_headers(&mut response, decision.standings, rules);
+        response.header("openai-processing-ms", latency.as_millis().to_string());
+        Some(match fault {
+            Some(Fault::Drop) => Answer::Drop,
+            Some(Fault::DropMidway) => Answer::Half(response),
+            Some(Fault::TruncatedJson) => {
+                response.truncate();
+                Answer::Whole(response)
             }
-        };
-        rate_limit_headers(&mut response, standings);
-        let millis = latency.as_millis().to_string();
-        response.header("openai-processing-ms", millis);
-        Some(response)
+            _ => Answer::Whole(response),
+        })
     }
 
     fn list_models(&self) -> Response {
@@ -186,28 +244,9 @@ impl Service {
 
     /// Counts a request, and names it.
     fn request_id(&self) -> String {
+        let first = &self.counters.first_arrival;
+        first.fetch_min(self.models.now(), Ordering::Relaxed);
         let number = self.counters.received.fetch_add(1, Ordering::Relaxed);
         format!("req_{number:016x}")
-    }
-}
-
-fn rate_limit_headers(response: &mut Response, standings: [(Counted, Option<Standing>); 2]) {
-    for (counted, standing) in standings {
-        let Some(standing) = standing else { continue };
-        let [limit, remaining, reset] = match counted {
-            Counted::Requests => [
-                "x-ratelimit-limit-requests",
-                "x-ratelimit-remaining-requests",
-                "x-ratelimit-reset-requests",
-            ],
-            Counted::Tokens => [
-                "x-ratelimit-limit-tokens",
-                "x-ratelimit-remaining-tokens",
-                "x-ratelimit-reset-tokens",
-            ],
-        };
-        response.header(limit, standing.limit.to_string());
-        response.header(remaining, standing.remaining.to_string());
-        response.header(reset, super::durations::go_style(standing.reset));
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::config::TokenCounter;
 use super::fields::{Body, count, field, flag, model, required, tokens};
 use super::{Asked, CREATED, Form, Refusal, Response, Words, usage};
 
@@ -10,7 +11,7 @@ const MOST_PIECES: u64 = 64;
 /// Most choices of one request.
 const MOST_CHOICES: u64 = 128;
 
-pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
+pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {
     let model = model(body)?;
     let messages = required(body, "messages")?;
     let Value::Array(list) = messages else {
@@ -36,12 +37,20 @@ pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
     };
     Ok(Asked {
         model,
-        prompt_tokens: tokens(shown(list).chain(&definitions(body))),
+        prompt_tokens: tokens(counter, shown(list).chain(&definitions(body)))
+            .saturating_add(counter.map_or(0, |_| overhead(list))),
         cap,
         charged: choices,
         choices,
         form,
     })
+}
+
+/// What the chat format adds to the texts: for each message, for each name, for the answer.
+fn overhead(messages: &[Value]) -> u64 {
+    let named = |message: &Value| u64::from(message.get("name").is_some_and(|it| !it.is_null()));
+    let each = messages.iter().map(|message| 3 + named(message));
+    each.sum::<u64>() + 3
 }
 
 /// What the model is shown of messages.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::config::TokenCounter;
 use super::fields::{Body, count, flag, model, required, tokens};
 use super::{Asked, CREATED, Form, Refusal, Response, Words, usage};
 
@@ -12,7 +13,7 @@ const MOST_ANSWERS: u64 = 2_048;
 
 /// With several prompts each gets its answers, and `best_of` answers are made and charged for
 /// `n` that are given.
-pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
+pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {
     let model = model(body)?;
     let prompt = required(body, "prompt")?;
     let prompts = match prompt {
@@ -35,7 +36,7 @@ pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
     }
     Ok(Asked {
         model,
-        prompt_tokens: tokens([prompt]),
+        prompt_tokens: tokens(counter, [prompt]),
         cap: count(body, "max_tokens", u64::MAX)?,
         charged,
         choices: prompts.saturating_mul(n),

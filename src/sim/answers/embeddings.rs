@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::config::TokenCounter;
 use super::super::draw::{Draw, fingerprint};
 use super::fields::{Body, count, field, model, required, tokens};
 use super::{Asked, Form, Refusal, Response};
@@ -11,7 +12,7 @@ const DIMENSIONS: u64 = 8;
 const MOST_DIMENSIONS: u64 = 3_072;
 const MOST_INPUTS: usize = 2_048;
 
-pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
+pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {
     let model = model(body)?;
     let input = required(body, "input")?;
     let inputs = match input {
@@ -36,7 +37,7 @@ pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
     };
     Ok(Asked {
         model,
-        prompt_tokens: tokens([input]),
+        prompt_tokens: tokens(counter, [input]),
         cap: None,
         charged: 0,
         choices: 0,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::charge::Text;
+use super::super::config::TokenCounter;
 use super::Refusal;
 
 pub(super) type Body = Map<String, Value>;
@@ -47,9 +48,12 @@ pub(super) fn flag(body: &Body, name: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// The estimate for one value.
-pub(super) fn tokens<'a>(values: impl IntoIterator<Item = &'a Value>) -> u64 {
-    let mut text = Text::default();
+/// The tokens of some values together.
+pub(super) fn tokens<'a>(
+    counter: Option<&TokenCounter>,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> u64 {
+    let mut text = Text::new(counter);
     values.into_iter().for_each(|value| text.add(value));
     text.tokens()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::SimConfig;
 use super::charge::charge;
+use super::config::{Charging, TokenCounter};
 use super::draw::Draw;
 use super::errors::Refusal;
 use super::http::Response;
@@ -34,7 +35,7 @@ pub(super) enum Endpoint {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Asked {
     pub(super) model: String,
-    /// The estimate, which the answer's usage repeats.
+    /// The count or estimate, which the answer's usage repeats.
     prompt_tokens: u64,
     /// Output cap of one answer.
     cap: Option<u64>,
@@ -62,39 +63,47 @@ enum Form {
 
 impl Asked {
     /// Reads a request's body.
-    pub(super) fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        endpoint: Endpoint,
+        body: &[u8],
+        counter: Option<&TokenCounter>,
+    ) -> Result<Self, Refusal> {
         let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::malformed_json())?;
         let Value::Object(body) = body else {
             return Err(Refusal::malformed_json());
         };
         match endpoint {
-            Endpoint::Chat => chat::read(&body),
-            Endpoint::Completion => completion::read(&body),
-            Endpoint::Embeddings => embeddings::read(&body),
-            Endpoint::Responses => responses::read(&body),
+            Endpoint::Chat => chat::read(&body, counter),
+            Endpoint::Completion => completion::read(&body, counter),
+            Endpoint::Embeddings => embeddings::read(&body, counter),
+            Endpoint::Responses => responses::read(&body, counter),
         }
     }
 
     /// What it costs of a limit on tokens.
-    pub(super) fn charge(&self) -> u64 {
-        charge(self.prompt_tokens, self.cap, self.charged)
+    pub(super) fn charge(&self, charging: &Charging) -> u64 {
+        charge(charging, self.prompt_tokens, self.cap, self.charged)
     }
 
-    /// The answer, which depends on the settings and the draw alone.
-    pub(super) fn answer(&self, config: &SimConfig, mut draw: Draw) -> Response {
+    /// The answer, which depends on the settings and the draw alone, and the tokens that its
+    /// usage says.
+    pub(super) fn answer(&self, config: &SimConfig, mut draw: Draw) -> (Response, u64) {
         let id = format!("{:016x}", draw.next());
         if let Form::Embeddings { inputs, dimensions } = &self.form {
-            return embeddings::answer(self, inputs, *dimensions, config.seed);
+            let answer = embeddings::answer(self, inputs, *dimensions, config.seed);
+            return (answer, self.prompt_tokens);
         }
         let words: Vec<Words> = (0..self.choices)
             .map(|_| Words::draw(&mut draw, self.cap, config.output_tokens.as_ref()))
             .collect();
-        match self.form {
+        let output: u64 = words.iter().map(Words::tokens).sum();
+        let answer = match self.form {
             Form::Chat => chat::answer(self, &id, &words),
             Form::ChatStream { include_usage } => chat::stream(self, &id, &words, include_usage),
             Form::Completion => completion::answer(self, &id, &words),
             Form::Responses | Form::Embeddings { .. } => responses::answer(self, &id, &words),
-        }
+        };
+        (answer, self.prompt_tokens.saturating_add(output))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::config::TokenCounter;
 use super::fields::{Body, count, field, flag, model, required, tokens};
 use super::{Asked, CREATED, Form, Refusal, Response, Words};
 
-pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
+pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {
     let model = model(body)?;
     let input = required(body, "input")?;
     if !input.is_string() && !input.is_array() {
@@ -17,7 +18,7 @@ pub(super) fn read(body: &Body) -> Result<Asked, Refusal> {
     let texts = [Some(input), field(body, "instructions")];
     Ok(Asked {
         model,
-        prompt_tokens: tokens(texts.into_iter().flatten()),
+        prompt_tokens: tokens(counter, texts.into_iter().flatten()),
         cap: count(body, "max_output_tokens", u64::MAX)?,
         charged: 1,
         choices: 1,

@@ -46,6 +46,29 @@ impl Response {
         self.headers.push((name, value));
     }
 
+    /// Ends the body in the middle of its JSON, or in the middle of its middle event.
+    pub(in crate::sim) fn truncate(&mut self) {
+        match &mut self.body {
+            Body::Whole(whole) => whole.truncate(whole.len() / 2),
+            Body::Events(events) => {
+                events.truncate(events.len() / 2 + 1);
+                if let Some(last) = events.last_mut() {
+                    last.truncate(last.floor_char_boundary(last.len() / 2));
+                    // The end of an event, so that a reader sees it and its wrong JSON.
+                    last.push_str("\n\n");
+                }
+            }
+        }
+    }
+
+    /// The answer up to the middle of its body, as it goes over the wire.
+    pub(in crate::sim) fn to_half(&self, http_10: bool) -> Vec<u8> {
+        let mut bytes = self.to_bytes(false, false, http_10);
+        let head = self.to_bytes(false, true, http_10).len();
+        bytes.truncate(head + bytes.len().saturating_sub(head) / 2);
+        bytes
+    }
+
     /// The answer as it goes over the wire. HEAD gets no body, HTTP/1.0 no chunks.
     pub(in crate::sim) fn to_bytes(&self, keep_alive: bool, head: bool, http_10: bool) -> Vec<u8> {
         let reason = reason(self.status);
@@ -90,7 +113,9 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
+        503 => "Service Unavailable",
         _ => "",
     }
 }
@@ -125,5 +150,32 @@ mod tests {
         let whole = text(&response, true, false, true);
         let body = "Content-Length: 29\r\n\r\ndata: {\"a\":1}\n\ndata: [DONE]\n\n";
         assert!(whole.ends_with(body), "{whole:?}");
+    }
+
+    #[test]
+    fn what_is_truncated_is_well_framed_and_wrong_json() {
+        let mut whole = Response::json(200, &json!({"a": "b"}));
+        whole.truncate();
+        let whole = text(&whole, true, false, false);
+        assert!(
+            whole.ends_with("Content-Length: 4\r\n\r\n{\"a\""),
+            "{whole:?}"
+        );
+
+        let mut stream = Response::events([json!({"a": 1}), json!({"é": 2})]);
+        stream.truncate();
+        let stream = text(&stream, true, false, true);
+        let body = "\r\n\r\ndata: {\"a\":1}\n\ndata: {\"\n\n";
+        assert!(stream.ends_with(body), "{stream:?}");
+    }
+
+    #[test]
+    fn half_an_answer_has_its_head_and_its_true_length() {
+        let half = Response::json(200, &json!({"a": "b"})).to_half(false);
+        let half = String::from_utf8(half).unwrap();
+        assert!(
+            half.ends_with("Content-Length: 9\r\n\r\n{\"a\""),
+            "{half:?}"
+        );
     }
 }

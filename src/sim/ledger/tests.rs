@@ -1,18 +1,51 @@
 //! The ledger, by worked numbers and by chance, with the times passed in.
 
+mod rules; // windows, days, neighbours, changes
+
 use proptest::prelude::*;
 
-use super::super::audit::largest_excess;
+use super::super::audit;
+use super::super::rule::{Entry, Kind, MINUTE, Rule};
 use super::*;
 
 const BURST: Duration = Duration::from_secs(60);
 const SECOND: u64 = 1_000_000_000;
 
 fn ledger(tokens: Option<u64>, requests: Option<u64>, burst: Duration) -> Ledger {
+    let account =
+        |counted, limit: Option<u64>| Some(Account::new(counted, rule(limit?, burst), None));
+    let accounts = [
+        account(Counted::Tokens, tokens),
+        account(Counted::Requests, requests),
+    ];
     Ledger {
-        requests: requests.map(|limit| Account::new(limit, burst)),
-        tokens: tokens.map(|limit| Account::new(limit, burst)),
+        accounts: accounts.into_iter().flatten().collect(),
+        refusals_cost_requests: false,
     }
+}
+
+fn rule(limit: u64, burst: Duration) -> Rule {
+    Rule {
+        steps: vec![(0, Some(limit))],
+        period: MINUTE,
+        span: u64::try_from(burst.as_nanos()).unwrap_or(u64::MAX),
+        windows: false,
+    }
+}
+
+/// The audit's opinion of what the test itself saw admitted.
+fn largest_excess(
+    limit: u64,
+    burst: Duration,
+    charges: impl Iterator<Item = (u64, u64)>,
+) -> Option<audit::Excess> {
+    let entry = |(at, amount)| Entry {
+        at,
+        amount,
+        kind: Kind::Admitted,
+    };
+    let log: Vec<Entry> = charges.map(entry).collect();
+    audit::largest_excess(&rule(limit, burst), &log)
 }
 
 /// Which limit refused, and with which wait; None when it was admitted.
@@ -221,7 +254,8 @@ proptest! {
         let mut ledger = ledger(Some(tokens), None, BURST);
         let mut now = 0;
         prop_assert_eq!(ledger.admit(tokens, now), Verdict::Admitted);
-        let mut sum = u128::from(tokens) * MINUTE;
+        let minute = u128::from(MINUTE);
+        let mut sum = u128::from(tokens) * minute;
         let mut waits = 0;
         for (_, charge) in arrivals {
             if let Verdict::Refused { wait, .. } = ledger.admit(charge, now) {
@@ -231,8 +265,8 @@ proptest! {
             } else if charge > tokens {
                 continue;
             }
-            sum += u128::from(charge) * MINUTE;
-            let account = ledger.tokens.as_ref().unwrap();
+            sum += u128::from(charge) * minute;
+            let account = ledger.accounts[0].meter.as_ref().unwrap();
             let leaked = u128::from(now) * u128::from(tokens);
             let (owed, used) = (sum.saturating_sub(leaked), account.used_at(now));
             // A wait that is rounded up to the nanosecond can leak a little from nothing.

@@ -7,8 +7,10 @@
 
 mod answers; //   shapes of answers
 mod client; //    a small HTTP client that can also misbehave
+mod faults; //    what goes wrong
 mod lifecycle; // threads and connections end
 mod limits; //    admission as clients see it
+mod servers; //   other ways to charge, count and speak
 mod wire; //      HTTP, well and badly spoken
 
 use std::time::Duration;
@@ -32,7 +34,7 @@ fn limits(tokens: impl Into<Option<u64>>, requests: impl Into<Option<u64>>) -> S
 }
 
 /// Waits until the condition holds: however slow the machine, but not for ever.
-fn until(condition: impl Fn() -> bool) {
+fn until(mut condition: impl FnMut() -> bool) {
     let start = clock::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never holds");

@@ -1,9 +1,23 @@
 //! What a simulator is told before it starts.
 
+mod charging; // what a request is charged
+mod faults; //   what goes wrong
+mod headers; //  what answers say of the limits
+mod limiting; // how the limits are enforced
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+pub(super) use charging::Charging;
+pub use charging::{ChargeRule, TokenCounter};
+pub use faults::Fault;
+pub(super) use faults::Faults;
+pub(super) use headers::HeaderRules;
+pub use headers::LimitHeaders;
+pub use limiting::DailyLimits;
+pub(super) use limiting::{Change, Limiting, NeighbourRule};
 
 /// The limits that the simulator enforces on one model. `None` is no limit, and the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +55,10 @@ pub struct SimConfig {
     pub(super) seed: u64,
     pub(super) api_key: Option<String>,
     pub(super) output_tokens: Option<RangeInclusive<u64>>,
+    pub(super) charging: Charging,
+    pub(super) limiting: Limiting,
+    pub(super) headers: HeaderRules,
+    pub(super) faults: Faults,
 }
 
 impl SimConfig {
@@ -60,6 +78,10 @@ impl SimConfig {
             seed: 0,
             api_key: None,
             output_tokens: None,
+            charging: Charging::default(),
+            limiting: Limiting::default(),
+            headers: HeaderRules::default(),
+            faults: Faults::default(),
         }
     }
 
@@ -159,6 +181,10 @@ impl fmt::Debug for SimConfig {
             seed,
             api_key,
             output_tokens,
+            charging,
+            limiting,
+            headers,
+            faults,
         } = self;
         f.debug_struct("SimConfig")
             .field("port", port)
@@ -170,6 +196,10 @@ impl fmt::Debug for SimConfig {
             .field("seed", seed)
             .field("api_key", &api_key.as_ref().map(|_| "…"))
             .field("output_tokens", output_tokens)
+            .field("charging", charging)
+            .field("limiting", limiting)
+            .field("headers", headers)
+            .field("faults", faults)
             .finish()
     }
 }

@@ -1,0 +1,128 @@
+//! How the limits are enforced: refill or windows, days, neighbours, changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::fraction::{WHOLE, parts};
+use super::{SimConfig, SimLimits};
+
+/// How often a steady neighbour is charged: small charges, and few enough to keep a list of.
+const STEADY: Duration = Duration::from_millis(250);
+
+/// The daily limits of a model. `None` is no limit, and the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DailyLimits {
+    /// Tokens a day. 0 admits nothing.
+    pub tokens_per_day: Option<u64>,
+    /// Requests a day. 0 admits nothing.
+    pub requests_per_day: Option<u64>,
+}
+
+/// Limits from some time after the start on.
+pub(in crate::sim) type Change = (Duration, SimLimits);
+
+/// What another user of the account takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sim) struct NeighbourRule {
+    /// Parts per million of each limit.
+    pub(in crate::sim) share: u64,
+    /// Time between two charges.
+    pub(in crate::sim) every: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(in crate::sim) struct Limiting {
+    pub(in crate::sim) window: Option<Duration>,
+    pub(in crate::sim) daily: DailyLimits,
+    pub(in crate::sim) neighbour: Option<NeighbourRule>,
+    pub(in crate::sim) default_changes: Vec<Change>,
+    pub(in crate::sim) changes: BTreeMap<String, Vec<Change>>,
+    pub(in crate::sim) refusals_cost_requests: bool,
+    pub(in crate::sim) money: Option<u64>,
+}
+
+/// How limits are enforced.
+impl SimConfig {
+    /// Counts what passes in windows of this length from the simulator's start on, and starts
+    /// again from nothing in each, as Azure does with windows of 60 s. A window of another length
+    /// admits as much as the limit allows in that time, rounded down, but at least 1; a request
+    /// above that and within the limit is admitted when its window is empty. Daily limits count
+    /// in windows of a day. Refusals name the time to the next window. The
+    /// [`burst`](Self::burst) has no meaning then. Defaults to a continuous refill.
+    #[must_use]
+    pub fn fixed_windows(mut self, window: Duration) -> Self {
+        self.limiting.window = Some(window);
+        self
+    }
+
+    /// Daily limits, which each model has for itself beside those a minute. They refill
+    /// continuously, and the whole day's amount may pass at once. Where there is one, the headers
+    /// speak of it and not of the limit a minute: that is the API's own trap.
+    /// Defaults to none.
+    #[must_use]
+    pub fn daily_limits(mut self, limits: DailyLimits) -> Self {
+        self.limiting.daily = limits;
+        self
+    }
+
+    /// A neighbour on the same account, who uses this share of each limit of each model, steadily:
+    /// 0.3 is three tenths of the rate, in a small charge every quarter of a second. The neighbour
+    /// goes first: what does not fit is taken as soon as there is room, before anybody else is
+    /// let in. Shares are cut to between 0 and 1. Defaults to nobody.
+    #[must_use]
+    pub fn neighbour(self, share: f64) -> Self {
+        self.bursty_neighbour(share, STEADY)
+    }
+
+    /// A [`neighbour`](Self::neighbour) who takes the share of a whole interval at once, at the
+    /// end of each. Intervals are at least 250 ms. Defaults to nobody.
+    #[must_use]
+    pub fn bursty_neighbour(mut self, share: f64, every: Duration) -> Self {
+        self.limiting.neighbour = Some(NeighbourRule {
+            share: parts(share).min(WHOLE),
+            every: every.max(STEADY),
+        });
+        self
+    }
+
+    /// Changes the limits of every model that has none of its own, so long after the simulator's
+    /// start. May be called many times. What is used stays used: after a cut nothing passes until
+    /// enough has leaked away. Defaults to no change.
+    #[must_use]
+    pub fn default_limits_after(mut self, after: Duration, limits: SimLimits) -> Self {
+        self.limiting.default_changes.push((after, limits));
+        self
+    }
+
+    /// Changes the limits of one model, as [`default_limits_after`](Self::default_limits_after)
+    /// does for those without limits of their own. Defaults to no change.
+    #[must_use]
+    pub fn limits_after(
+        mut self,
+        model: impl Into<String>,
+        after: Duration,
+        limits: SimLimits,
+    ) -> Self {
+        let changes = self.limiting.changes.entry(model.into()).or_default();
+        changes.push((after, limits));
+        self
+    }
+
+    /// Whether a 429 takes one request from the limits on requests, though never more than there
+    /// is room for: who asks again and again keeps them used up. The wait that it names is the
+    /// one after that. Defaults to false.
+    #[must_use]
+    pub fn refusals_cost_requests(mut self, cost: bool) -> Self {
+        self.limiting.refusals_cost_requests = cost;
+        self
+    }
+
+    /// The account is out of money when so many requests were admitted, of all models together:
+    /// from then on every request gets a 429 `insufficient_quota`, which takes nothing and says
+    /// nothing of limits. Defaults to money without end.
+    #[must_use]
+    pub fn out_of_money_after(mut self, admitted: u64) -> Self {
+        self.limiting.money = Some(admitted);
+        self
+    }
+}
