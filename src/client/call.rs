@@ -239,7 +239,8 @@ impl Prepared {
         let received = if answer.is_error() {
             // A body that does not arrive leaves the status, which says enough.
             let body = answer.read().unwrap_or_default();
-            Err(Box::new(api_error(answer.status, &feedback, &body)).into())
+            let body = self.client.transport().without_secrets(&body);
+            Err(Box::new(api_error(answer.status, &feedback, body.as_bytes())).into())
         } else {
             receive(&mut answer)
         };

@@ -85,6 +85,19 @@ impl Transport {
         format!("{}/{path}", self.base_url)
     }
 
+    /// A body without what the headers keep secret: some servers quote the key that they refuse.
+    pub(super) fn without_secrets(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body).into_owned();
+        let secrets = self
+            .headers
+            .values()
+            .filter_map(|value| value.to_str().ok());
+        let secrets = secrets.map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
+        // A shorter one is no key, and would be found in ordinary words.
+        let secrets = secrets.filter(|secret| secret.len() >= 8);
+        secrets.fold(text, |text, secret| text.replace(secret, "[secret]"))
+    }
+
     /// Sends a JSON body and returns when the head of the answer is there.
     pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
         let url = self.url(path);

@@ -90,3 +90,14 @@ fn show(value: &impl Debug) -> String {
 fn show_error(error: &Error) -> String {
     format!("{} {error}", show(error))
 }
+
+#[test]
+fn a_server_that_quotes_the_key_is_not_quoted_with_it() {
+    let message = format!("Incorrect API key provided: {KEY}.");
+    let body = json!({"error": {"message": message, "code": "invalid_api_key"}}).to_string();
+    let server = Scripted::start([Step::json(401, &[], &body)]);
+    let client = builder(server.base_url()).build().unwrap();
+    let error = client.chat("a").unwrap_err();
+    assert!(!show_error(&error).contains(KEY), "{error}");
+    assert!(error.to_string().contains("provided: [secret]."), "{error}");
+}
