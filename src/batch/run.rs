@@ -109,7 +109,7 @@ impl Run {
     }
 
     /// Sets the token that stops the run: nothing more is begun, what is under way is finished
-    /// and written. Defaults to none.
+    /// and written. The run cancels it itself when it has to stop. Defaults to one of its own.
     pub fn stop(mut self, token: &CancelToken) -> Self {
         self.stop = token.clone();
         self
