@@ -127,3 +127,52 @@ static GLOBAL: OnceLock<Arc<Registry>> = OnceLock::new();
 pub fn limiter_for(model: &str) -> RateLimiter {
     Registry::global().limiter_for(model)
 }
+
+#[cfg(all(test, not(paceline_loom)))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+mod tests {
+    use super::*;
+    use crate::quota::Limits;
+
+    #[test]
+    fn every_thread_gets_the_same_limiter_for_every_name_of_a_model() {
+        let registry = Registry::new(LimitTable::default());
+        let names = [
+            "gpt-4o-mini",
+            "gpt-4o-mini-2024-07-18",
+            "ft:gpt-4o-mini:a::b",
+        ];
+        let limiters: Vec<RateLimiter> = std::thread::scope(|scope| {
+            let registry = &registry;
+            let threads: Vec<_> = (0..24)
+                .map(|thread| {
+                    scope.spawn(move || registry.limiter_for(names[thread % names.len()]))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(limiters.iter().all(|limiter| limiter.is_same(&limiters[0])));
+        assert_eq!(registry.limiters().len(), 1);
+        assert!(!limiters[0].is_same(&registry.limiter_for("gpt-4o")));
+    }
+
+    #[test]
+    fn a_family_shares_one_limiter_and_unknown_models_do_not() {
+        let mut table = LimitTable::default();
+        let limits = Limits::tokens_per_minute(60_000).unwrap();
+        table.set_family("research", ["o3", "o4-mini"], limits);
+        let registry = Registry::new(table).jitter(Duration::from_secs(1));
+        let research = registry.limiter_for("o3");
+        assert!(research.is_same(&registry.limiter_for("o4-mini-2025-04-16")));
+        assert!(
+            !registry
+                .limiter_for("a")
+                .is_same(&registry.limiter_for("b"))
+        );
+        // A second of the rate is held back for jitter, and one for rounding.
+        assert_eq!(research.snapshot().quotas[0].level, 58_999);
+    }
+}

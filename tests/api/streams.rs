@@ -1,6 +1,9 @@
 //! Answers piece by piece.
 
-use paceline::{Charge, ChatStream, Error};
+use std::sync::Arc;
+
+use paceline::sim::Simulator;
+use paceline::{Charge, ChatStream, Error, RateLimitedClient, Registry};
 
 use super::scripted::{Scripted, Step};
 use super::support::{builder, client, free_simulator, left_by, level, still};
@@ -27,14 +30,16 @@ fn text(stream: &mut ChatStream) -> String {
         .collect()
 }
 
+fn paying_by_usage(simulator: &Simulator, registry: &Arc<Registry>) -> RateLimitedClient {
+    let client = builder(simulator.base_url()).registry(Arc::clone(registry));
+    client.charge(Charge::Usage).build().unwrap()
+}
+
 #[test]
 fn pieces_join_to_the_text_and_the_end_settles() {
     let simulator = free_simulator();
     let registry = still();
-    let client = builder(simulator.base_url())
-        .registry(registry.clone())
-        .charge(Charge::Usage);
-    let client = client.build().unwrap();
+    let client = paying_by_usage(&simulator, &registry);
     let limiter = registry.limiter_for(client.model());
     let mut stream = client.chat_stream("Tell me a story.").unwrap();
     assert_eq!(level(&limiter), left_by(Charge::Usage.reserve(12, 1_000)));
@@ -51,10 +56,7 @@ fn pieces_join_to_the_text_and_the_end_settles() {
 fn a_stream_dropped_early_keeps_its_charge() {
     let simulator = free_simulator();
     let registry = still();
-    let client = builder(simulator.base_url())
-        .registry(registry.clone())
-        .charge(Charge::Usage);
-    let client = client.build().unwrap();
+    let client = paying_by_usage(&simulator, &registry);
     let mut stream = client.chat_stream("Tell me a story.").unwrap();
     stream.next().unwrap().unwrap();
     drop(stream);
