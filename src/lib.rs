@@ -43,6 +43,7 @@ mod limiter; //    the pace
 #[cfg(feature = "client")]
 pub mod parallel; // map helpers
 mod quota; //      what is allowed
+mod report; //     what a server says of its limits
 #[cfg(feature = "sim")]
 pub mod sim; //    an API that enforces limits
 mod sync; //       locks that a model checker can replace
@@ -66,6 +67,7 @@ pub use quota::{
     LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,
     base_model,
 };
+pub use report::{Refusal, Report, Scope};
 pub use unit::Unit;
 
 /// The examples of the README are tested as those of the documentation are.

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
-const ROOMS: [&str; 11] = [
-    "sync", "unit", "error", "quota", "cost", "limiter", "tokens", "client", "parallel", "batch",
-    "sim",
+const ROOMS: [&str; 12] = [
+    "sync", "unit", "error", "quota", "cost", "report", "limiter", "tokens", "client", "parallel",
+    "batch", "sim",
 ];
 
 /// Files that alone may name a crate.

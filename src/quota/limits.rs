@@ -57,6 +57,15 @@ impl Limits {
         &self.quotas
     }
 
+    /// The same limits as a [guess](Quota::assumed), until the server says what they are.
+    #[must_use]
+    pub fn assumed(mut self) -> Self {
+        for quota in &mut self.quotas {
+            *quota = quota.assumed();
+        }
+        self
+    }
+
     /// The same limits with every quota's burst [lowered](Quota::allow_jitter) by what comes in
     /// within `jitter`.
     #[must_use]

@@ -49,6 +49,7 @@ pub struct Quota {
     amount: u64,
     period: Duration,
     burst: u64,
+    assumed: bool,
 }
 
 impl Quota {
@@ -79,6 +80,7 @@ impl Quota {
             amount,
             period,
             burst: amount,
+            assumed: false,
         })
     }
 
@@ -117,6 +119,20 @@ impl Quota {
     pub fn allow_jitter(self, jitter: Duration) -> Self {
         let held_back = self.amount_in(jitter).saturating_add(1).min(self.burst / 2);
         self.burst_of(self.burst - held_back)
+    }
+
+    /// The same quota as a guess: what the server says takes its place, be it more or less.
+    /// One that is stated is a ceiling instead: the server can lower it and never raise it.
+    #[must_use]
+    pub const fn assumed(mut self) -> Self {
+        self.assumed = true;
+        self
+    }
+
+    /// Whether it is only a [guess](Quota::assumed).
+    #[must_use]
+    pub const fn is_assumed(&self) -> bool {
+        self.assumed
     }
 
     /// What it counts.
