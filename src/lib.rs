@@ -39,11 +39,11 @@ pub mod batch; //  a file of requests, from line to line
 mod client; //     the blocking client
 mod cost; //       what a request asks for and what it used
 mod error; //      what can go wrong, and what to do
+mod feedback; //   what a server says of its limits
 mod limiter; //    the pace
 #[cfg(feature = "client")]
 pub mod parallel; // map helpers
 mod quota; //      what is allowed
-mod report; //     what a server says of its limits
 #[cfg(feature = "sim")]
 pub mod sim; //    an API that enforces limits
 mod sync; //       locks that a model checker can replace
@@ -59,6 +59,7 @@ pub use client::{
 };
 pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result};
+pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
     CancelToken, Clock, DEFAULT_JITTER, ManualClock, Permit, QuotaSnapshot, RateLimiter,
     RateLimiterBuilder, Registry, Snapshot, Wait, limiter_for,
@@ -67,7 +68,6 @@ pub use quota::{
     LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,
     base_model,
 };
-pub use report::{Refusal, Report, Scope};
 pub use unit::Unit;
 
 /// The examples of the README are tested as those of the documentation are.
