@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::quota::Quota;
+use crate::quota::{MAX_AMOUNT, Quota};
 use crate::unit::Unit;
 
 /// A time in nanoseconds since the limiter's clock began: 584 years' worth.
@@ -40,15 +40,24 @@ impl Tick {
 }
 
 /// How much of one quota is left.
+///
+/// The quota is what it is called by. A level that [hears](super::hearing) what a server says may
+/// fill slower, charge more or grant less than its quota alone would have it.
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
     quota: Quota,
     /// Nanoseconds in the quota's period: the scale.
     period: u64,
-    /// The quota's amount: what a nanosecond brings in.
+    /// What a nanosecond brings in: the quota's amount, unless it is told otherwise.
     rate: u64,
     /// The burst, to scale. The level never stands above it.
     full: i128,
+    /// What a cost of a million is charged.
+    per_million: u64,
+    /// What is never granted, to scale: the part of the level that may not be there.
+    reserve: i128,
+    /// Whether it is left out of snapshots.
+    hidden: bool,
     /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
     level: i128,
     /// When `level` was right.
@@ -65,6 +74,9 @@ impl Level {
             period,
             rate: quota.amount(),
             full,
+            per_million: MILLION,
+            reserve: 0,
+            hidden: false,
             level: full,
             at: now,
         }
@@ -78,8 +90,12 @@ impl Level {
         self.quota.unit()
     }
 
-    /// Refuses an amount that no waiting would help.
+    /// Refuses an amount that no waiting would help. Of a limit that is only assumed nobody knows
+    /// that: an amount above it passes at a full bucket, and the server says what is right.
     pub(crate) fn check(&self, amount: u64) -> Result<()> {
+        if self.hidden || self.quota.is_assumed() {
+            return Ok(());
+        }
         self.quota.check(amount)
     }
 
@@ -122,6 +138,83 @@ impl Level {
             .min(self.level.saturating_add(self.scaled(amount)));
     }
 
+    /// Moves the level by `units`, not above the burst, and returns by how much it moved.
+    pub(super) fn shift(&mut self, units: f64) -> f64 {
+        let before = self.level;
+        let target = before.saturating_add(scaled_units(units, self.period));
+        self.level = target.min(self.full);
+        self.in_units(self.level - before)
+    }
+
+    /// Sets the level to `units`, not above the burst.
+    pub(super) fn set_units(&mut self, units: f64) {
+        self.level = scaled_units(units, self.period).min(self.full);
+    }
+
+    /// What is left, with its fraction.
+    pub(super) fn units(&self) -> f64 {
+        self.in_units(self.level)
+    }
+
+    /// What fits into the bucket.
+    pub(super) fn capacity(&self) -> f64 {
+        self.in_units(self.full)
+    }
+
+    /// Grants everything from now on.
+    pub(super) fn open(&mut self) {
+        self.rate = MAX_AMOUNT;
+        self.full = product(MAX_AMOUNT, self.period);
+        self.level = self.full;
+    }
+
+    /// Becomes the level of another quota of the same unit, which fills at `speed` times its
+    /// rate. What is left stays left, up to the new burst.
+    pub(super) fn pace(&mut self, quota: Quota, speed: f64) {
+        let left = self.units();
+        *self = Self {
+            per_million: self.per_million,
+            reserve: self.reserve,
+            hidden: self.hidden,
+            ..Self::full(quota, self.at)
+        };
+        self.fill_at(quota.amount() as f64 * speed);
+        self.set_units(left);
+    }
+
+    /// Becomes the level of another quota of the same unit. What is used stays used: a bucket that
+    /// gets larger gains what it can hold more, and one that gets smaller may be in debt.
+    pub(super) fn resize(&mut self, quota: Quota) {
+        let used = self.capacity() - self.units();
+        self.pace(quota, 1.0);
+        self.set_units(self.capacity() - used);
+    }
+
+    /// Fills at `rate` per period in place of the quota's amount.
+    pub(super) fn fill_at(&mut self, rate: f64) {
+        self.rate = whole_amount(rate).max(1);
+    }
+
+    /// Charges `ratio` times what a cost says, and holds `reserve` units back.
+    pub(super) fn charge(&mut self, ratio: f64, reserve: f64) {
+        self.per_million = whole_amount(ratio * MILLION as f64);
+        self.reserve = scaled_units(reserve.max(0.0), self.period);
+    }
+
+    /// Leaves it out of snapshots, and lets it refuse no amount.
+    pub(super) fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    fn in_units(&self, scaled: i128) -> f64 {
+        scaled as f64 / self.period as f64
+    }
+
     /// What is left in whole units, rounded down; negative is debt.
     pub(crate) fn whole(&self) -> i64 {
         let whole = self.level.div_euclid(i128::from(self.period));
@@ -129,12 +222,39 @@ impl Level {
     }
 
     fn needed(&self, amount: u64) -> i128 {
-        self.scaled(amount.min(self.quota.burst()))
+        let needed = self.scaled(amount).saturating_add(self.reserve);
+        needed.min(self.full)
     }
 
     fn scaled(&self, amount: u64) -> i128 {
-        product(amount, self.period)
+        if self.per_million == MILLION {
+            return product(amount, self.period);
+        }
+        let charged = u128::from(amount) * u128::from(self.per_million);
+        let charged = charged.div_ceil(u128::from(MILLION));
+        product(u64::try_from(charged).unwrap_or(u64::MAX), self.period)
     }
+}
+
+const MILLION: u64 = 1_000_000;
+
+/// Units of a quota to the scale of its level. What is no number is nothing.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, which is meant"
+)]
+fn scaled_units(units: f64, period: u64) -> i128 {
+    (units * period as f64) as i128
+}
+
+/// The whole amount nearest to a number, within what amounts can be.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is meant"
+)]
+fn whole_amount(number: f64) -> u64 {
+    (number.round() as u64).min(MAX_AMOUNT)
 }
 
 /// One multiplication of the machine's, since both factors fit a register.
@@ -147,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
+    use crate::quota::MAX_PERIOD;
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -23,9 +23,10 @@ use super::alarm::{Alarms, Due, Ring};
 use super::cancel::{CancelToken, Watcher};
 use super::clock::Clock;
 use super::level::Tick;
-use super::queue::{Answer, Queue};
+use super::queue::{Answer, Grant, Queue};
 use super::snapshot::Snapshot;
 use crate::cost::Cost;
+use crate::feedback::Feedback;
 use crate::quota::Limits;
 use crate::sync::Mutex;
 use crate::{Error, Result};
@@ -39,15 +40,26 @@ pub(crate) struct Line {
     me: Weak<Line>,
 }
 
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(super) cost: Cost,
+    /// Where it stood before, if it comes again.
+    pub(super) place: Option<u64>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) cancel: Option<&'a CancelToken>,
+}
+
 /// What becomes of whoever comes.
 enum Entry {
-    Granted,
+    Granted(Grant),
     MustWait { now: Tick },
 }
 
 impl Line {
-    pub(crate) fn new(limits: &Limits, clock: Clock) -> Arc<Self> {
-        let queue = Queue::new(limits, clock.tick());
+    /// With a `jitter` of the way to a server it listens to what that says of its limits.
+    pub(crate) fn new(limits: &Limits, jitter: Option<Duration>, clock: Clock) -> Arc<Self> {
+        let queue = Queue::new(limits, jitter, clock.tick());
         Arc::new_cyclic(|me| Self {
             alarms: clock.alarms(),
             clock,
@@ -61,57 +73,54 @@ impl Line {
     }
 
     /// Takes `cost` if that needs no waiting.
-    pub(crate) fn try_take(&self, cost: Cost) -> Result<()> {
+    pub(super) fn try_take(&self, cost: Cost) -> Result<Grant> {
+        let request = Request {
+            cost,
+            place: None,
+            deadline: None,
+            cancel: None,
+        };
         let mut queue = self.queue.lock();
-        match self.enter(&mut queue, cost, None)? {
-            Entry::Granted => Ok(()),
+        match self.enter(&mut queue, request)? {
+            Entry::Granted(grant) => Ok(grant),
             Entry::MustWait { now } => Err(Error::WouldWait {
-                wait: queue.predict(cost, now).since(now),
+                wait: queue.predict(cost, None, now).since(now),
             }),
         }
     }
 
-    /// Takes `cost`, waiting in line for it, and returns how long that took.
-    pub(crate) fn take(
-        &self,
-        cost: Cost,
-        deadline: Option<Instant>,
-        cancel: Option<&CancelToken>,
-    ) -> Result<Duration> {
-        if let Entry::Granted = self.enter(&mut self.queue.lock(), cost, cancel)? {
-            return Ok(Duration::ZERO);
+    /// Takes a cost, waiting in line for it, and returns how long that took.
+    pub(super) fn take(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
+        if let Entry::Granted(grant) = self.enter(&mut self.queue.lock(), request)? {
+            return Ok((grant, Duration::ZERO));
         }
         // Both may lock or start a thread, which nobody should have to stand in line for.
         self.alarms.ready()?;
-        if let Some(token) = cancel {
+        if let Some(token) = request.cancel {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
         }
-        self.wait(cost, deadline, cancel)
+        self.wait(request)
     }
 
-    fn wait(
-        &self,
-        cost: Cost,
-        deadline: Option<Instant>,
-        cancel: Option<&CancelToken>,
-    ) -> Result<Duration> {
+    fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
         let mut queue = self.queue.lock();
         // Again, now that the token is watched: from here on the lock is held until the wait.
-        let joined = match self.enter(&mut queue, cost, cancel)? {
-            Entry::Granted => return Ok(Duration::ZERO),
+        let joined = match self.enter(&mut queue, request)? {
+            Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
             Entry::MustWait { now } => now,
         };
-        let deadline = deadline.map(|instant| self.clock.tick_at(instant));
+        let Request { cost, place, .. } = request;
+        let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));
         let mut predicted = Duration::ZERO;
         if let Some(deadline) = deadline {
-            let turn = queue.predict(cost, joined);
+            let turn = queue.predict(cost, place, joined);
             predicted = turn.since(joined);
             if turn > deadline {
                 return Err(Error::DeadlineExceeded { wait: predicted });
             }
         }
 
-        let waiter = queue.join(cost, deadline, cancel.cloned());
+        let waiter = queue.join(cost, place, deadline, request.cancel.cloned());
         self.set_alarm(&mut queue);
         let answer = loop {
             match waiter.answer.get() {
@@ -121,46 +130,59 @@ impl Line {
             }
         };
         match answer {
-            Answer::Granted(at) => Ok(at.since(joined)),
+            Answer::Granted(grant) => Ok((grant, grant.at.since(joined))),
             Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
             Answer::Cancelled => Err(Error::Cancelled),
             Answer::Closed => Err(Error::Closed),
+            Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
         }
     }
 
-    /// Takes `cost` at once, if that can be.
-    fn enter(&self, queue: &mut Queue, cost: Cost, cancel: Option<&CancelToken>) -> Result<Entry> {
-        if cancel.is_some_and(CancelToken::is_cancelled) {
+    /// Takes a cost at once, if that can be.
+    fn enter(&self, queue: &mut Queue, request: Request<'_>) -> Result<Entry> {
+        if request.cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
         let now = self.clock.tick();
-        Ok(match queue.take_at_once(cost, now)? {
-            true => Entry::Granted,
-            false => Entry::MustWait { now },
-        })
+        Ok(
+            match queue.take_at_once(request.cost, request.place, now)? {
+                Some(grant) => Entry::Granted(grant),
+                None => Entry::MustWait { now },
+            },
+        )
     }
 
     /// Corrects what was taken for `reserved` to `actual`, up or down.
     pub(crate) fn settle(&self, reserved: Cost, actual: Cost) {
-        self.change(|queue| queue.settle(reserved, actual));
+        self.change(|queue, now| queue.settle(reserved, actual, now));
+    }
+
+    /// Hears what the answer to a granted request says, and returns what stays charged for it.
+    pub(super) fn hear(&self, grant: Grant, cost: Cost, feedback: &Feedback) -> Cost {
+        self.change(|queue, now| queue.hear(grant, cost, feedback, now))
+    }
+
+    /// Holds other limits from now on.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.change(|queue, now| queue.set_limits(limits, now));
     }
 
     /// Grants nothing before `until`. An earlier instant than one already set changes nothing.
     pub(crate) fn pause_until(&self, until: Instant) {
         let until = self.clock.tick_at(until);
-        self.change(|queue| queue.pause_until(until));
+        self.change(|queue, _| queue.pause_until(until));
     }
 
     /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
     pub(crate) fn close(&self) {
-        self.change(Queue::close);
+        self.change(|queue, _| queue.close());
     }
 
     pub(crate) fn predict(&self, cost: Cost) -> Result<Duration> {
         let queue = self.queue.lock();
         let now = self.clock.tick();
         queue.check(cost)?;
-        Ok(queue.predict(cost, now).since(now))
+        Ok(queue.predict(cost, None, now).since(now))
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -170,13 +192,14 @@ impl Line {
     }
 
     /// Makes a change that can bring someone's turn nearer, and answers whoever's it is.
-    fn change(&self, change: impl FnOnce(&mut Queue)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Queue, Tick) -> T) -> T {
         let mut queue = self.queue.lock();
         let now = self.clock.tick();
         queue.bring_up_to(now);
-        change(&mut queue);
+        let result = change(&mut queue, now);
         queue.serve(now);
         self.set_alarm(&mut queue);
+        result
     }
 
     /// Sets an alarm if one is needed before the earliest that is set.
@@ -210,7 +233,7 @@ impl Ring for Line {
 
 impl Watcher for Line {
     fn cancelled(&self) {
-        self.change(Queue::release_cancelled);
+        self.change(|queue, _| queue.release_cancelled());
     }
 }
 

@@ -4,6 +4,7 @@ mod alarm; //    what a line asks of time
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
 mod forecast; // a line played forward
+mod hearing; //  limits and levels learned from answers
 mod level; //    bucket arithmetic, pure
 mod line; //     the lock and the line of waiters
 mod permit; //   a granted cost, to be settled
@@ -11,6 +12,7 @@ mod queue; //    who waits, and whose turn it is
 mod refill; //   the one alarm clock thread
 mod registry; // one limiter per model, process-wide
 mod snapshot; // how a limiter stands
+mod turn; //     a place in line, kept for another try
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::Line;
+use line::{Line, Request};
 
 pub use cancel::CancelToken;
 #[cfg(feature = "client")]
@@ -28,6 +30,7 @@ pub use clock::{Clock, ManualClock};
 pub use permit::Permit;
 pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
 pub use snapshot::{QuotaSnapshot, Snapshot};
+pub use turn::Turn;
 
 use crate::Result;
 use crate::cost::Cost;
@@ -81,6 +84,7 @@ impl RateLimiter {
     pub fn builder(limits: Limits) -> RateLimiterBuilder {
         RateLimiterBuilder {
             limits,
+            jitter: None,
             clock: Clock::real(),
         }
     }
@@ -104,8 +108,9 @@ impl RateLimiter {
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit> {
-        self.line.try_take(cost)?;
-        Ok(self.permit(cost, Duration::ZERO))
+        let grant = self.line.try_take(cost)?;
+        let line = Arc::clone(&self.line);
+        Ok(Permit::new(line, cost, grant, Duration::ZERO))
     }
 
     /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when the
@@ -143,8 +148,7 @@ impl RateLimiter {
     /// [`Cancelled`](crate::Error::Cancelled), and those of
     /// [`acquire_until`](RateLimiter::acquire_until).
     pub fn acquire_with(&self, cost: Cost, wait: Wait<'_>) -> Result<Permit> {
-        let waited = self.line.take(cost, wait.deadline, wait.cancel)?;
-        Ok(self.permit(cost, waited))
+        acquire(&self.line, wait.request(cost, None))
     }
 
     /// How long `cost` would wait if it joined the line now and nothing else changed.
@@ -160,6 +164,27 @@ impl RateLimiter {
     /// the pause; an earlier one changes nothing.
     pub fn pause_until(&self, until: Instant) {
         self.line.pause_until(until);
+    }
+
+    /// Holds other limits from now on, while others wait: the head is served as soon as they let
+    /// it. What is used stays used: a bucket that gets larger gains what it can hold more, and one
+    /// that gets smaller may be in debt. Waiters that can never pass the new limits get
+    /// [`TooLarge`](crate::Error::TooLarge).
+    ///
+    /// A limiter that [listens](RateLimiterBuilder::listen) takes them for what the user states:
+    /// what the server has said of its own limits stands beside them.
+    ///
+    /// ```
+    /// use paceline::{Cost, Limits, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
+    /// let _permit = limiter.acquire(Cost::tokens(900))?;
+    /// limiter.set_limits(&Limits::tokens_per_minute(3_000)?);
+    /// assert_eq!(limiter.snapshot().quotas[0].level, 2_100);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn set_limits(&self, limits: &Limits) {
+        self.line.set_limits(limits);
     }
 
     /// Ends the limiter: every waiting and every later acquire returns
@@ -185,10 +210,11 @@ impl RateLimiter {
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.line, &other.line)
     }
+}
 
-    fn permit(&self, cost: Cost, waited: Duration) -> Permit {
-        Permit::new(Arc::clone(&self.line), cost, waited)
-    }
+fn acquire(line: &Arc<Line>, request: Request<'_>) -> Result<Permit> {
+    let (grant, waited) = line.take(request)?;
+    Ok(Permit::new(Arc::clone(line), request.cost, grant, waited))
 }
 
 impl fmt::Debug for RateLimiter {
@@ -204,10 +230,22 @@ impl fmt::Debug for RateLimiter {
 #[must_use]
 pub struct RateLimiterBuilder {
     limits: Limits,
+    jitter: Option<Duration>,
     clock: Clock,
 }
 
 impl RateLimiterBuilder {
+    /// Makes a limiter that takes the server's word for what its limits are, once it
+    /// [hears](Permit::hear) it, and is careful until then. Limits that are only
+    /// [assumed](crate::Quota::assumed) give way to the server's; those that are stated are
+    /// ceilings. `jitter` is how much the time varies that requests take to the server, by which
+    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to a limiter that listens to
+    /// nobody and holds exactly what it is told.
+    pub fn listen(mut self, jitter: Duration) -> Self {
+        self.jitter = Some(jitter);
+        self
+    }
+
     /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
@@ -218,7 +256,7 @@ impl RateLimiterBuilder {
     #[must_use]
     pub fn build(self) -> RateLimiter {
         RateLimiter {
-            line: Line::new(&self.limits, self.clock),
+            line: Line::new(&self.limits, self.jitter, self.clock),
         }
     }
 }
@@ -232,6 +270,15 @@ pub struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
+    fn request(self, cost: Cost, place: Option<u64>) -> Request<'a> {
+        Request {
+            cost,
+            place,
+            deadline: self.deadline,
+            cancel: self.cancel,
+        }
+    }
+
     /// A wait for as long as it takes.
     pub fn new() -> Self {
         Self::default()

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::line::Line;
+use super::queue::Grant;
+use super::turn::Turn;
 use crate::cost::Cost;
+use crate::feedback::Feedback;
 
 /// The right to send one request, paid for by its [`Cost`].
 ///
@@ -18,15 +21,21 @@ use crate::cost::Cost;
 pub struct Permit {
     line: Arc<Line>,
     cost: Cost,
+    grant: Grant,
     waited: Duration,
 }
 
 impl Permit {
-    pub(super) fn new(line: Arc<Line>, cost: Cost, waited: Duration) -> Self {
-        Self { line, cost, waited }
+    pub(super) fn new(line: Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
+        Self {
+            line,
+            cost,
+            grant,
+            waited,
+        }
     }
 
-    /// What was granted.
+    /// What was granted, and has not been given back since.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
@@ -59,8 +68,48 @@ impl Permit {
     }
 
     /// Gives everything back: the request never left.
-    pub fn refund(self) {
-        self.settle(Cost::default());
+    pub fn refund(mut self) {
+        self.give_back();
+    }
+
+    pub(crate) fn give_back(&mut self) {
+        let reserved = std::mem::take(&mut self.cost);
+        self.line.settle(reserved, Cost::default());
+    }
+
+    /// Tells the limiter what the request's answer says of its limits, as soon as its head is
+    /// there. A limiter that [listens](super::RateLimiterBuilder::listen) learns from it; any
+    /// limiter holds back all who share it for as long as a refusal asks to wait.
+    ///
+    /// A request that was refused has not been charged: what it reserved is given back here, where
+    /// the answer says enough to know what is left instead.
+    ///
+    /// ```
+    /// use paceline::{Cost, Feedback, Limits, RateLimiter, Report, Unit};
+    /// use std::time::Duration;
+    ///
+    /// let guess = Limits::tokens_per_minute(800_000)?.assumed();
+    /// let limiter = RateLimiter::builder(guess).listen(Duration::ZERO).build();
+    ///
+    /// let mut permit = limiter.acquire(Cost::tokens(1_000))?;
+    /// // … send the request, and read its headers …
+    /// let mut report = Report::of(Unit::Tokens);
+    /// report.limit = Some(30_000);
+    /// report.remaining = Some(29_000);
+    /// permit.hear(&Feedback::admitted().with(report));
+    ///
+    /// let quota = limiter.snapshot().quotas[0];
+    /// assert!(quota.told && quota.quota.amount() == 30_000);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn hear(&mut self, feedback: &Feedback) {
+        self.cost = self.line.hear(self.grant, self.cost, feedback);
+    }
+
+    /// Ends the permit like dropping it, and keeps its place in line for another try of the same
+    /// request: it goes ahead of all who came later.
+    pub fn keep_turn(self) -> Turn {
+        Turn::new(self.line, self.grant.place)
     }
 }
 
@@ -69,6 +118,7 @@ impl fmt::Debug for Permit {
         let Self {
             line: _,
             cost,
+            grant: _,
             waited,
         } = self;
         f.debug_struct("Permit")

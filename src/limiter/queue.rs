@@ -9,12 +9,15 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::cancel::CancelToken;
 use super::forecast::Forecast;
+use super::hearing::{Heard, Hearing, Spent};
 use super::level::{Level, Tick};
 use super::snapshot::{QuotaSnapshot, Snapshot};
 use crate::cost::Cost;
+use crate::feedback::{Feedback, Verdict};
 use crate::quota::{Limits, Quota};
 use crate::sync::Condvar;
 use crate::{Error, Result};
@@ -22,6 +25,9 @@ use crate::{Error, Result};
 /// The levels, and those who wait for them to rise.
 pub(super) struct Queue {
     levels: Vec<Level>,
+    /// What the server says of them, if anybody listens.
+    hearing: Option<Box<Hearing>>,
+    /// By place.
     waiters: VecDeque<Arc<Waiter>>,
     /// Deadlines of the waiters that have one, with their places.
     deadlines: BTreeSet<(Tick, u64)>,
@@ -50,17 +56,42 @@ pub(super) struct Waiter {
 /// What becomes of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    Granted(Tick),
+    Granted(Grant),
     TimedOut,
     Cancelled,
     Closed,
+    /// The limits have changed, and it can never pass this one.
+    TooLarge(Quota),
+}
+
+/// What is remembered of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) at: Tick,
+    /// Where it stood in line: whoever comes later has a larger one.
+    pub(super) place: u64,
+    /// What had been spent in all, this grant included, if anybody listens.
+    spent: Spent,
 }
 
 impl Queue {
-    pub(super) fn new(limits: &Limits, now: Tick) -> Self {
-        let levels = limits.quotas().iter();
+    /// A queue that holds `limits`, and with a `jitter` of the way to the server takes them for
+    /// what the server says they are.
+    pub(super) fn new(limits: &Limits, jitter: Option<Duration>, now: Tick) -> Self {
+        let (hearing, levels) = match jitter {
+            Some(jitter) => {
+                let (hearing, levels) = Hearing::new(limits, jitter, now);
+                (Some(Box::new(hearing)), levels)
+            }
+            None => {
+                let quotas = limits.quotas().iter();
+                let levels = quotas.map(|quota| Level::full(*quota, now));
+                (None, levels.collect())
+            }
+        };
         Self {
-            levels: levels.map(|quota| Level::full(*quota, now)).collect(),
+            levels,
+            hearing,
             waiters: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next_place: 0,
@@ -72,8 +103,15 @@ impl Queue {
         }
     }
 
-    /// Takes `cost` now if nobody is before it; false if it has to wait.
-    pub(super) fn take_at_once(&mut self, cost: Cost, now: Tick) -> Result<bool> {
+    /// Takes `cost` now if nobody is before it; `None` if it has to wait.
+    ///
+    /// With a `place` only those before it are.
+    pub(super) fn take_at_once(
+        &mut self,
+        cost: Cost,
+        place: Option<u64>,
+        now: Tick,
+    ) -> Result<Option<Grant>> {
         if self.closed {
             return Err(Error::Closed);
         }
@@ -81,9 +119,9 @@ impl Queue {
         if self.alarm.is_some_and(|alarm| alarm <= now) {
             self.serve(now);
         }
-        if !self.waiters.is_empty() || now < self.paused_until {
+        if self.is_behind(place) || now < self.paused_until {
             self.check(cost)?;
-            return Ok(false);
+            return Ok(None);
         }
         // One pass for all that has to be known, since most calls end here.
         let mut covered = true;
@@ -93,10 +131,22 @@ impl Queue {
             level.refill(now);
             covered &= level.covers(wanted);
         }
-        if covered {
-            self.grant(cost);
-        }
-        Ok(covered)
+        Ok(covered.then(|| {
+            let place = place.unwrap_or_else(|| self.new_place());
+            self.grant(cost, place, now)
+        }))
+    }
+
+    /// Whether anybody is before `place`, or before the end of the line.
+    fn is_behind(&self, place: Option<u64>) -> bool {
+        let mut heads = self.waiters.front().into_iter();
+        heads.any(|head| place.is_none_or(|place| head.place < place))
+    }
+
+    fn new_place(&mut self) -> u64 {
+        let place = self.next_place;
+        self.next_place += 1;
+        place
     }
 
     /// Refuses a cost that no waiting would help.
@@ -119,41 +169,88 @@ impl Queue {
     }
 
     /// Takes from every quota at once.
-    fn grant(&mut self, cost: Cost) {
+    fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));
         }
         self.grants += 1;
         self.granted = self.granted.saturating_add(cost);
+        let spent = match &mut self.hearing {
+            Some(hearing) => hearing.granted(cost, &mut self.levels, now),
+            None => Spent::default(),
+        };
+        Grant {
+            at: now,
+            place,
+            spent,
+        }
     }
 
     /// Takes what `actual` has more than `reserved`, and gives back what it has less.
-    pub(super) fn settle(&mut self, reserved: Cost, actual: Cost) {
+    pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
         for level in &mut self.levels {
             let (had, has) = (reserved.amount(level.unit()), actual.amount(level.unit()));
             level.take(has.saturating_sub(had));
             level.give(had.saturating_sub(has));
         }
+        if let Some(hearing) = &mut self.hearing {
+            hearing.settled(reserved, actual, &mut self.levels, now);
+        }
     }
 
-    /// Puts a waiter at the end of the line.
+    /// Hears what the answer to a granted request says. One that was refused is given back, if it
+    /// is known what is left instead, and nothing is granted before it may come again. Returns
+    /// what stays charged for it.
+    pub(super) fn hear(
+        &mut self,
+        grant: Grant,
+        cost: Cost,
+        feedback: &Feedback,
+        now: Tick,
+    ) -> Cost {
+        let mut charged = cost;
+        if let Verdict::Refused(refusal) = &feedback.verdict {
+            // Without a word of what is left, a refund would invite the next refusal.
+            if self.hearing.is_some() && (refusal.wait.is_some() || !feedback.reports.is_empty()) {
+                charged = Cost::default();
+                self.settle(cost, charged, now);
+            }
+            if let Some(wait) = refusal.wait {
+                self.pause_until(now.after(wait));
+            }
+        }
+        if let Some(hearing) = &mut self.hearing {
+            let Grant { at, spent, .. } = grant;
+            let heard = Heard { cost, at, spent };
+            let then = hearing.hear(heard, feedback, &mut self.levels, now);
+            self.pause_until(now.after(then.pause));
+            if then.limits_changed {
+                self.release_too_large();
+            }
+        }
+        charged
+    }
+
+    /// Puts a waiter into the line: at the `place` where it stood before, or else at the end.
     pub(super) fn join(
         &mut self,
         cost: Cost,
+        place: Option<u64>,
         deadline: Option<Tick>,
         cancel: Option<CancelToken>,
     ) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter {
-            place: self.next_place,
+            place: place.unwrap_or_else(|| self.new_place()),
             cost,
             deadline,
             cancel,
             answer: OnceLock::new(),
             answered: Condvar::new(),
         });
-        self.next_place += 1;
         self.deadlines.extend(deadline.map(|at| (at, waiter.place)));
-        self.waiters.push_back(Arc::clone(&waiter));
+        let later = |other: &Arc<Waiter>| other.place < waiter.place;
+        let index = self.waiters.partition_point(later);
+        self.waiters.insert(index, Arc::clone(&waiter));
         waiter
     }
 
@@ -165,8 +262,8 @@ impl Queue {
                 let Some(head) = self.waiters.pop_front() else {
                     break;
                 };
-                self.grant(head.cost);
-                self.answer(&head, Answer::Granted(now));
+                let grant = self.grant(head.cost, head.place, now);
+                self.answer(&head, Answer::Granted(grant));
             }
             // Its leaving may bring the next one's turn.
             let Some(&(_, place)) = self.deadlines.first().filter(|(at, _)| *at <= now) else {
@@ -188,14 +285,13 @@ impl Queue {
             .is_some_and(|head| self.covers(head.cost))
     }
 
-    /// Takes every waiter that `leaves` out of the line and answers it.
-    fn answer_where(&mut self, answer: Answer, leaves: impl Fn(&Waiter) -> bool) {
+    /// Takes every waiter for which there is an answer out of the line, and gives it that.
+    fn answer_where(&mut self, answer: impl Fn(&Waiter) -> Option<Answer>) {
         let waiters = std::mem::take(&mut self.waiters);
         for waiter in waiters {
-            if leaves(&waiter) {
-                self.answer(&waiter, answer);
-            } else {
-                self.waiters.push_back(waiter);
+            match answer(&waiter) {
+                Some(answer) => self.answer(&waiter, answer),
+                None => self.waiters.push_back(waiter),
             }
         }
     }
@@ -216,17 +312,54 @@ impl Queue {
         self.paused_until = self.paused_until.max(until);
     }
 
+    /// Holds other limits from now on. What is used stays used.
+    pub(super) fn set_limits(&mut self, limits: &Limits, now: Tick) {
+        if let Some(hearing) = &mut self.hearing {
+            hearing.restate(limits, &mut self.levels, now);
+        } else {
+            let old = std::mem::take(&mut self.levels);
+            let level = |quota: &Quota| {
+                let same = |level: &&Level| {
+                    let of = level.quota();
+                    (of.unit(), of.period()) == (quota.unit(), quota.period())
+                };
+                match old.iter().find(same).cloned() {
+                    Some(mut level) => {
+                        level.resize(*quota);
+                        level
+                    }
+                    None => Level::full(*quota, now),
+                }
+            };
+            self.levels = limits.quotas().iter().map(level).collect();
+        }
+        self.release_too_large();
+    }
+
+    /// Answers those whom no waiting would help any more.
+    fn release_too_large(&mut self) {
+        let levels = std::mem::take(&mut self.levels);
+        self.answer_where(|waiter| {
+            let mut levels = levels.iter();
+            let never = |level: &&Level| level.check(waiter.cost.amount(level.unit())).is_err();
+            levels
+                .find(never)
+                .map(|level| Answer::TooLarge(level.quota()))
+        });
+        self.levels = levels;
+    }
+
     /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
     pub(super) fn close(&mut self) {
         self.closed = true;
-        self.answer_where(Answer::Closed, |_| true);
+        self.answer_where(|_| Some(Answer::Closed));
     }
 
     /// Answers those whose token is cancelled.
     pub(super) fn release_cancelled(&mut self) {
-        self.answer_where(Answer::Cancelled, |waiter| {
-            let token = waiter.cancel.as_ref();
-            token.is_some_and(CancelToken::is_cancelled)
+        self.answer_where(|waiter| {
+            let token = waiter.cancel.as_ref()?;
+            token.is_cancelled().then_some(Answer::Cancelled)
         });
     }
 
@@ -237,13 +370,24 @@ impl Queue {
     pub(super) fn snapshot(&mut self, now: Tick) -> Snapshot {
         self.bring_up_to(now);
         let head = self.waiters.front();
-        let quota = |level: &Level| QuotaSnapshot {
-            quota: level.quota(),
-            level: level.whole(),
-            granted: self.granted.amount(level.unit()),
+        let levels = self.levels.iter().enumerate();
+        let shown = levels.filter(|(_, level)| !level.is_hidden());
+        let quota = |(index, level): (usize, &Level)| {
+            let hearing = self.hearing.as_ref();
+            let known = hearing
+                .map(|hearing| hearing.known(index))
+                .unwrap_or_default();
+            QuotaSnapshot {
+                quota: level.quota(),
+                level: level.whole(),
+                granted: self.granted.amount(level.unit()),
+                told: known.told,
+                charge_ratio: known.ratio,
+                others: known.others,
+            }
         };
         Snapshot {
-            quotas: self.levels.iter().map(quota).collect(),
+            quotas: shown.map(quota).collect(),
             waiters: self.waiters.len(),
             head_cost: head.map(|head| head.cost),
             head_due: head.map(|head| self.due(head.cost).since(now)),
@@ -263,11 +407,12 @@ impl Queue {
         dues.fold(self.paused_until, Tick::max)
     }
 
-    /// When a waiter of `cost` would be served at the end of the line as it stands. Plays the
-    /// line forward, so it costs time in proportion to its length.
-    pub(super) fn predict(&self, cost: Cost, now: Tick) -> Tick {
+    /// When a waiter of `cost` would be served at `place`, or at the end of the line as it stands.
+    /// Plays the line forward, so it costs time in proportion to its length.
+    pub(super) fn predict(&self, cost: Cost, place: Option<u64>, now: Tick) -> Tick {
         let mut ahead = Forecast::new(&self.levels, self.paused_until.max(now));
-        for waiter in &self.waiters {
+        let before = |waiter: &&Arc<Waiter>| place.is_none_or(|place| waiter.place < place);
+        for waiter in self.waiters.iter().take_while(before) {
             ahead.pass(waiter.cost);
         }
         ahead.pass(cost)
@@ -275,10 +420,8 @@ impl Queue {
 
     /// The quota that the head waits for longest.
     fn binding(&self, cost: Cost) -> Option<Quota> {
-        let slowest = self
-            .levels
-            .iter()
-            .max_by_key(|level| level.due(cost.amount(level.unit())));
+        let levels = self.levels.iter().filter(|level| !level.is_hidden());
+        let slowest = levels.max_by_key(|level| level.due(cost.amount(level.unit())));
         slowest.map(Level::quota)
     }
 

@@ -81,7 +81,8 @@ impl Registry {
             return limiter.clone();
         }
         let limits = self.table.limits_for(model).clone();
-        let limiter = RateLimiter::builder(limits.allow_jitter(self.jitter))
+        let limiter = RateLimiter::builder(limits)
+            .listen(self.jitter)
             .clock(self.clock.clone())
             .build();
         limiters.insert(family.to_owned(), limiter.clone());

@@ -6,7 +6,7 @@ use crate::cost::Cost;
 use crate::quota::Quota;
 
 /// How a limiter stands at one moment: all of it read under one lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Each quota with its level, in the order of their declaration.
@@ -28,7 +28,7 @@ pub struct Snapshot {
 }
 
 /// How one quota stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct QuotaSnapshot {
     /// The quota.
@@ -37,4 +37,11 @@ pub struct QuotaSnapshot {
     pub level: i64,
     /// What was granted since the limiter was made, before settlement.
     pub granted: u64,
+    /// Whether the server has said what this limit is.
+    pub told: bool,
+    /// What the server charges for each unit that is reserved, once its answers have shown it:
+    /// 1.12 when it counts 1.12 times our tokens.
+    pub charge_ratio: Option<f64>,
+    /// The share of the limit that others on the same account seem to use, 0 to 1.
+    pub others: f64,
 }

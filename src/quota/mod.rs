@@ -164,12 +164,17 @@ impl Quota {
         if wanted <= self.amount {
             return Ok(());
         }
-        Err(Error::TooLarge {
+        Err(self.too_large(wanted))
+    }
+
+    /// The refusal of an amount above the whole.
+    pub(crate) fn too_large(&self, cost: u64) -> Error {
+        Error::TooLarge {
             unit: self.unit,
-            cost: wanted,
+            cost,
             amount: self.amount,
             period: self.period,
-        })
+        }
     }
 
     /// The time in which `amount` comes in, rounded up to a nanosecond.

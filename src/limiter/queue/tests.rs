@@ -134,7 +134,12 @@ impl Reference {
                 self.now = turn;
                 self.waiting.remove(0);
                 self.take(cost, 1);
-                self.log.push((head, Answer::Granted(Tick(turn)), turn));
+                let grant = Grant {
+                    at: Tick(turn),
+                    place: head,
+                    spent: Spent::default(),
+                };
+                self.log.push((head, Answer::Granted(grant), turn));
             }
         }
         self.now = target;
@@ -213,7 +218,7 @@ proptest! {
         let limits = limits(amount, 60, requests);
         let mut line = Driven {
             now: 0,
-            queue: Queue::new(&limits, Tick(0)),
+            queue: Queue::new(&limits, None, Tick(0)),
             waiting: Vec::new(),
             log: Vec::new(),
         };
@@ -242,11 +247,11 @@ proptest! {
                     let deadline = patience.map(|nanos| now + nanos);
                     let place = line.queue.next_place;
                     let alone = line.queue.waiters.is_empty();
-                    let predicted = line.queue.predict(cost, Tick(now));
+                    let predicted = line.queue.predict(cost, None, Tick(now));
                     if alone {
                         prop_assert_eq!(predicted.0, reference.turn(cost), "step {}", index);
                     }
-                    line.waiting.push(line.queue.join(cost, deadline.map(Tick), None));
+                    line.waiting.push(line.queue.join(cost, None, deadline.map(Tick), None));
                     line.serve();
                     costs.push(cost);
                     reference.waiting.push((place, cost, deadline));
@@ -256,7 +261,7 @@ proptest! {
                     let nth = nth % granted.len();
                     let actual = Cost { requests: 1, ..Cost::tokens(tokens) };
                     line.queue.bring_up_to(Tick(now));
-                    line.queue.settle(granted[nth], actual);
+                    line.queue.settle(granted[nth], actual, Tick(now));
                     line.serve();
                     for quota in &mut reference.quotas {
                         let had = i128::from(granted[nth].amount(quota.unit));
@@ -272,7 +277,7 @@ proptest! {
                 }
                 Step::Leave { nth } => {
                     if let Some((place, ..)) = reference.waiting.get(nth).copied() {
-                        line.queue.answer_where(Answer::Cancelled, |w| w.place == place);
+                        line.queue.answer_where(|w| (w.place == place).then_some(Answer::Cancelled));
                         line.serve();
                         reference.waiting.remove(nth);
                         reference.log.push((place, Answer::Cancelled, now));
@@ -296,20 +301,21 @@ proptest! {
 
 #[test]
 fn an_alarm_is_set_only_when_it_is_earlier_than_the_one_that_is_set() {
-    let mut queue = Queue::new(&limits(1_000, 1_000, 1_000), Tick(0));
+    let mut queue = Queue::new(&limits(1_000, 1_000, 1_000), None, Tick(0));
     assert_eq!(queue.alarm_needed(), None, "nobody waits");
-    queue.grant(Cost::tokens(1_000));
-    queue.join(Cost::tokens(500), None, None);
+    let place = queue.new_place();
+    queue.grant(Cost::tokens(1_000), place, Tick(0));
+    queue.join(Cost::tokens(500), None, None, None);
     assert_eq!(queue.alarm_needed(), Some(Tick(SECOND / 2)));
-    queue.join(Cost::tokens(1), None, None);
+    queue.join(Cost::tokens(1), None, None, None);
     assert_eq!(queue.alarm_needed(), None, "the head's will do");
-    queue.join(Cost::tokens(1), Some(Tick(SECOND / 4)), None);
+    queue.join(Cost::tokens(1), None, Some(Tick(SECOND / 4)), None);
     assert_eq!(
         queue.alarm_needed(),
         Some(Tick(SECOND / 4)),
         "a deadline comes before it"
     );
-    queue.settle(Cost::default(), Cost::tokens(100));
+    queue.settle(Cost::default(), Cost::tokens(100), Tick(0));
     assert_eq!(
         queue.alarm_needed(),
         None,

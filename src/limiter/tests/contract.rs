@@ -7,14 +7,6 @@ use super::*;
 use crate::limiter::{CancelToken, Wait};
 use crate::{Cost, Error};
 
-/// Lets `count` threads join the line, one after the other, so that their order is known.
-/// A thread in line shows in the snapshot, so this needs no sleep.
-fn until_waiting(limiter: &RateLimiter, count: usize) {
-    while limiter.snapshot().waiters < count {
-        thread::yield_now();
-    }
-}
-
 #[test]
 fn all_quotas_are_taken_or_none() {
     let requests = Quota::new(Unit::Requests, 1, SECOND).unwrap();

@@ -5,6 +5,8 @@
 #[cfg(not(paceline_loom))]
 mod conservation;
 mod contract;
+#[cfg(not(paceline_loom))]
+mod live;
 #[cfg(paceline_loom)]
 mod model;
 
@@ -29,4 +31,12 @@ fn on_manual_clock(quotas: impl IntoIterator<Item = Quota>) -> (RateLimiter, Man
         .fold(Limits::builder(), crate::LimitsBuilder::quota);
     let limiter = RateLimiter::builder(limits.build().unwrap()).clock(&clock);
     (limiter.build(), clock)
+}
+
+/// Lets `count` threads join the line, one after the other, so that their order is known.
+/// A thread in line shows in the snapshot, so this needs no sleep.
+fn until_waiting(limiter: &RateLimiter, count: usize) {
+    while limiter.snapshot().waiters < count {
+        std::thread::yield_now();
+    }
 }

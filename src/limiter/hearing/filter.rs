@@ -1,0 +1,165 @@
+//! How far the believed level may be from the server's, and how much an answer changes that.
+//!
+//! This is a Kalman filter over three numbers that explain why the two levels differ:
+//!
+//! - *level*: by how much ours is off now, for whatever reason;
+//! - *excess*: what the server charges beyond what we reserve, as a share: 0.3 where it counts
+//!   1.3 times our tokens;
+//! - *foreign*: what others take of the same limit, as a share of its rate.
+//!
+//! All amounts are in seconds of the limit's rate, so the same constants fit every limit. Spending
+//! `s` and waiting `t` changes the difference by `−excess · s − foreign · t`. An answer tells the
+//! difference as it was when its request was admitted, `s` and `t` ago; so what has been spent
+//! since needs no guess, and answers may come in any order.
+//!
+//! It is stable because its model is: without answers the three errors stay what they are, and
+//! each answer takes a share between nothing and all of the error that it shows. The share is the
+//! smaller the surer the level is against the answer, so noise is averaged and not followed.
+//!
+//! See R. E. Kalman, "A New Approach to Linear Filtering and Prediction Problems" (1960).
+
+/// What is not known of the three numbers: the covariance of their errors.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    covariance: [[f64; 3]; 3],
+    /// The variances that nothing makes larger: what was not known at first.
+    most: [f64; 3],
+}
+
+/// The three numbers, or changes of them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Three {
+    pub(super) level: f64,
+    pub(super) excess: f64,
+    pub(super) foreign: f64,
+}
+
+/// What an answer says of the level, and of when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting {
+    /// How far the server's level was above the believed one.
+    pub(super) error: f64,
+    /// What was spent since, in seconds of the rate.
+    pub(super) spent: f64,
+    /// How long ago, in seconds.
+    pub(super) time: f64,
+    /// The variance of the error that comes from the way and from rounding.
+    pub(super) noise: f64,
+}
+
+/// How much the numbers can change by themselves, as variances.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drift {
+    /// Of the level, for each (second of the rate)² spent: sizes differ from request to request.
+    pub(super) per_charge: f64,
+    /// Of each number per second: others come and go, texts change.
+    pub(super) per_second: Three,
+}
+
+/// An error so many times what is to be expected is none of the usual noise: something happened.
+const JUMP: f64 = 4.0;
+
+impl Filter {
+    /// Begins with the standard deviations of what is not known.
+    pub(super) fn new(deviations: Three) -> Self {
+        let Three {
+            level,
+            excess,
+            foreign,
+        } = deviations;
+        let most = [level, excess, foreign].map(|deviation| deviation * deviation);
+        let mut covariance = [[0.0; 3]; 3];
+        for (index, variance) in most.into_iter().enumerate() {
+            covariance[index][index] = variance;
+        }
+        Self { covariance, most }
+    }
+
+    /// Spends `spent` and lets `time` pass.
+    pub(super) fn advance(&mut self, spent: f64, time: f64, drift: Drift) {
+        let [level, excess, foreign] = &mut self.covariance;
+        for ((level, excess), foreign) in level.iter_mut().zip(excess).zip(foreign) {
+            *level -= spent * *excess + time * *foreign;
+        }
+        let rows = &mut self.covariance;
+        for row in rows.iter_mut() {
+            row[0] -= spent * row[1] + time * row[2];
+        }
+        rows[0][0] += spent * spent * drift.per_charge;
+        let Three {
+            level,
+            excess,
+            foreign,
+        } = drift.per_second;
+        for (index, variance) in [level, excess, foreign].into_iter().enumerate() {
+            rows[index][index] += time * variance;
+        }
+        self.keep_within_bounds();
+    }
+
+    /// What an answer changes.
+    pub(super) fn correct(&mut self, seen: Sighting) -> Three {
+        // The error then is the one now, and what has come of the other two since.
+        let then = [1.0, seen.spent, seen.time];
+        let along = |row: &[f64; 3]| row[0] * then[0] + row[1] * then[1] + row[2] * then[2];
+        let mut shown = [0, 1, 2].map(|index| along(&self.covariance[index]));
+        let mut expected = along(&shown) + seen.noise;
+        let square = seen.error * seen.error;
+        if square > JUMP * JUMP * expected {
+            self.covariance[0][0] += square;
+            shown[0] += square;
+            expected += square;
+        }
+        if expected <= 0.0 {
+            return Three::default();
+        }
+        for (row, shown_row) in self.covariance.iter_mut().zip(shown) {
+            for (cell, shown_column) in row.iter_mut().zip(shown) {
+                *cell -= shown_row * shown_column / expected;
+            }
+        }
+        self.keep_within_bounds();
+        let [level, excess, foreign] = shown.map(|shown| shown / expected * seen.error);
+        Three {
+            level,
+            excess,
+            foreign,
+        }
+    }
+
+    /// The level has just been set, to this standard deviation.
+    pub(super) fn set_level(&mut self, deviation: f64) {
+        for index in 0..3 {
+            self.covariance[0][index] = 0.0;
+            self.covariance[index][0] = 0.0;
+        }
+        self.covariance[0][0] = deviation * deviation;
+    }
+
+    /// The standard deviation of the level's error.
+    pub(super) fn level_deviation(&self) -> f64 {
+        self.covariance[0][0].sqrt()
+    }
+
+    /// The standard deviation of the excess.
+    pub(super) fn excess_deviation(&self) -> f64 {
+        self.covariance[1][1].sqrt()
+    }
+
+    /// Nothing is less known than at first, and what rounding takes below zero was zero.
+    fn keep_within_bounds(&mut self) {
+        for index in 0..3 {
+            let variance = self.covariance[index][index];
+            let most = self.most[index];
+            if variance > most {
+                // Scaled as a whole, so that it stays a covariance.
+                let scale = (most / variance).sqrt();
+                for other in 0..3 {
+                    self.covariance[index][other] *= scale;
+                    self.covariance[other][index] *= scale;
+                }
+            }
+            self.covariance[index][index] = self.covariance[index][index].max(0.0);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! One limit of the server's: what it says of it, against what is believed here.
+
+use std::time::Duration;
+
+use super::super::level::{Level, Tick};
+use super::filter::{Drift, Filter, Sighting, Three};
+use super::history::Spent;
+use super::outage::Outage;
+use super::period::MINUTE;
+use crate::feedback::{Refusal, Scope};
+use crate::quota::Quota;
+use crate::unit::Unit;
+
+/// How much the way to the server varies, beyond what reorders requests: a deviation in seconds.
+const TIMING: f64 = 0.02;
+/// What is not known at first, as deviations: charges up to a third off, neighbours that take a
+/// fifth.
+const FIRST_EXCESS: f64 = 0.3;
+const FIRST_FOREIGN: f64 = 0.2;
+/// The charge is known when it is to this deviation.
+const KNOWN: f64 = 0.03;
+/// The part of the level that is held back because it may not be there, in deviations.
+const CAUTION: f64 = 3.0;
+/// The most of it, in seconds of the rate, apart from charges that no answer has shown yet.
+const MOST_RESERVE: f64 = 0.3;
+/// Others are taken to use this share of a limit at most, so that nobody stops for good.
+const MOST_FOREIGN: f64 = 0.95;
+/// The time in which half of what refusals alone have taught is forgotten, in seconds.
+const FORGETTING: f64 = 20.0;
+/// The least and the most that a server is taken to charge, as an excess.
+const EXCESSES: (f64, f64) = (-0.95, 20.0);
+
+/// What is known of one limit of the server's. Pure: it is told the time.
+///
+/// Amounts of the limit's unit are held in seconds of its rate, as [`Filter`] has them.
+#[derive(Debug, Clone)]
+pub(super) struct Observer {
+    pub(super) scope: Scope,
+    /// The limit as the server says it is; until then as it was stated or assumed.
+    quota: Quota,
+    /// The limit that the user has stated, which the server cannot raise.
+    stated: Option<Quota>,
+    /// How much may go at once by the user's word, in seconds.
+    burst: Option<f64>,
+    /// When the newest request was admitted whose answer said what the limit is.
+    told: Option<Tick>,
+    /// When something happened that no answer to an earlier request can know of: another limit, a
+    /// refusal.
+    changed: Tick,
+    filter: Filter,
+    excess: f64,
+    foreign: f64,
+    /// How far the filter has come.
+    at: Tick,
+    spent: Spent,
+    /// What had been spent up to the newest request that was heard of.
+    heard_of: Option<Spent>,
+    pub(super) outage: Outage,
+    /// The largest bucket that the server's words are consistent with, in seconds; 0 for none.
+    bucket: f64,
+    jitter: Duration,
+}
+
+/// When a request was admitted, and what had been spent then by all that the server had charged
+/// when it spoke.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) at: Tick,
+    pub(super) spent: Spent,
+    /// What left around that time beside it, in the limit's unit: it may have arrived in any
+    /// order.
+    pub(super) near: u64,
+}
+
+impl Observer {
+    pub(super) fn new(
+        quota: Quota,
+        scope: Scope,
+        jitter: Duration,
+        at: Tick,
+        spent: Spent,
+    ) -> Self {
+        let excess = match quota.unit() {
+            Unit::Requests => 0.0, // one is one
+            _ => FIRST_EXCESS,
+        };
+        let whole = quota.period().as_secs_f64();
+        let burst = quota.burst() as f64 / quota.amount() as f64 * whole;
+        Self {
+            scope,
+            stated: (!quota.is_assumed()).then_some(quota),
+            burst: (quota.burst() < quota.amount()).then_some(burst),
+            told: None,
+            changed: Tick::default(),
+            filter: Filter::new(Three {
+                level: whole,
+                excess,
+                foreign: FIRST_FOREIGN,
+            }),
+            excess: 0.0,
+            foreign: 0.0,
+            at,
+            spent,
+            heard_of: None,
+            outage: Outage::default(),
+            bucket: 0.0,
+            jitter,
+            quota,
+        }
+    }
+
+    pub(super) fn unit(&self) -> Unit {
+        self.quota.unit()
+    }
+
+    pub(super) fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Whether the server has said what is left.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard_of.is_some()
+    }
+
+    /// Whether a careful start makes sense: with a second of a day's rate nobody gets anywhere.
+    pub(super) fn is_fast(&self) -> bool {
+        self.quota.period() <= MINUTE
+    }
+
+    /// The user's limit, where that is what holds, and not the server's.
+    pub(super) fn ceiling(&self) -> Option<Quota> {
+        let stated = self.stated.filter(|_| self.is_told());
+        stated.filter(|stated| stated.amount() < self.quota.amount())
+    }
+
+    /// What the server charges for each unit that is reserved, once that is known.
+    pub(super) fn known_ratio(&self) -> Option<f64> {
+        self.is_charge_known().then_some(1.0 + self.excess)
+    }
+
+    /// What the server is taken to charge for each unit that is reserved.
+    pub(super) fn ratio(&self) -> f64 {
+        1.0 + self.excess
+    }
+
+    /// The share of the limit that others are taken to use.
+    pub(super) fn foreign(&self) -> f64 {
+        self.foreign
+    }
+
+    pub(super) fn is_charge_known(&self) -> bool {
+        self.is_heard() && self.filter.excess_deviation() < KNOWN
+    }
+
+    /// The quota of its level: as much as the server's bucket and the user let through at once,
+    /// less the jitter's part.
+    pub(super) fn bucket(&self) -> Quota {
+        let whole = self.quota.period().as_secs_f64();
+        let seen = match self.bucket {
+            0.0 => whole,
+            seen => seen.min(whole),
+        };
+        let burst = seen.min(self.burst.unwrap_or(whole));
+        let quota = self.quota.burst_lasting(Duration::from_secs_f64(burst));
+        quota.allow_jitter(self.jitter)
+    }
+
+    /// Goes on to `now`, and lets the level grant what is sure to be there.
+    pub(super) fn advance(&mut self, now: Tick, spent: Spent, level: &mut Level) {
+        let more = self.seconds(spent.since(self.spent, self.unit())).max(0.0);
+        let time = now.since(self.at).as_secs_f64();
+        self.filter.advance(more, time, self.drift());
+        (self.at, self.spent) = (now, spent);
+        if !self.is_heard() && self.foreign != 0.0 {
+            // Where only refusals speak, nobody would say that it has got better.
+            self.foreign *= 0.5_f64.powf(time / FORGETTING);
+            self.set_rate(level);
+        }
+        self.set_reserve(level);
+    }
+
+    fn drift(&self) -> Drift {
+        let square = |deviation: f64| deviation * deviation;
+        // A request is a request; how many tokens it is, is a matter of opinion.
+        let sized = match self.unit() {
+            Unit::Requests => 0.0,
+            _ => 1.0,
+        };
+        Drift {
+            per_charge: sized * square(0.1),
+            per_second: Three {
+                level: square(0.01),
+                excess: sized * square(0.002),
+                foreign: square(0.03),
+            },
+        }
+    }
+
+    /// Hears that the limit is `limit` per its period, and that `left` was left of it, if that was
+    /// said. Answers may come in any order: an older one cannot take back what a newer one said.
+    pub(super) fn hear_limit(
+        &mut self,
+        limit: u64,
+        left: Option<f64>,
+        then: Moment,
+        level: &mut Level,
+    ) {
+        if self.told.is_some_and(|told| told > then.at) {
+            return;
+        }
+        self.told = Some(then.at);
+        let Ok(quota) = Quota::new(self.unit(), limit, self.quota.period()) else {
+            return; // as large as none is
+        };
+        if self.quota.amount() == limit && !self.quota.is_assumed() {
+            return;
+        }
+        self.quota = quota;
+        self.changed = then.at;
+        self.bucket = 0.0;
+        self.foreign = 0.0;
+        self.outage.forget();
+        level.resize(self.bucket());
+        if let Some(left) = left {
+            // From here on the filter takes it: what is left is all that is known.
+            level.set_units(self.left_now(left, then));
+            self.filter
+                .set_level(self.quota.period().as_secs_f64() / 100.0);
+        }
+        self.set_rate(level);
+        self.set_reserve(level);
+    }
+
+    /// The user states another limit, or none.
+    pub(super) fn restate(&mut self, stated: Option<Quota>, level: &mut Level) {
+        self.stated = stated.filter(|quota| !quota.is_assumed());
+        let whole = self.quota.period().as_secs_f64();
+        self.burst = stated.and_then(|quota| {
+            let burst = quota.burst() as f64 / quota.amount() as f64 * whole;
+            (quota.burst() < quota.amount()).then_some(burst)
+        });
+        if let Some(quota) = stated.filter(|_| !self.is_told()) {
+            self.quota = quota;
+        }
+        level.resize(self.bucket());
+        self.set_rate(level);
+    }
+
+    /// Hears that the server's bucket seems to be of this size, in units. The largest counts: a
+    /// window seems to be of any size, and of its limit or more at its beginning.
+    pub(super) fn hear_bucket(&mut self, units: f64, then: Moment, level: &mut Level) {
+        if then.at < self.changed {
+            return;
+        }
+        let before = self.bucket();
+        self.bucket = self.bucket.max(self.seconds(units));
+        let bucket = self.bucket();
+        if bucket != before {
+            level.pace(bucket, 1.0);
+            self.set_rate(level);
+        }
+    }
+
+    /// Hears that `units` were left when the server had spoken of the request of `then`: it tells
+    /// how its limits stand.
+    pub(super) fn hear_left(&mut self, units: f64, then: Moment, level: &mut Level) {
+        self.heard_of = match self.heard_of {
+            Some(spent) if spent.since(then.spent, self.unit()) >= 0.0 => Some(spent),
+            _ => Some(then.spent),
+        };
+        if !self.is_told() && self.quota.is_assumed() && units > self.quota.amount() as f64 {
+            self.raise(units, level);
+        }
+        self.correct(units, then, level);
+    }
+
+    /// Hears that a request for which `reserved` had been taken was refused, and returns how long
+    /// everyone has to wait at least.
+    pub(super) fn hear_refusal(
+        &mut self,
+        refusal: &Refusal,
+        reserved: u64,
+        then: Moment,
+        level: &mut Level,
+    ) -> Duration {
+        let in_vain = self.outage.refused(then.at, self.at);
+        if let Some(limit) = refusal.limit {
+            self.hear_limit(limit, None, then, level);
+        }
+        let Some(told) = refusal.wait.filter(|_| then.at >= self.changed) else {
+            return in_vain;
+        };
+        let wait = told.max(in_vain);
+        let asked = match refusal.requested {
+            Some(requested) => requested as f64,
+            None => reserved as f64 * self.ratio(),
+        };
+        // After the wait it is to fit, so that is what has to come in until then: at the rate at
+        // which it comes in here, or a window's end would find the level far below.
+        let left = asked - wait.as_secs_f64() * self.rate() * (1.0 - self.foreign);
+        self.correct(left, then, level);
+        // No noise makes a refusal: what it says is the most that there can be.
+        level.set_units(level.units().min(self.left_now(left, then)));
+        self.changed = then.at;
+        wait
+    }
+
+    fn correct(&mut self, units: f64, then: Moment, level: &mut Level) {
+        if then.at < self.changed {
+            return;
+        }
+        let near = self.seconds(then.near as f64);
+        let rounding = self.seconds(1.0); // it is said in whole units
+        let error = self.left_now(units, then) - level.units();
+        let whole = self.seconds(units) - self.jitter.as_secs_f64();
+        // What the server has beyond our own bucket does not matter.
+        if error > 0.0 && whole >= self.seconds(level.capacity()) {
+            return self.set_reserve(level);
+        }
+        let change = self.filter.correct(Sighting {
+            error: self.seconds(error),
+            spent: self.seconds(self.spent.since(then.spent, self.unit())),
+            time: self.at.since(then.at).as_secs_f64(),
+            noise: TIMING * TIMING + near * near / 6.0 + rounding * rounding / 12.0,
+        });
+        level.shift(change.level * self.rate());
+        if self.is_heard() {
+            // A refusal alone does not show what was charged.
+            self.excess = (self.excess + change.excess).clamp(EXCESSES.0, EXCESSES.1);
+        }
+        // Where the server says what it grants, it grants no more.
+        let least = if self.is_told() { 0.0 } else { -0.5 };
+        self.foreign = (self.foreign + change.foreign).clamp(least, MOST_FOREIGN);
+        self.set_rate(level);
+        self.set_reserve(level);
+    }
+
+    /// A guess that is below what the server says is left is too low.
+    fn raise(&mut self, units: f64, level: &mut Level) {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let quota = Quota::new(self.unit(), units as u64, self.quota.period());
+        if let Ok(quota) = quota {
+            self.quota = quota.assumed();
+            level.resize(self.bucket());
+        }
+    }
+
+    /// What is left now if `units` were left then: what came in since, less what was spent since
+    /// at what it is believed to be charged. Less the jitter's part, too: requests that leave
+    /// evenly do not arrive evenly, see [`Quota::allow_jitter`].
+    fn left_now(&self, units: f64, then: Moment) -> f64 {
+        let time = self.at.since(then.at).as_secs_f64() * (1.0 - self.foreign);
+        let spent = self.spent.since(then.spent, self.unit());
+        units + (time - self.jitter.as_secs_f64()) * self.rate() - spent * self.ratio()
+    }
+
+    fn set_rate(&self, level: &mut Level) {
+        level.fill_at(self.quota.amount() as f64 * (1.0 - self.foreign));
+    }
+
+    fn set_reserve(&self, level: &mut Level) {
+        let reserve = match self.heard_of {
+            Some(heard_of) => {
+                let unseen = self
+                    .seconds(self.spent.since(heard_of, self.unit()))
+                    .max(0.0);
+                let most = CAUTION * (self.filter.excess_deviation() + 0.05) * unseen;
+                (CAUTION * self.filter.level_deviation()).min(most + MOST_RESERVE)
+            }
+            None => 0.0, // the ramp is what makes it careful
+        };
+        let kept = self.outage.kept(self.at);
+        level.charge(self.ratio(), (reserve + kept) * self.rate());
+    }
+
+    /// Units per second.
+    pub(super) fn rate(&self) -> f64 {
+        self.quota.amount() as f64 / self.quota.period().as_secs_f64()
+    }
+
+    fn seconds(&self, units: f64) -> f64 {
+        units / self.rate()
+    }
+}

@@ -1,0 +1,343 @@
+//! A server and its way, in a time of their own: a whole run takes milliseconds, and every
+//! machine gets the same one.
+//!
+//! The server is not the simulator and shares nothing with the limiter: it counts what is used, in
+//! floating point.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::super::level::Tick;
+use super::super::super::queue::{Answer, Grant, Queue, Waiter};
+use super::super::super::snapshot::QuotaSnapshot;
+use crate::cost::Cost;
+use crate::feedback::{Feedback, Refusal, Report};
+use crate::quota::Limits;
+use crate::unit::Unit;
+
+const MINUTE: f64 = 60.0;
+pub(super) const JITTER: Duration = Duration::from_millis(100);
+
+/// What the server's answers say of its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Everything,
+    /// Only what remains.
+    Remaining,
+    /// Only how long to wait, when it refuses.
+    Wait,
+    /// The same, and what the limit is.
+    Refusals,
+}
+
+/// What the server does with a request.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    /// Tokens a minute.
+    pub(super) limit: f64,
+    /// The bucket, in seconds.
+    pub(super) burst: f64,
+    /// The length of its windows, in seconds, where it counts in windows.
+    pub(super) window: Option<f64>,
+    /// What a token is charged.
+    pub(super) factor: f64,
+    /// By how much charges vary around that, as a share.
+    pub(super) spread: f64,
+    /// The share of the limit that a neighbour takes, and how often.
+    pub(super) neighbour: Option<(f64, f64)>,
+    /// Other limits from a time on.
+    pub(super) changes: Vec<(f64, f64)>,
+    pub(super) said: Said,
+    pub(super) used: f64,
+    pub(super) at: f64,
+    pub(super) owed: f64,
+    pub(super) next: f64,
+}
+
+impl Server {
+    pub(super) fn new(limit: f64, burst: f64) -> Self {
+        Self {
+            limit,
+            burst,
+            window: None,
+            factor: 1.0,
+            spread: 0.1,
+            neighbour: None,
+            changes: Vec::new(),
+            said: Said::Everything,
+            used: 0.0,
+            at: 0.0,
+            owed: 0.0,
+            next: 0.0,
+        }
+    }
+
+    fn capacity(&self) -> f64 {
+        match self.window {
+            Some(window) => self.limit * window / MINUTE,
+            None => self.limit * self.burst / MINUTE,
+        }
+    }
+
+    /// Lets time pass, with all that happens in it.
+    fn advance(&mut self, now: f64) {
+        loop {
+            let change = self.changes.first().map_or(f64::INFINITY, |(at, _)| *at);
+            let neighbour = self
+                .neighbour
+                .map_or(f64::INFINITY, |(_, every)| self.next + every);
+            let next = change.min(neighbour).min(now);
+            self.leak(next);
+            if next == now {
+                return;
+            }
+            if next == change {
+                self.limit = self.changes.remove(0).1;
+            } else if let Some((share, every)) = self.neighbour {
+                self.next += every;
+                self.owed += share * every * self.limit / MINUTE;
+            }
+        }
+    }
+
+    fn leak(&mut self, now: f64) {
+        match self.window {
+            Some(window) if (now / window).floor() > (self.at / window).floor() => self.used = 0.0,
+            Some(_) => {}
+            None => self.used = (self.used - (now - self.at) * self.limit / MINUTE).max(0.0),
+        }
+        // The neighbour goes first.
+        let taken = self.owed.min((self.capacity() - self.used).max(0.0));
+        self.owed -= taken;
+        self.used += taken;
+        self.at = now;
+    }
+
+    /// Takes a charge, or says after what time it would.
+    fn admit(&mut self, charge: f64, now: f64) -> Result<(), f64> {
+        self.advance(now);
+        let over = self.used + charge - self.capacity().max(charge);
+        if over <= 0.0 {
+            self.used += charge;
+            return Ok(());
+        }
+        Err(match self.window {
+            Some(window) => window - now % window,
+            None => over / self.limit * MINUTE,
+        })
+    }
+
+    fn feedback(&self, asked: Result<(), f64>, charge: f64, now: f64) -> Feedback {
+        let mut feedback = match asked {
+            Ok(()) => Feedback::admitted(),
+            Err(wait) => Feedback::refused(Refusal {
+                unit: Some(Unit::Tokens),
+                period: Some(Duration::from_secs(60)),
+                limit: (self.said != Said::Wait).then_some(self.limit as u64),
+                requested: (self.said != Said::Wait).then_some(charge as u64),
+                wait: Some(Duration::from_secs_f64((wait * 1e3).ceil() / 1e3)),
+            }),
+        };
+        let mut report = Report::of(Unit::Tokens);
+        report.remaining = Some((self.capacity() - self.used).max(0.0) as u64);
+        if self.said == Said::Everything {
+            report.limit = Some(self.limit as u64);
+            let reset = match self.window {
+                Some(window) => window - now % window,
+                None => self.used / self.limit * MINUTE,
+            };
+            report.reset = Some(Duration::from_secs_f64((reset * 1e3).ceil() / 1e3));
+        }
+        if matches!(self.said, Said::Everything | Said::Remaining) {
+            feedback = feedback.with(report);
+        }
+        feedback
+    }
+}
+
+/// Numbers that look like chance: Steele, Lea and Flood's SplitMix64.
+#[derive(Debug, Clone)]
+struct Chance(u64);
+
+impl Chance {
+    /// Evenly from 0 to 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.next()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.next()).cos()
+    }
+
+    /// With this mean, and a sigma of 0.4.
+    fn lognormal(&mut self, mean: f64) -> f64 {
+        let sigma = 0.4;
+        mean * (sigma * self.normal() - sigma * sigma / 2.0).exp()
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    pub(super) refused: usize,
+    /// The most that a single request was refused.
+    pub(super) most_refused: usize,
+    /// When the server let in the last request, in seconds.
+    pub(super) last: f64,
+    /// What the limiter's snapshot says of its limit at the end.
+    pub(super) known: Option<QuotaSnapshot>,
+}
+
+enum Event {
+    Alarm(Tick),
+    /// A request of the lane joins the line.
+    Join,
+    Arrives(usize, Grant),
+    Answered(usize, Grant, Feedback),
+}
+
+/// A run of many requests, one after the other into the line.
+pub(super) struct World {
+    pub(super) server: Server,
+    queue: Queue,
+    costs: Vec<(u64, f64)>,
+    refusals: Vec<usize>,
+    chance: Chance,
+    events: BinaryHeap<Reverse<(u64, usize)>>,
+    what: Vec<Option<Event>>,
+    waiting: Vec<(usize, Arc<Waiter>)>,
+    lane: VecDeque<usize>,
+    in_lane: Option<usize>,
+    outcome: Outcome,
+}
+
+impl World {
+    /// So many requests, whose charges are `total` together.
+    pub(super) fn new(
+        server: Server,
+        limits: &Limits,
+        requests: usize,
+        total: f64,
+        seed: u64,
+    ) -> Self {
+        let mut chance = Chance(seed);
+        let mut charges: Vec<f64> = (0..requests).map(|_| 0.2 + 1.6 * chance.next()).collect();
+        let sum: f64 = charges.iter().sum();
+        for charge in &mut charges {
+            *charge = (*charge * total / sum).round();
+        }
+        let costs = charges.into_iter().map(|charge| {
+            let spread = 1.0 + server.spread * (2.0 * chance.next() - 1.0);
+            ((charge / server.factor * spread).max(1.0) as u64, charge)
+        });
+        Self {
+            queue: Queue::new(limits, Some(JITTER), Tick(0)),
+            costs: costs.collect(),
+            refusals: vec![0; requests],
+            chance,
+            events: BinaryHeap::new(),
+            what: Vec::new(),
+            waiting: Vec::new(),
+            lane: (0..requests).collect(),
+            in_lane: None,
+            outcome: Outcome::default(),
+            server,
+        }
+    }
+
+    fn at(&mut self, now: u64, after: f64, event: Event) {
+        let at = now + (after * 1e9) as u64;
+        self.events.push(Reverse((at, self.what.len())));
+        self.what.push(Some(event));
+    }
+
+    /// Plays until every request has been answered.
+    pub(super) fn run(mut self) -> Outcome {
+        self.at(0, 0.0, Event::Join);
+        let mut now = 0;
+        while let Some(Reverse((at, number))) = self.events.pop() {
+            now = at;
+            let Some(event) = self.what[number].take() else {
+                continue;
+            };
+            self.happens(event, now);
+            self.queue.serve(Tick(now));
+            self.collect(now);
+            if let Some(alarm) = self.queue.alarm_needed() {
+                let wait = alarm.0.saturating_sub(now) as f64 / 1e9;
+                self.at(now, wait, Event::Alarm(alarm));
+            }
+        }
+        assert!(self.waiting.is_empty(), "someone waits for ever");
+        self.outcome.known = self.queue.snapshot(Tick(now)).quotas.first().copied();
+        self.outcome.most_refused = self.refusals.iter().copied().max().unwrap_or(0);
+        self.outcome
+    }
+
+    fn happens(&mut self, event: Event, now: u64) {
+        let seconds = now as f64 / 1e9;
+        match event {
+            Event::Alarm(set_for) => self.queue.alarm_rang(set_for),
+            Event::Join => {
+                let Some(next) = self.lane.pop_front() else {
+                    return;
+                };
+                self.in_lane = Some(next);
+                let cost = Cost::tokens(self.costs[next].0);
+                let waiter = self.queue.join(cost, None, None, None);
+                self.waiting.push((next, waiter));
+            }
+            Event::Arrives(request, grant) => {
+                let charge = self.costs[request].1;
+                let asked = self.server.admit(charge, seconds);
+                let feedback = self.server.feedback(asked, charge, seconds);
+                let latency = match asked {
+                    Ok(()) => {
+                        self.outcome.last = seconds;
+                        self.chance.lognormal(0.3)
+                    }
+                    Err(_) => 0.001,
+                };
+                self.at(now, latency, Event::Answered(request, grant, feedback));
+            }
+            Event::Answered(request, grant, feedback) => {
+                self.queue.bring_up_to(Tick(now));
+                let cost = Cost::tokens(self.costs[request].0);
+                self.queue.hear(grant, cost, &feedback, Tick(now));
+                if let crate::Verdict::Refused(_) = feedback.verdict {
+                    self.refusals[request] += 1;
+                    self.outcome.refused += 1;
+                    let waiter = self.queue.join(cost, Some(grant.place), None, None);
+                    self.waiting.push((request, waiter));
+                }
+            }
+        }
+    }
+
+    /// Sends those whose turn has come.
+    fn collect(&mut self, now: u64) {
+        let answered = self
+            .waiting
+            .extract_if(.., |(_, waiter)| waiter.answer.get().is_some());
+        for (request, waiter) in answered.collect::<Vec<_>>() {
+            match waiter.answer.get() {
+                Some(Answer::Granted(grant)) => {
+                    let way = 0.0005 + 0.005 * self.chance.next();
+                    self.at(now, way, Event::Arrives(request, *grant));
+                }
+                other => panic!("request {request} was not granted: {other:?}"),
+            }
+            if self.in_lane == Some(request) {
+                self.in_lane = None;
+                self.at(now, 0.000_05, Event::Join);
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What can change while others wait: limits, places in line, and what a server says.
+
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::feedback::{Feedback, Refusal, Report, Scope};
+use crate::limiter::Wait;
+use crate::{Cost, Error};
+
+/// A report on tokens.
+fn report(limit: u64, remaining: u64, reset: Duration) -> Report {
+    let mut report = Report::of(Unit::Tokens);
+    report.limit = Some(limit);
+    report.remaining = Some(remaining);
+    report.reset = Some(reset);
+    report
+}
+
+fn refusal(requested: u64, wait: Duration) -> Refusal {
+    Refusal {
+        unit: Some(Unit::Tokens),
+        period: Some(SECOND * 60),
+        requested: Some(requested),
+        wait: Some(wait),
+        ..Refusal::default()
+    }
+}
+
+fn listening(limits: Limits) -> (RateLimiter, ManualClock) {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::builder(limits).clock(&clock);
+    (limiter.listen(Duration::ZERO).build(), clock)
+}
+
+fn per_minute(tokens: u64) -> Limits {
+    Limits::tokens_per_minute(tokens).unwrap()
+}
+
+fn quotas(limiter: &RateLimiter) -> Vec<(u64, i64)> {
+    let quotas = limiter.snapshot().quotas.into_iter();
+    quotas.map(|it| (it.quota.amount(), it.level)).collect()
+}
+
+#[test]
+fn a_turn_that_is_kept_goes_ahead_of_all_who_came_later() {
+    let (limiter, clock) = thousand_a_second();
+    let first = limiter.acquire(Cost::tokens(1_000)).unwrap();
+    let (done, order) = mpsc::channel();
+    thread::scope(|scope| {
+        for (count, name) in [(1, "second"), (2, "third")] {
+            let (limiter, done) = (&limiter, done.clone());
+            scope.spawn(move || {
+                let permit = limiter.acquire(Cost::tokens(10)).unwrap();
+                done.send((name, permit.waited())).unwrap();
+            });
+            until_waiting(limiter, count);
+        }
+        let again = done.clone();
+        scope.spawn(move || {
+            let permit = first.keep_turn().acquire(Cost::tokens(900), Wait::new());
+            again.send(("first", permit.unwrap().waited())).unwrap();
+        });
+        until_waiting(&limiter, 3);
+        clock.advance(MILLISECOND * 899);
+        assert!(order.try_recv().is_err(), "somebody overtook it");
+        clock.advance(MILLISECOND);
+        assert_eq!(order.recv().unwrap(), ("first", MILLISECOND * 900));
+        clock.advance(MILLISECOND * 20);
+        let mut rest = [order.recv().unwrap().0, order.recv().unwrap().0];
+        rest.sort_unstable();
+        assert_eq!(rest, ["second", "third"]);
+    });
+}
+
+#[test]
+fn a_turn_that_is_due_passes_those_who_wait_for_more() {
+    let (limiter, _clock) = thousand_a_second();
+    let small = limiter.acquire(Cost::tokens(100)).unwrap();
+    thread::scope(|scope| {
+        let large = scope.spawn(|| limiter.acquire(Cost::tokens(950)));
+        until_waiting(&limiter, 1);
+        let again = small.keep_turn().acquire(Cost::tokens(100), Wait::new());
+        assert_eq!(again.unwrap().waited(), Duration::ZERO);
+        limiter.close();
+        assert!(matches!(large.join().unwrap(), Err(Error::Closed)));
+    });
+}
+
+#[test]
+fn limits_that_change_serve_the_head_and_refuse_who_can_never_pass() {
+    let (limiter, clock) = thousand_a_second();
+    drop(limiter.acquire(Cost::tokens(1_000)).unwrap());
+    let second = |amount| {
+        let quota = Quota::new(Unit::Tokens, amount, SECOND).unwrap();
+        Limits::builder().quota(quota).build().unwrap()
+    };
+    thread::scope(|scope| {
+        let head = scope.spawn(|| limiter.acquire(Cost::tokens(800)));
+        until_waiting(&limiter, 1);
+        let next = scope.spawn(|| limiter.acquire(Cost::tokens(300)));
+        until_waiting(&limiter, 2);
+        limiter.set_limits(&second(1_800)); // 1,000 of it used
+        head.join().unwrap().unwrap();
+        limiter.set_limits(&second(200));
+        let refused = next.join().unwrap();
+        assert!(
+            matches!(
+                refused,
+                Err(Error::TooLarge {
+                    amount: 200,
+                    cost: 300,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+    });
+    assert_eq!(quotas(&limiter), [(200, -1_600)], "what is used stays used");
+    clock.advance(SECOND * 8);
+    assert_eq!(quotas(&limiter), [(200, 0)]);
+}
+
+#[test]
+fn guesses_yield_both_ways_and_what_is_stated_is_a_ceiling() {
+    // limits, what the server says, the quotas then
+    let table = [
+        (per_minute(800_000).assumed(), 30_000, vec![30_000]),
+        (per_minute(9_000).assumed(), 30_000, vec![30_000]),
+        (per_minute(300_000), 30_000, vec![30_000]),
+        (per_minute(30_000), 30_000, vec![30_000]),
+        (per_minute(9_000), 30_000, vec![30_000, 9_000]),
+    ];
+    for (step, (limits, limit, expected)) in table.into_iter().enumerate() {
+        let (limiter, _clock) = listening(limits);
+        let mut permit = limiter.acquire(Cost::tokens(890)).unwrap();
+        let said = report(limit, limit - 890, MILLISECOND * 1_780);
+        permit.hear(&Feedback::admitted().with(said));
+        let amounts: Vec<u64> = quotas(&limiter).into_iter().map(|it| it.0).collect();
+        assert_eq!(amounts, expected, "step {step}");
+        assert!(limiter.snapshot().quotas[0].told, "step {step}");
+    }
+}
+
+#[test]
+fn a_day_s_limit_stands_beside_the_minute_s() {
+    let (limiter, clock) = listening(per_minute(30_000));
+    let mut permit = limiter.acquire(Cost::tokens(10)).unwrap();
+    let mut said = Report::of(Unit::Requests);
+    (said.limit, said.remaining) = (Some(10_000), Some(9_990));
+    said.reset = Some(MILLISECOND * 86_400);
+    permit.hear(&Feedback::admitted().with(said));
+    let day = limiter.snapshot().quotas[1];
+    assert_eq!(day.quota.to_string(), "10000 requests per day");
+    assert_eq!(day.level, 9_990);
+    clock.advance(SECOND * 9);
+    assert_eq!(limiter.snapshot().quotas[1].level, 9_991);
+}
+
+#[test]
+fn a_project_s_limit_stands_beside_the_account_s() {
+    let (limiter, _clock) = listening(per_minute(30_000).assumed());
+    let mut permit = limiter.acquire(Cost::tokens(300)).unwrap();
+    let account = report(60_000, 59_700, MILLISECOND * 300);
+    let mut project = report(6_000, 5_700, SECOND * 3);
+    project.scope = Scope::Project;
+    permit.hear(&Feedback::admitted().with(account).with(project));
+    let amounts: Vec<u64> = quotas(&limiter).into_iter().map(|it| it.0).collect();
+    assert_eq!(amounts, [60_000, 6_000]);
+}
+
+#[test]
+fn an_older_answer_takes_back_no_newer_limit() {
+    let (limiter, clock) = listening(per_minute(60_000));
+    let mut old = limiter.acquire(Cost::tokens(100)).unwrap();
+    clock.advance(SECOND);
+    let mut new = limiter.acquire(Cost::tokens(100)).unwrap();
+    new.hear(&Feedback::admitted().with(report(30_000, 29_900, MILLISECOND * 200)));
+    old.hear(&Feedback::admitted().with(report(60_000, 59_900, MILLISECOND * 100)));
+    assert_eq!(quotas(&limiter), [(30_000, 29_900)]);
+}
+
+#[test]
+fn a_refusal_pauses_all_and_gives_back_what_was_not_charged() {
+    let (limiter, clock) = listening(per_minute(60_000)); // 1,000 a second
+    let mut refused = limiter.acquire(Cost::tokens(300)).unwrap();
+    thread::scope(|scope| {
+        refused.hear(&Feedback::refused(refusal(300, SECOND * 2)));
+        assert_eq!(refused.cost(), Cost::default(), "it was not charged");
+        assert_eq!(limiter.snapshot().paused_for, SECOND * 2);
+        let other = scope.spawn(|| limiter.acquire(Cost::tokens(1)).unwrap().waited());
+        until_waiting(&limiter, 1);
+        let turn = refused.keep_turn();
+        let again = scope.spawn(|| {
+            turn.acquire(Cost::tokens(300), Wait::new())
+                .unwrap()
+                .waited()
+        });
+        until_waiting(&limiter, 2);
+        clock.advance(SECOND * 2);
+        assert_eq!(again.join().unwrap(), SECOND * 2, "as told, and first");
+        // What was left then is what the server said: nothing more than the request.
+        clock.advance(MILLISECOND);
+        assert_eq!(other.join().unwrap(), SECOND * 2 + MILLISECOND);
+    });
+}
+
+#[test]
+fn a_refusal_that_says_nothing_keeps_its_charge() {
+    let (limiter, _clock) = listening(per_minute(60_000));
+    let mut refused = limiter.acquire(Cost::tokens(300)).unwrap();
+    refused.hear(&Feedback::refused(Refusal::default()));
+    assert_eq!(refused.cost(), Cost::tokens(300));
+    // One is held back for rounding.
+    assert_eq!(quotas(&limiter), [(60_000, 59_699)]);
+}
+
+#[test]
+fn a_limiter_that_does_not_listen_still_obeys_a_pause() {
+    let (limiter, _clock) = thousand_a_second();
+    let mut permit = limiter.acquire(Cost::tokens(300)).unwrap();
+    permit.hear(&Feedback::refused(refusal(300, SECOND * 2)));
+    permit.hear(&Feedback::admitted().with(report(7, 7, SECOND)));
+    assert_eq!(limiter.snapshot().paused_for, SECOND * 2);
+    assert_eq!(quotas(&limiter), [(1_000, 700)]);
+    assert_eq!(permit.cost(), Cost::tokens(300));
+}
+
+#[test]
+fn an_overloaded_server_is_met_again_at_half_speed() {
+    let (limiter, clock) = listening(per_minute(60_000));
+    let mut permit = limiter.acquire(Cost::tokens(1)).unwrap();
+    permit.hear(&Feedback::overloaded());
+    drop(limiter.acquire(Cost::tokens(250)).unwrap()); // what goes at once: half of a half second
+    let wait = limiter.predicted_wait(Cost::tokens(250)).unwrap();
+    assert!(wait >= MILLISECOND * 499, "{wait:?}");
+    let mut later = limiter.acquire_timeout(Cost::tokens(0), SECOND).unwrap();
+    clock.advance(SECOND * 60);
+    later.hear(&Feedback::admitted());
+    assert!(limiter.predicted_wait(Cost::tokens(250)).unwrap().is_zero());
+}
