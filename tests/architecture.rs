@@ -17,10 +17,11 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate.
-const HOMES: [(&str, &str); 4] = [
+const HOMES: [(&str, &str); 5] = [
     ("ureq::", "client/transport.rs"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("httparse::", "sim/http"),
+    ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
 ];
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::feedback::{Feedback, api_error, usage};
+use super::feedback::{Heard, api_error, usage};
 use super::nap::nap;
 use super::response::Response;
 use super::retry::is_rate_limit;
@@ -176,11 +176,11 @@ impl Admitted {
         let mut waited = permit.waited();
         let mut retries = 0;
         loop {
-            let (error, feedback) = match request.exchange(&mut receive) {
-                Ok((answer, feedback, received)) => {
+            let (error, heard) = match request.exchange(&mut receive) {
+                Ok((answer, heard, received)) => {
                     let sent = Sent {
                         status: answer.status,
-                        request_id: feedback.request_id,
+                        request_id: heard.request_id,
                         attempts: retries + 1,
                         waited,
                         settlement: Settlement {
@@ -191,7 +191,7 @@ impl Admitted {
                     };
                     return Ok((sent, received));
                 }
-                Err(failed) => failed,
+                Err(failed) => *failed,
             };
             if matches!(error, Error::Transport { unsent: true, .. }) {
                 permit.refund();
@@ -200,7 +200,7 @@ impl Admitted {
                 drop(permit);
             }
             let elapsed = request.now().saturating_duration_since(started);
-            let advice = feedback.should_retry;
+            let advice = heard.should_retry;
             let pause = policy.wait(&error, advice, retries, elapsed, fastrand::f64());
             if is_rate_limit(&error) {
                 counters.rate_limited();
@@ -230,23 +230,23 @@ impl Prepared {
     fn exchange<T>(
         &self,
         receive: &mut impl FnMut(&mut Answer) -> Result<T>,
-    ) -> Result<(Answer, Feedback, T), (Error, Feedback)> {
+    ) -> Result<(Answer, Heard, T), Box<(Error, Heard)>> {
         let counters = &self.client.inner.counters;
         counters.sent();
         let sent = self.client.transport().post(&self.path, &self.body);
-        let mut answer = sent.map_err(|error| (error, Feedback::default()))?;
-        let feedback = Feedback::read(&answer.headers, wall_clock());
+        let mut answer = sent.map_err(|error| Box::new((error, Heard::default())))?;
+        let heard = Heard::read(&answer.headers, wall_clock());
         let received = if answer.is_error() {
             // A body that does not arrive leaves the status, which says enough.
             let body = answer.read().unwrap_or_default();
             let body = self.client.transport().without_secrets(&body);
-            Err(Box::new(api_error(answer.status, &feedback, body.as_bytes())).into())
+            Err(Box::new(api_error(answer.status, &heard, body.as_bytes())).into())
         } else {
             receive(&mut answer)
         };
         match received {
-            Ok(received) => Ok((answer, feedback, received)),
-            Err(error) => Err((error, feedback)),
+            Ok(received) => Ok((answer, heard, received)),
+            Err(error) => Err(Box::new((error, heard))),
         }
     }
 

@@ -75,18 +75,18 @@ fn may_pass(error: &Error, advice: Option<bool>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::feedback::{Feedback, api_error};
+    use super::super::feedback::{Heard, api_error};
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn api(status: u16, code: &str, retry_after: Option<Duration>) -> Error {
-        let feedback = Feedback {
+        let heard = Heard {
             retry_after,
-            ..Feedback::default()
+            ..Heard::default()
         };
         let body = format!(r#"{{"error":{{"code":"{code}","message":""}}}}"#);
-        Error::Api(Box::new(api_error(status, &feedback, body.as_bytes())))
+        Error::Api(Box::new(api_error(status, &heard, body.as_bytes())))
     }
 
     fn wait(error: &Error, retries: u32) -> Option<Duration> {

@@ -34,7 +34,7 @@ pub struct ApiError {
     pub error_type: Option<String>,
     /// `error.code` of the body.
     pub code: Option<String>,
-    /// The `x-request-id` header, for the provider's support.
+    /// The `x-request-id` or `request-id` header, for the provider's support.
     pub request_id: Option<String>,
     /// The wait that the `retry-after-ms` or `retry-after` header asks for.
     pub retry_after: Option<Duration>,
@@ -66,9 +66,10 @@ pub enum ErrorKind {
     /// 429: over the rate limit. Everyone who shares the limit waits, then the request is sent
     /// again.
     RateLimited,
-    /// 429 "Request too large": above the limit by itself. Final for this request.
+    /// 429 (from some 413) "Request too large": above the limit by itself. Final for this request.
     TooLarge,
-    /// Out of money (429 `insufficient_quota` and its kin), 401 or 403. Final for the account.
+    /// Out of money (`insufficient_quota` and its kin, mostly as 429), 401, 402 or 403. Final for
+    /// the account.
     Account,
     /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Redirects too, which are
     /// not followed. Final for this request.
@@ -77,7 +78,7 @@ pub enum ErrorKind {
     Conflict,
     /// 500, 502, 504. Sent again after a growing pause.
     Server,
-    /// 503 or 529: too much at once. Sent again after a growing pause.
+    /// 503, 529 or `overloaded_error`: too much at once. Sent again after a growing pause.
     Overloaded,
 }
 

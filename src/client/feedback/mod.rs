@@ -1,0 +1,83 @@
+//! What an answer says, of limits above all: pure, from its headers and its body.
+//!
+//! Headers come before the body, so it is heard in two steps: [`Heard::read`] when the head is
+//! there, [`Heard::judge`] when it is known what became of the request.
+
+mod durations; // times in every form that servers write
+mod errors; //    the refusal in a body, and its kind
+mod headers; //   how the limits stand
+mod refusals; //  which limit a 429 is about
+#[cfg(test)]
+mod tests; //     whatever a server sends
+mod usage; //     what was used
+
+use std::time::{Duration, SystemTime};
+
+pub(super) use errors::api_error;
+pub(super) use usage::usage;
+
+use super::transport::Headers;
+use crate::error::{ApiError, ErrorKind};
+use crate::feedback::{Feedback, Verdict};
+
+/// What one answer says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Heard {
+    pub(super) request_id: Option<String>,
+    /// The wait that the server asks for before the next try.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether it asks in milliseconds; otherwise it has rounded up to seconds.
+    pub(super) is_exact: bool,
+    /// The server's own advice whether to try again.
+    pub(super) should_retry: Option<bool>,
+    /// What it says of its limits, for the limiter.
+    pub(super) feedback: Feedback,
+}
+
+impl Heard {
+    /// Reads the headers; `now` is what dates in them count from. The verdict is still open.
+    pub(super) fn read(headers: &Headers, now: SystemTime) -> Self {
+        Self::from_lookup(|name| headers.get(name), now)
+    }
+
+    fn from_lookup<'a>(get: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Self {
+        let millis = get("retry-after-ms").and_then(durations::millis);
+        let after = || get("retry-after").and_then(|text| durations::read(text, now));
+        // Anthropic's has no `x-`.
+        let request_id = get("x-request-id").or_else(|| get("request-id"));
+        Self {
+            request_id: request_id.map(str::to_owned),
+            retry_after: millis.or_else(after),
+            is_exact: millis.is_some(),
+            should_retry: get("x-should-retry").and_then(|text| text.trim().parse().ok()),
+            feedback: Feedback {
+                verdict: Verdict::Unknown,
+                reports: headers::reports(get, now),
+            },
+        }
+    }
+
+    /// Decides what became of the request: of its `status`, and of its error unless it is a
+    /// success. What the headers say of limits stays, whatever the verdict.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no limiter hears it yet"))]
+    pub(super) fn judge(&mut self, status: u16, error: Option<&ApiError>) {
+        self.feedback.verdict = match error {
+            Some(error) => self.verdict(error),
+            None if (200..300).contains(&status) => Verdict::Admitted,
+            None => Verdict::Unknown,
+        };
+    }
+
+    fn verdict(&self, error: &ApiError) -> Verdict {
+        match error.kind {
+            ErrorKind::RateLimited => Verdict::Refused(refusals::refusal(error, self.is_exact)),
+            ErrorKind::Overloaded => Verdict::Overloaded,
+            // Before or behind the limits: these do not tell whether they were charged.
+            ErrorKind::TooLarge
+            | ErrorKind::Account
+            | ErrorKind::Request
+            | ErrorKind::Conflict
+            | ErrorKind::Server => Verdict::Unknown,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What an answer says it used.
+
+use serde_json::Value;
+
+use crate::cost::Usage;
+
+/// The usage that an answer states, under the names of any endpoint.
+pub(in crate::client) fn usage(body: &Value) -> Option<Usage> {
+    let usage = body.get("usage")?;
+    let field = |names: [&str; 2]| names.into_iter().find_map(|name| usage.get(name)?.as_u64());
+    Some(Usage {
+        input_tokens: field(["prompt_tokens", "input_tokens"])?,
+        output_tokens: field(["completion_tokens", "output_tokens"]).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn usage_is_read_under_the_names_of_any_endpoint() {
+        let chat = json!({"usage": {"prompt_tokens": 3, "completion_tokens": 4}});
+        let responses = json!({"usage": {"input_tokens": 3, "output_tokens": 4}});
+        let embeddings = json!({"usage": {"prompt_tokens": 3, "total_tokens": 3}});
+        let outputs = [&chat, &responses, &embeddings].map(|b| usage(b).unwrap().output_tokens);
+        assert_eq!(outputs, [4, 4, 0]);
+        for none in [
+            json!({}),
+            json!({"usage": null}),
+            json!({"usage": {"prompt_tokens": -1}}),
+        ] {
+            assert_eq!(usage(&none), None, "{none}");
+        }
+    }
+}
