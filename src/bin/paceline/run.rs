@@ -22,12 +22,17 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let table = limits::table(&arguments.limits)?;
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
-        true => Some(simulate::of_table(&table, burst, arguments.sim_latency)?),
+        true => {
+            let charge = arguments.charge.try_into()?;
+            let latency = arguments.sim_latency;
+            Some(simulate::of_table(&table, burst, latency, charge)?)
+        }
         false => None,
     };
     let mut builder = RateLimitedClient::builder()
         .api_key_env(&arguments.api_key_env)
         .registry(Arc::new(Registry::new(table)))
+        .charge(arguments.charge.into())
         .max_in_flight(arguments.max_in_flight)
         .max_retries(arguments.max_retries)
         .timeout(arguments.timeout);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::sim::{SimConfig, SimLimits, Simulator};
+use paceline::sim::{ChargeRule, SimConfig, SimLimits, Simulator};
 use paceline::{Error, LimitTable, Limits, Result, Unit};
 
 use crate::args;
@@ -49,13 +49,31 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// A simulated API on any free port, which enforces `table`.
+/// A simulated API on any free port, which enforces `table` and charges by `rule`.
 pub(crate) fn of_table(
     table: &LimitTable,
     burst: Option<Duration>,
     latency: Duration,
+    rule: ChargeRule,
 ) -> Result<Simulator> {
-    start(config(table, burst).latency(latency))
+    let config = config(table, burst);
+    start(config.latency(latency).charge_rule(rule))
+}
+
+impl TryFrom<args::Charging> for ChargeRule {
+    type Error = Error;
+
+    fn try_from(charging: args::Charging) -> Result<Self> {
+        match charging {
+            args::Charging::Sum => Ok(Self::Sum),
+            args::Charging::Max => Ok(Self::Max),
+            args::Charging::Usage => Ok(Self::Usage),
+            args::Charging::Input => Err(Error::Config(
+                "--charge input: the simulated API charges for answers in every way that it has"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 fn start(config: SimConfig) -> Result<Simulator> {
