@@ -1,6 +1,4 @@
-//! `--dry-run`, `count`, `simulate`.
-
-use std::io::{BufRead, BufReader};
+//! `--dry-run`, `count`, `run --simulate`.
 
 use crate::harness::{Folder, chat, chats, simulator};
 
@@ -141,43 +139,4 @@ fn count_counts_files_texts_and_standard_input() {
         .paceline(["count", "in.jsonl", "--model", "o3"])
         .ends_with(2)
         .says(&["--text"]);
-}
-
-#[test]
-fn simulate_serves_until_it_is_interrupted() {
-    let folder = Folder::with_input(chats(10));
-    let mut served = folder
-        .paceline([
-            "simulate",
-            "--port",
-            "0",
-            "--latency",
-            "0",
-            "--api-key-env",
-            "OPENAI_API_KEY",
-        ])
-        .start();
-    let mut url = String::new();
-    let mut stdout = BufReader::new(served.child.stdout.take().unwrap());
-    stdout.read_line(&mut url).unwrap();
-    folder.run(url.trim()).ends_with(0);
-    folder.assert_each_once(10);
-    let stranger = folder.run(url.trim()).args(["--fresh"]);
-    stranger.env("OPENAI_API_KEY", "another").ends_with(3);
-    served.signal("INT");
-    served.ends_with(0).says(&["10 admitted"]);
-    let unset = folder.paceline(["simulate", "--api-key-env", "NO_SUCH_VARIABLE"]);
-    unset.ends_with(2).says(&["NO_SUCH_VARIABLE is not set"]);
-}
-
-#[test]
-fn a_port_that_is_taken_is_said() {
-    let api = simulator();
-    let port = api.addr().port().to_string();
-    let output = Folder::new()
-        .paceline(["simulate", "--port", &port])
-        .ends_with(2);
-    output
-        .says(&["cannot start the simulator", "in use"])
-        .prints_nothing();
 }

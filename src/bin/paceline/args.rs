@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use paceline::DEFAULT_BASE_URL;
 
-pub(crate) use simulate::Simulate;
+pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{Charging, Limit, Rule, When};
 
 use values::{at_least_one, seconds, time};
@@ -40,6 +40,10 @@ pub(crate) enum Command {
     /// used; 3 stopped by an account error; 130 interrupted (and resumable).
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
+    ///
+    /// Of a limits file it enforces tokens and requests per minute, for each model by itself, and
+    /// tokens and requests per day, which every model has alike: those of [default], unless a model
+    /// has others.
     Simulate(Simulate),
     /// Count the tokens of a file of requests, or of a text
     Count(Count),

@@ -3,6 +3,7 @@
 mod args; //     what may be said on the command line
 mod count; //    `paceline count`
 mod display; //  where a run stands, on standard error
+mod enforced; // from a table of limits to what the simulator enforces
 mod exit; //     exit statuses, and errors as one line
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
