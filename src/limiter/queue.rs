@@ -241,6 +241,7 @@ impl Queue {
             quota: level.quota(),
             level: level.whole(),
             granted: self.granted.amount(level.unit()),
+            told: false,
         };
         Snapshot {
             quotas: self.levels.iter().map(quota).collect(),

@@ -37,4 +37,6 @@ pub struct QuotaSnapshot {
     pub level: i64,
     /// What was granted since the limiter was made, before settlement.
     pub granted: u64,
+    /// Whether the server has said what this limit is.
+    pub told: bool,
 }

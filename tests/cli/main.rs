@@ -13,6 +13,7 @@ mod harness; // a folder, the command in it, and what came of it
 mod server; //  scripted answers
 
 mod account; // keys that are refused, money that has run out
+mod ask; //     `limits`
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last

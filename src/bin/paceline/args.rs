@@ -47,6 +47,14 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Count the tokens of a file of requests, or of a text
     Count(Count),
+    /// Ask the API what an account's limits are, and print them as a limits file
+    ///
+    /// Sends one request for each model, the smallest that there is, and prints what its answer
+    /// says on standard output, in the form that --limits reads. It costs a few tokens of each.
+    ///
+    /// Exit status: 0 the limits of all models were found; 1 a request failed, or its answer says
+    /// nothing of limits; 2 wrong usage; 3 stopped by an account error.
+    Limits(Ask),
 }
 
 #[derive(Debug, Args)]
@@ -73,17 +81,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) limits: Limits,
 
-    #[arg(
-        long,
-        value_name = "URL",
-        conflicts_with = "simulate",
-        help_heading = SENDING,
-        help = format!("The API, with its /v1 [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
-    )]
-    pub(crate) base_url: Option<String>,
-    /// The environment variable that holds the key
-    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
-    pub(crate) api_key_env: String,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
     #[arg(long, value_name = "RULE", help_heading = SENDING)]
     pub(crate) prompt_rule: Option<Rule>,
@@ -96,19 +95,34 @@ pub(crate) struct Run {
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = SENDING)]
     pub(crate) max_retries: u32,
-    /// Most time that one try may take
-    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
-    pub(crate) timeout: Duration,
 
     /// Read, check and count, print what the run would take, and send nothing
     #[arg(long, help_heading = TRYING)]
     pub(crate) dry_run: bool,
     /// Run against a built-in simulated API with the same limits: no key, no network
-    #[arg(long, help_heading = TRYING)]
+    #[arg(long, conflicts_with = "base_url", help_heading = TRYING)]
     pub(crate) simulate: bool,
     /// With --simulate: how long its answers take on average
     #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
     pub(crate) sim_latency: Duration,
+}
+
+/// The API, and how to reach it.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = SENDING,
+        help = format!("The API, with its /v1 [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
+    )]
+    pub(crate) base_url: Option<String>,
+    /// The environment variable that holds the key
+    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
+    pub(crate) api_key_env: String,
+    /// Most time that one try may take
+    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -126,6 +140,15 @@ pub(crate) struct Limits {
     /// Size of each bucket per minute, in seconds of its rate [default: 60, or what the file says]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) burst_seconds: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The models to ask for
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
 }
 
 #[derive(Debug, Args)]
