@@ -1,38 +1,108 @@
-//! Limits written down in TOML. [`LimitTable::from_toml`] shows the form.
+//! Limits written down in TOML, and read back. [`LimitTable::from_toml`] shows the form.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{LimitTable, Limits, Tier};
+use super::{LimitTable, Limits, MINUTE, Quota, Tier};
+use crate::unit::Unit;
 use crate::{Error, Result};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Each key with what it counts, and in which time.
+const KEYS: [(&str, Unit, Duration); 6] = [
+    ("rpm", Unit::Requests, MINUTE),
+    ("tpm", Unit::Tokens, MINUTE),
+    ("itpm", Unit::InputTokens, MINUTE),
+    ("otpm", Unit::OutputTokens, MINUTE),
+    ("rpd", Unit::Requests, DAY),
+    ("tpd", Unit::Tokens, DAY),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     preset: Option<String>,
     burst_seconds: Option<f64>,
-    default: Option<PerMinute>,
+    default: Option<Amounts>,
     #[serde(default)]
-    models: BTreeMap<String, PerMinute>,
+    models: BTreeMap<String, Amounts>,
     #[serde(default)]
     families: BTreeMap<String, Family>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PerMinute {
-    tpm: Option<u64>,
+struct Amounts {
     rpm: Option<u64>,
+    tpm: Option<u64>,
+    itpm: Option<u64>,
+    otpm: Option<u64>,
+    rpd: Option<u64>,
+    tpd: Option<u64>,
 }
 
+/// Members and [`Amounts`], one by one: a flattened struct would lose the places of mistakes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Family {
     models: Vec<String>,
-    tpm: Option<u64>,
     rpm: Option<u64>,
+    tpm: Option<u64>,
+    itpm: Option<u64>,
+    otpm: Option<u64>,
+    rpd: Option<u64>,
+    tpd: Option<u64>,
+}
+
+impl Family {
+    fn split(self) -> (Vec<String>, Amounts) {
+        let Self {
+            models,
+            rpm,
+            tpm,
+            itpm,
+            otpm,
+            rpd,
+            tpd,
+        } = self;
+        let amounts = Amounts {
+            rpm,
+            tpm,
+            itpm,
+            otpm,
+            rpd,
+            tpd,
+        };
+        (models, amounts)
+    }
+}
+
+impl Amounts {
+    /// The limits of the table that stands at `place` in the file.
+    fn limits(&self, place: &str) -> Result<Limits> {
+        // In the order of `KEYS`.
+        let amounts = [self.rpm, self.tpm, self.itpm, self.otpm, self.rpd, self.tpd];
+        let invalid = |reason: String| Error::InvalidLimit {
+            what: place.to_owned(),
+            reason,
+        };
+        if amounts.iter().all(Option::is_none) {
+            let keys = KEYS.map(|(key, ..)| key).join(", ");
+            return Err(invalid(format!("at least one of {keys} is needed")));
+        }
+        let mut builder = Limits::builder();
+        for ((key, unit, period), amount) in KEYS.into_iter().zip(amounts) {
+            if let Some(amount) = amount {
+                let quota = Quota::new(unit, amount, period);
+                builder = builder.quota(quota.map_err(|error| invalid(format!("{key}: {error}")))?);
+            }
+        }
+        builder.build()
+    }
 }
 
 pub(super) fn parse(text: &str) -> Result<LimitTable> {
@@ -45,15 +115,16 @@ pub(super) fn parse(text: &str) -> Result<LimitTable> {
         None => LimitTable::default(),
     };
     if let Some(default) = &file.default {
-        table.set_default(limits("[default]", default.tpm, default.rpm)?);
+        table.set_default(default.limits("[default]")?);
     }
-    for (model, per_minute) in file.models {
-        let what = format!("[models.{model:?}]");
-        table.set(model, limits(&what, per_minute.tpm, per_minute.rpm)?);
+    for (model, amounts) in file.models {
+        let limits = amounts.limits(&format!("[models.{model:?}]"))?;
+        table.set(model, limits);
     }
     for (name, family) in file.families {
-        let limits = limits(&format!("[families.{name}]"), family.tpm, family.rpm)?;
-        table.set_family(name, family.models, limits);
+        let (models, amounts) = family.split();
+        let limits = amounts.limits(&format!("[families.{name}]"))?;
+        table.set_family(name, models, limits);
     }
     if let Some(seconds) = file.burst_seconds {
         let burst = Duration::try_from_secs_f64(seconds).ok();
@@ -66,21 +137,35 @@ pub(super) fn parse(text: &str) -> Result<LimitTable> {
     Ok(table)
 }
 
-fn limits(what: &str, tpm: Option<u64>, rpm: Option<u64>) -> Result<Limits> {
-    let mut builder = Limits::builder();
-    if let Some(requests) = rpm {
-        builder = builder.requests_per_minute(requests);
+/// The keys of one table; see [`Limits::to_toml`].
+pub(super) fn write(limits: &Limits) -> String {
+    let quotas = limits.quotas();
+    let mut text = String::new();
+    for (index, quota) in quotas.iter().enumerate() {
+        let same = |other: &Quota| key(*other).is_some() && key(*other) == key(*quota);
+        let (before, after) = (&quotas[..index], &quotas[index + 1..]);
+        // A key stands once: for the lowest amount, which is the one that holds in the long run.
+        let is_lowest = before
+            .iter()
+            .all(|o| !same(o) || quota.amount() < o.amount())
+            && after
+                .iter()
+                .all(|o| !same(o) || quota.amount() <= o.amount());
+        // Writing to a string does not fail.
+        let _ = match key(*quota) {
+            Some(key) if is_lowest => writeln!(text, "{key} = {}", quota.amount()),
+            Some(_) => writeln!(text, "# also {quota}"),
+            None => writeln!(text, "# no key for {quota}"),
+        };
     }
-    if let Some(tokens) = tpm {
-        builder = builder.tokens_per_minute(tokens);
-    }
-    builder.build().map_err(|error| Error::InvalidLimit {
-        what: what.to_owned(),
-        reason: match error {
-            _ if tpm.is_none() && rpm.is_none() => "tpm, rpm or both are needed".to_owned(),
-            error => error.to_string(),
-        },
-    })
+    text
+}
+
+fn key(quota: Quota) -> Option<&'static str> {
+    let is_it = |(_, unit, period): &&(_, Unit, Duration)| {
+        (*unit, *period) == (quota.unit(), quota.period())
+    };
+    KEYS.iter().find(is_it).map(|(key, ..)| *key)
 }
 
 fn place(text: &str, offset: usize) -> String {
@@ -92,7 +177,13 @@ fn place(text: &str, offset: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::subsequence;
+
     use super::*;
+    use crate::{LimitsBuilder, MAX_AMOUNT};
+
+    const EVERY_KEY: &str = "at least one of rpm, tpm, itpm, otpm, rpd, tpd";
 
     #[test]
     fn each_mistake_is_named_with_its_place() {
@@ -101,7 +192,15 @@ mod tests {
             ("[default]\ntpm = -5", "line 2, column 7", "invalid value"),
             ("[default]\nrpm = 'x'", "line 2, column 7", "invalid type"),
             ("[default]\ntpm = 0", "[default]", "admits nothing"),
-            ("[models.x]", "[models.\"x\"]", "tpm, rpm or both"),
+            ("[default]\ntpd = 0", "[default]", "tpd: limit of 0 tokens"),
+            ("[models.x]", "[models.\"x\"]", EVERY_KEY),
+            ("[families.f]\nmodels = []", "[families.f]", EVERY_KEY),
+            ("[models.x]\ntph = 5", "line 2, column 1", "`rpd`, `tpd`"),
+            (
+                "[families.f]\nmodels = []\ntpd = 'x'",
+                "line 3, column 7",
+                "invalid type",
+            ),
             ("[families.f]\ntpm = 5", "line 1, column 1", "models"),
             ("preset = 'gold'", "gold", "tier-1 to tier-5"),
             ("burst_seconds = 0", "burst_seconds = 0", "above 0"),
@@ -121,5 +220,72 @@ mod tests {
         assert_eq!(table.limits_for("o3").to_string(), "3 requests per minute");
         let gpt = table.limits_for("gpt-4o").to_string();
         assert_eq!(gpt, "5000 requests per minute, 450000 tokens per minute");
+    }
+
+    #[test]
+    fn every_key_has_its_unit_and_period_and_is_stated() {
+        let keys = "rpm = 1\ntpm = 2\nitpm = 3\notpm = 4\nrpd = 5\ntpd = 6\n";
+        let family = format!("[families.f]\nmodels = ['x']\n{keys}");
+        for place in [
+            "[default]\n",
+            "[models.x]\n",
+            &family[..family.len() - keys.len()],
+        ] {
+            let limits = parse(&format!("{place}{keys}")).unwrap();
+            let limits = limits.limits_for("x");
+            assert_eq!(
+                limits.to_string(),
+                "1 requests per minute, 2 tokens per minute, 3 input tokens per minute, \
+                 4 output tokens per minute, 5 requests per day, 6 tokens per day",
+                "{place}"
+            );
+            assert!(!limits.quotas().iter().any(Quota::is_assumed), "{place}");
+            assert_eq!(limits.to_toml(), keys, "{place}");
+        }
+    }
+
+    #[test]
+    fn what_the_form_cannot_say_is_a_comment() {
+        let tokens = |amount, seconds| {
+            Quota::new(Unit::Tokens, amount, Duration::from_secs(seconds)).unwrap()
+        };
+        let table = [
+            (vec![tokens(7, 1)], "# no key for 7 tokens per second\n"),
+            (
+                vec![tokens(7, 1), tokens(9, 1)],
+                "# no key for 7 tokens per second\n# no key for 9 tokens per second\n",
+            ),
+            (
+                vec![tokens(9, 60), tokens(7, 60), tokens(7, 60)],
+                "# also 9 tokens per minute\ntpm = 7\n# also 7 tokens per minute\n",
+            ),
+        ];
+        for (step, (quotas, text)) in table.into_iter().enumerate() {
+            let builder = quotas
+                .into_iter()
+                .fold(Limits::builder(), LimitsBuilder::quota);
+            assert_eq!(builder.build().unwrap().to_toml(), text, "step {step}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            keys in subsequence(KEYS.to_vec(), 1..=KEYS.len()).prop_shuffle(),
+            amounts in prop::array::uniform6(1..=MAX_AMOUNT),
+        ) {
+            let quotas = keys.into_iter().zip(amounts);
+            let quotas = quotas.map(|((_, unit, period), amount)| {
+                Quota::new(unit, amount, period).unwrap()
+            });
+            let limits = Limits::from_quotas(quotas.collect());
+            let table = parse(&format!("[default]\n{}", limits.to_toml())).unwrap();
+            let sorted = |limits: &Limits| {
+                let mut quotas = limits.quotas().to_vec();
+                quotas.sort_by_key(|quota| (quota.unit(), quota.period()));
+                quotas
+            };
+            prop_assert_eq!(sorted(table.default_limits()), sorted(&limits));
+        }
     }
 }

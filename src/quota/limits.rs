@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Quota;
+use super::{MINUTE, Quota};
 use crate::unit::Unit;
 use crate::{Error, Result};
 
@@ -45,10 +45,22 @@ impl Limits {
         Self { quotas }
     }
 
-    /// These limits with `quota` in place of all of the same unit.
+    /// These limits with `quota` in place of all of the same unit and period.
     pub(super) fn with(&self, quota: Quota) -> Self {
-        let others = self.quotas.iter().filter(|old| old.unit() != quota.unit());
+        let kind = |quota: &Quota| (quota.unit(), quota.period());
+        let others = self.quotas.iter().filter(|old| kind(old) != kind(&quota));
         Self::from_quotas(others.copied().chain([quota]).collect())
+    }
+
+    /// These limits with the bursts of those per minute, or shorter, set to what comes in within
+    /// `duration`.
+    pub(super) fn short_bursts_lasting(mut self, duration: Duration) -> Self {
+        for quota in &mut self.quotas {
+            if quota.period() <= MINUTE {
+                *quota = quota.burst_lasting(duration);
+            }
+        }
+        self
     }
 
     /// The quotas, in the order of their declaration.
@@ -83,6 +95,37 @@ impl Limits {
             *quota = quota.burst_lasting(duration);
         }
         self
+    }
+}
+
+#[cfg(feature = "client")]
+impl Limits {
+    /// The keys of one table of a limits file, a line for each quota, in their order.
+    ///
+    /// [`LimitTable::from_toml`](crate::LimitTable::from_toml) reads them. A quota that the form
+    /// has no key for, such as one per second, is a comment; so is a second one of the same unit
+    /// and period, of which the lowest has the key. Bursts are not written: the form has one for
+    /// all limits.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{LimitTable, Limits, Quota, Unit};
+    ///
+    /// let limits = Limits::builder()
+    ///     .tokens_per_minute(450_000)
+    ///     .quota(Quota::new(Unit::Requests, 10_000, Duration::from_secs(86_400))?)
+    ///     .quota(Quota::new(Unit::Requests, 50, Duration::from_secs(1))?)
+    ///     .build()?;
+    /// let text = limits.to_toml();
+    /// assert_eq!(text, "tpm = 450000\nrpd = 10000\n# no key for 50 requests per second\n");
+    ///
+    /// let table = LimitTable::from_toml(&format!("[models.gpt-4o]\n{text}"))?;
+    /// assert_eq!(table.limits_for("gpt-4o").quotas()[0].amount(), 450_000);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        super::file::write(self)
     }
 }
 

@@ -124,7 +124,7 @@ impl LimitTable {
         &self.default
     }
 
-    /// Sets one quota of one model, in place of its quotas of the same unit; its others stay.
+    /// Sets one quota of one model, in place of those of the same unit and period; its others stay.
     pub fn set_quota(&mut self, model: &str, quota: Quota) {
         let family = self.family_of(model).to_owned();
         let limits = self.limits_for(model).with(quota);
@@ -134,14 +134,16 @@ impl LimitTable {
         }
     }
 
-    /// Sets one quota of every model, named or not, in place of quotas of the same unit.
+    /// Sets one quota of every model, named or not, in place of those of the same unit and period.
     pub fn set_quota_of_all(&mut self, quota: Quota) {
         self.map(|limits| limits.with(quota));
     }
 
-    /// Sets every burst to what comes in within `duration`.
+    /// Sets every burst to what comes in within `duration`, but not those of limits per day (or
+    /// any period above a minute): in buckets of seconds they would spread a day's amount evenly
+    /// over the day, and hold up every run.
     pub fn set_burst_lasting(&mut self, duration: Duration) {
-        self.map(|limits| limits.clone().burst_lasting(duration));
+        self.map(|limits| limits.clone().short_bursts_lasting(duration));
     }
 
     fn map(&mut self, change: impl Fn(&Limits) -> Limits) {
@@ -175,20 +177,27 @@ impl LimitTable {
     ///
     /// let table = LimitTable::from_toml(r#"
     ///     preset = "tier-1"        # start from a published tier; default: the built-in table
-    ///     burst_seconds = 10       # of every quota; default 60
+    ///     burst_seconds = 10       # of every limit per minute; default 60
     ///
     ///     [default]                # any model that is not named
     ///     tpm = 800_000
     ///
-    ///     [models."gpt-4o-mini"]   # tpm, rpm, or both
-    ///     tpm = 2_000_000
-    ///     rpm = 5_000
+    ///     [models."gpt-4o-mini"]   # any of these; none is needed beside another
+    ///     rpm = 5_000              # requests per minute
+    ///     tpm = 2_000_000          # tokens per minute
+    ///     rpd = 10_000             # requests per day
+    ///     tpd = 20_000_000         # tokens per day
+    ///
+    ///     [models.claude]          # input and output tokens per minute apart
+    ///     itpm = 30_000
+    ///     otpm = 8_000
     ///
     ///     [families.research]      # one bucket for several models
     ///     models = ["o3", "o4-mini"]
     ///     tpm = 90_000
     /// "#)?;
     /// assert_eq!(table.limits_for("o4-mini").quotas()[0].amount(), 90_000);
+    /// assert_eq!(table.limits_for("gpt-4o-mini").quotas().len(), 4);
     /// # Ok::<(), paceline::Error>(())
     /// ```
     ///
@@ -244,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_replaces_those_of_its_unit_and_leaves_the_others() {
+    fn a_quota_replaces_those_of_its_unit_and_period_and_leaves_the_others() {
         let mut table = LimitTable::for_tier(Tier::One);
         table.set_quota_of_all(Quota::per_minute(Unit::Tokens, 7).unwrap());
         table.set_quota("o3", Quota::per_minute(Unit::Requests, 3).unwrap());
@@ -257,6 +266,32 @@ mod tests {
         assert_eq!(show("o3"), "7 tokens per minute, 3 requests per minute");
         assert_eq!(show("new"), "7 tokens per minute, 2 requests per minute");
         assert_eq!(show("other"), "7 tokens per minute");
+        let day = Duration::from_secs(24 * 60 * 60);
+        table.set_quota("o3", Quota::new(Unit::Tokens, 90, day).unwrap());
+        table.set_quota("o3", Quota::per_minute(Unit::Tokens, 8).unwrap());
+        assert_eq!(
+            table.limits_for("o3").to_string(),
+            "3 requests per minute, 90 tokens per day, 8 tokens per minute"
+        );
+    }
+
+    #[test]
+    fn a_burst_of_seconds_is_for_minutes_and_leaves_days_alone() {
+        let mut table = LimitTable::default();
+        let quota = |seconds| Quota::new(Unit::Requests, 600, Duration::from_secs(seconds));
+        let limits = Limits::builder()
+            .quota(quota(1).unwrap())
+            .quota(quota(60).unwrap())
+            .quota(quota(86_400).unwrap());
+        table.set("o3", limits.build().unwrap());
+        table.set_burst_lasting(Duration::from_secs(2));
+        let bursts: Vec<_> = table
+            .limits_for("o3")
+            .quotas()
+            .iter()
+            .map(Quota::burst)
+            .collect();
+        assert_eq!(bursts, [1_200, 20, 600]);
     }
 
     #[test]

@@ -13,10 +13,12 @@ mod harness; // a folder, the command in it, and what came of it
 mod server; //  scripted answers
 
 mod account; // keys that are refused, money that has run out
+mod ask; //     `limits`
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
 mod outputs; // files that cannot be written, or are no files
 mod signals; // killed, interrupted, resumed
-mod trial; //   `--dry-run`, `count`, `simulate`
+mod simulated; // `simulate`, and each way in which it can be told to behave
+mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work

@@ -1,6 +1,4 @@
-//! `--dry-run`, `count`, `simulate`.
-
-use std::io::{BufRead, BufReader};
+//! `--dry-run`, `count`, `run --simulate`.
 
 use crate::harness::{Folder, chat, chats, simulator};
 
@@ -61,6 +59,58 @@ fn a_dry_run_names_what_cannot_be_sent_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn what_a_request_reserves_follows_the_way_it_is_charged() {
+    let folder = Folder::with_input(chats(1_000));
+    let dry_run = ["run", "in.jsonl", "--dry-run"];
+    for command in [&dry_run[..], &["count", "in.jsonl"]] {
+        // Each prompt has fewer tokens than the 16 of its output cap.
+        let reserved = |flags: &[&str]| {
+            let output = folder.paceline(command).args(flags).ends_with(0);
+            let row: Vec<&str> = output.stdout.lines().nth(1).unwrap().split(' ').collect();
+            let cells = row.into_iter().filter(|cell| !cell.is_empty());
+            let numbers: Vec<u64> = cells
+                .skip(1)
+                .map_while(|cell| cell.replace(',', "").parse().ok())
+                .collect();
+            assert!(numbers[1] < 16_000, "{output}");
+            (numbers[1], numbers[2])
+        };
+        let (prompts, sum) = reserved(&[]);
+        let table = [
+            ("sum", prompts + 16_000),
+            ("max", 16_000),
+            ("usage", prompts + 16_000),
+            ("input", prompts),
+        ];
+        assert_eq!(sum, prompts + 16_000, "the default");
+        for (step, (rule, expected)) in table.into_iter().enumerate() {
+            let found = reserved(&["--charge", rule]);
+            assert_eq!(found, (prompts, expected), "step {step}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn a_simulated_run_is_charged_as_it_reserves() {
+    let folder = Folder::with_input(chats(90));
+    // 90 × 16 tokens fit at once; with their prompts they would take half a minute.
+    let run = ["run", "in.jsonl", "--simulate", "--sim-latency", "0"];
+    let output = folder
+        .paceline(run)
+        .args(["--tpm", "1600", "--charge", "max", "--summary", "-"])
+        .ends_with(0);
+    let summary = output.summary();
+    assert_eq!(summary["rate_limited"], 0, "{summary}");
+    assert_eq!(summary["tokens_reserved"], 90 * 16, "{summary}");
+    assert!(
+        summary["wall_seconds"].as_f64().unwrap() < 15.0,
+        "{summary}"
+    );
+    let output = folder.paceline(run).args(["--charge", "input"]);
+    output.ends_with(2).says(&["--charge input", "simulated"]);
+}
+
+#[test]
 fn count_counts_files_texts_and_standard_input() {
     let folder = Folder::with_input(chats(3));
     let output = folder
@@ -89,43 +139,4 @@ fn count_counts_files_texts_and_standard_input() {
         .paceline(["count", "in.jsonl", "--model", "o3"])
         .ends_with(2)
         .says(&["--text"]);
-}
-
-#[test]
-fn simulate_serves_until_it_is_interrupted() {
-    let folder = Folder::with_input(chats(10));
-    let mut served = folder
-        .paceline([
-            "simulate",
-            "--port",
-            "0",
-            "--latency",
-            "0",
-            "--api-key-env",
-            "OPENAI_API_KEY",
-        ])
-        .start();
-    let mut url = String::new();
-    let mut stdout = BufReader::new(served.child.stdout.take().unwrap());
-    stdout.read_line(&mut url).unwrap();
-    folder.run(url.trim()).ends_with(0);
-    folder.assert_each_once(10);
-    let stranger = folder.run(url.trim()).args(["--fresh"]);
-    stranger.env("OPENAI_API_KEY", "another").ends_with(3);
-    served.signal("INT");
-    served.ends_with(0).says(&["10 admitted"]);
-    let unset = folder.paceline(["simulate", "--api-key-env", "NO_SUCH_VARIABLE"]);
-    unset.ends_with(2).says(&["NO_SUCH_VARIABLE is not set"]);
-}
-
-#[test]
-fn a_port_that_is_taken_is_said() {
-    let api = simulator();
-    let port = api.addr().port().to_string();
-    let output = Folder::new()
-        .paceline(["simulate", "--port", &port])
-        .ends_with(2);
-    output
-        .says(&["cannot start the simulator", "in use"])
-        .prints_nothing();
 }

@@ -6,7 +6,7 @@ use crate::harness::{Folder, chats, simulator};
 
 #[test]
 fn wrong_flags_are_named_with_what_would_be_right() {
-    let table: [(&[&str], &[&str]); 16] = [
+    let table: [(&[&str], &[&str]); 17] = [
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--tpm", "0"], &["--tpm", "a limit of 0 admits nothing"]),
         (
@@ -42,6 +42,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         ),
         (&["--max-retries", "-1"], &["-1"]),
         (&["--progress", "sometimes"], &["auto", "always", "never"]),
+        (&["--charge", "all"], &["sum", "max", "usage", "input"]),
         (&["--sim-latency", "1"], &["--simulate"]),
         (
             &["--simulate", "--base-url", "http://h/v1"],

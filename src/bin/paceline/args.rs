@@ -1,12 +1,18 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
+mod simulate; // `paceline simulate`
+mod values; //   what flags take
+
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use paceline::DEFAULT_BASE_URL;
-use paceline::tokens::PromptRule;
+
+pub(crate) use simulate::{Charging as SimCharging, Simulate};
+pub(crate) use values::{Charging, Limit, Rule, When};
+
+use values::{at_least_one, seconds, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -34,9 +40,21 @@ pub(crate) enum Command {
     /// used; 3 stopped by an account error; 130 interrupted (and resumable).
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
+    ///
+    /// Of a limits file it enforces tokens and requests per minute, for each model by itself, and
+    /// tokens and requests per day, which every model has alike: those of [default], unless a model
+    /// has others.
     Simulate(Simulate),
     /// Count the tokens of a file of requests, or of a text
     Count(Count),
+    /// Ask the API what an account's limits are, and print them as a limits file
+    ///
+    /// Sends one request for each model, the smallest that there is, and prints what its answer
+    /// says on standard output, in the form that --limits reads. It costs a few tokens of each.
+    ///
+    /// Exit status: 0 the limits of all models were found; 1 a request failed, or its answer says
+    /// nothing of limits; 2 wrong usage; 3 stopped by an account error.
+    Limits(Ask),
 }
 
 #[derive(Debug, Args)]
@@ -63,10 +81,38 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) limits: Limits,
 
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
+    #[arg(long, value_name = "RULE", help_heading = SENDING)]
+    pub(crate) prompt_rule: Option<Rule>,
+    /// How the server is taken to charge a request; with --simulate, how it does
+    #[arg(long, value_name = "RULE", default_value = "sum", help_heading = SENDING)]
+    pub(crate) charge: Charging,
+    /// Most requests in flight at once; fewer when limits and latency need no more
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
+    pub(crate) max_in_flight: usize,
+    /// How often a request is sent again after an error that may pass
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = SENDING)]
+    pub(crate) max_retries: u32,
+
+    /// Read, check and count, print what the run would take, and send nothing
+    #[arg(long, help_heading = TRYING)]
+    pub(crate) dry_run: bool,
+    /// Run against a built-in simulated API with the same limits: no key, no network
+    #[arg(long, conflicts_with = "base_url", help_heading = TRYING)]
+    pub(crate) simulate: bool,
+    /// With --simulate: how long its answers take on average
+    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
+    pub(crate) sim_latency: Duration,
+}
+
+/// The API, and how to reach it.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
     #[arg(
         long,
         value_name = "URL",
-        conflicts_with = "simulate",
         help_heading = SENDING,
         help = format!("The API, with its /v1 [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
     )]
@@ -74,28 +120,9 @@ pub(crate) struct Run {
     /// The environment variable that holds the key
     #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
     pub(crate) api_key_env: String,
-    /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
-    #[arg(long, value_name = "RULE", help_heading = SENDING)]
-    pub(crate) prompt_rule: Option<Rule>,
-    /// Most requests in flight at once; fewer when limits and latency need no more
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
-    pub(crate) max_in_flight: usize,
-    /// How often a request is sent again after an error that may pass
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = SENDING)]
-    pub(crate) max_retries: u32,
     /// Most time that one try may take
     #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
     pub(crate) timeout: Duration,
-
-    /// Read, check and count, print what the run would take, and send nothing
-    #[arg(long, help_heading = TRYING)]
-    pub(crate) dry_run: bool,
-    /// Run against a built-in simulated API with the same limits: no key, no network
-    #[arg(long, help_heading = TRYING)]
-    pub(crate) simulate: bool,
-    /// With --simulate: how long its answers take on average
-    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
-    pub(crate) sim_latency: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -110,30 +137,18 @@ pub(crate) struct Limits {
     /// Limits, families and presets in TOML; --tpm and --rpm overrule it
     #[arg(long, value_name = "FILE")]
     pub(crate) limits: Option<PathBuf>,
-    /// Size of each bucket, in seconds of its rate [default: 60, or what the file says]
+    /// Size of each bucket per minute, in seconds of its rate [default: 60, or what the file says]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) burst_seconds: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Simulate {
-    /// The port to listen on; 0 for any that is free
-    #[arg(long, value_name = "N", default_value_t = 8080)]
-    pub(crate) port: u16,
+pub(crate) struct Ask {
+    /// The models to ask for
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
     #[command(flatten)]
-    pub(crate) limits: Limits,
-    /// How long answers take on average
-    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time)]
-    pub(crate) latency: Duration,
-    /// How much that varies: the sigma of a lognormal distribution
-    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
-    pub(crate) latency_spread: f64,
-    /// The seed of all that is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// The environment variable that holds the only key to accept [default: any key]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) api_key_env: Option<String>,
+    pub(crate) server: Server,
 }
 
 #[derive(Debug, Args)]
@@ -151,100 +166,16 @@ pub(crate) struct Count {
         requires = "text"
     )]
     pub(crate) model: String,
+    /// How the server is taken to charge a request
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "sum",
+        conflicts_with = "text"
+    )]
+    pub(crate) charge: Charging,
     #[command(flatten)]
     pub(crate) limits: Limits,
-}
-
-/// When to show progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
-    /// On a terminal
-    Auto,
-    /// Also without a terminal, as a line now and then
-    Always,
-    /// Not at all
-    Never,
-}
-
-/// What a prompt counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Rule {
-    /// Its tokens
-    Tokens,
-    /// A quarter of its characters
-    Characters,
-    /// The larger of the two
-    Larger,
-}
-
-impl From<Rule> for PromptRule {
-    fn from(rule: Rule) -> Self {
-        match rule {
-            Rule::Tokens => Self::Tokens,
-            Rule::Characters => Self::Characters,
-            Rule::Larger => Self::Larger,
-        }
-    }
-}
-
-/// A limit for every model, or for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limit {
-    pub(crate) model: Option<String>,
-    pub(crate) amount: u64,
-}
-
-impl FromStr for Limit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (model, number) = match text.rsplit_once('=') {
-            Some((model, number)) => (Some(model.trim()), number),
-            None => (None, text),
-        };
-        if model == Some("") {
-            return Err("a model is missing before the =".to_owned());
-        }
-        let digits = number.trim().replace(['_', ','], "");
-        let amount: u64 = digits
-            .parse()
-            .map_err(|_| format!("{number:?} is no whole number such as 30000 or 30_000"))?;
-        if amount == 0 {
-            return Err("a limit of 0 admits nothing; leave it out for no limit".to_owned());
-        }
-        if amount > paceline::MAX_AMOUNT {
-            return Err(format!("the largest limit is {}", paceline::MAX_AMOUNT));
-        }
-        Ok(Self {
-            model: model.map(str::to_owned),
-            amount,
-        })
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1 is needed".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
-}
-
-/// A time above 0.
-fn seconds(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        Duration::ZERO => Err("a time above 0 is needed".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
-/// A time, at most a year.
-fn time(text: &str) -> Result<Duration, String> {
-    const YEAR: f64 = 365.0 * 24.0 * 60.0 * 60.0;
-    let number = text.parse::<f64>().ok().filter(|number| *number <= YEAR);
-    number
-        .and_then(|number| Duration::try_from_secs_f64(number).ok())
-        .ok_or_else(|| "a number of seconds is needed, at most a year".to_owned())
 }
 
 #[cfg(test)]
@@ -256,38 +187,5 @@ mod tests {
     #[test]
     fn the_declaration_holds_together() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn limits_are_for_every_model_or_for_one() {
-        let limit = |model: Option<&str>, amount| {
-            Ok(Limit {
-                model: model.map(str::to_owned),
-                amount,
-            })
-        };
-        let table = [
-            ("30000", limit(None, 30_000)),
-            ("30_000", limit(None, 30_000)),
-            ("gpt-4o=5", limit(Some("gpt-4o"), 5)),
-            ("ft:a=b=5", limit(Some("ft:a=b"), 5)),
-        ];
-        for (step, (text, expected)) in table.into_iter().enumerate() {
-            assert_eq!(text.parse::<Limit>(), expected, "step {step}: {text}");
-        }
-        for (step, text) in ["", "0", "-5", "1.5", "=5", "gpt=", "99999999999999999"]
-            .iter()
-            .enumerate()
-        {
-            assert!(text.parse::<Limit>().is_err(), "step {step}: {text}");
-        }
-    }
-
-    #[test]
-    fn times_are_seconds_above_zero() {
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for text in ["0", "-1", "nan", "inf", "1e300", "soon"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
     }
 }

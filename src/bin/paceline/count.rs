@@ -40,6 +40,7 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     let client = RateLimitedClient::builder()
         .api_key("not needed")
         .base_url(DEFAULT_BASE_URL)
+        .charge(arguments.charge.into())
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
     print_plan(&Run::new(client, input).plan()?)

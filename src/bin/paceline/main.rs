@@ -1,8 +1,10 @@
 //! The `paceline` command: a thin face over the library's public API.
 
 mod args; //     what may be said on the command line
+mod ask; //      `paceline limits`
 mod count; //    `paceline count`
 mod display; //  where a run stands, on standard error
+mod enforced; // from a table of limits to what the simulator enforces
 mod exit; //     exit statuses, and errors as one line
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
@@ -11,6 +13,7 @@ mod pace; //     how fast a run goes
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
+mod server; //   the API to talk to
 mod signals; //  Ctrl-C and its kin
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
 mod summary; //  the end of a run, for people and for programs
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(arguments),
+        Command::Limits(arguments) => ask::ask(&arguments),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error)).into()
 }

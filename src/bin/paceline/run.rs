@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::limits;
 use crate::plan::print_plan;
 use crate::say::say;
+use crate::server;
 use crate::signals;
 use crate::simulate;
 use crate::summary;
@@ -22,15 +23,21 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let table = limits::table(&arguments.limits)?;
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
-        true => Some(simulate::of_table(&table, burst, arguments.sim_latency)?),
+        true => {
+            let charge = arguments.charge.try_into()?;
+            let latency = arguments.sim_latency;
+            Some(simulate::of_table(&table, burst, latency, charge)?)
+        }
         false => None,
     };
+    let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
-        .api_key_env(&arguments.api_key_env)
+        .api_key_env(&server.api_key_env)
         .registry(Arc::new(Registry::new(table)))
+        .charge(arguments.charge.into())
         .max_in_flight(arguments.max_in_flight)
         .max_retries(arguments.max_retries)
-        .timeout(arguments.timeout);
+        .timeout(server.timeout);
     let rule = arguments.prompt_rule.map(PromptRule::from);
     // What the simulator goes by is known, so nothing has to be reserved to be safe.
     let usual = if arguments.simulate {
@@ -38,14 +45,16 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     } else {
         PromptRule::default()
     };
-    builder = builder
-        .prompt_rule(rule.unwrap_or(usual))
-        .base_url(base_url(arguments));
-    if let Some(simulator) = &simulator {
-        builder = builder.base_url(simulator.base_url()).api_key("simulated");
+    builder = builder.prompt_rule(rule.unwrap_or(usual));
+    builder = if let Some(simulator) = &simulator {
+        builder.base_url(simulator.base_url()).api_key("simulated")
     } else if arguments.dry_run {
-        builder = builder.api_key("not needed"); // nothing is sent
-    }
+        // Nothing is sent, so no variable is asked where to.
+        let named = server.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
+        builder.base_url(named).api_key("not needed")
+    } else {
+        builder.base_url(server::base_url(server))
+    };
     let client = builder.build()?;
 
     let stop = CancelToken::new();
@@ -92,14 +101,6 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
-}
-
-/// The API to talk to. An empty variable is as good as none, and so is any when nothing is sent.
-fn base_url(arguments: &args::Run) -> String {
-    let variable = std::env::var("OPENAI_BASE_URL").ok();
-    let variable = variable.filter(|url| !url.trim().is_empty() && !arguments.dry_run);
-    let named = arguments.base_url.clone().or(variable);
-    named.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned())
 }
 
 fn input(arguments: &args::Run) -> Result<Input> {

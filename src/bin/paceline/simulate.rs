@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::sim::{SimConfig, SimLimits, Simulator};
-use paceline::{Error, LimitTable, Limits, Result, Unit};
+use paceline::sim::{ChargeRule, SimConfig, Simulator};
+use paceline::tokens::Encoding;
+use paceline::{DEFAULT_MODEL, Error, LimitTable, Result};
 
 use crate::args;
+use crate::enforced;
 use crate::exit::Exit;
 use crate::limits;
 use crate::say::{self, say};
@@ -24,7 +26,7 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
         })?),
         None => None,
     };
-    let config = config(&table, arguments.limits.burst_seconds)
+    let config = config(&table, arguments)
         .port(arguments.port)
         .latency(arguments.latency)
         .latency_spread(arguments.latency_spread)
@@ -49,36 +51,76 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// A simulated API on any free port, which enforces `table`.
+/// How the API is to behave.
+fn config(table: &LimitTable, arguments: &args::Simulate) -> SimConfig {
+    let mut config = enforced::config(table)
+        .burst(arguments.limits.burst_seconds.unwrap_or(DEFAULT_BURST))
+        .charge_rule(arguments.charge.into())
+        .charge_factor(arguments.charge_factor)
+        .limit_headers(arguments.headers.into());
+    if arguments.exact_tokens {
+        let encoding = Encoding::for_model(DEFAULT_MODEL);
+        config = config.token_counter(Arc::new(move |text| encoding.count(text)));
+    }
+    if let Some(window) = arguments.fixed_windows {
+        config = config.fixed_windows(window);
+    }
+    if let Some(share) = arguments.neighbour {
+        config = match arguments.neighbour_every {
+            Some(every) => config.bursty_neighbour(share, every),
+            None => config.neighbour(share),
+        };
+    }
+    if let Some(admitted) = arguments.out_of_money_after {
+        config = config.out_of_money_after(admitted);
+    }
+    let faults = arguments.fault.iter();
+    faults.fold(config, |config, rate| {
+        config.fault(rate.fault, rate.probability)
+    })
+}
+
+/// A simulated API on any free port, which enforces `table` and charges by `rule`.
 pub(crate) fn of_table(
     table: &LimitTable,
     burst: Option<Duration>,
     latency: Duration,
+    rule: ChargeRule,
 ) -> Result<Simulator> {
-    start(config(table, burst).latency(latency))
+    let config = enforced::config(table)
+        .burst(burst.unwrap_or(DEFAULT_BURST))
+        .latency(latency)
+        .charge_rule(rule);
+    start(config)
+}
+
+impl From<args::SimCharging> for ChargeRule {
+    fn from(charging: args::SimCharging) -> Self {
+        match charging {
+            args::SimCharging::Sum => Self::Sum,
+            args::SimCharging::Max => Self::Max,
+            args::SimCharging::Usage => Self::Usage,
+        }
+    }
+}
+
+impl TryFrom<args::Charging> for ChargeRule {
+    type Error = Error;
+
+    fn try_from(charging: args::Charging) -> Result<Self> {
+        match charging {
+            args::Charging::Sum => Ok(Self::Sum),
+            args::Charging::Max => Ok(Self::Max),
+            args::Charging::Usage => Ok(Self::Usage),
+            args::Charging::Input => Err(Error::Config(
+                "--charge input: the simulated API charges for answers in every way that it has"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 fn start(config: SimConfig) -> Result<Simulator> {
     Simulator::start(config)
         .map_err(|error| Error::Config(format!("cannot start the simulator: {error}")))
-}
-
-fn config(table: &LimitTable, burst: Option<Duration>) -> SimConfig {
-    let config = SimConfig::new()
-        .burst(burst.unwrap_or(DEFAULT_BURST))
-        .default_limits(of_limits(table.default_limits()));
-    table.models().fold(config, |config, (model, limits)| {
-        config.limits(model, of_limits(limits))
-    })
-}
-
-fn of_limits(limits: &Limits) -> SimLimits {
-    let amount = |unit: Unit| {
-        let quota = limits.quotas().iter().find(|quota| quota.unit() == unit);
-        quota.map(paceline::Quota::amount)
-    };
-    SimLimits {
-        tokens_per_minute: amount(Unit::Tokens),
-        requests_per_minute: amount(Unit::Requests),
-    }
 }

@@ -1,0 +1,162 @@
+//! The values that flags take, and what is wrong with those that they do not.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use paceline::Charge;
+use paceline::tokens::PromptRule;
+
+/// When to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    Auto,
+    /// Also without a terminal, as a line now and then
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// What a prompt counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rule {
+    /// Its tokens
+    Tokens,
+    /// A quarter of its characters
+    Characters,
+    /// The larger of the two
+    Larger,
+}
+
+impl From<Rule> for PromptRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Tokens => Self::Tokens,
+            Rule::Characters => Self::Characters,
+            Rule::Larger => Self::Larger,
+        }
+    }
+}
+
+/// What a request is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Charging {
+    /// Prompt and output cap together
+    Sum,
+    /// The larger of prompt and output cap
+    Max,
+    /// Both, until the answer gives back what it did not use
+    Usage,
+    /// The prompt alone
+    Input,
+}
+
+impl From<Charging> for Charge {
+    fn from(charging: Charging) -> Self {
+        match charging {
+            Charging::Sum => Self::Sum,
+            Charging::Max => Self::Max,
+            Charging::Usage => Self::Usage,
+            Charging::Input => Self::Input,
+        }
+    }
+}
+
+/// A limit for every model, or for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) model: Option<String>,
+    pub(crate) amount: u64,
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (model, number) = match text.rsplit_once('=') {
+            Some((model, number)) => (Some(model.trim()), number),
+            None => (None, text),
+        };
+        if model == Some("") {
+            return Err("a model is missing before the =".to_owned());
+        }
+        let digits = number.trim().replace(['_', ','], "");
+        let amount: u64 = digits
+            .parse()
+            .map_err(|_| format!("{number:?} is no whole number such as 30000 or 30_000"))?;
+        if amount == 0 {
+            return Err("a limit of 0 admits nothing; leave it out for no limit".to_owned());
+        }
+        if amount > paceline::MAX_AMOUNT {
+            return Err(format!("the largest limit is {}", paceline::MAX_AMOUNT));
+        }
+        Ok(Self {
+            model: model.map(str::to_owned),
+            amount,
+        })
+    }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// A time above 0.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("a time above 0 is needed".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// A time, at most a year.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    const YEAR: f64 = 365.0 * 24.0 * 60.0 * 60.0;
+    let number = text.parse::<f64>().ok().filter(|number| *number <= YEAR);
+    number
+        .and_then(|number| Duration::try_from_secs_f64(number).ok())
+        .ok_or_else(|| "a number of seconds is needed, at most a year".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_for_every_model_or_for_one() {
+        let limit = |model: Option<&str>, amount| {
+            Ok(Limit {
+                model: model.map(str::to_owned),
+                amount,
+            })
+        };
+        let table = [
+            ("30000", limit(None, 30_000)),
+            ("30_000", limit(None, 30_000)),
+            ("gpt-4o=5", limit(Some("gpt-4o"), 5)),
+            ("ft:a=b=5", limit(Some("ft:a=b"), 5)),
+        ];
+        for (step, (text, expected)) in table.into_iter().enumerate() {
+            assert_eq!(text.parse::<Limit>(), expected, "step {step}: {text}");
+        }
+        for (step, text) in ["", "0", "-5", "1.5", "=5", "gpt=", "99999999999999999"]
+            .iter()
+            .enumerate()
+        {
+            assert!(text.parse::<Limit>().is_err(), "step {step}: {text}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_above_zero() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "nan", "inf", "1e300", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}
