@@ -9,6 +9,8 @@
 //! would take that knew everything and lost nothing. The time is that of the whole run, files
 //! included.
 
+mod work;
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -17,11 +19,8 @@ use std::time::Duration;
 use paceline::batch::{Input, Run, Summary};
 use paceline::sim::{SimConfig, SimLimits, SimReport, Simulator};
 use paceline::{Limits, RateLimitedClient};
-use serde_json::{Value, json};
 
-/// The data of the examples: chat requests of many sizes.
-const REQUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/requests.jsonl");
-const MODEL: &str = "gpt-4o-mini";
+use work::{charges, requests};
 
 struct Scenario {
     name: &'static str,
@@ -83,12 +82,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for scenario in &SCENARIOS {
         let input = folder.path().join("requests.jsonl");
-        fs::write(&input, requests(scenario)?)?;
-        let total = scenario.total(&input)?;
+        fs::write(&input, requests(scenario.requests, scenario.all_texts)?)?;
+        let report = charges(SimConfig::new(), &input)?;
+        let total = if scenario.by_tokens {
+            report.tokens_charged
+        } else {
+            report.admitted
+        };
         // (total − burst · rate) ÷ rate = ideal, with the limit a minute's rate.
         let millis = (scenario.ideal + scenario.burst).as_millis();
         let per_minute = u64::try_from(u128::from(total) * 60_000 / millis)?;
-        let (summary, report) = scenario.run(&input, Some(per_minute))?;
+        let (summary, report) = scenario.run(&input, per_minute)?;
         let rate = per_minute as f64 / 60.0;
         let ideal =
             total as f64 / rate - scenario.burst.as_secs_f64() + scenario.latency.as_secs_f64();
@@ -108,29 +112,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl Scenario {
-    /// What the server charges in all, found by asking one without limits.
-    fn total(&self, input: &Path) -> Result<u64, Box<dyn Error>> {
-        let (_, report) = Self {
-            latency: Duration::ZERO,
-            ..*self
-        }
-        .run(input, None)?;
-        Ok(if self.by_tokens {
-            report.tokens_charged
-        } else {
-            report.admitted
-        })
-    }
-
-    fn run(
-        &self,
-        input: &Path,
-        limit: Option<u64>,
-    ) -> Result<(Summary, SimReport), Box<dyn Error>> {
+    fn run(&self, input: &Path, limit: u64) -> Result<(Summary, SimReport), Box<dyn Error>> {
         let (tokens, requests) = if self.by_tokens {
-            (limit, None)
+            (Some(limit), None)
         } else {
-            (None, limit)
+            (None, Some(limit))
         };
         let config = SimConfig::new()
             .default_limits(SimLimits {
@@ -155,33 +141,4 @@ impl Scenario {
         let report = simulator.report();
         Ok((summary, report))
     }
-}
-
-/// So many of the example requests, over and over, all for one model.
-fn requests(scenario: &Scenario) -> Result<String, Box<dyn Error>> {
-    let lines = fs::read_to_string(REQUESTS)?;
-    let lines: Vec<Value> = lines
-        .lines()
-        .filter(|line| scenario.all_texts || is_english_prose(line))
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
-    let mut text = String::new();
-    for (number, line) in lines.iter().cycle().take(scenario.requests).enumerate() {
-        let mut line = line.clone();
-        line["custom_id"] = json!(format!("request-{number}"));
-        line["body"]["model"] = json!(MODEL);
-        // Without a cap, client and server have different ideas of what is reserved.
-        if line["body"].get("max_completion_tokens").is_none() {
-            line["body"]["max_completion_tokens"] = json!(500);
-        }
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn is_english_prose(line: &str) -> bool {
-    let punctuation = '\u{2010}'..='\u{2030}';
-    let plain = |char: char| char.is_ascii() || punctuation.contains(&char);
-    line.chars().all(plain) && !line.contains("\"tools\"") && !line.contains("json_schema")
 }

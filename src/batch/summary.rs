@@ -1,11 +1,12 @@
 //! What a run came to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::progress::Progress;
+use crate::Unit;
 use crate::limiter::{QuotaSnapshot, Registry};
 
 /// What a run came to. Serializes to the keys of the command's `--summary`.
@@ -36,6 +37,10 @@ pub struct Summary {
     pub binding: Option<String>,
     /// The most requests that were under way at once.
     pub max_in_flight: u64,
+    /// What the server charges for each token that is reserved, by model or family, where its
+    /// answers have shown it: 1.12 when it counts 1.12 times our tokens. Not serialized.
+    #[serde(skip)]
+    pub charge_ratios: BTreeMap<String, f64>,
     /// How the run ended.
     #[serde(skip)]
     pub ending: Ending,
@@ -69,6 +74,7 @@ impl Summary {
             utilisation: round(usage.utilisation),
             binding: usage.binding,
             max_in_flight: progress.max_in_flight,
+            charge_ratios: usage.charge_ratios,
             ending,
         }
     }
@@ -84,6 +90,7 @@ fn round(number: f64) -> f64 {
 pub(super) struct QuotaUse {
     utilisation: f64,
     binding: Option<String>,
+    charge_ratios: BTreeMap<String, f64>,
 }
 
 /// What the limiters of a registry had granted when a run began.
@@ -105,18 +112,26 @@ impl Before {
         let mut most = QuotaUse::default();
         for (name, limiter) in registry.limiters() {
             let before = self.0.get(&name);
-            for (index, after) in limiter.snapshot().quotas.iter().enumerate() {
-                let before = before.and_then(|quotas| quotas.get(index));
+            for after in limiter.snapshot().quotas {
+                // A limit that the server has changed since had a bucket of its own.
+                let mut before = before.into_iter().flatten();
+                let before = before.find(|before| before.quota == after.quota);
+                let ratio = after.charge_ratio.unwrap_or(1.0);
                 let granted = after.granted - before.map_or(0, |before| before.granted);
                 let stood = before.map_or(after.quota.burst().cast_signed(), |before| before.level);
                 let came_in = after.quota.amount_in(elapsed);
                 #[allow(clippy::cast_precision_loss, reason = "a ratio for a person to read")]
-                let utilisation = granted as f64 / (stood.max(0) as f64 + came_in as f64).max(1.0);
+                let utilisation =
+                    granted as f64 * ratio / (stood.max(0) as f64 + came_in as f64).max(1.0);
                 if utilisation > most.utilisation {
-                    most = QuotaUse {
-                        utilisation: utilisation.min(1.0),
-                        binding: Some(format!("{name}: {}", after.quota)),
-                    };
+                    most.utilisation = utilisation.min(1.0);
+                    most.binding = Some(format!("{name}: {}", after.quota));
+                }
+                if let Some(ratio) = after
+                    .charge_ratio
+                    .filter(|_| after.quota.unit() == Unit::Tokens)
+                {
+                    most.charge_ratios.insert(name.clone(), round(ratio));
                 }
             }
         }

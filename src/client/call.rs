@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::feedback::{Heard, api_error, usage};
 use super::nap::nap;
 use super::response::Response;
-use super::retry::is_rate_limit;
+use super::retry::{Tries, is_rate_limit, is_repeatable, is_undecided};
 use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
 use crate::cost::{Cost, Usage};
-use crate::limiter::{Permit, RateLimiter, Wait};
+use crate::limiter::{Permit, RateLimiter, Turn, Wait};
 use crate::tokens::Estimate;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A request that has been counted and waits to be admitted. Nothing is charged yet.
 #[must_use = "a prepared request does nothing until it is sent"]
@@ -173,15 +173,21 @@ impl Admitted {
         let counters = &request.client.inner.counters;
         let policy = &request.client.settings().retry;
         let started = request.now();
+        let last_start = started.checked_add(policy.max_elapsed);
         let mut waited = permit.waited();
-        let mut retries = 0;
+        let mut attempts = 0;
+        let mut tries = Tries::default();
         loop {
-            let (error, heard) = match request.exchange(&mut receive) {
-                Ok((answer, heard, received)) => {
+            attempts += 1;
+            let Failed {
+                error,
+                should_retry,
+            } = match request.exchange(&mut permit, &mut receive) {
+                Ok((answer, request_id, received)) => {
                     let sent = Sent {
                         status: answer.status,
-                        request_id: heard.request_id,
-                        attempts: retries + 1,
+                        request_id,
+                        attempts,
                         waited,
                         settlement: Settlement {
                             permit,
@@ -191,23 +197,17 @@ impl Admitted {
                     };
                     return Ok((sent, received));
                 }
-                Err(failed) => *failed,
+                Err(failed) => failed,
             };
             if matches!(error, Error::Transport { unsent: true, .. }) {
-                permit.refund();
-            } else {
-                // What a failed try costs is not known, so its charge stays.
-                drop(permit);
+                // Any other failed try may have been charged, so its charge stays.
+                permit.give_back();
             }
+            tries.count(&error);
             let elapsed = request.now().saturating_duration_since(started);
-            let advice = heard.should_retry;
-            let pause = policy.wait(&error, advice, retries, elapsed, fastrand::f64());
-            if is_rate_limit(&error) {
-                counters.rate_limited();
-                // Everyone who shares the limit waits, whether or not this request tries again.
-                let told = pause.or(error.retry_after()).unwrap_or_default();
-                request.pause_sharers(told);
-            }
+            let pause = policy.wait(&error, should_retry, tries, elapsed, fastrand::f64());
+            let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
+            request.hold_sharers(&error, pause);
             let Some(pause) = pause else {
                 return Err(error);
             };
@@ -216,37 +216,65 @@ impl Admitted {
             if !is_rate_limit(&error) {
                 request.rest(pause, wait)?;
             }
-            let last_start = started.checked_add(policy.max_elapsed);
-            permit = request.admit_again(wait, last_start, error)?;
+            let turn = permit.keep_turn();
+            permit = request.admit_again(turn, wait, last_start, error)?;
             waited += permit.waited();
-            retries += 1;
             counters.retried();
         }
     }
 }
 
 impl Prepared {
-    /// One try: an answer with what was received of it, or an error with what came beside it.
+    /// One try: an answer with its name and what was received of it, or an error with the
+    /// server's advice whether to try again. What it says of limits is told to the limiter before
+    /// anything else is waited for.
     fn exchange<T>(
         &self,
+        permit: &mut Permit,
         receive: &mut impl FnMut(&mut Answer) -> Result<T>,
-    ) -> Result<(Answer, Heard, T), Box<(Error, Heard)>> {
+    ) -> Result<(Answer, Option<String>, T), Failed> {
         let counters = &self.client.inner.counters;
         counters.sent();
+        let failed = |error, should_retry| Failed {
+            error,
+            should_retry,
+        };
         let sent = self.client.transport().post(&self.path, &self.body);
-        let mut answer = sent.map_err(|error| Box::new((error, Heard::default())))?;
-        let heard = Heard::read(&answer.headers, wall_clock());
+        let mut answer = sent.map_err(|error| failed(error, None))?;
+        let mut heard = Heard::read(&answer.headers, wall_clock());
         let received = if answer.is_error() {
             // A body that does not arrive leaves the status, which says enough.
             let body = answer.read().unwrap_or_default();
             let body = self.client.transport().without_secrets(&body);
-            Err(Box::new(api_error(answer.status, &heard, body.as_bytes())).into())
+            let error = api_error(answer.status, &heard, body.as_bytes());
+            heard.judge(answer.status, Some(&error));
+            permit.hear(&heard.feedback);
+            Err(Box::new(error).into())
         } else {
+            heard.judge(answer.status, None);
+            permit.hear(&heard.feedback);
             receive(&mut answer)
         };
         match received {
-            Ok(received) => Ok((answer, heard, received)),
-            Err(error) => Err(Box::new((error, heard))),
+            Ok(received) => Ok((answer, heard.request_id, received)),
+            Err(error) => Err(failed(error, heard.should_retry)),
+        }
+    }
+
+    /// Lets everyone who shares the limit wait, whether or not this request tries again.
+    fn hold_sharers(&self, error: &Error, pause: Option<Duration>) {
+        let told = error.retry_after();
+        let hold = match error {
+            error if is_rate_limit(error) => {
+                self.client.inner.counters.rate_limited();
+                pause.or(told)
+            }
+            Error::Api(api) if api.kind == ErrorKind::Overloaded => told,
+            _ => None,
+        };
+        // A pause past the end of time is one that no clock can keep.
+        if let Some(until) = hold.and_then(|hold| self.now().checked_add(hold)) {
+            self.limiter.pause_until(until);
         }
     }
 
@@ -265,6 +293,7 @@ impl Prepared {
     /// which says more than that time has run out.
     fn admit_again(
         &self,
+        turn: Turn,
         wait: Wait<'_>,
         last_start: Option<Instant>,
         error: Error,
@@ -272,26 +301,25 @@ impl Prepared {
         let callers = wait.end();
         match last_start {
             Some(ours) if callers.is_none_or(|callers| ours < callers) => {
-                let admitted = self.limiter.acquire_with(self.cost, wait.deadline(ours));
+                let admitted = turn.acquire(self.cost, wait.deadline(ours));
                 admitted.map_err(|refused| match refused {
                     Error::DeadlineExceeded { .. } => error,
                     other => other,
                 })
             }
-            _ => self.limiter.acquire_with(self.cost, wait),
+            _ => turn.acquire(self.cost, wait),
         }
     }
 
     fn now(&self) -> Instant {
         self.limiter.clock().now()
     }
+}
 
-    fn pause_sharers(&self, duration: Duration) {
-        // A pause past the end of time is one that no clock can keep.
-        if let Some(until) = self.now().checked_add(duration) {
-            self.limiter.pause_until(until);
-        }
-    }
+/// A try without success, with the server's advice whether to try again.
+struct Failed {
+    error: Error,
+    should_retry: Option<bool>,
 }
 
 /// A request whose answer has begun to arrive.

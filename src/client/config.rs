@@ -161,7 +161,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how often a request is sent again after an error that may pass. Defaults to 5.
+    /// Sets how often a request is sent again after an error that may pass. A refusal for a rate
+    /// limit (429) weighs a quarter of another error, since nothing was done and nothing paid.
+    /// Defaults to 5.
+    ///
+    /// Where nobody knows what became of a request (no answer, a 500), it is only sent again if it
+    /// asks for a computation, such as a chat or embeddings, and not if it creates something.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.settings.retry.max_retries = retries;
         self

@@ -2,17 +2,49 @@
 
 use std::time::Duration;
 
+use crate::tokens::Endpoint;
 use crate::{Error, ErrorKind};
 
 /// The wait before the first retry; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait of our own choosing.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// The most that chance adds to a wait for a rate limit: the line keeps those apart who wait
+/// here, and this only those of other processes.
+const MAX_LIMIT_JITTER: Duration = Duration::from_millis(100);
+/// Refusals for a rate limit that weigh as much as one failure: they cost nothing, and on an
+/// account with others several may come in a row.
+const REFUSALS_PER_RETRY: u32 = 4;
+
+/// What has become of a request so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tries {
+    /// Tries that failed, other than by a rate limit.
+    pub(super) failures: u32,
+    /// Tries that a rate limit refused.
+    pub(super) refusals: u32,
+}
+
+impl Tries {
+    pub(super) fn count(&mut self, error: &Error) {
+        let counter = match is_rate_limit(error) {
+            true => &mut self.refusals,
+            false => &mut self.failures,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Whether there may be another one.
+    fn leave_another(self, max_retries: u32) -> bool {
+        let refusals = max_retries.saturating_mul(REFUSALS_PER_RETRY);
+        self.failures <= max_retries && self.refusals <= refusals
+    }
+}
 
 /// The bounds of trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RetryPolicy {
-    /// Tries after the first.
+    /// Failures after which there is another try, and a quarter of the refusals.
     pub(super) max_retries: u32,
     /// No try begins later than this after the first.
     pub(super) max_elapsed: Duration,
@@ -30,7 +62,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// How long to wait before the request is sent again, or `None` when the error is final.
     ///
-    /// `retries` is how many there were already, `elapsed` the time since the first try,
+    /// `tries` are all so far, this one included, `elapsed` is the time since the first,
     /// `advice` the server's `x-should-retry`, and `random` is drawn evenly from 0 to 1.
     ///
     /// The server's `retry-after` is a minimum. To it, or to our own doubling backoff where that
@@ -40,23 +72,25 @@ impl RetryPolicy {
         &self,
         error: &Error,
         advice: Option<bool>,
-        retries: u32,
+        tries: Tries,
         elapsed: Duration,
         random: f64,
     ) -> Option<Duration> {
-        if retries >= self.max_retries || !may_pass(error, advice) {
+        if !tries.leave_another(self.max_retries) || !may_pass(error, advice) {
             return None;
         }
+        let count = tries.failures.saturating_add(tries.refusals);
         let backoff = FIRST_BACKOFF
-            .saturating_mul(1 << retries.min(16))
+            .saturating_mul(1 << count.saturating_sub(1).min(16))
             .min(MAX_BACKOFF);
-        let wait = match error.retry_after() {
+        let (wait, most) = match error.retry_after() {
             // The line is where a rate limit is waited out; it needs no backoff of ours.
-            Some(told) if is_rate_limit(error) => told,
-            Some(told) => told.max(backoff),
-            None => backoff,
+            Some(told) if is_rate_limit(error) => (told, MAX_LIMIT_JITTER),
+            Some(told) => (told.max(backoff), Duration::MAX),
+            None => (backoff, Duration::MAX),
         };
-        let wait = wait.saturating_add(wait.div_f64(4.0).mul_f64(random.clamp(0.0, 1.0)));
+        let jitter = wait.div_f64(4.0).min(most);
+        let wait = wait.saturating_add(jitter.mul_f64(random.clamp(0.0, 1.0)));
         (elapsed.saturating_add(wait) <= self.max_elapsed).then_some(wait)
     }
 }
@@ -64,6 +98,27 @@ impl RetryPolicy {
 /// True for the 429s that pause every sharer of the limit.
 pub(super) fn is_rate_limit(error: &Error) -> bool {
     matches!(error, Error::Api(error) if error.kind == ErrorKind::RateLimited)
+}
+
+/// Whether a request of this path can be sent a second time when nobody knows what became of the
+/// first: it computes an answer, and changes nothing that would then be there twice.
+pub(super) fn is_repeatable(path: &str) -> bool {
+    const COMPUTING: [&str; 3] = ["images", "audio", "rerank"];
+    let segments = || path.split(['/', '?', '#']);
+    // A message to a model is an answer; one in a thread is kept.
+    let asks = segments().any(|it| it == "messages") && !segments().any(|it| it == "threads");
+    asks || Endpoint::from_path(path) != Endpoint::Other
+        || segments().any(|it| COMPUTING.contains(&it))
+}
+
+/// True when the server may have done what it was asked although there was no answer.
+pub(super) fn is_undecided(error: &Error) -> bool {
+    match error {
+        Error::Api(api) => api.kind == ErrorKind::Server,
+        Error::Transport { unsent, .. } => !unsent,
+        Error::InvalidResponse { .. } => true,
+        _ => false,
+    }
 }
 
 fn may_pass(error: &Error, advice: Option<bool>) -> bool {
@@ -89,8 +144,15 @@ mod tests {
         Error::Api(Box::new(api_error(status, &heard, body.as_bytes())))
     }
 
-    fn wait(error: &Error, retries: u32) -> Option<Duration> {
-        RetryPolicy::default().wait(error, None, retries, Duration::ZERO, 0.0)
+    fn after(error: &Error, times: u32) -> Tries {
+        let mut tries = Tries::default();
+        (0..times).for_each(|_| tries.count(error));
+        tries
+    }
+
+    fn wait(error: &Error, times: u32) -> Option<Duration> {
+        let tries = after(error, times);
+        RetryPolicy::default().wait(error, None, tries, Duration::ZERO, 0.0)
     }
 
     #[test]
@@ -99,8 +161,10 @@ mod tests {
             max_retries: 9,
             max_elapsed: Duration::MAX,
         };
-        let waits = (0..10).map(|retries| {
-            let wait = policy.wait(&api(500, "", None), None, retries, Duration::ZERO, 0.0);
+        let error = api(500, "", None);
+        let waits = (1..11).map(|times| {
+            let tries = after(&error, times);
+            let wait = policy.wait(&error, None, tries, Duration::ZERO, 0.0);
             wait.map(|wait| wait.as_millis())
         });
         let expected = [
@@ -121,29 +185,30 @@ mod tests {
             Error::Cancelled,
         ];
         for (step, error) in table.iter().enumerate() {
-            assert_eq!(wait(error, 0), None, "step {step}: {error}");
+            assert_eq!(wait(error, 1), None, "step {step}: {error}");
         }
         let out_of_money = api(429, "insufficient_quota", None);
-        let advised =
-            RetryPolicy::default().wait(&out_of_money, Some(true), 0, Duration::ZERO, 0.0);
+        let policy = RetryPolicy::default();
+        let tries = after(&out_of_money, 1);
+        let advised = policy.wait(&out_of_money, Some(true), tries, Duration::ZERO, 0.0);
         assert_eq!(advised, None, "no advice makes an account right");
     }
 
     #[test]
     fn the_server_s_wait_is_a_minimum_and_its_advice_is_taken() {
-        assert_eq!(wait(&api(503, "", Some(SECOND * 7)), 0), Some(SECOND * 7));
+        assert_eq!(wait(&api(503, "", Some(SECOND * 7)), 1), Some(SECOND * 7));
         assert_eq!(
-            wait(&api(503, "", Some(SECOND / 100)), 0),
+            wait(&api(503, "", Some(SECOND / 100)), 1),
             Some(FIRST_BACKOFF)
         );
         assert_eq!(
-            wait(&api(429, "", Some(SECOND / 100)), 0),
+            wait(&api(429, "", Some(SECOND / 100)), 1),
             Some(SECOND / 100)
         );
         let policy = RetryPolicy::default();
         let advised = |status, advice| {
             let error = api(status, "", None);
-            policy.wait(&error, Some(advice), 0, Duration::ZERO, 0.0)
+            policy.wait(&error, Some(advice), after(&error, 1), Duration::ZERO, 0.0)
         };
         assert_eq!(advised(500, false), None);
         assert_eq!(advised(400, true), Some(FIRST_BACKOFF));
@@ -156,11 +221,56 @@ mod tests {
             max_elapsed: SECOND * 10,
         };
         let error = api(503, "", Some(SECOND * 4));
-        let wait = |elapsed, random| policy.wait(&error, None, 0, elapsed, random);
+        let wait = |elapsed, random| policy.wait(&error, None, after(&error, 1), elapsed, random);
         assert_eq!(wait(SECOND * 5, 0.0), Some(SECOND * 4));
         assert_eq!(wait(SECOND * 5, 1.0), Some(SECOND * 5));
         assert_eq!(wait(SECOND * 6, 1.0), None);
         let endless = api(503, "", Some(Duration::MAX));
-        assert_eq!(policy.wait(&endless, None, 0, Duration::ZERO, 1.0), None);
+        let tries = after(&endless, 1);
+        assert_eq!(
+            policy.wait(&endless, None, tries, Duration::ZERO, 1.0),
+            None
+        );
+    }
+
+    #[test]
+    fn refusals_weigh_a_quarter_and_are_hardly_jittered() {
+        let refused = api(429, "", Some(SECOND * 8));
+        assert_eq!(wait(&refused, 20), Some(SECOND * 8));
+        assert_eq!(wait(&refused, 21), None);
+        let policy = RetryPolicy::default();
+        let most = policy.wait(&refused, None, after(&refused, 1), Duration::ZERO, 1.0);
+        assert_eq!(most, Some(SECOND * 8 + MAX_LIMIT_JITTER));
+        let mut tries = after(&refused, 20);
+        (0..5).for_each(|_| tries.count(&api(500, "", None)));
+        assert!(tries.leave_another(5));
+        tries.count(&api(500, "", None));
+        assert!(!tries.leave_another(5));
+    }
+
+    #[test]
+    fn what_would_then_be_there_twice_is_not_sent_again_blindly() {
+        let table = [
+            ("/v1/chat/completions", true),
+            ("responses", true),
+            ("https://gateway.example/v1/embeddings?x=1", true),
+            ("/v1/images/generations", true),
+            ("/v1/messages", true),
+            ("/v1/threads/t1/messages", false),
+            ("/v1/fine_tuning/jobs", false),
+            ("/v1/batches", false),
+        ];
+        for (step, (path, repeatable)) in table.into_iter().enumerate() {
+            assert_eq!(is_repeatable(path), repeatable, "step {step}: {path}");
+        }
+        let lost = |unsent| Error::Transport {
+            url: String::new(),
+            message: String::new(),
+            unsent,
+        };
+        let undecided = [api(500, "", None), lost(false)];
+        let decided = [api(429, "", None), api(503, "", None), lost(true)];
+        assert!(undecided.iter().all(is_undecided));
+        assert!(!decided.iter().any(is_undecided));
     }
 }

@@ -93,17 +93,32 @@ fn a_429_pauses_the_sharers_even_when_its_own_request_gives_up() {
 
 #[test]
 fn retries_are_bounded_in_number() {
-    let refusal = Step::error(429, BODY, &["retry-after-ms: 1"]);
-    let server = Scripted::start(vec![refusal; 9]);
-    let client = builder(server.base_url()).max_retries(3).build().unwrap();
-    assert!(matches!(client.chat("a"), Err(Error::Api(_))));
-    assert_eq!(server.requests().len(), 4);
-    let stats = client.stats();
-    assert_eq!(
-        (stats.sent, stats.retries, stats.rate_limited),
-        (4, 3, 4),
-        "{stats:?}"
-    );
+    // A refusal weighs a quarter of a failure.
+    let table = [(429, 5, 5), (500, 2, 0)];
+    for (step, (status, sent, rate_limited)) in table.into_iter().enumerate() {
+        let refusal = Step::error(status, BODY, &["retry-after-ms: 1"]);
+        let server = Scripted::start(vec![refusal; 9]);
+        let client = builder(server.base_url()).max_retries(1).build().unwrap();
+        assert!(matches!(client.chat("a"), Err(Error::Api(_))));
+        let stats = client.stats();
+        let expected = (sent, sent - 1, rate_limited);
+        let found = (stats.sent, stats.retries, stats.rate_limited);
+        assert_eq!(found, expected, "step {step}: {stats:?}");
+        assert_eq!(server.requests().len() as u64, sent, "step {step}");
+    }
+}
+
+#[test]
+fn what_creates_something_is_not_sent_again_when_nobody_knows_what_became_of_it() {
+    let lost = || [Step::error(500, "", &[]), Step::chat(1, 1)];
+    let table = [("/chat/completions", true), ("/batches", false)];
+    for (step, (path, again)) in table.into_iter().enumerate() {
+        let server = Scripted::start(lost());
+        let answer = client(server.base_url()).post(path, &json!({"input": "a"}));
+        assert_eq!(answer.is_ok(), again, "step {step}: {answer:?}");
+        let sent = server.requests().len();
+        assert_eq!(sent, 1 + usize::from(again), "step {step}");
+    }
 }
 
 #[test]

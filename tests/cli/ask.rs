@@ -24,7 +24,6 @@ fn limited() -> SimConfig {
 }
 
 #[test]
-#[ignore = "until the limiter listens"]
 fn what_it_prints_is_a_limits_file_of_what_the_server_enforces() {
     let api = Simulator::start(limited()).unwrap();
     let folder = Folder::with_input(chats(1));
@@ -58,7 +57,6 @@ fn what_it_prints_is_a_limits_file_of_what_the_server_enforces() {
 }
 
 #[test]
-#[ignore = "until the limiter listens"]
 fn a_limit_per_day_is_printed_as_one() {
     let config = limited().daily_limits(DailyLimits {
         tokens_per_day: None,
@@ -72,7 +70,6 @@ fn a_limit_per_day_is_printed_as_one() {
 }
 
 #[test]
-#[ignore = "until the limiter listens"]
 fn a_model_of_which_nothing_is_said_takes_nothing_from_the_others() {
     // A snapshot without limits: no header, though the client counts it with its model.
     let config = limited().limits("gpt-4o-mini-2024-07-18", SimLimits::default());

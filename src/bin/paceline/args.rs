@@ -93,7 +93,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
     pub(crate) max_in_flight: usize,
     /// How often a request is sent again after an error that may pass
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = SENDING)]
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,
 
     /// Read, check and count, print what the run would take, and send nothing

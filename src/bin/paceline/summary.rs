@@ -11,6 +11,9 @@ use paceline::{Error, Result};
 use crate::numbers::{grouped, lasting};
 use crate::say::{self, say};
 
+/// A charge that differs from our count by less is not worth a line.
+const NOTABLE: f64 = 0.02;
+
 /// Says that the summary cannot be written before anything is sent, not after hours.
 ///
 /// `taken` are the files that it must not overwrite.
@@ -84,6 +87,11 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
     if let Some(binding) = &summary.binding {
         let percent = summary.utilisation * 100.0;
         say!("busiest limit {binding}, {percent:.1} % of it used");
+    }
+    for (model, ratio) in &summary.charge_ratios {
+        if (ratio - 1.0).abs() >= NOTABLE {
+            say!("the server charges {ratio:.2} × our count for {model}, which was allowed for");
+        }
     }
     say!("results in {}", results.display());
     if summary.failed > 0 {

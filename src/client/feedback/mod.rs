@@ -59,7 +59,6 @@ impl Heard {
 
     /// Decides what became of the request: of its `status`, and of its error unless it is a
     /// success. What the headers say of limits stays, whatever the verdict.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no limiter hears it yet"))]
     pub(super) fn judge(&mut self, status: u16, error: Option<&ApiError>) {
         self.feedback.verdict = match error {
             Some(error) => self.verdict(error),

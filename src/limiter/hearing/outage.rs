@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn what_an_outage_took_is_kept_back_for_a_while() {
         let mut outage = Outage::default();
-        let at = |seconds: f64| Tick((seconds * SECOND as f64) as u64);
+        let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
         outage.refused(at(0.0), at(1.0));
         outage.admitted(at(0.5));
         assert_eq!(outage.refusals, 1, "it left before the refusal");

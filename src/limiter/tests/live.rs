@@ -101,7 +101,7 @@ fn limits_that_change_serve_the_head_and_refuse_who_can_never_pass() {
         let next = scope.spawn(|| limiter.acquire(Cost::tokens(300)));
         until_waiting(&limiter, 2);
         limiter.set_limits(&second(1_800)); // 1,000 of it used
-        head.join().unwrap().unwrap();
+        drop(head.join().unwrap().unwrap());
         limiter.set_limits(&second(200));
         let refused = next.join().unwrap();
         assert!(

@@ -15,6 +15,11 @@ const RATE: f64 = LIMIT / 60.0;
 const REQUESTS: usize = 600;
 const SEEDS: u64 = 20;
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a limit"
+)]
 fn limits(tokens_per_minute: f64) -> Limits {
     Limits::tokens_per_minute(tokens_per_minute as u64).unwrap()
 }

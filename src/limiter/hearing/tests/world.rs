@@ -4,6 +4,13 @@
 //! The server is not the simulator and shares nothing with the limiter: it counts what is used, in
 //! floating point.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    reason = "a helper of tests, whose amounts and times are small"
+)]
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -157,7 +164,7 @@ impl Server {
     }
 }
 
-/// Numbers that look like chance: Steele, Lea and Flood's SplitMix64.
+/// Numbers that look like chance: Steele, Lea and Flood's `SplitMix64`.
 #[derive(Debug, Clone)]
 struct Chance(u64);
 
