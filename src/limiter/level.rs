@@ -93,7 +93,8 @@ impl Level {
     /// Refuses an amount that no waiting would help. Of a limit that is only assumed nobody knows
     /// that: an amount above it passes at a full bucket, and the server says what is right.
     pub(crate) fn check(&self, amount: u64) -> Result<()> {
-        if self.hidden || self.quota.is_assumed() {
+        let within = amount <= self.quota.amount();
+        if within || self.hidden || self.quota.is_assumed() {
             return Ok(());
         }
         self.quota.check(amount)
@@ -222,17 +223,25 @@ impl Level {
     }
 
     fn needed(&self, amount: u64) -> i128 {
-        let needed = self.scaled(amount).saturating_add(self.reserve);
-        needed.min(self.full)
+        if self.reserve == 0 {
+            return self.scaled(amount).min(self.full);
+        }
+        // Below 2¹¹⁶ and 2¹⁰⁵: see above.
+        (self.scaled(amount) + self.reserve).min(self.full)
     }
 
     fn scaled(&self, amount: u64) -> i128 {
         if self.per_million == MILLION {
             return product(amount, self.period);
         }
+        product(self.charged(amount), self.period)
+    }
+
+    /// What an amount is charged where that is not what it is.
+    #[cold]
+    fn charged(&self, amount: u64) -> u64 {
         let charged = u128::from(amount) * u128::from(self.per_million);
-        let charged = charged.div_ceil(u128::from(MILLION));
-        product(u64::try_from(charged).unwrap_or(u64::MAX), self.period)
+        u64::try_from(charged.div_ceil(u128::from(MILLION))).unwrap_or(u64::MAX)
     }
 }
 

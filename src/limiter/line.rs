@@ -74,16 +74,11 @@ impl Line {
 
     /// Takes `cost` if that needs no waiting.
     pub(super) fn try_take(&self, cost: Cost) -> Result<Grant> {
-        let request = Request {
-            cost,
-            place: None,
-            deadline: None,
-            cancel: None,
-        };
         let mut queue = self.queue.lock();
-        match self.enter(&mut queue, request)? {
-            Entry::Granted(grant) => Ok(grant),
-            Entry::MustWait { now } => Err(Error::WouldWait {
+        let now = self.clock.tick();
+        match queue.take_at_once(cost, None, now)? {
+            Some(grant) => Ok(grant),
+            None => Err(Error::WouldWait {
                 wait: queue.predict(cost, None, now).since(now),
             }),
         }
@@ -124,13 +119,13 @@ impl Line {
         self.set_alarm(&mut queue);
         let answer = loop {
             match waiter.answer.get() {
-                Some(answer) => break *answer,
+                Some(answer) => break answer,
                 // The answer is set under the lock that this gives up and takes back.
                 None => waiter.answered.wait(&mut queue),
             }
         };
         match answer {
-            Answer::Granted(grant) => Ok((grant, grant.at.since(joined))),
+            Answer::Granted(grant) => Ok((grant.clone(), grant.at.since(joined))),
             Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
             Answer::Cancelled => Err(Error::Cancelled),
             Answer::Closed => Err(Error::Closed),
@@ -158,7 +153,7 @@ impl Line {
     }
 
     /// Hears what the answer to a granted request says, and returns what stays charged for it.
-    pub(super) fn hear(&self, grant: Grant, cost: Cost, feedback: &Feedback) -> Cost {
+    pub(super) fn hear(&self, grant: &Grant, cost: Cost, feedback: &Feedback) -> Cost {
         self.change(|queue, now| queue.hear(grant, cost, feedback, now))
     }
 

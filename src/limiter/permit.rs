@@ -103,7 +103,7 @@ impl Permit {
     /// # Ok::<(), paceline::Error>(())
     /// ```
     pub fn hear(&mut self, feedback: &Feedback) {
-        self.cost = self.line.hear(self.grant, self.cost, feedback);
+        self.cost = self.line.hear(&self.grant, self.cost, feedback);
     }
 
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same

@@ -54,7 +54,7 @@ pub(super) struct Waiter {
 }
 
 /// What becomes of a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Granted(Grant),
     TimedOut,
@@ -65,13 +65,14 @@ pub(super) enum Answer {
 }
 
 /// What is remembered of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) at: Tick,
     /// Where it stood in line: whoever comes later has a larger one.
     pub(super) place: u64,
-    /// What had been spent in all, this grant included, if anybody listens.
-    spent: Spent,
+    /// What had been spent in all, this grant included, if anybody listens. Apart, because every
+    /// grant is copied a few times on its way, and most limiters listen to nobody.
+    spent: Option<Box<Spent>>,
 }
 
 impl Queue {
@@ -169,21 +170,29 @@ impl Queue {
     }
 
     /// Takes from every quota at once.
+    #[inline]
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));
         }
         self.grants += 1;
         self.granted = self.granted.saturating_add(cost);
-        let spent = match &mut self.hearing {
-            Some(hearing) => hearing.granted(cost, &mut self.levels, now),
-            None => Spent::default(),
+        let spent = match self.hearing {
+            Some(_) => self.tell_of_grant(cost, now),
+            None => None,
         };
         Grant {
             at: now,
             place,
             spent,
         }
+    }
+
+    /// Apart from the grant, which most limiters make without it.
+    #[cold]
+    fn tell_of_grant(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+        let hearing = self.hearing.as_mut()?;
+        Some(Box::new(hearing.granted(cost, &mut self.levels, now)))
     }
 
     /// Takes what `actual` has more than `reserved`, and gives back what it has less.
@@ -203,7 +212,7 @@ impl Queue {
     /// what stays charged for it.
     pub(super) fn hear(
         &mut self,
-        grant: Grant,
+        grant: &Grant,
         cost: Cost,
         feedback: &Feedback,
         now: Tick,
@@ -219,9 +228,12 @@ impl Queue {
                 self.pause_until(now.after(wait));
             }
         }
-        if let Some(hearing) = &mut self.hearing {
-            let Grant { at, spent, .. } = grant;
-            let heard = Heard { cost, at, spent };
+        if let (Some(hearing), Some(spent)) = (&mut self.hearing, &grant.spent) {
+            let heard = Heard {
+                cost,
+                at: grant.at,
+                spent: **spent,
+            };
             let then = hearing.hear(heard, feedback, &mut self.levels, now);
             self.pause_until(now.after(then.pause));
             if then.limits_changed {

@@ -137,7 +137,7 @@ impl Reference {
                 let grant = Grant {
                     at: Tick(turn),
                     place: head,
-                    spent: Spent::default(),
+                    spent: None,
                 };
                 self.log.push((head, Answer::Granted(grant), turn));
             }
@@ -168,7 +168,7 @@ impl Driven {
         log.extend(
             answered
                 .iter()
-                .map(|w| (w.place, *w.answer.get().unwrap(), now)),
+                .map(|w| (w.place, w.answer.get().unwrap().clone(), now)),
         );
     }
 

@@ -117,3 +117,36 @@ fn cancel_lets_the_next_one_pass() {
         next.join().unwrap().unwrap();
     });
 }
+
+#[test]
+fn other_limits_meet_a_waiter() {
+    check(|| {
+        let limits = |amount| Limits::tokens_per_minute(amount).unwrap();
+        let limiter = RateLimiter::builder(limits(10)).clock(&ManualClock::new());
+        let limiter = limiter.build();
+        drop(limiter.try_acquire(Cost::tokens(10)).unwrap());
+        let other = limiter.clone();
+        let waiting = thread::spawn(move || other.acquire(Cost::tokens(4)).map(drop));
+        limiter.set_limits(&limits(14));
+        waiting.join().unwrap().unwrap();
+        assert_eq!(level(&limiter), 0);
+    });
+}
+
+#[test]
+fn a_turn_that_comes_again_meets_a_waiter_and_both_are_served() {
+    check(|| {
+        let (limiter, clock) = thousand_a_second();
+        let first = limiter.try_acquire(Cost::tokens(1_000)).unwrap();
+        let other = limiter.clone();
+        let waiting = thread::spawn(move || other.acquire(Cost::tokens(5)).map(drop));
+        let again = thread::spawn(move || {
+            let turn = first.keep_turn();
+            turn.acquire(Cost::tokens(5), Wait::new()).map(drop)
+        });
+        clock.advance(MILLISECOND * 10);
+        waiting.join().unwrap().unwrap();
+        again.join().unwrap().unwrap();
+        assert_eq!(level(&limiter), 0);
+    });
+}

@@ -317,7 +317,7 @@ impl World {
             Event::Answered(request, grant, feedback) => {
                 self.queue.bring_up_to(Tick(now));
                 let cost = Cost::tokens(self.costs[request].0);
-                self.queue.hear(grant, cost, &feedback, Tick(now));
+                self.queue.hear(&grant, cost, &feedback, Tick(now));
                 if let crate::Verdict::Refused(_) = feedback.verdict {
                     self.refusals[request] += 1;
                     self.outcome.refused += 1;
@@ -337,7 +337,7 @@ impl World {
             match waiter.answer.get() {
                 Some(Answer::Granted(grant)) => {
                     let way = 0.0005 + 0.005 * self.chance.next();
-                    self.at(now, way, Event::Arrives(request, *grant));
+                    self.at(now, way, Event::Arrives(request, grant.clone()));
                 }
                 other => panic!("request {request} was not granted: {other:?}"),
             }
