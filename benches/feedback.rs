@@ -209,7 +209,7 @@ impl Scenario {
         let summary = run.run()?;
         let report = simulator.report();
         assert_eq!(report.violations(), [], "the judge is wrong");
-        if summary.failed > 0 {
+        if summary.failed > 0 && summary.ending == Ending::Finished {
             let failures = fs::read_to_string(input.with_extension("errors.jsonl"))?;
             eprintln!(
                 "{}: {}",

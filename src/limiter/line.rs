@@ -168,6 +168,11 @@ impl Line {
         self.change(|queue, _| queue.pause_until(until));
     }
 
+    /// Ends a pause before its time.
+    pub(super) fn resume(&self) {
+        self.change(|queue, _| queue.resume());
+    }
+
     /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
     pub(crate) fn close(&self) {
         self.change(|queue, _| queue.close());

@@ -166,6 +166,11 @@ impl RateLimiter {
         self.line.pause_until(until);
     }
 
+    /// Ends a pause before its time. What the limits themselves hold back stays held back.
+    pub fn resume(&self) {
+        self.line.resume();
+    }
+
     /// Holds other limits from now on, while others wait: the head is served as soon as they let
     /// it. What is used stays used: a bucket that gets larger gains what it can hold more, and one
     /// that gets smaller may be in debt. Waiters that can never pass the new limits get

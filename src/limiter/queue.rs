@@ -324,6 +324,10 @@ impl Queue {
         self.paused_until = self.paused_until.max(until);
     }
 
+    pub(super) fn resume(&mut self) {
+        self.paused_until = Tick::default();
+    }
+
     /// Holds other limits from now on. What is used stays used.
     pub(super) fn set_limits(&mut self, limits: &Limits, now: Tick) {
         if let Some(hearing) = &mut self.hearing {

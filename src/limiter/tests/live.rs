@@ -206,6 +206,19 @@ fn a_refusal_pauses_all_and_gives_back_what_was_not_charged() {
 }
 
 #[test]
+fn a_pause_that_is_lifted_serves_who_waits() {
+    let (limiter, clock) = thousand_a_second();
+    limiter.pause_until(clock.now() + SECOND * 600);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| limiter.acquire(Cost::tokens(1)).unwrap().waited());
+        until_waiting(&limiter, 1);
+        limiter.resume();
+        assert_eq!(waiting.join().unwrap(), Duration::ZERO);
+    });
+    assert_eq!(limiter.snapshot().paused_for, Duration::ZERO);
+}
+
+#[test]
 fn a_refusal_that_says_nothing_keeps_its_charge() {
     let (limiter, _clock) = listening(per_minute(60_000));
     let mut refused = limiter.acquire(Cost::tokens(300)).unwrap();
