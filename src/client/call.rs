@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::feedback::{Heard, api_error, usage};
 use super::nap::nap;
 use super::response::Response;
-use super::retry::{Tries, is_rate_limit, is_repeatable, is_undecided};
+use super::retry::{Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided};
 use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
 use crate::cost::{Cost, Usage};
@@ -181,6 +181,7 @@ impl Admitted {
             attempts += 1;
             let Failed {
                 error,
+                told,
                 should_retry,
             } = match request.exchange(&mut permit, &mut receive) {
                 Ok((answer, request_id, received)) => {
@@ -199,15 +200,15 @@ impl Admitted {
                 }
                 Err(failed) => failed,
             };
-            if matches!(error, Error::Transport { unsent: true, .. }) {
+            if is_uncharged(&error) {
                 // Any other failed try may have been charged, so its charge stays.
                 permit.give_back();
             }
             tries.count(&error);
             let elapsed = request.now().saturating_duration_since(started);
-            let pause = policy.wait(&error, should_retry, tries, elapsed, fastrand::f64());
+            let pause = policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64());
             let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
-            request.hold_sharers(&error, pause);
+            request.hold_sharers(&error, pause.or(told));
             let Some(pause) = pause else {
                 return Err(error);
             };
@@ -235,12 +236,13 @@ impl Prepared {
     ) -> Result<(Answer, Option<String>, T), Failed> {
         let counters = &self.client.inner.counters;
         counters.sent();
-        let failed = |error, should_retry| Failed {
+        let failed = |error, told, should_retry| Failed {
             error,
+            told,
             should_retry,
         };
         let sent = self.client.transport().post(&self.path, &self.body);
-        let mut answer = sent.map_err(|error| failed(error, None))?;
+        let mut answer = sent.map_err(|error| failed(error, None, None))?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
         let received = if answer.is_error() {
             // A body that does not arrive leaves the status, which says enough.
@@ -257,19 +259,22 @@ impl Prepared {
         };
         match received {
             Ok(received) => Ok((answer, heard.request_id, received)),
-            Err(error) => Err(failed(error, heard.should_retry)),
+            Err(error) => {
+                let told = heard.wait();
+                Err(failed(error, told, heard.should_retry))
+            }
         }
     }
 
     /// Lets everyone who shares the limit wait, whether or not this request tries again.
     fn hold_sharers(&self, error: &Error, pause: Option<Duration>) {
-        let told = error.retry_after();
         let hold = match error {
             error if is_rate_limit(error) => {
                 self.client.inner.counters.rate_limited();
-                pause.or(told)
+                pause
             }
-            Error::Api(api) if api.kind == ErrorKind::Overloaded => told,
+            // Its own backoff is this request's alone.
+            Error::Api(api) if api.kind == ErrorKind::Overloaded => api.retry_after,
             _ => None,
         };
         // A pause past the end of time is one that no clock can keep.
@@ -316,9 +321,10 @@ impl Prepared {
     }
 }
 
-/// A try without success, with the server's advice whether to try again.
+/// A try without success, with the server's advice when and whether to try again.
 struct Failed {
     error: Error,
+    told: Option<Duration>,
     should_retry: Option<bool>,
 }
 

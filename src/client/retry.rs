@@ -62,7 +62,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// How long to wait before the request is sent again, or `None` when the error is final.
     ///
-    /// `tries` are all so far, this one included, `elapsed` is the time since the first,
+    /// `told` is the wait that the server asks for, `tries` are all so far, this one included, `elapsed` is the time since the first,
     /// `advice` the server's `x-should-retry`, and `random` is drawn evenly from 0 to 1.
     ///
     /// The server's `retry-after` is a minimum. To it, or to our own doubling backoff where that
@@ -71,6 +71,7 @@ impl RetryPolicy {
     pub(super) fn wait(
         &self,
         error: &Error,
+        told: Option<Duration>,
         advice: Option<bool>,
         tries: Tries,
         elapsed: Duration,
@@ -83,7 +84,7 @@ impl RetryPolicy {
         let backoff = FIRST_BACKOFF
             .saturating_mul(1 << count.saturating_sub(1).min(16))
             .min(MAX_BACKOFF);
-        let (wait, most) = match error.retry_after() {
+        let (wait, most) = match told {
             // The line is where a rate limit is waited out; it needs no backoff of ours.
             Some(told) if is_rate_limit(error) => (told, MAX_LIMIT_JITTER),
             Some(told) => (told.max(backoff), Duration::MAX),
@@ -109,6 +110,15 @@ pub(super) fn is_repeatable(path: &str) -> bool {
     let asks = segments().any(|it| it == "messages") && !segments().any(|it| it == "threads");
     asks || Endpoint::from_path(path) != Endpoint::Other
         || segments().any(|it| COMPUTING.contains(&it))
+}
+
+/// True when the server has certainly not charged it: it never arrived, or could not pass.
+pub(super) fn is_uncharged(error: &Error) -> bool {
+    match error {
+        Error::Transport { unsent, .. } => *unsent,
+        Error::Api(api) => api.kind == ErrorKind::TooLarge,
+        _ => false,
+    }
 }
 
 /// True when the server may have done what it was asked although there was no answer.
@@ -152,7 +162,7 @@ mod tests {
 
     fn wait(error: &Error, times: u32) -> Option<Duration> {
         let tries = after(error, times);
-        RetryPolicy::default().wait(error, None, tries, Duration::ZERO, 0.0)
+        RetryPolicy::default().wait(error, error.retry_after(), None, tries, Duration::ZERO, 0.0)
     }
 
     #[test]
@@ -164,7 +174,14 @@ mod tests {
         let error = api(500, "", None);
         let waits = (1..11).map(|times| {
             let tries = after(&error, times);
-            let wait = policy.wait(&error, None, tries, Duration::ZERO, 0.0);
+            let wait = policy.wait(
+                &error,
+                error.retry_after(),
+                None,
+                tries,
+                Duration::ZERO,
+                0.0,
+            );
             wait.map(|wait| wait.as_millis())
         });
         let expected = [
@@ -190,7 +207,14 @@ mod tests {
         let out_of_money = api(429, "insufficient_quota", None);
         let policy = RetryPolicy::default();
         let tries = after(&out_of_money, 1);
-        let advised = policy.wait(&out_of_money, Some(true), tries, Duration::ZERO, 0.0);
+        let advised = policy.wait(
+            &out_of_money,
+            out_of_money.retry_after(),
+            Some(true),
+            tries,
+            Duration::ZERO,
+            0.0,
+        );
         assert_eq!(advised, None, "no advice makes an account right");
     }
 
@@ -208,7 +232,14 @@ mod tests {
         let policy = RetryPolicy::default();
         let advised = |status, advice| {
             let error = api(status, "", None);
-            policy.wait(&error, Some(advice), after(&error, 1), Duration::ZERO, 0.0)
+            policy.wait(
+                &error,
+                error.retry_after(),
+                Some(advice),
+                after(&error, 1),
+                Duration::ZERO,
+                0.0,
+            )
         };
         assert_eq!(advised(500, false), None);
         assert_eq!(advised(400, true), Some(FIRST_BACKOFF));
@@ -221,14 +252,30 @@ mod tests {
             max_elapsed: SECOND * 10,
         };
         let error = api(503, "", Some(SECOND * 4));
-        let wait = |elapsed, random| policy.wait(&error, None, after(&error, 1), elapsed, random);
+        let wait = |elapsed, random| {
+            policy.wait(
+                &error,
+                error.retry_after(),
+                None,
+                after(&error, 1),
+                elapsed,
+                random,
+            )
+        };
         assert_eq!(wait(SECOND * 5, 0.0), Some(SECOND * 4));
         assert_eq!(wait(SECOND * 5, 1.0), Some(SECOND * 5));
         assert_eq!(wait(SECOND * 6, 1.0), None);
         let endless = api(503, "", Some(Duration::MAX));
         let tries = after(&endless, 1);
         assert_eq!(
-            policy.wait(&endless, None, tries, Duration::ZERO, 1.0),
+            policy.wait(
+                &endless,
+                endless.retry_after(),
+                None,
+                tries,
+                Duration::ZERO,
+                1.0
+            ),
             None
         );
     }
@@ -239,7 +286,14 @@ mod tests {
         assert_eq!(wait(&refused, 20), Some(SECOND * 8));
         assert_eq!(wait(&refused, 21), None);
         let policy = RetryPolicy::default();
-        let most = policy.wait(&refused, None, after(&refused, 1), Duration::ZERO, 1.0);
+        let most = policy.wait(
+            &refused,
+            refused.retry_after(),
+            None,
+            after(&refused, 1),
+            Duration::ZERO,
+            1.0,
+        );
         assert_eq!(most, Some(SECOND * 8 + MAX_LIMIT_JITTER));
         let mut tries = after(&refused, 20);
         (0..5).for_each(|_| tries.count(&api(500, "", None)));

@@ -11,9 +11,9 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// Begins with these levels, at `now`.
-    pub(super) fn new(levels: &[Level], now: Tick) -> Self {
+    pub(super) fn new<'a>(levels: impl Iterator<Item = &'a Level>, now: Tick) -> Self {
         Self {
-            levels: levels.to_vec(),
+            levels: levels.cloned().collect(),
             now,
         }
     }

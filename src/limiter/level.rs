@@ -14,10 +14,12 @@
 //! full bucket is below 2¹⁰⁵ and a refill below 2¹¹⁷. `i128` has room for both. Only debt is
 //! unbounded (settlements say what they like), and saturates.
 
+mod corrected; // levels that follow what a server says
+
 use std::time::Duration;
 
 use crate::Result;
-use crate::quota::{MAX_AMOUNT, Quota};
+use crate::quota::Quota;
 use crate::unit::Unit;
 
 /// A time in nanoseconds since the limiter's clock began: 584 years' worth.
@@ -56,8 +58,10 @@ pub(crate) struct Level {
     per_million: u64,
     /// What is never granted, to scale: the part of the level that may not be there.
     reserve: i128,
-    /// Whether it is left out of snapshots.
+    /// Whether it is left out of snapshots and predictions.
     hidden: bool,
+    /// Whether it only counts, and holds nobody back.
+    idle: bool,
     /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
     level: i128,
     /// When `level` was right.
@@ -77,6 +81,7 @@ impl Level {
             per_million: MILLION,
             reserve: 0,
             hidden: false,
+            idle: false,
             level: full,
             at: now,
         }
@@ -139,83 +144,6 @@ impl Level {
             .min(self.level.saturating_add(self.scaled(amount)));
     }
 
-    /// Moves the level by `units`, not above the burst, and returns by how much it moved.
-    pub(super) fn shift(&mut self, units: f64) -> f64 {
-        let before = self.level;
-        let target = before.saturating_add(scaled_units(units, self.period));
-        self.level = target.min(self.full);
-        self.in_units(self.level - before)
-    }
-
-    /// Sets the level to `units`, not above the burst.
-    pub(super) fn set_units(&mut self, units: f64) {
-        self.level = scaled_units(units, self.period).min(self.full);
-    }
-
-    /// What is left, with its fraction.
-    pub(super) fn units(&self) -> f64 {
-        self.in_units(self.level)
-    }
-
-    /// What fits into the bucket.
-    pub(super) fn capacity(&self) -> f64 {
-        self.in_units(self.full)
-    }
-
-    /// Grants everything from now on.
-    pub(super) fn open(&mut self) {
-        self.rate = MAX_AMOUNT;
-        self.full = product(MAX_AMOUNT, self.period);
-        self.level = self.full;
-    }
-
-    /// Becomes the level of another quota of the same unit, which fills at `speed` times its
-    /// rate. What is left stays left, up to the new burst.
-    pub(super) fn pace(&mut self, quota: Quota, speed: f64) {
-        let left = self.units();
-        *self = Self {
-            per_million: self.per_million,
-            reserve: self.reserve,
-            hidden: self.hidden,
-            ..Self::full(quota, self.at)
-        };
-        self.fill_at(quota.amount() as f64 * speed);
-        self.set_units(left);
-    }
-
-    /// Becomes the level of another quota of the same unit. What is used stays used: a bucket that
-    /// gets larger gains what it can hold more, and one that gets smaller may be in debt.
-    pub(super) fn resize(&mut self, quota: Quota) {
-        let used = self.capacity() - self.units();
-        self.pace(quota, 1.0);
-        self.set_units(self.capacity() - used);
-    }
-
-    /// Fills at `rate` per period in place of the quota's amount.
-    pub(super) fn fill_at(&mut self, rate: f64) {
-        self.rate = whole_amount(rate).max(1);
-    }
-
-    /// Charges `ratio` times what a cost says, and holds `reserve` units back.
-    pub(super) fn charge(&mut self, ratio: f64, reserve: f64) {
-        self.per_million = whole_amount(ratio * MILLION as f64);
-        self.reserve = scaled_units(reserve.max(0.0), self.period);
-    }
-
-    /// Leaves it out of snapshots, and lets it refuse no amount.
-    pub(super) fn hidden(mut self) -> Self {
-        self.hidden = true;
-        self
-    }
-
-    pub(super) fn is_hidden(&self) -> bool {
-        self.hidden
-    }
-
-    fn in_units(&self, scaled: i128) -> f64 {
-        scaled as f64 / self.period as f64
-    }
-
     /// What is left in whole units, rounded down; negative is debt.
     pub(crate) fn whole(&self) -> i64 {
         let whole = self.level.div_euclid(i128::from(self.period));
@@ -223,6 +151,9 @@ impl Level {
     }
 
     fn needed(&self, amount: u64) -> i128 {
+        if self.idle {
+            return i128::MIN;
+        }
         if self.reserve == 0 {
             return self.scaled(amount).min(self.full);
         }
@@ -247,25 +178,6 @@ impl Level {
 
 const MILLION: u64 = 1_000_000;
 
-/// Units of a quota to the scale of its level. What is no number is nothing.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "`as` saturates, which is meant"
-)]
-fn scaled_units(units: f64, period: u64) -> i128 {
-    (units * period as f64) as i128
-}
-
-/// The whole amount nearest to a number, within what amounts can be.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, which is meant"
-)]
-fn whole_amount(number: f64) -> u64 {
-    (number.round() as u64).min(MAX_AMOUNT)
-}
-
 /// One multiplication of the machine's, since both factors fit a register.
 fn product(a: u64, b: u64) -> i128 {
     i128::from(a) * i128::from(b)
@@ -276,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::quota::MAX_PERIOD;
+    use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -79,7 +79,10 @@ impl Line {
         match queue.take_at_once(cost, None, now)? {
             Some(grant) => Ok(grant),
             None => Err(Error::WouldWait {
-                wait: queue.predict(cost, None, now).since(now),
+                wait: queue
+                    .predict(cost, None, now)
+                    .max(queue.due(cost))
+                    .since(now),
             }),
         }
     }

@@ -67,6 +67,14 @@ impl Heard {
         };
     }
 
+    /// The wait before the next try, as exactly as the server has said it.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self.feedback.verdict {
+            Verdict::Refused(refusal) => refusal.wait,
+            _ => self.retry_after,
+        }
+    }
+
     fn verdict(&self, error: &ApiError) -> Verdict {
         match error.kind {
             ErrorKind::RateLimited => Verdict::Refused(refusals::refusal(error, self.is_exact)),

@@ -58,7 +58,7 @@ impl Spent {
     }
 }
 
-/// What was granted in each stretch of 25 ms that had grants, and what was spent in all.
+/// What was granted in each stretch of 10 ms that had grants, and what was spent in all.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     pub(super) spent: Spent,

@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::level::{Level, Tick};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Refusal, Report, Scope, Verdict};
-use crate::quota::{Limits, Quota};
+use crate::quota::{Limits, MAX_AMOUNT, Quota};
 
 pub(super) use history::Spent;
 
@@ -53,6 +53,48 @@ struct Entry {
     ramp_level: Option<usize>,
     /// What is left of the user's limit, where the server's is larger.
     ceiling: Option<usize>,
+    /// Whether the user states it no longer, and the server never has.
+    is_removed: bool,
+}
+
+impl Entry {
+    /// Holds back what the ramp does not let go yet; nothing at all of a limit that is removed.
+    fn follow_ramp(&self, levels: &mut [Level]) {
+        if self.is_removed {
+            levels[self.level].rest();
+        }
+        let Some(index) = self.ramp_level else {
+            return;
+        };
+        match self.is_removed {
+            true => levels[index].rest(),
+            false => self.ramp.apply(&mut levels[index], self.observer.bucket()),
+        }
+    }
+
+    /// Counts against the user's limit all the time, and holds it where it is the smaller one.
+    fn follow_ceiling(&mut self, jitter: Duration, levels: &mut Vec<Level>, now: Tick) {
+        let Some(stated) = self.observer.stated() else {
+            if let Some(index) = self.ceiling {
+                levels[index].rest();
+            }
+            return;
+        };
+        let quota = stated.allow_jitter(jitter);
+        let index = *self.ceiling.get_or_insert_with(|| {
+            levels.push(Level::full(quota, now));
+            levels.len() - 1
+        });
+        let level = &mut levels[index];
+        if level.quota() != quota {
+            level.resize(quota);
+        }
+        match self.observer.is_capped() {
+            true => level.wake(),
+            false => level.rest(),
+        }
+        level.charge(self.observer.ratio(), 0.0);
+    }
 }
 
 /// A request that was granted, as its answer is heard.
@@ -92,14 +134,21 @@ impl Hearing {
         };
         let mut levels = Vec::new();
         for quota in limits.quotas() {
-            hearing.add(*quota, Scope::Account, &mut levels, now);
+            let ramp = Ramp::new(quota.is_assumed(), now);
+            hearing.add(*quota, Scope::Account, ramp, &mut levels, now);
         }
         (hearing, levels)
     }
 
-    fn add(&mut self, quota: Quota, scope: Scope, levels: &mut Vec<Level>, now: Tick) -> usize {
+    fn add(
+        &mut self,
+        quota: Quota,
+        scope: Scope,
+        ramp: Ramp,
+        levels: &mut Vec<Level>,
+        now: Tick,
+    ) -> usize {
         let observer = Observer::new(quota, scope, self.jitter, now, self.history.spent);
-        let ramp = Ramp::new(quota.is_assumed(), now);
         levels.push(Level::full(observer.bucket(), now));
         let level = levels.len() - 1;
         let ramp_level = observer.is_fast().then(|| {
@@ -108,13 +157,16 @@ impl Hearing {
             levels.push(level);
             levels.len() - 1
         });
-        self.entries.push(Entry {
+        let mut entry = Entry {
             observer,
             ramp,
             level,
             ramp_level,
             ceiling: None,
-        });
+            is_removed: false,
+        };
+        entry.follow_ceiling(self.jitter, levels, now);
+        self.entries.push(entry);
         self.entries.len() - 1
     }
 
@@ -128,15 +180,17 @@ impl Hearing {
         };
         for entry in &mut self.entries {
             let stated = limits.quotas().iter().find(|quota| same(quota, entry));
+            entry.is_removed = stated.is_none() && !entry.observer.is_told();
             let level = &mut levels[entry.level];
+            level.wake();
             entry.observer.restate(stated.copied(), level);
-            if stated.is_none() && !entry.observer.is_told() {
-                level.open();
-            }
+            entry.follow_ramp(levels);
+            entry.follow_ceiling(self.jitter, levels, now);
         }
         for quota in limits.quotas() {
             if !self.entries.iter().any(|entry| same(quota, entry)) {
-                self.add(*quota, Scope::Account, levels, now);
+                let ramp = Ramp::new(quota.is_assumed(), now);
+                self.add(*quota, Scope::Account, ramp, levels, now);
             }
         }
     }
@@ -167,7 +221,8 @@ impl Hearing {
         }
     }
 
-    /// Hears an answer. A request that was refused must have been given back before.
+    /// Hears an answer. A request that was refused must have been given back before, if the answer
+    /// says what is left.
     pub(super) fn hear(
         &mut self,
         request: Heard,
@@ -189,104 +244,151 @@ impl Hearing {
             Some(_) => request.spent.without(request.cost),
             None => request.spent,
         };
+        let mut spoken_of = Vec::new();
         for report in &feedback.reports {
-            let Some(index) = self.find(report, levels, now) else {
-                continue;
-            };
-            let then = self.moment(index, request, charged);
-            let entry = &mut self.entries[index];
-            let level = &mut levels[entry.level];
-            let left = report.remaining.map(|left| left as f64);
-            if let Some(limit) = report.limit {
-                entry.observer.hear_limit(limit, left, then, level);
-            }
-            if let (Some(left), Some(reset)) = (left, report.reset) {
-                let bucket = left + reset.as_secs_f64() * entry.observer.rate();
-                entry.observer.hear_bucket(bucket, then, level);
-            }
-            // A refusal says more of the limit that it is for.
-            let refused = refusal
-                .is_some_and(|refusal| refusal.wait.is_some() && refusal.unit == Some(report.unit));
-            if let Some(left) = left.filter(|_| !refused) {
-                entry.observer.hear_left(left, then, level);
+            if let Some(index) = self.find(report, levels, now) {
+                self.hear_limit(index, report, request, charged, levels);
+                spoken_of.push((index, report));
             }
         }
-        let pause = match refusal {
-            Some(refusal) => self.hear_refusal(request, charged, refusal, levels),
-            None => Duration::ZERO,
+        // A refusal says more of the limit that it is for.
+        let refused = refusal.and_then(|refusal| self.refused_by(refusal, &spoken_of, levels));
+        for (index, report) in spoken_of {
+            if refused != Some(index) {
+                self.hear_left(index, report, request, charged, levels);
+            }
+        }
+        let told = refusal.and_then(|refusal| refusal.wait).unwrap_or_default();
+        let pause = match (refusal, refused) {
+            (Some(refusal), Some(index)) => {
+                let then = self.moment(index, request, charged);
+                let entry = &mut self.entries[index];
+                let reserved = request.cost.amount(entry.observer.unit());
+                let level = &mut levels[entry.level];
+                let wait = entry.observer.hear_refusal(refusal, reserved, then, level);
+                wait.max(told)
+            }
+            _ => told,
         };
-        self.follow(request, feedback.verdict, levels, now);
+        self.follow(request, feedback, levels, now);
         Consequence {
             limits_changed: amounts(self) != before,
             pause,
         }
     }
 
-    /// Returns for how long everyone has to wait at least.
-    fn hear_refusal(
+    fn hear_limit(
         &mut self,
+        index: usize,
+        report: &Report,
         request: Heard,
         charged: Spent,
-        refusal: &Refusal,
         levels: &mut [Level],
-    ) -> Duration {
-        let told = refusal.wait.unwrap_or_default();
-        let Some(unit) = refusal.unit else {
-            return told;
-        };
-        let spoken_of = |entry: &Entry| {
-            let quota = entry.observer.quota();
-            quota.unit() == unit && refusal.period.is_none_or(|period| period == quota.period())
-        };
-        let Some(index) = self.entries.iter().position(spoken_of) else {
-            return told;
-        };
+    ) {
         let then = self.moment(index, request, charged);
         let entry = &mut self.entries[index];
         let level = &mut levels[entry.level];
-        let reserved = request.cost.amount(unit);
-        entry
-            .observer
-            .hear_refusal(refusal, reserved, then, level)
-            .max(told)
+        if std::mem::take(&mut entry.is_removed) {
+            level.wake();
+            level.resize(entry.observer.bucket());
+        }
+        if let Some(limit) = report.limit {
+            let left = report.remaining.map(|left| left as f64);
+            entry.observer.hear_limit(limit, left, then, level);
+        }
+    }
+
+    fn hear_left(
+        &mut self,
+        index: usize,
+        report: &Report,
+        request: Heard,
+        charged: Spent,
+        levels: &mut [Level],
+    ) {
+        let Some(left) = report.remaining else { return };
+        let left = left as f64;
+        let then = self.moment(index, request, charged);
+        let Entry {
+            observer, level, ..
+        } = &mut self.entries[index];
+        let level = &mut levels[*level];
+        if let Some(reset) = report.reset {
+            let bucket = left + reset.as_secs_f64() * observer.rate();
+            observer.hear_bucket(bucket, then, level);
+        }
+        observer.hear_left(left, then, level);
+    }
+
+    /// The place of the limit that a refusal is for: the one of the amount that it names, else the
+    /// one of which least remains.
+    fn refused_by(
+        &self,
+        refusal: &Refusal,
+        spoken_of: &[(usize, &Report)],
+        levels: &[Level],
+    ) -> Option<usize> {
+        let fits = |entry: &Entry| {
+            let quota = entry.observer.quota();
+            !entry.is_removed
+                && refusal.unit.is_none_or(|unit| unit == quota.unit())
+                && refusal.period.is_none_or(|period| period == quota.period())
+        };
+        let candidates = || {
+            let entries = self.entries.iter().enumerate();
+            entries.filter(move |(_, entry)| fits(entry))
+        };
+        let is_named = |entry: &Entry| {
+            entry.observer.is_told() && refusal.limit == Some(entry.observer.quota().amount())
+        };
+        if let Some((index, _)) = candidates().find(|(_, entry)| is_named(entry)) {
+            return Some(index);
+        }
+        // In seconds of its rate, by what was just said or else by what is believed.
+        let left = |index: usize, entry: &Entry| {
+            let mut said = spoken_of.iter().filter(|(of, _)| *of == index);
+            let said = said.find_map(|(_, report)| report.remaining);
+            let units = said.map_or_else(|| levels[entry.level].units(), |left| left as f64);
+            units / entry.observer.rate()
+        };
+        let least = candidates()
+            .map(|(index, entry)| (index, left(index, entry)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b));
+        least.map(|(index, _)| index)
     }
 
     /// Lets the ramps and the ceilings follow what was heard.
-    fn follow(&mut self, request: Heard, verdict: Verdict, levels: &mut Vec<Level>, now: Tick) {
+    fn follow(&mut self, request: Heard, feedback: &Feedback, levels: &mut Vec<Level>, now: Tick) {
         for entry in &mut self.entries {
             let observer = &mut entry.observer;
-            match verdict {
+            let has_passed = match feedback.verdict {
                 Verdict::Admitted => {
                     observer.outage.admitted(request.at);
-                    entry.ramp.succeeded(request.at, observer.is_heard());
+                    true
                 }
                 Verdict::Refused(refusal) => {
                     if refusal.unit.is_none_or(|unit| unit == observer.unit()) {
                         entry.ramp.refused(now);
                     }
+                    false
                 }
-                Verdict::Overloaded => entry.ramp.overloaded(now),
-                Verdict::Unknown => {}
-            }
-            if let Some(index) = entry.ramp_level {
-                entry.ramp.apply(&mut levels[index], observer.bucket());
-            }
-            match (observer.ceiling(), entry.ceiling) {
-                (Some(stated), None) => {
-                    let mut level = Level::full(stated.allow_jitter(self.jitter), now);
-                    // What is used of the server's limit is used of the user's.
-                    let of_server = &levels[entry.level];
-                    let used = of_server.capacity() - of_server.units();
-                    level.shift(-used);
-                    levels.push(level);
-                    entry.ceiling = Some(levels.len() - 1);
+                Verdict::Overloaded => {
+                    entry.ramp.overloaded(now);
+                    false
                 }
-                (None, Some(index)) => levels[index].open(),
-                _ => {}
+                // Whatever went wrong: it says how the limits stand.
+                Verdict::Unknown => !feedback.reports.is_empty(),
+            };
+            if has_passed
+                && entry.ramp.passed(request.at, observer.is_heard())
+                && let Some(index) = entry.ramp_level
+            {
+                // A request larger than what may go at once has left a debt there, which was to be
+                // paid at the speed of before.
+                levels[index].forgive();
             }
-            if let Some(index) = entry.ceiling {
-                levels[index].charge(observer.ratio(), 0.0);
-            }
+            entry.follow_ramp(levels);
+            entry.follow_ceiling(self.jitter, levels, now);
         }
     }
 
@@ -299,18 +401,35 @@ impl Hearing {
             let known = |entry: &&Entry| {
                 same(entry) && entry.observer.is_told() && entry.observer.quota().amount() == limit
             };
-            self.entries.iter().find(known)
+            let found = self.entries.iter().find(known);
+            found.map(|entry| entry.observer.quota().period())
         };
         let known = report.limit.and_then(of_amount);
-        let period = period(report)
-            .or_else(|| known.map(|entry| entry.observer.quota().period()))
-            .or_else(|| report.reset.is_none().then_some(MINUTE))?;
+        let seen = period(report);
+        if let (Some(seen), Some(limit)) = (seen, report.limit) {
+            // It was taken for one of another period, by numbers that fitted both.
+            for entry in &mut self.entries {
+                let quota = entry.observer.quota();
+                let is_mistaken = entry.observer.unit() == report.unit
+                    && entry.observer.scope == report.scope
+                    && entry.observer.is_told()
+                    && entry.observer.stated().is_none()
+                    && quota.amount() == limit
+                    && quota.period() != seen;
+                if is_mistaken {
+                    entry.is_removed = true;
+                }
+            }
+        }
+        let is_partial = report.reset.is_none() || report.limit.is_none();
+        let period = seen.or(known).or_else(|| is_partial.then_some(MINUTE))?;
         let of_period = |entry: &Entry| same(entry) && entry.observer.quota().period() == period;
         if let Some(index) = self.entries.iter().position(of_period) {
             return Some(index);
         }
-        let quota = Quota::new(report.unit, report.limit?, period).ok()?;
-        Some(self.add(quota.assumed(), report.scope, levels, now))
+        let limit = report.limit?.min(MAX_AMOUNT);
+        let quota = Quota::new(report.unit, limit, period).ok()?;
+        Some(self.add(quota.assumed(), report.scope, Ramp::of_told(), levels, now))
     }
 
     fn moment(&self, index: usize, request: Heard, spent: Spent) -> Moment {

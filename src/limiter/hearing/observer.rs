@@ -8,7 +8,7 @@ use super::history::Spent;
 use super::outage::Outage;
 use super::period::MINUTE;
 use crate::feedback::{Refusal, Scope};
-use crate::quota::Quota;
+use crate::quota::{MAX_AMOUNT, Quota};
 use crate::unit::Unit;
 
 /// How much the way to the server varies, beyond what reorders requests: a deviation in seconds.
@@ -131,10 +131,18 @@ impl Observer {
         self.quota.period() <= MINUTE
     }
 
-    /// The user's limit, where that is what holds, and not the server's.
-    pub(super) fn ceiling(&self) -> Option<Quota> {
-        let stated = self.stated.filter(|_| self.is_told());
-        stated.filter(|stated| stated.amount() < self.quota.amount())
+    /// The limit that the user has stated.
+    pub(super) fn stated(&self) -> Option<Quota> {
+        self.stated
+    }
+
+    /// Whether what the user has stated is what holds, and not the server's limit: that is larger,
+    /// or it is not known how large it is while the level follows what the server says remains.
+    pub(super) fn is_capped(&self) -> bool {
+        self.stated.is_some_and(|stated| match self.told {
+            Some(_) => stated.amount() < self.quota.amount(),
+            None => self.is_heard(),
+        })
     }
 
     /// What the server charges for each unit that is reserved, once that is known.
@@ -152,21 +160,24 @@ impl Observer {
         self.foreign
     }
 
-    pub(super) fn is_charge_known(&self) -> bool {
+    fn is_charge_known(&self) -> bool {
         self.is_heard() && self.filter.excess_deviation() < KNOWN
     }
 
     /// The quota of its level: as much as the server's bucket and the user let through at once,
     /// less the jitter's part.
     pub(super) fn bucket(&self) -> Quota {
+        let burst = Duration::from_secs_f64(self.bucket_seconds());
+        self.quota.burst_lasting(burst).allow_jitter(self.jitter)
+    }
+
+    fn bucket_seconds(&self) -> f64 {
         let whole = self.quota.period().as_secs_f64();
         let seen = match self.bucket {
             0.0 => whole,
             seen => seen.min(whole),
         };
-        let burst = seen.min(self.burst.unwrap_or(whole));
-        let quota = self.quota.burst_lasting(Duration::from_secs_f64(burst));
-        quota.allow_jitter(self.jitter)
+        seen.min(self.burst.unwrap_or(whole))
     }
 
     /// Goes on to `now`, and lets the level grant what is sure to be there.
@@ -212,9 +223,10 @@ impl Observer {
         if self.told.is_some_and(|told| told > then.at) {
             return;
         }
+        let limit = limit.min(MAX_AMOUNT); // some say the largest number there is for none
         self.told = Some(then.at);
         let Ok(quota) = Quota::new(self.unit(), limit, self.quota.period()) else {
-            return; // as large as none is
+            return; // of 0 it says nothing
         };
         if self.quota.amount() == limit && !self.quota.is_assumed() {
             return;
@@ -288,7 +300,8 @@ impl Observer {
         level: &mut Level,
     ) -> Duration {
         let in_vain = self.outage.refused(then.at, self.at);
-        if let Some(limit) = refusal.limit {
+        // Without a period it may speak of another limit of the unit.
+        if let Some(limit) = refusal.limit.filter(|_| refusal.period.is_some()) {
             self.hear_limit(limit, None, then, level);
         }
         let Some(told) = refusal.wait.filter(|_| then.at >= self.changed) else {
@@ -316,24 +329,31 @@ impl Observer {
         let near = self.seconds(then.near as f64);
         let rounding = self.seconds(1.0); // it is said in whole units
         let error = self.left_now(units, then) - level.units();
-        let whole = self.seconds(units) - self.jitter.as_secs_f64();
+        let whole = self.seconds(units) - self.held_back();
         // What the server has beyond our own bucket does not matter.
         if error > 0.0 && whole >= self.seconds(level.capacity()) {
             return self.set_reserve(level);
         }
+        let time = self.at.since(then.at).as_secs_f64();
+        // A bucket that may have been full since then has forgotten what was before.
+        let forgotten = (time - self.bucket_seconds()).max(0.0);
         let change = self.filter.correct(Sighting {
             error: self.seconds(error),
             spent: self.seconds(self.spent.since(then.spent, self.unit())),
-            time: self.at.since(then.at).as_secs_f64(),
-            noise: TIMING * TIMING + near * near / 6.0 + rounding * rounding / 12.0,
+            time,
+            noise: TIMING * TIMING
+                + near * near / 6.0
+                + rounding * rounding / 12.0
+                + forgotten * forgotten,
         });
         level.shift(change.level * self.rate());
         if self.is_heard() {
             // A refusal alone does not show what was charged.
             self.excess = (self.excess + change.excess).clamp(EXCESSES.0, EXCESSES.1);
         }
-        // Where the server says what it grants, it grants no more.
-        let least = if self.is_told() { 0.0 } else { -0.5 };
+        // Where it is said what is granted, no more is.
+        let is_certain = self.is_told() || self.stated.is_some();
+        let least = if is_certain { 0.0 } else { -0.5 };
         self.foreign = (self.foreign + change.foreign).clamp(least, MOST_FOREIGN);
         self.set_rate(level);
         self.set_reserve(level);
@@ -359,7 +379,13 @@ impl Observer {
     fn left_now(&self, units: f64, then: Moment) -> f64 {
         let time = self.at.since(then.at).as_secs_f64() * (1.0 - self.foreign);
         let spent = self.spent.since(then.spent, self.unit());
-        units + (time - self.jitter.as_secs_f64()) * self.rate() - spent * self.ratio()
+        units + (time - self.held_back()) * self.rate() - spent * self.ratio()
+    }
+
+    /// What is held back of the bucket for jitter, in seconds.
+    fn held_back(&self) -> f64 {
+        let bucket = self.bucket_seconds();
+        self.jitter.as_secs_f64().min(bucket / 2.0)
     }
 
     fn set_rate(&self, level: &mut Level) {

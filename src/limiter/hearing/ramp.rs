@@ -43,6 +43,14 @@ impl Ramp {
         }
     }
 
+    /// Of a limit that the server has just said: what is in flight confirms it.
+    pub(super) fn of_told() -> Self {
+        Self {
+            speed: 1.0,
+            since: Tick::default(),
+        }
+    }
+
     /// Makes `level` hold back what is above the speed.
     pub(super) fn apply(&self, level: &mut Level, quota: Quota) {
         let at_once = Duration::from_secs_f64(AT_ONCE * self.speed.min(1.0));
@@ -50,17 +58,17 @@ impl Ramp {
         level.pace(quota.burst_of(burst), self.speed);
     }
 
-    /// A request that was admitted at `sent` has succeeded. `is_heard` says whether the server
-    /// tells how its limits stand.
-    pub(super) fn succeeded(&mut self, sent: Tick, is_heard: bool) {
+    /// A request that was granted at `sent` has passed the limits. `is_heard` says whether the
+    /// server tells how its limits stand. Returns whether that counts.
+    pub(super) fn passed(&mut self, sent: Tick, is_heard: bool) -> bool {
         if sent < self.since {
-            return;
+            return false;
         }
         self.speed = match is_heard {
-            true if self.speed < 1.0 => 1.0,
             true => HEARD,
             false => (self.speed * GROWTH).min(UNHEARD),
         };
+        true
     }
 
     /// The server refused a request: nothing more is to be spent at once.
@@ -71,7 +79,7 @@ impl Ramp {
 
     /// The server is overloaded: its limit is not what counts.
     pub(super) fn overloaded(&mut self, now: Tick) {
-        self.speed = OVERLOADED;
+        self.speed = self.speed.min(OVERLOADED);
         self.since = now;
     }
 }
@@ -84,13 +92,11 @@ mod tests {
     fn it_speeds_up_with_successes_and_begins_again_after_a_refusal() {
         let mut ramp = Ramp::new(true, Tick(0));
         assert_eq!(ramp.speed, 0.1);
-        ramp.succeeded(Tick(0), true);
-        assert_eq!(ramp.speed, 1.0);
-        ramp.succeeded(Tick(0), true);
+        assert!(ramp.passed(Tick(0), true));
         assert_eq!(ramp.speed, HEARD);
         ramp.refused(Tick(5));
         assert_eq!(ramp.speed, 1.0);
-        ramp.succeeded(Tick(4), true);
+        assert!(!ramp.passed(Tick(4), true));
         assert_eq!(ramp.speed, 1.0, "it left before the refusal");
         ramp.overloaded(Tick(6));
         assert_eq!(ramp.speed, OVERLOADED);
@@ -100,7 +106,7 @@ mod tests {
     fn a_server_that_says_nothing_is_met_with_more_care() {
         let mut ramp = Ramp::new(false, Tick(0));
         let speeds: Vec<f64> = std::iter::repeat_with(|| {
-            ramp.succeeded(Tick(0), false);
+            ramp.passed(Tick(0), false);
             ramp.speed
         })
         .take(7)

@@ -143,6 +143,52 @@ fn guesses_yield_both_ways_and_what_is_stated_is_a_ceiling() {
 }
 
 #[test]
+fn a_ceiling_holds_whenever_the_server_s_limit_is_larger() {
+    let (limiter, clock) = listening(per_minute(9_000));
+    let said = [30_000_u32, 6_000, 30_000];
+    let expected: [&[u64]; 3] = [&[30_000, 9_000], &[6_000], &[30_000, 9_000]];
+    for (step, (limit, expected)) in said.into_iter().zip(expected).enumerate() {
+        clock.advance(SECOND * 60);
+        let mut permit = limiter.acquire(Cost::tokens(100)).unwrap();
+        let reset = Duration::from_secs_f64(6_000.0 / f64::from(limit));
+        permit.hear(&Feedback::admitted().with(report(
+            limit.into(),
+            u64::from(limit) - 100,
+            reset,
+        )));
+        let amounts: Vec<u64> = quotas(&limiter).into_iter().map(|it| it.0).collect();
+        assert_eq!(amounts, expected, "step {step}");
+    }
+    limiter.set_limits(&per_minute(3_000));
+    let amounts: Vec<u64> = quotas(&limiter).into_iter().map(|it| it.0).collect();
+    assert_eq!(amounts, [30_000, 3_000]);
+}
+
+#[test]
+fn a_limit_that_is_stated_no_longer_holds_nothing_until_the_server_says_it() {
+    let both = Limits::builder()
+        .tokens_per_minute(600)
+        .requests_per_minute(60);
+    let (limiter, clock) = listening(both.build().unwrap());
+    let requests = Limits::builder()
+        .requests_per_minute(60_000)
+        .build()
+        .unwrap();
+    limiter.set_limits(&requests);
+    clock.advance(SECOND);
+    assert_eq!(quotas(&limiter).len(), 1, "tokens are shown no more");
+    let mut permit = limiter.try_acquire(Cost::tokens(1_000_000)).unwrap();
+    permit.hear(&Feedback::admitted());
+    drop(limiter.try_acquire(Cost::tokens(1_000_000)).unwrap());
+    clock.advance(SECOND);
+    let mut permit = limiter.try_acquire(Cost::tokens(10)).unwrap();
+    permit.hear(&Feedback::admitted().with(report(600, 0, SECOND * 60)));
+    let (amount, level) = quotas(&limiter)[0];
+    assert_eq!(amount, 600);
+    assert!((-10..=0).contains(&level), "{level}");
+}
+
+#[test]
 fn a_day_s_limit_stands_beside_the_minute_s() {
     let (limiter, clock) = listening(per_minute(30_000));
     let mut permit = limiter.acquire(Cost::tokens(10)).unwrap();
@@ -245,10 +291,15 @@ fn an_overloaded_server_is_met_again_at_half_speed() {
     let mut permit = limiter.acquire(Cost::tokens(1)).unwrap();
     permit.hear(&Feedback::overloaded());
     drop(limiter.acquire(Cost::tokens(250)).unwrap()); // what goes at once: half of a half second
-    let wait = limiter.predicted_wait(Cost::tokens(250)).unwrap();
-    assert!(wait >= MILLISECOND * 499, "{wait:?}");
-    let mut later = limiter.acquire_timeout(Cost::tokens(0), SECOND).unwrap();
-    clock.advance(SECOND * 60);
+    let refused = limiter.try_acquire(Cost::tokens(250));
+    assert!(
+        matches!(refused, Err(Error::WouldWait { wait }) if wait >= MILLISECOND * 500),
+        "{refused:?}"
+    );
+    clock.advance(MILLISECOND * 502);
+    let mut later = limiter.try_acquire(Cost::tokens(250)).unwrap();
     later.hear(&Feedback::admitted());
-    assert!(limiter.predicted_wait(Cost::tokens(250)).unwrap().is_zero());
+    drop(limiter.try_acquire(Cost::tokens(250)).unwrap_err());
+    clock.advance(MILLISECOND * 334); // at 0.75 of the rate
+    drop(limiter.try_acquire(Cost::tokens(250)).unwrap());
 }

@@ -1,0 +1,114 @@
+//! Levels that follow what a server says: corrected, renamed, filled and charged otherwise.
+//!
+//! What a server says comes with noise, so it is reckoned with in floating point. Only here does
+//! it become integers, and from then on nothing is rounded.
+
+use super::{Level, MILLION};
+use crate::quota::{MAX_AMOUNT, Quota};
+
+impl Level {
+    /// Moves the level by `units`, not above the burst.
+    pub(in crate::limiter) fn shift(&mut self, units: f64) {
+        let target = self.level.saturating_add(scaled_units(units, self.period));
+        self.level = target.min(self.full);
+    }
+
+    /// Sets the level to `units`, not above the burst.
+    pub(in crate::limiter) fn set_units(&mut self, units: f64) {
+        self.level = scaled_units(units, self.period).min(self.full);
+    }
+
+    /// What is left, with its fraction.
+    pub(in crate::limiter) fn units(&self) -> f64 {
+        self.in_units(self.level)
+    }
+
+    /// What fits into the bucket.
+    pub(in crate::limiter) fn capacity(&self) -> f64 {
+        self.in_units(self.full)
+    }
+
+    /// Goes on counting and holds nobody back, unseen, until it is [woken](Level::wake).
+    pub(in crate::limiter) fn rest(&mut self) {
+        self.hidden = true;
+        self.idle = true;
+    }
+
+    /// Holds back again, and is seen.
+    pub(in crate::limiter) fn wake(&mut self) {
+        self.hidden = false;
+        self.idle = false;
+    }
+
+    /// Forgets its debt.
+    pub(in crate::limiter) fn forgive(&mut self) {
+        self.level = self.level.max(0);
+    }
+
+    /// Becomes the level of another quota of the same unit, which fills at `speed` times its
+    /// rate. What is left stays left, up to the new burst.
+    pub(in crate::limiter) fn pace(&mut self, quota: Quota, speed: f64) {
+        let left = self.units();
+        *self = Self {
+            per_million: self.per_million,
+            reserve: self.reserve,
+            hidden: self.hidden,
+            idle: self.idle,
+            ..Self::full(quota, self.at)
+        };
+        self.fill_at(quota.amount() as f64 * speed);
+        self.set_units(left);
+    }
+
+    /// Becomes the level of another quota of the same unit. What is used stays used: a bucket that
+    /// gets larger gains what it can hold more, and one that gets smaller may be in debt.
+    pub(in crate::limiter) fn resize(&mut self, quota: Quota) {
+        let used = self.capacity() - self.units();
+        self.pace(quota, 1.0);
+        self.set_units(self.capacity() - used);
+    }
+
+    /// Fills at `rate` per period in place of the quota's amount.
+    pub(in crate::limiter) fn fill_at(&mut self, rate: f64) {
+        self.rate = whole_amount(rate).max(1);
+    }
+
+    /// Charges `ratio` times what a cost says, and holds `reserve` units back.
+    pub(in crate::limiter) fn charge(&mut self, ratio: f64, reserve: f64) {
+        self.per_million = whole_amount(ratio * MILLION as f64);
+        self.reserve = scaled_units(reserve, self.period).clamp(0, self.full);
+    }
+
+    /// Leaves it out of snapshots, and lets it refuse no amount.
+    pub(in crate::limiter) fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    pub(in crate::limiter) fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    fn in_units(&self, scaled: i128) -> f64 {
+        scaled as f64 / self.period as f64
+    }
+}
+
+/// Units of a quota to the scale of its level. What is no number is nothing.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, which is meant"
+)]
+fn scaled_units(units: f64, period: u64) -> i128 {
+    (units * period as f64) as i128
+}
+
+/// The whole amount nearest to a number, within what amounts can be.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is meant"
+)]
+fn whole_amount(number: f64) -> u64 {
+    (number.round() as u64).min(MAX_AMOUNT)
+}
