@@ -127,6 +127,14 @@ impl Filter {
         }
     }
 
+    /// Nothing is foreign now, for sure, and what was is no guide.
+    pub(super) fn forget_foreign(&mut self) {
+        for index in 0..3 {
+            self.covariance[2][index] = 0.0;
+            self.covariance[index][2] = 0.0;
+        }
+    }
+
     /// The level has just been set, to this standard deviation.
     pub(super) fn set_level(&mut self, deviation: f64) {
         for index in 0..3 {

@@ -27,6 +27,8 @@ const MOST_RESERVE: f64 = 0.3;
 const MOST_FOREIGN: f64 = 0.95;
 /// The time in which half of what refusals alone have taught is forgotten, in seconds.
 const FORGETTING: f64 = 20.0;
+/// A level that is suddenly higher by this share of the bucket is that of a new window.
+const NEW_WINDOW: f64 = 0.2;
 /// The least and the most that a server is taken to charge, as an excess.
 const EXCESSES: (f64, f64) = (-0.95, 20.0);
 
@@ -333,6 +335,11 @@ impl Observer {
         // What the server has beyond our own bucket does not matter.
         if error > 0.0 && whole >= self.seconds(level.capacity()) {
             return self.set_reserve(level);
+        }
+        if self.seconds(error) > NEW_WINDOW * self.bucket_seconds() {
+            // Nothing came in within the last one, which looked like others taking it.
+            self.foreign = 0.0;
+            self.filter.forget_foreign();
         }
         let time = self.at.since(then.at).as_secs_f64();
         // A bucket that may have been full since then has forgotten what was before.

@@ -76,8 +76,8 @@ fn scenarios() -> Vec<Scenario> {
         neighbour: Some((0.5, every)),
         ..plain()
     };
-    let windows = Server {
-        window: Some(60.0),
+    let windows_of = |seconds| Server {
+        window: Some(seconds),
         ..plain()
     };
     let changing = Server {
@@ -113,7 +113,7 @@ fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             ideal: 60.0, // when the second window begins
-            ..Scenario::new("fixed windows", windows, given()).at_worst(2, 1.10)
+            ..Scenario::new("fixed windows", windows_of(60.0), given()).at_worst(2, 1.10)
         },
         Scenario::new(
             "what remains, and nothing else",
@@ -128,6 +128,32 @@ fn scenarios() -> Vec<Scenario> {
         )
         .at_worst(18, 1.10),
         Scenario::new("waits alone", saying(Said::Wait), limits(LIMIT * 2.0)).at_worst(18, 1.10),
+        Scenario::new(
+            "waits for no limit in particular",
+            Server {
+                names_unit: false,
+                ..saying(Said::Wait)
+            },
+            limits(LIMIT * 2.0),
+        )
+        .at_worst(18, 1.10),
+        Scenario {
+            total: 30.0,
+            ..Scenario::new("windows of 10 s", windows_of(10.0), given()).at_worst(6, 1.10)
+        },
+        Scenario {
+            total: 30.0, // one refusal a window is the price of not knowing its end
+            ..Scenario::new("windows of 1 s", windows_of(1.0), given()).at_worst(90, 1.25)
+        },
+        Scenario::new(
+            "answers that take longer than the bucket lasts",
+            Server {
+                latency: 20.0,
+                ..second()
+            },
+            given(),
+        )
+        .at_worst(2, 1.10),
         Scenario {
             total: 26.0, // a second, ten at the whole rate twice, and ten at half of it
             ..Scenario::new("halved, then doubled", changing, given()).at_worst(5, 1.02)

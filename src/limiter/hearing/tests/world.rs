@@ -57,6 +57,10 @@ pub(super) struct Server {
     /// Other limits from a time on.
     pub(super) changes: Vec<(f64, f64)>,
     pub(super) said: Said,
+    /// The mean time that answers take, in seconds.
+    pub(super) latency: f64,
+    /// Whether its refusals name the limit that they are for.
+    pub(super) names_unit: bool,
     pub(super) used: f64,
     pub(super) at: f64,
     pub(super) owed: f64,
@@ -74,6 +78,8 @@ impl Server {
             neighbour: None,
             changes: Vec::new(),
             said: Said::Everything,
+            latency: 0.3,
+            names_unit: true,
             used: 0.0,
             at: 0.0,
             owed: 0.0,
@@ -140,8 +146,8 @@ impl Server {
         let mut feedback = match asked {
             Ok(()) => Feedback::admitted(),
             Err(wait) => Feedback::refused(Refusal {
-                unit: Some(Unit::Tokens),
-                period: Some(Duration::from_secs(60)),
+                unit: self.names_unit.then_some(Unit::Tokens),
+                period: self.names_unit.then_some(Duration::from_secs(60)),
                 limit: (self.said != Said::Wait).then_some(self.limit as u64),
                 requested: (self.said != Said::Wait).then_some(charge as u64),
                 wait: Some(Duration::from_secs_f64((wait * 1e3).ceil() / 1e3)),
@@ -308,7 +314,7 @@ impl World {
                 let latency = match asked {
                     Ok(()) => {
                         self.outcome.last = seconds;
-                        self.chance.lognormal(0.3)
+                        self.chance.lognormal(self.server.latency)
                     }
                     Err(_) => 0.001,
                 };
