@@ -103,7 +103,7 @@ pub enum Charge {
     /// The larger of prompt and output cap, for good. What OpenAI's guide says.
     Max,
     /// Prompt plus output cap when the request is admitted; what the answer did not use comes
-    /// back with it.
+    /// back with it. A limiter that listens takes it that the server gives it back then, too.
     Usage,
     /// The prompt alone.
     Input,

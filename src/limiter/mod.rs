@@ -64,6 +64,10 @@ use crate::quota::Limits;
 /// is granted when the bucket is full; where there is one, it takes B's place in that bound.
 /// Time is bought, not lost: what the limiter holds back in one place it grants in another.
 ///
+/// A limiter that [listens](RateLimiterBuilder::listen) holds what the user states in the same
+/// way, counted as the server counts; beside that it follows what the server says remains, which
+/// is an estimate.
+///
 /// # Cost
 ///
 /// Without waiting: one uncontended lock, one look at the clock, one multiplication a quota.

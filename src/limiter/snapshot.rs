@@ -9,7 +9,8 @@ use crate::quota::Quota;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Each quota with its level, in the order of their declaration.
+    /// Each quota with its level, in the order of their declaration. In a limiter that listens
+    /// those that the server has named follow, and a stated quota where it is the smaller one.
     pub quotas: Vec<QuotaSnapshot>,
     /// Threads in line.
     pub waiters: usize,
@@ -17,7 +18,7 @@ pub struct Snapshot {
     pub head_cost: Option<Cost>,
     /// How long the first of them still has to wait, if nothing changes.
     pub head_due: Option<Duration>,
-    /// The quota that the first of them waits for longest.
+    /// The quota that the first of them waits for longest, a careful start aside.
     pub binding: Option<Quota>,
     /// Permits granted since the limiter was made.
     pub grants: u64,
