@@ -171,3 +171,88 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOISE: f64 = 0.01;
+
+    fn filter() -> Filter {
+        Filter::new(Three {
+            level: 1.0,
+            excess: 0.3,
+            foreign: 0.2,
+        })
+    }
+
+    fn seen(error: f64, spent: f64, time: f64) -> Sighting {
+        Sighting {
+            error,
+            spent,
+            time,
+            noise: NOISE,
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_a_share_of_what_it_shows_and_the_next_one_less() {
+        let mut filter = filter();
+        let first = filter.correct(seen(0.5, 0.0, 0.0)).level;
+        let next = filter.correct(seen(0.5, 0.0, 0.0)).level;
+        assert!(0.4 < first && first < 0.5, "{first}");
+        assert!(0.0 < next && next < 0.3, "{next}");
+    }
+
+    #[test]
+    fn spending_shows_the_charge_and_waiting_shows_others() {
+        let drift = Drift {
+            per_charge: 0.0,
+            per_second: Three::default(),
+        };
+        for (spent, time) in [(5.0, 0.0), (0.0, 5.0)] {
+            let mut filter = Filter::new(Three {
+                level: 10.0,
+                excess: 0.3,
+                foreign: 0.2,
+            });
+            filter.set_level(0.0);
+            filter.advance(spent, time, drift);
+            let change = filter.correct(seen(-0.5, 0.0, 0.0));
+            let [shown, other] = match spent > time {
+                true => [change.excess, change.foreign],
+                false => [change.foreign, change.excess],
+            };
+            assert!((shown - 0.1).abs() < 0.01, "{change:?}");
+            assert!(other.abs() < 1e-9, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_jump_the_level_is_known_as_well_as_the_answer_is() {
+        let mut filter = filter();
+        filter.set_level(0.01);
+        let change = filter.correct(seen(-30.0, 0.0, 0.0));
+        assert!(change.level < -29.9, "{change:?}");
+        let deviation = filter.level_deviation();
+        assert!((deviation - NOISE.sqrt()).abs() < 0.01, "{deviation}");
+    }
+
+    #[test]
+    fn nothing_is_ever_less_known_than_at_first() {
+        let mut filter = filter();
+        let drift = Drift {
+            per_charge: 1.0,
+            per_second: Three {
+                level: 1.0,
+                excess: 1.0,
+                foreign: 1.0,
+            },
+        };
+        for _ in 0..1_000 {
+            filter.advance(100.0, 3_600.0, drift);
+        }
+        assert!(filter.level_deviation() <= 1.0 + 1e-9);
+        assert!(filter.excess_deviation() <= 0.3 + 1e-9);
+    }
+}

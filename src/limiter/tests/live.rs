@@ -303,3 +303,91 @@ fn an_overloaded_server_is_met_again_at_half_speed() {
     clock.advance(MILLISECOND * 334); // at 0.75 of the rate
     drop(limiter.try_acquire(Cost::tokens(250)).unwrap());
 }
+
+#[test]
+fn a_large_first_request_holds_up_nobody_once_its_answer_is_there() {
+    let (limiter, clock) = listening(per_minute(30_000).assumed());
+    let mut first = limiter.acquire(Cost::tokens(16_000)).unwrap();
+    let refused = limiter.try_acquire(Cost::tokens(1_000));
+    assert!(refused.is_err(), "a guess is not spent at once");
+    let predicted = limiter.predicted_wait(Cost::tokens(1_000)).unwrap();
+    assert_eq!(
+        predicted,
+        Duration::ZERO,
+        "the first answer ends the careful start"
+    );
+    first.hear(&Feedback::admitted().with(report(30_000, 14_000, SECOND * 32)));
+    clock.advance(MILLISECOND * 10);
+    drop(limiter.try_acquire(Cost::tokens(100)).unwrap());
+}
+
+#[test]
+fn a_limit_that_an_answer_names_is_confirmed_by_it() {
+    let (limiter, _clock) = listening(per_minute(30_000));
+    let mut first = limiter.acquire(Cost::tokens(10)).unwrap();
+    let mut said = Report::of(Unit::Requests);
+    (said.limit, said.remaining) = (Some(600), Some(599));
+    said.reset = Some(MILLISECOND * 100);
+    first.hear(&Feedback::admitted().with(said));
+    for count in 0..4 {
+        let granted = limiter.try_acquire(Cost::tokens(10));
+        assert!(granted.is_ok(), "request {count}: {granted:?}");
+    }
+}
+
+#[test]
+fn a_project_s_refusal_is_the_project_s() {
+    let (limiter, clock) = listening(per_minute(30_000).assumed());
+    let account = report(30_000, 29_000, SECOND * 2);
+    let mut project = report(6_000, 5_000, SECOND * 10);
+    project.scope = Scope::Project;
+    let mut first = limiter.acquire(Cost::tokens(1_000)).unwrap();
+    first.hear(&Feedback::admitted().with(account).with(project));
+    clock.advance(SECOND);
+
+    let mut refused = limiter.acquire(Cost::tokens(300)).unwrap();
+    project.remaining = Some(100);
+    let mut why = refusal(300, SECOND * 2);
+    why.limit = Some(6_000);
+    refused.hear(&Feedback::refused(why).with(account).with(project));
+    let levels = quotas(&limiter);
+    assert_eq!([levels[0].0, levels[1].0], [30_000, 6_000]);
+    assert!(
+        levels[0].1 > 28_000,
+        "the account's is as it was: {levels:?}"
+    );
+    assert!(
+        (98..=100).contains(&levels[1].1),
+        "the project's is what it said: {levels:?}"
+    );
+}
+
+#[test]
+fn a_minute_s_limit_that_looked_like_a_day_s_is_found_out() {
+    let (limiter, clock) = listening(per_minute(2_000_000).assumed());
+    let mut first = limiter.acquire(Cost::tokens(1_000)).unwrap();
+    // A window, 43 s before its end: 43.2 s is also the part of a day that was used.
+    first.hear(&Feedback::admitted().with(report(2_000_000, 1_999_000, SECOND * 43)));
+    assert_eq!(quotas(&limiter).len(), 2);
+    clock.advance(SECOND * 10);
+    let mut next = limiter.acquire(Cost::tokens(1_000)).unwrap();
+    next.hear(&Feedback::admitted().with(report(2_000_000, 1_998_000, SECOND * 33)));
+    let shown = limiter.snapshot().quotas;
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert_eq!(shown[0].quota.period(), SECOND * 60);
+}
+
+#[test]
+fn refusals_in_spite_of_waiting_make_the_wait_longer() {
+    let (limiter, clock) = listening(per_minute(60_000));
+    let mut permit = limiter.acquire(Cost::tokens(10)).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        permit.hear(&Feedback::refused(refusal(10, MILLISECOND * 10)));
+        waits.push(limiter.snapshot().paused_for);
+        clock.advance(SECOND * 5);
+        let again = permit.keep_turn().acquire(Cost::tokens(10), Wait::new());
+        permit = again.unwrap();
+    }
+    assert_eq!(waits, [10, 150, 300, 600].map(|wait| MILLISECOND * wait));
+}
