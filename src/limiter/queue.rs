@@ -7,10 +7,13 @@
 mod outlook; // how it stands, and when whose turn comes
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
+mod waiter; //  who waits, and what becomes of it
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+pub(super) use waiter::{Answer, Grant, Waiter};
 
 use super::cancel::CancelToken;
 use super::hearing::{Heard, Hearing, Spent};
@@ -38,40 +41,6 @@ pub(super) struct Queue {
     closed: bool,
     grants: u64,
     granted: Cost,
-}
-
-/// A thread in the line.
-pub(super) struct Waiter {
-    /// Grows from head to tail.
-    place: u64,
-    cost: Cost,
-    deadline: Option<Tick>,
-    cancel: Option<CancelToken>,
-    /// Set once, under the lock, by whoever takes the waiter out of the line.
-    pub(super) answer: OnceLock<Answer>,
-    pub(super) answered: Condvar,
-}
-
-/// What becomes of a wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    Granted(Grant),
-    TimedOut,
-    Cancelled,
-    Closed,
-    /// The limits have changed, and it can never pass this one.
-    TooLarge(Quota),
-}
-
-/// What is remembered of a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) at: Tick,
-    /// Where it stood in line: whoever comes later has a larger one.
-    pub(super) place: u64,
-    /// What had been spent in all, this grant included, if anybody listens. Apart, because every
-    /// grant is copied a few times on its way, and most limiters listen to nobody.
-    spent: Option<Box<Spent>>,
 }
 
 impl Queue {

@@ -18,6 +18,8 @@
 //!
 //! See R. E. Kalman, "A New Approach to Linear Filtering and Prediction Problems" (1960).
 
+use crate::unit::Unit;
+
 /// What is not known of the three numbers: the covariance of their errors.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
@@ -54,6 +56,26 @@ pub(super) struct Drift {
     pub(super) per_charge: f64,
     /// Of each number per second: others come and go, texts change.
     pub(super) per_second: Three,
+}
+
+impl Drift {
+    /// Of a limit on this unit. A request is a request; how many tokens it is, is a matter of
+    /// opinion.
+    pub(super) fn of(unit: Unit) -> Self {
+        let square = |deviation: f64| deviation * deviation;
+        let sized = match unit {
+            Unit::Requests => 0.0,
+            _ => 1.0,
+        };
+        Self {
+            per_charge: sized * square(0.1),
+            per_second: Three {
+                level: square(0.01),
+                excess: sized * square(0.002),
+                foreign: square(0.03),
+            },
+        }
+    }
 }
 
 /// An error so many times what is to be expected is none of the usual noise: something happened.

@@ -10,6 +10,7 @@
 //!
 //! Nothing here locks, waits or reads a clock.
 
+mod entry; //    one limit and the places of its levels
 mod filter; //   what an answer changes, as arithmetic
 mod history; //  what has been spent, and when
 mod observer; // one limit of the server's
@@ -29,6 +30,7 @@ use crate::quota::{Limits, MAX_AMOUNT, Quota};
 
 pub(super) use history::Spent;
 
+use entry::Entry;
 use history::History;
 use observer::{Moment, Observer};
 use period::{MINUTE, period};
@@ -40,61 +42,6 @@ pub(super) struct Hearing {
     entries: Vec<Entry>,
     history: History,
     jitter: Duration,
-}
-
-/// One limit, with the places of its levels.
-#[derive(Debug, Clone)]
-struct Entry {
-    observer: Observer,
-    ramp: Ramp,
-    /// What is left of it.
-    level: usize,
-    /// What its ramp lets go.
-    ramp_level: Option<usize>,
-    /// What is left of the user's limit, where the server's is larger.
-    ceiling: Option<usize>,
-    /// Whether the user states it no longer, and the server never has.
-    is_removed: bool,
-}
-
-impl Entry {
-    /// Holds back what the ramp does not let go yet; nothing at all of a limit that is removed.
-    fn follow_ramp(&self, levels: &mut [Level]) {
-        if self.is_removed {
-            levels[self.level].rest();
-        }
-        let Some(index) = self.ramp_level else {
-            return;
-        };
-        match self.is_removed {
-            true => levels[index].rest(),
-            false => self.ramp.apply(&mut levels[index], self.observer.bucket()),
-        }
-    }
-
-    /// Counts against the user's limit all the time, and holds it where it is the smaller one.
-    fn follow_ceiling(&mut self, jitter: Duration, levels: &mut Vec<Level>, now: Tick) {
-        let Some(stated) = self.observer.stated() else {
-            if let Some(index) = self.ceiling {
-                levels[index].rest();
-            }
-            return;
-        };
-        let quota = stated.allow_jitter(jitter);
-        let index = *self.ceiling.get_or_insert_with(|| {
-            levels.push(Level::full(quota, now));
-            levels.len() - 1
-        });
-        let level = &mut levels[index];
-        if level.quota() != quota {
-            level.resize(quota);
-        }
-        match self.observer.is_capped() {
-            true => level.wake(),
-            false => level.rest(),
-        }
-        level.charge(self.observer.ratio(), 0.0);
-    }
 }
 
 /// A request that was granted, as its answer is heard.
@@ -247,17 +194,12 @@ impl Hearing {
         let mut spoken_of = Vec::new();
         for report in &feedback.reports {
             if let Some(index) = self.find(report, levels, now) {
-                self.hear_limit(index, report, request, charged, levels);
+                self.hear_report(index, report, request, charged, levels);
                 spoken_of.push((index, report));
             }
         }
-        // A refusal says more of the limit that it is for.
+        // It says more of the limit that it is for.
         let refused = refusal.and_then(|refusal| self.refused_by(refusal, &spoken_of, levels));
-        for (index, report) in spoken_of {
-            if refused != Some(index) {
-                self.hear_left(index, report, request, charged, levels);
-            }
-        }
         let told = refusal.and_then(|refusal| refusal.wait).unwrap_or_default();
         let pause = match (refusal, refused) {
             (Some(refusal), Some(index)) => {
@@ -277,7 +219,7 @@ impl Hearing {
         }
     }
 
-    fn hear_limit(
+    fn hear_report(
         &mut self,
         index: usize,
         report: &Report,
@@ -285,34 +227,23 @@ impl Hearing {
         charged: Spent,
         levels: &mut [Level],
     ) {
-        let then = self.moment(index, request, charged);
-        let entry = &mut self.entries[index];
-        let level = &mut levels[entry.level];
-        if std::mem::take(&mut entry.is_removed) {
-            level.wake();
-            level.resize(entry.observer.bucket());
-        }
-        if let Some(limit) = report.limit {
-            let left = report.remaining.map(|left| left as f64);
-            entry.observer.hear_limit(limit, left, then, level);
-        }
-    }
-
-    fn hear_left(
-        &mut self,
-        index: usize,
-        report: &Report,
-        request: Heard,
-        charged: Spent,
-        levels: &mut [Level],
-    ) {
-        let Some(left) = report.remaining else { return };
-        let left = left as f64;
         let then = self.moment(index, request, charged);
         let Entry {
-            observer, level, ..
+            observer,
+            level,
+            is_removed,
+            ..
         } = &mut self.entries[index];
         let level = &mut levels[*level];
+        if std::mem::take(is_removed) {
+            level.wake();
+            level.resize(observer.bucket());
+        }
+        let left = report.remaining.map(|left| left as f64);
+        if let Some(limit) = report.limit {
+            observer.hear_limit(limit, left, then, level);
+        }
+        let Some(left) = left else { return };
         if let Some(reset) = report.reset {
             let bucket = left + reset.as_secs_f64() * observer.rate();
             observer.hear_bucket(bucket, then, level);

@@ -186,7 +186,7 @@ impl Observer {
     pub(super) fn advance(&mut self, now: Tick, spent: Spent, level: &mut Level) {
         let more = self.seconds(spent.since(self.spent, self.unit())).max(0.0);
         let time = now.since(self.at).as_secs_f64();
-        self.filter.advance(more, time, self.drift());
+        self.filter.advance(more, time, Drift::of(self.unit()));
         (self.at, self.spent) = (now, spent);
         if !self.is_heard() && self.foreign != 0.0 {
             // Where only refusals speak, nobody would say that it has got better.
@@ -194,23 +194,6 @@ impl Observer {
             self.set_rate(level);
         }
         self.set_reserve(level);
-    }
-
-    fn drift(&self) -> Drift {
-        let square = |deviation: f64| deviation * deviation;
-        // A request is a request; how many tokens it is, is a matter of opinion.
-        let sized = match self.unit() {
-            Unit::Requests => 0.0,
-            _ => 1.0,
-        };
-        Drift {
-            per_charge: sized * square(0.1),
-            per_second: Three {
-                level: square(0.01),
-                excess: sized * square(0.002),
-                foreign: square(0.03),
-            },
-        }
     }
 
     /// Hears that the limit is `limit` per its period, and that `left` was left of it, if that was

@@ -221,9 +221,11 @@ fn an_older_answer_takes_back_no_newer_limit() {
     let mut old = limiter.acquire(Cost::tokens(100)).unwrap();
     clock.advance(SECOND);
     let mut new = limiter.acquire(Cost::tokens(100)).unwrap();
-    new.hear(&Feedback::admitted().with(report(30_000, 29_900, MILLISECOND * 200)));
-    old.hear(&Feedback::admitted().with(report(60_000, 59_900, MILLISECOND * 100)));
-    assert_eq!(quotas(&limiter), [(30_000, 29_900)]);
+    // Both of a bucket of one second.
+    new.hear(&Feedback::admitted().with(report(30_000, 400, MILLISECOND * 200)));
+    old.hear(&Feedback::admitted().with(report(60_000, 900, MILLISECOND * 100)));
+    assert_eq!(quotas(&limiter), [(30_000, 400)]);
+    assert_eq!(limiter.snapshot().quotas[0].quota.burst(), 499);
 }
 
 #[test]
