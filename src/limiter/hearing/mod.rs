@@ -304,7 +304,7 @@ impl Hearing {
                     false
                 }
                 Verdict::Overloaded => {
-                    entry.ramp.overloaded(now);
+                    entry.ramp.overloaded(request.at, now);
                     false
                 }
                 // Whatever went wrong: it says how the limits stand.

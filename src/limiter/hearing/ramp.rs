@@ -4,8 +4,8 @@
 //! until answers have shown that it is there. So a limiter begins with what comes in within half a
 //! second, goes on at the limit's rate until the first answer, and then spends the burst at a
 //! multiple of the rate: so fast that a full minute's burst takes two seconds, and so slow that
-//! answers can still stop it in time. It begins again like that after a refusal, and below the
-//! rate when the server says that it is overloaded.
+//! answers can still stop it in time. It begins again like that after a refusal. An overloaded
+//! server is met again at half the speed, down to half of the rate.
 
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ const UNHEARD: f64 = 8.0;
 const HEARD: f64 = 30.0;
 /// What each success multiplies the speed by.
 const GROWTH: f64 = 1.5;
-/// Where an overloaded server is met again: at half of what the limit allows.
+/// What an overload multiplies the speed by.
 const OVERLOADED: f64 = 0.5;
+/// The speed below which an overload does not bring it.
+const SLOWEST: f64 = 0.5;
 
 /// A speed limit.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Ramp {
     speed: f64,
     /// Requests that were admitted before this time do not show whether the speed is right.
     since: Tick,
+    /// Whether it has to be regained step by step.
+    is_held: bool,
 }
 
 impl Ramp {
@@ -40,6 +44,7 @@ impl Ramp {
         Self {
             speed: if is_assumed { ASSUMED } else { 1.0 },
             since: now,
+            is_held: false,
         }
     }
 
@@ -48,6 +53,7 @@ impl Ramp {
         Self {
             speed: 1.0,
             since: Tick::default(),
+            is_held: false,
         }
     }
 
@@ -64,10 +70,12 @@ impl Ramp {
         if sent < self.since {
             return false;
         }
-        self.speed = match is_heard {
-            true => HEARD,
-            false => (self.speed * GROWTH).min(UNHEARD),
+        let most = if is_heard { HEARD } else { UNHEARD };
+        self.speed = match is_heard && !self.is_held {
+            true => most,
+            false => (self.speed * GROWTH).min(most),
         };
+        self.is_held &= self.speed < most;
         true
     }
 
@@ -77,10 +85,15 @@ impl Ramp {
         self.since = now;
     }
 
-    /// The server is overloaded: its limit is not what counts.
-    pub(super) fn overloaded(&mut self, now: Tick) {
-        self.speed = self.speed.min(OVERLOADED);
+    /// The server was overloaded by a request that was granted at `sent`: its limit is not what
+    /// counts.
+    pub(super) fn overloaded(&mut self, sent: Tick, now: Tick) {
+        if sent < self.since {
+            return; // the same overload, met at the speed of before
+        }
+        self.speed = self.speed.min((self.speed * OVERLOADED).max(SLOWEST));
         self.since = now;
+        self.is_held = true;
     }
 }
 
@@ -98,8 +111,30 @@ mod tests {
         assert_eq!(ramp.speed, 1.0);
         assert!(!ramp.passed(Tick(4), true));
         assert_eq!(ramp.speed, 1.0, "it left before the refusal");
-        ramp.overloaded(Tick(6));
-        assert_eq!(ramp.speed, OVERLOADED);
+    }
+
+    #[test]
+    fn an_overload_halves_the_speed_and_it_is_regained_step_by_step() {
+        let mut ramp = Ramp::of_told();
+        ramp.passed(Tick(0), true);
+        ramp.overloaded(Tick(1), Tick(5));
+        ramp.overloaded(Tick(4), Tick(6));
+        assert_eq!(
+            ramp.speed,
+            HEARD / 2.0,
+            "both were under way at the same time"
+        );
+        ramp.passed(Tick(5), true);
+        assert_eq!(ramp.speed, HEARD * 0.75);
+        ramp.passed(Tick(5), true);
+        assert_eq!(ramp.speed, HEARD);
+        for at in 7..20 {
+            ramp.overloaded(Tick(at), Tick(at));
+        }
+        assert_eq!(ramp.speed, SLOWEST);
+        let mut careful = Ramp::new(true, Tick(0));
+        careful.overloaded(Tick(1), Tick(2));
+        assert_eq!(careful.speed, ASSUMED, "never faster than before");
     }
 
     #[test]
