@@ -65,7 +65,7 @@ use crate::quota::Limits;
 /// Time is bought, not lost: what the limiter holds back in one place it grants in another.
 ///
 /// A limiter that [listens](RateLimiterBuilder::listen) holds what the user states in the same
-/// way, counted as the server counts; beside that it follows what the server says remains, which
+/// way where that is the smaller limit; beside that it follows what the server says remains, which
 /// is an estimate.
 ///
 /// # Cost

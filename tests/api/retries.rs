@@ -92,6 +92,17 @@ fn a_429_pauses_the_sharers_even_when_its_own_request_gives_up() {
 }
 
 #[test]
+fn the_exact_wait_of_a_message_goes_before_the_rounded_one() {
+    let body = r#"{"error":{"type":"tokens","code":"rate_limit_exceeded","message":"Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 29900, Requested 160. Please try again in 120ms."}}"#;
+    let server = Scripted::start([Step::json(429, &["retry-after: 1"], body)]);
+    let client = builder(server.base_url()).max_retries(0).build().unwrap();
+    assert!(client.chat("a").is_err());
+    let limiter = client.registry().limiter_for(client.model());
+    let left = limiter.snapshot().paused_for;
+    assert!(left < SECOND / 2, "{left:?}");
+}
+
+#[test]
 fn retries_are_bounded_in_number() {
     // A refusal weighs a quarter of a failure.
     let table = [(429, 5, 5), (500, 2, 0)];

@@ -36,7 +36,8 @@ impl Entry {
         }
     }
 
-    /// Counts against the user's limit all the time, and holds it where it is the smaller one.
+    /// Counts against the user's limit all the time, and holds it where it is the smaller one: by
+    /// our own count, so that nothing learned from the server can raise it.
     pub(super) fn follow_ceiling(&mut self, jitter: Duration, levels: &mut Vec<Level>, now: Tick) {
         let Some(stated) = self.observer.stated() else {
             if let Some(index) = self.ceiling {
@@ -57,6 +58,5 @@ impl Entry {
             true => level.wake(),
             false => level.rest(),
         }
-        level.charge(self.observer.ratio(), 0.0);
     }
 }

@@ -393,3 +393,20 @@ fn refusals_in_spite_of_waiting_make_the_wait_longer() {
     }
     assert_eq!(waits, [10, 150, 300, 600].map(|wait| MILLISECOND * wait));
 }
+
+#[test]
+fn what_is_stated_is_a_ceiling_even_where_only_what_remains_is_said() {
+    let (limiter, clock) = listening(per_minute(6_000)); // 100 a second
+    let mut granted = 0;
+    for _ in 0..300 {
+        if let Ok(mut permit) = limiter.try_acquire(Cost::tokens(100)) {
+            granted += 100;
+            let mut said = Report::of(Unit::Tokens);
+            said.remaining = Some(5_000); // whatever is taken: it has far more
+            permit.hear(&Feedback::admitted().with(said));
+        }
+        clock.advance(MILLISECOND * 200);
+    }
+    // A minute and a full bucket, and what a learned charge is off by.
+    assert!((11_000..=12_400).contains(&granted), "{granted}");
+}
