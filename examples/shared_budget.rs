@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let limiter = client.registry().limiter_for(client.model());
     let snapshot = limiter.snapshot();
-    println!("\n{} requests were admitted", snapshot.grants);
+    println!("\n{} requests were admitted", snapshot.counters.grants);
     for quota in snapshot.quotas {
         println!(
             "{}: {} granted, {} left of {}",

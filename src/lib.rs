@@ -61,8 +61,8 @@ pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result};
 pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
-    CancelToken, Clock, DEFAULT_JITTER, ManualClock, Permit, QuotaSnapshot, RateLimiter,
-    RateLimiterBuilder, Registry, Snapshot, Turn, Wait, limiter_for,
+    CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, ManualClock, Permit, Priority,
+    QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry, Snapshot, Turn, Wait, limiter_for,
 };
 pub use quota::{
     LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,

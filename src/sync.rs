@@ -1,15 +1,20 @@
 //! The locks that a model checker can take the place of.
 //!
-//! Built with `--cfg paceline_loom`, the line, the manual clock and the cancel token run on
-//! loom's primitives under the same names and methods; their model checks stand beside them.
+//! Built with `--cfg paceline_loom`, the line, the refill scheduler, the manual clock and the cancel
+//! token run on loom's primitives under the same names and methods; their model checks stand
+//! beside them.
 
 #[cfg(not(paceline_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex};
 #[cfg(not(paceline_loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(not(paceline_loom))]
+pub(crate) use std::thread;
 
 #[cfg(paceline_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(paceline_loom)]
+pub(crate) use loom::thread;
 #[cfg(paceline_loom)]
 pub(crate) use model::{Condvar, Mutex};
 
@@ -21,6 +26,7 @@ pub(crate) use model::{Condvar, Mutex};
 )]
 mod model {
     use std::ops::{Deref, DerefMut};
+    use std::time::Instant;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -64,6 +70,14 @@ mod model {
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let held = guard.0.take().expect("held");
             guard.0 = Some(self.0.wait(held).expect("not poisoned"));
+        }
+
+        /// Times out at once when `until` has passed, and else never: time stands still in a model.
+        #[allow(clippy::disallowed_methods, reason = "only to tell past from future")]
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) {
+            if until > Instant::now() {
+                self.wait(guard);
+            }
         }
 
         pub(crate) fn notify_one(&self) {

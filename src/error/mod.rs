@@ -78,6 +78,14 @@ pub enum Error {
         wait: Duration,
     },
 
+    /// The limiter has a cap on [waiters](crate::RateLimiterBuilder::max_waiters), and as many
+    /// wait. Come again later, or raise the cap.
+    #[error("the line is full: {waiters} wait already")]
+    LineFull {
+        /// How many wait.
+        waiters: usize,
+    },
+
     /// The limiter was [closed](crate::RateLimiter::close).
     #[error("the limiter is closed")]
     Closed,
@@ -160,6 +168,7 @@ impl Error {
             Self::Api(error) => error.kind.is_retryable(),
             Self::WouldWait { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::LineFull { .. }
             | Self::Transport { .. }
             | Self::InvalidResponse { .. } => true,
             _ => false,

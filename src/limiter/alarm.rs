@@ -9,9 +9,8 @@ use crate::Result;
 
 /// Something that wants to be called when its time has come.
 pub(crate) trait Ring: Send + Sync {
-    /// Called once for each alarm that was set, at its time or later (a clock coarser than a
-    /// nanosecond may make it a little earlier), with the tick that it was set for. Returns when
-    /// to be called next, if no alarm that is set already will do.
+    /// Called once for each alarm that was set, at its time or later, with the tick that it was set
+    /// for. Returns when to be called next, if no alarm that is set already will do.
     fn ring(&self, set_for: Tick) -> Option<Due>;
 }
 

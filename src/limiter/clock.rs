@@ -1,20 +1,26 @@
 //! The time that a limiter goes by: the real one, or one that a test moves.
 
-use std::collections::BinaryHeap;
-use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+mod counter; // real time, read cheaply
+mod manual; //  time that a test moves
 
-use super::alarm::{Alarm, Alarms, Due, Ring};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) use counter::Reading;
+pub use manual::ManualClock;
+
+use counter::Counter;
+
+use super::alarm::{Alarms, Due};
 use super::level::Tick;
 use super::refill::Scheduler;
-use crate::Result;
-use crate::sync::Mutex;
 
 /// Where a limiter gets its time and its alarms from.
 ///
 /// Instants are monotonic: a wall clock that jumps moves nothing. They may stand still while a
-/// machine sleeps, so a laptop that wakes up finds its buckets as it left them.
+/// machine sleeps, so a laptop that wakes up finds its buckets as it left them; where they do not,
+/// it finds them full, and no fuller than that.
 #[derive(Clone)]
 pub struct Clock {
     origin: Instant,
@@ -23,7 +29,7 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    Real,
+    Real(Counter),
     Manual(ManualClock),
 }
 
@@ -34,7 +40,7 @@ impl Clock {
     pub fn real() -> Self {
         Self {
             origin: Instant::now(),
-            source: Source::Real,
+            source: Source::Real(Counter::new()),
         }
     }
 
@@ -43,13 +49,29 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the home of Instant::now")]
     pub fn now(&self) -> Instant {
         match &self.source {
-            Source::Real => Instant::now(),
+            Source::Real(_) => Instant::now(),
             Source::Manual(clock) => clock.now(),
         }
     }
 
-    pub(super) fn tick(&self) -> Tick {
-        self.tick_at(self.now())
+    /// The time now, with `last` to remember between calls. Never ahead of [`now`](Clock::now).
+    #[inline]
+    pub(super) fn tick(&self, last: &mut Reading) -> Tick {
+        match &self.source {
+            Source::Real(counter) => match counter.since(last) {
+                Some(tick) => tick,
+                None => self.read(counter, last),
+            },
+            Source::Manual(clock) => self.tick_at(clock.now()),
+        }
+    }
+
+    #[cold]
+    fn read(&self, counter: &Counter, last: &mut Reading) -> Tick {
+        // In this order: a pause between the two must not put the counter ahead.
+        let tick = self.tick_at(self.now());
+        *last = counter.reading(tick);
+        tick
     }
 
     /// The tick of an instant; one before the origin is the origin.
@@ -68,8 +90,8 @@ impl Clock {
 
     pub(super) fn alarms(&self) -> Arc<dyn Alarms> {
         match &self.source {
-            Source::Real => Arc::clone(Scheduler::global()) as Arc<dyn Alarms>,
-            Source::Manual(clock) => Arc::clone(&clock.0) as Arc<dyn Alarms>,
+            Source::Real(_) => Arc::clone(Scheduler::global()) as Arc<dyn Alarms>,
+            Source::Manual(clock) => clock.alarms(),
         }
     }
 }
@@ -83,7 +105,7 @@ impl Default for Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.source {
-            Source::Real => "Clock::real",
+            Source::Real(_) => "Clock::real",
             Source::Manual(_) => "Clock::manual",
         })
     }
@@ -95,124 +117,5 @@ impl From<&ManualClock> for Clock {
             origin: clock.now(),
             source: Source::Manual(clock.clone()),
         }
-    }
-}
-
-/// An instant can hold it on every platform, and a program that adds it once.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// A clock that stands still until it is told to move: for testing code that waits, without
-/// waiting. Clones are the same clock.
-///
-/// ```
-/// use std::time::Duration;
-/// use paceline::{Cost, Limits, ManualClock, RateLimiter};
-///
-/// let clock = ManualClock::new();
-/// let limiter = RateLimiter::builder(Limits::tokens_per_minute(60_000)?)
-///     .clock(&clock)
-///     .build();
-/// limiter.acquire(Cost::tokens(60_000))?; // the whole bucket
-/// assert!(limiter.try_acquire(Cost::tokens(1_000)).is_err());
-/// clock.advance(Duration::from_secs(1)); // no second passes
-/// limiter.try_acquire(Cost::tokens(1_000))?;
-/// # Ok::<(), paceline::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct ManualClock(Arc<Hands>);
-
-struct Hands {
-    origin: Instant,
-    state: Mutex<HandsState>,
-}
-
-struct HandsState {
-    elapsed: Duration,
-    pending: BinaryHeap<Alarm>,
-}
-
-impl ManualClock {
-    /// A clock that stands at an arbitrary instant.
-    #[must_use]
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an instant has to come from somewhere"
-    )]
-    pub fn new() -> Self {
-        Self(Arc::new(Hands {
-            origin: Instant::now(),
-            state: Mutex::new(HandsState {
-                elapsed: Duration::ZERO,
-                pending: BinaryHeap::new(),
-            }),
-        }))
-    }
-
-    /// The time that the clock shows.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        let elapsed = self.0.state.lock().elapsed;
-        self.0.origin + elapsed
-    }
-
-    /// Moves the clock on. It stops on the way at each instant at which a waiter's turn or
-    /// deadline comes, so each is answered at exactly its time, and the answered threads are
-    /// notified when this returns (they may not have run yet). At most a century at once.
-    pub fn advance(&self, by: Duration) {
-        let target = self.now() + by.min(CENTURY);
-        while let Some(alarm) = self.0.move_to_alarm_or(target) {
-            if let Some(next) = alarm.go_off() {
-                self.0.state.lock().pending.push(next);
-            }
-        }
-    }
-}
-
-impl Hands {
-    /// Moves to the first alarm up to `target` and takes it out, or moves to `target`. In one
-    /// step: an alarm set meanwhile is either found here or told that its time has come.
-    fn move_to_alarm_or(&self, target: Instant) -> Option<Alarm> {
-        let mut state = self.state.lock();
-        let target = state.elapsed.max(target - self.origin);
-        let first = state.pending.peek().map(|alarm| alarm.due.at - self.origin);
-        match first.filter(|first| *first <= target) {
-            Some(first) => {
-                state.elapsed = state.elapsed.max(first);
-                state.pending.pop()
-            }
-            None => {
-                state.elapsed = target;
-                None
-            }
-        }
-    }
-}
-
-impl Default for ManualClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for ManualClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManualClock")
-            .field("elapsed", &self.0.state.lock().elapsed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Alarms for Hands {
-    fn ready(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn set(&self, due: Due, ring: Weak<dyn Ring>) -> bool {
-        let mut state = self.state.lock();
-        let ahead = due.at > self.origin + state.elapsed;
-        if ahead {
-            state.pending.push(Alarm { due, ring });
-        }
-        ahead
     }
 }

@@ -69,6 +69,13 @@ pub(crate) struct Level {
 }
 
 impl Level {
+    /// The bucket that a limiter begins with.
+    pub(crate) fn starting(quota: Quota, now: Tick) -> Self {
+        let mut level = Self::full(quota, now);
+        level.level = product(quota.start(), level.period);
+        level
+    }
+
     /// A full bucket.
     pub(crate) fn full(quota: Quota, now: Tick) -> Self {
         let period = u64::try_from(quota.period().as_nanos()).unwrap_or(u64::MAX); // below 2^52
@@ -93,6 +100,11 @@ impl Level {
 
     pub(crate) fn unit(&self) -> Unit {
         self.quota.unit()
+    }
+
+    /// Whether it is that of a quota of this unit and period.
+    pub(crate) fn is_of(&self, unit: Unit, period: Duration) -> bool {
+        (self.unit(), self.quota.period()) == (unit, period)
     }
 
     /// Refuses an amount that no waiting would help. Of a limit that is only assumed nobody knows
@@ -124,7 +136,13 @@ impl Level {
     /// The first time at which the level [covers](Level::covers) `amount` if nothing else is
     /// taken: rounded up, so never early.
     pub(crate) fn due(&self, amount: u64) -> Tick {
-        let missing = self.needed(amount).saturating_sub(self.level);
+        self.due_after(0, amount)
+    }
+
+    /// The same if `taken` had been taken before.
+    pub(crate) fn due_after(&self, taken: u64, amount: u64) -> Tick {
+        let left = self.level.saturating_sub(self.scaled(taken));
+        let missing = self.needed(amount).saturating_sub(left);
         if missing <= 0 {
             return self.at;
         }
@@ -142,6 +160,11 @@ impl Level {
         self.level = self
             .full
             .min(self.level.saturating_add(self.scaled(amount)));
+    }
+
+    /// Sets what is left, not above the burst; negative is debt.
+    pub(crate) fn set_whole(&mut self, units: i64) {
+        self.level = self.full.min(i128::from(units) * i128::from(self.period));
     }
 
     /// What is left in whole units, rounded down; negative is debt.

@@ -3,67 +3,81 @@
 //! # Locking
 //!
 //! One mutex guards the queue with its levels. Everything that changes it happens under it, and
-//! ends by answering whoever can be answered ([`Queue::serve`]), so between two holders of
+//! ends by taking out whoever can be answered ([`Queue::serve`]), so between two holders of
 //! the lock no waiter stands whose cost has come in, except for the time it takes an alarm to
 //! ring.
 //!
-//! - Each waiter has a Condvar of its own, used with that one mutex. It is notified once, when
-//!   its answer has been set under the lock. A thread looks at its answer under the lock before
-//!   it waits, so the notify cannot fall between the look and the wait.
+//! - Whoever is taken out is told after the lock is free again, by whoever took it out. It is told
+//!   once, because it stands in line once. Each waiter has a Condvar and a small lock of its own,
+//!   and looks at its answer under that before it sleeps, so the notify cannot fall in between. So
+//!   a thread that is woken contends with nobody.
 //! - Nobody waits with a timeout. What time has to bring (the head's turn, a deadline) is an
 //!   alarm, set under the lock by whoever finds that it is needed earlier than the one set
 //!   before. An alarm may come too early or for nothing; it is then set again if needed.
-//! - Time is read with the lock held, so it never runs backward from one holder to the next.
-//! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held.
+//! - Time is read with the lock held, so it does not run backward from one holder to the next.
+//! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
+//!   waiter's own lock is taken with no other one held.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::alarm::{Alarms, Due, Ring};
 use super::cancel::{CancelToken, Watcher};
-use super::clock::Clock;
+use super::clock::{Clock, Reading};
+use super::event::{Event, Hook};
 use super::level::Tick;
-use super::queue::{Answer, Grant, Queue};
-use super::snapshot::Snapshot;
+use super::queue::{Answer, Asked, Grant, Queue, Rules, Waiter};
+use super::snapshot::{InLine, Snapshot};
 use crate::cost::Cost;
 use crate::feedback::Feedback;
 use crate::quota::Limits;
 use crate::sync::Mutex;
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// What a limiter's clones and permits share.
 pub(crate) struct Line {
     clock: Clock,
     alarms: Arc<dyn Alarms>,
-    queue: Mutex<Queue>,
+    state: Mutex<State>,
+    hook: Option<Hook>,
     /// For handing out to alarms and tokens, which must not keep the line alive.
     me: Weak<Line>,
 }
 
-/// What somebody asks for.
+struct State {
+    queue: Queue,
+    reading: Reading,
+}
+
+/// What somebody asks for, and what ends the wait for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
-    pub(super) cost: Cost,
-    /// Where it stood before, if it comes again.
-    pub(super) place: Option<u64>,
+    pub(super) asked: Asked,
     pub(super) deadline: Option<Instant>,
     pub(super) cancel: Option<&'a CancelToken>,
 }
 
-/// What becomes of whoever comes.
+/// What becomes of whoever joins.
 enum Entry {
     Granted(Grant),
-    MustWait { now: Tick },
+    Waits(Arc<Waiter>, Duration),
 }
 
 impl Line {
-    /// With a `jitter` of the way to a server it listens to what that says of its limits.
-    pub(crate) fn new(limits: &Limits, jitter: Option<Duration>, clock: Clock) -> Arc<Self> {
-        let queue = Queue::new(limits, jitter, clock.tick());
+    pub(super) fn new(
+        limits: &Limits,
+        rules: Rules,
+        clock: Clock,
+        hook: Option<Hook>,
+    ) -> Arc<Self> {
+        let mut reading = Reading::default();
+        let queue = Queue::new(limits, rules, clock.tick(&mut reading));
         Arc::new_cyclic(|me| Self {
             alarms: clock.alarms(),
             clock,
-            queue: Mutex::new(queue),
+            state: Mutex::new(State { queue, reading }),
+            hook,
             me: Weak::clone(me),
         })
     }
@@ -72,63 +86,54 @@ impl Line {
         &self.clock
     }
 
-    /// Takes `cost` if that needs no waiting.
-    pub(super) fn try_take(&self, cost: Cost) -> Result<Grant> {
-        let mut queue = self.queue.lock();
-        let now = self.clock.tick();
-        match queue.take_at_once(cost, None, now)? {
+    /// Takes a cost if that needs no waiting.
+    #[inline]
+    pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
+        self.with(|queue, now| match queue.take_at_once(asked, now)? {
             Some(grant) => Ok(grant),
-            None => Err(Error::WouldWait {
-                wait: queue
-                    .predict(cost, None, now)
-                    .max(queue.due(cost))
-                    .since(now),
-            }),
-        }
+            None => {
+                let turn = queue.predict(asked, now).max(queue.due(asked.cost));
+                let wait = match turn {
+                    // Some permit has to end first, which nobody can predict.
+                    Tick::NEVER => queue.predict(asked, now).since(now),
+                    turn => turn.since(now),
+                };
+                Err(Error::WouldWait { wait })
+            }
+        })
     }
 
     /// Takes a cost, waiting in line for it, and returns how long that took.
+    #[inline]
     pub(super) fn take(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
-        if let Entry::Granted(grant) = self.enter(&mut self.queue.lock(), request)? {
-            return Ok((grant, Duration::ZERO));
+        let Request { asked, cancel, .. } = request;
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(Error::Cancelled);
         }
+        match self.with(|queue, now| queue.take_at_once(asked, now))? {
+            Some(grant) => Ok((grant, Duration::ZERO)),
+            None => self.wait(request),
+        }
+    }
+
+    #[cold]
+    fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
         // Both may lock or start a thread, which nobody should have to stand in line for.
         self.alarms.ready()?;
         if let Some(token) = request.cancel {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
         }
-        self.wait(request)
-    }
-
-    fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
-        let mut queue = self.queue.lock();
-        // Again, now that the token is watched: from here on the lock is held until the wait.
-        let joined = match self.enter(&mut queue, request)? {
+        let cost = request.asked.cost;
+        let (waiter, predicted) = match self.with(|queue, now| self.join(queue, request, now))? {
             Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
-            Entry::MustWait { now } => now,
+            Entry::Waits(waiter, predicted) => (waiter, predicted),
         };
-        let Request { cost, place, .. } = request;
-        let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));
-        let mut predicted = Duration::ZERO;
-        if let Some(deadline) = deadline {
-            let turn = queue.predict(cost, place, joined);
-            predicted = turn.since(joined);
-            if turn > deadline {
-                return Err(Error::DeadlineExceeded { wait: predicted });
+        self.tell(|| Event::Waiting { cost });
+        match waiter.wait() {
+            Answer::Granted(grant) => {
+                let waited = grant.at.since(waiter.joined());
+                Ok((grant, waited))
             }
-        }
-
-        let waiter = queue.join(cost, place, deadline, request.cancel.cloned());
-        self.set_alarm(&mut queue);
-        let answer = loop {
-            match waiter.answer.get() {
-                Some(answer) => break answer,
-                // The answer is set under the lock that this gives up and takes back.
-                None => waiter.answered.wait(&mut queue),
-            }
-        };
-        match answer {
-            Answer::Granted(grant) => Ok((grant.clone(), grant.at.since(joined))),
             Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
             Answer::Cancelled => Err(Error::Cancelled),
             Answer::Closed => Err(Error::Closed),
@@ -136,23 +141,45 @@ impl Line {
         }
     }
 
-    /// Takes a cost at once, if that can be.
-    fn enter(&self, queue: &mut Queue, request: Request<'_>) -> Result<Entry> {
-        if request.cancel.is_some_and(CancelToken::is_cancelled) {
+    /// Takes a cost after all, or joins the line. Its token is watched by now: if it is cancelled
+    /// later than this looks, whoever cancels it finds the waiter.
+    fn join(&self, queue: &mut Queue, request: Request<'_>, now: Tick) -> Result<Entry> {
+        let Request { asked, cancel, .. } = request;
+        if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
-        let now = self.clock.tick();
-        Ok(
-            match queue.take_at_once(request.cost, request.place, now)? {
-                Some(grant) => Entry::Granted(grant),
-                None => Entry::MustWait { now },
-            },
-        )
+        if let Some(grant) = queue.take_at_once(asked, now)? {
+            return Ok(Entry::Granted(grant));
+        }
+        let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));
+        let mut predicted = Duration::ZERO;
+        if let Some(deadline) = deadline {
+            let turn = queue.predict(asked, now);
+            predicted = turn.since(now);
+            if turn > deadline {
+                queue.refused();
+                return Err(Error::DeadlineExceeded { wait: predicted });
+            }
+        }
+        let waiter = queue.join(asked, deadline, cancel.cloned(), now)?;
+        self.set_alarm(queue);
+        Ok(Entry::Waits(waiter, predicted))
     }
 
-    /// Corrects what was taken for `reserved` to `actual`, up or down.
-    pub(crate) fn settle(&self, reserved: Cost, actual: Cost) {
-        self.change(|queue, now| queue.settle(reserved, actual, now));
+    /// Ends a permit: corrects what was taken for `reserved` to `actual`, up or down, and gives
+    /// back its place in flight if it `lands`.
+    pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: bool) {
+        self.change(|queue, now| {
+            if lands {
+                queue.landed();
+            }
+            if actual != reserved {
+                queue.settle(reserved, actual, now);
+            }
+        });
+        if actual != reserved {
+            self.tell(|| Event::Settled { reserved, actual });
+        }
     }
 
     /// Hears what the answer to a granted request says, and returns what stays charged for it.
@@ -165,8 +192,13 @@ impl Line {
         self.change(|queue, now| queue.set_limits(limits, now));
     }
 
+    /// Takes it that `left` units are left of a quota. Returns whether there is such a quota.
+    pub(super) fn set_level(&self, unit: Unit, period: Duration, left: i64) -> bool {
+        self.change(|queue, _| queue.set_level(unit, period, left))
+    }
+
     /// Grants nothing before `until`. An earlier instant than one already set changes nothing.
-    pub(crate) fn pause_until(&self, until: Instant) {
+    pub(super) fn pause_until(&self, until: Instant) {
         let until = self.clock.tick_at(until);
         self.change(|queue, _| queue.pause_until(until));
     }
@@ -177,45 +209,68 @@ impl Line {
     }
 
     /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.change(|queue, _| queue.close());
     }
 
-    pub(crate) fn predict(&self, cost: Cost) -> Result<Duration> {
-        let queue = self.queue.lock();
-        let now = self.clock.tick();
-        queue.check(cost)?;
-        Ok(queue.predict(cost, None, now).since(now))
+    pub(super) fn predict(&self, asked: Asked) -> Result<Duration> {
+        self.with(|queue, now| {
+            queue.check(asked.cost)?;
+            Ok(queue.predict(asked, now).since(now))
+        })
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut queue = self.queue.lock();
-        let now = self.clock.tick();
-        queue.snapshot(now)
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.with(Queue::snapshot)
+    }
+
+    pub(super) fn who_waits(&self) -> Vec<InLine> {
+        self.with(Queue::who_waits)
+    }
+
+    /// Tells whoever counts what happened.
+    #[inline]
+    pub(super) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        if let Some(hook) = &self.hook {
+            hook(&event());
+        }
+    }
+
+    /// Does something under the lock, at the time that it is then, and tells whoever was answered
+    /// on the way.
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut Queue, Tick) -> T) -> T {
+        let mut state = self.state.lock();
+        let now = self.clock.tick(&mut state.reading);
+        let result = act(&mut state.queue, now);
+        let answered = state.queue.take_answered();
+        drop(state);
+        if let Some(answered) = answered {
+            answered.tell();
+        }
+        result
     }
 
     /// Makes a change that can bring someone's turn nearer, and answers whoever's it is.
     fn change<T>(&self, change: impl FnOnce(&mut Queue, Tick) -> T) -> T {
-        let mut queue = self.queue.lock();
-        let now = self.clock.tick();
-        queue.bring_up_to(now);
-        let result = change(&mut queue, now);
-        queue.serve(now);
-        self.set_alarm(&mut queue);
-        result
+        self.with(|queue, now| {
+            queue.bring_up_to(now);
+            let result = change(queue, now);
+            queue.serve(now);
+            self.set_alarm(queue);
+            result
+        })
     }
 
     /// Sets an alarm if one is needed before the earliest that is set.
     fn set_alarm(&self, queue: &mut Queue) {
         while let Some(due) = self.alarm_needed(queue) {
-            if self
-                .alarms
-                .set(due, Weak::clone(&self.me) as Weak<dyn Ring>)
-            {
+            let ring = Weak::clone(&self.me) as Weak<dyn Ring>;
+            if self.alarms.set(due, ring) {
                 break;
             }
             queue.alarm_rang(due.tick);
-            queue.serve(self.clock.tick());
+            queue.serve(self.clock.tick_at(self.clock.now()));
         }
     }
 
@@ -226,11 +281,12 @@ impl Line {
 
 impl Ring for Line {
     fn ring(&self, set_for: Tick) -> Option<Due> {
-        let mut queue = self.queue.lock();
-        let now = self.clock.tick();
-        queue.alarm_rang(set_for);
-        queue.serve(now);
-        self.alarm_needed(&mut queue)
+        self.with(|queue, now| {
+            queue.alarm_rang(set_for);
+            // Its time has come, even if this reading of the clock is a little behind it.
+            queue.serve(now.max(set_for));
+            self.alarm_needed(queue)
+        })
     }
 }
 
@@ -243,6 +299,6 @@ impl Watcher for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         // A waiting thread holds the line that it waits in.
-        debug_assert!(self.queue.lock().is_empty(), "dropped with waiters");
+        debug_assert!(self.state.lock().queue.is_empty(), "dropped with waiters");
     }
 }

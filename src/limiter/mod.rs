@@ -1,18 +1,23 @@
 //! The pace: a blocking limiter over any set of quotas.
 
 mod alarm; //    what a line asks of time
+mod builder; //  settings
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
+mod event; //    what happens, told as it happens
 mod forecast; // a line played forward
 mod hearing; //  limits and levels learned from answers
 mod level; //    bucket arithmetic, pure
 mod line; //     the lock and the line of waiters
 mod permit; //   a granted cost, to be settled
+mod priority; // whose work goes first
 mod queue; //    who waits, and whose turn it is
 mod refill; //   the one alarm clock thread
 mod registry; // one limiter per model, process-wide
+mod slots; //    places in flight
 mod snapshot; // how a limiter stands
 mod turn; //     a place in line, kept for another try
+mod wait; //     what may end a wait early
 
 #[cfg(test)]
 mod tests;
@@ -22,19 +27,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use line::{Line, Request};
+use queue::Grant;
 
+pub use builder::RateLimiterBuilder;
 pub use cancel::CancelToken;
 #[cfg(feature = "client")]
 pub(crate) use cancel::Watcher;
 pub use clock::{Clock, ManualClock};
+pub use event::Event;
 pub use permit::Permit;
+pub use priority::Priority;
 pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
-pub use snapshot::{QuotaSnapshot, Snapshot};
+pub use snapshot::{Counters, InLine, QuotaSnapshot, Snapshot};
 pub use turn::Turn;
+pub use wait::Wait;
 
+use crate::Error;
 use crate::Result;
 use crate::cost::Cost;
+use crate::error::per;
 use crate::quota::Limits;
+use crate::unit::Unit;
 
 /// A blocking token-bucket limiter over any set of quotas, for any number of threads.
 ///
@@ -86,11 +99,7 @@ impl RateLimiter {
 
     /// A limiter with other settings.
     pub fn builder(limits: Limits) -> RateLimiterBuilder {
-        RateLimiterBuilder {
-            limits,
-            jitter: None,
-            clock: Clock::real(),
-        }
+        RateLimiterBuilder::new(limits)
     }
 
     /// Blocks until `cost` fits every quota at once, and takes it.
@@ -99,6 +108,8 @@ impl RateLimiter {
     ///
     /// - [`TooLarge`](crate::Error::TooLarge), at once, when it never would;
     /// - [`Closed`](crate::Error::Closed) when the limiter is or gets closed;
+    /// - [`LineFull`](crate::Error::LineFull) when there is a cap on
+    ///   [waiters](RateLimiterBuilder::max_waiters);
     /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
     pub fn acquire(&self, cost: Cost) -> Result<Permit> {
         self.acquire_with(cost, Wait::new())
@@ -112,9 +123,9 @@ impl RateLimiter {
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit> {
-        let grant = self.line.try_take(cost)?;
-        let line = Arc::clone(&self.line);
-        Ok(Permit::new(line, cost, grant, Duration::ZERO))
+        let asked = Wait::new().request(cost, None).asked;
+        let taken = self.line.try_take(asked);
+        permit(&self.line, cost, taken.map(|grant| (grant, Duration::ZERO)))
     }
 
     /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when the
@@ -135,14 +146,10 @@ impl RateLimiter {
     /// As [`acquire_until`](RateLimiter::acquire_until).
     pub fn acquire_timeout(&self, cost: Cost, timeout: Duration) -> Result<Permit> {
         // A timeout beyond the end of time is none.
-        let deadline = self.line.clock().now().checked_add(timeout);
-        self.acquire_with(
-            cost,
-            Wait {
-                deadline,
-                cancel: None,
-            },
-        )
+        match self.clock().now().checked_add(timeout) {
+            Some(deadline) => self.acquire_until(cost, deadline),
+            None => self.acquire(cost),
+        }
     }
 
     /// Like [`acquire`](RateLimiter::acquire), with everything that can end the wait early.
@@ -160,8 +167,10 @@ impl RateLimiter {
     /// # Errors
     ///
     /// [`TooLarge`](crate::Error::TooLarge) when it would never be granted.
+    ///
+    /// A cap on requests in flight is left out of all predictions: nobody knows when one ends.
     pub fn predicted_wait(&self, cost: Cost) -> Result<Duration> {
-        self.line.predict(cost)
+        self.line.predict(Wait::new().request(cost, None).asked)
     }
 
     /// Grants nothing before `until`, to anyone. Buckets go on filling. A later instant extends
@@ -196,6 +205,36 @@ impl RateLimiter {
         self.line.set_limits(limits);
     }
 
+    /// Takes it that `left` units of a quota are left now, not above its burst; below 0 it is a
+    /// debt. For what is known from elsewhere: another process on the same account, the state of a
+    /// former run. Whose turn that brings is served at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Cost, Limits, RateLimiter, Unit};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+    /// limiter.set_level(Unit::Tokens, minute, 500)?;
+    /// assert_eq!(limiter.snapshot().quotas[0].level, 500);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidLimit`](crate::Error::InvalidLimit) when there is no quota of this unit and
+    /// period.
+    pub fn set_level(&self, unit: Unit, period: Duration, left: i64) -> Result<()> {
+        if self.line.set_level(unit, period, left) {
+            return Ok(());
+        }
+        Err(Error::InvalidLimit {
+            what: format!("level of {unit} per {}", per(period)),
+            reason: "the limiter has no such quota; its snapshot lists those that it has"
+                .to_owned(),
+        })
+    }
+
     /// Ends the limiter: every waiting and every later acquire returns
     /// [`Error::Closed`](crate::Error::Closed). Permits that were granted stay good.
     pub fn close(&self) {
@@ -206,6 +245,24 @@ impl RateLimiter {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.line.snapshot()
+    }
+
+    /// Everyone who waits now, in the order of their turns: for a user who wants to know why a
+    /// program stands still. Costs time in proportion to their number, under the limiter's lock.
+    ///
+    /// ```
+    /// use paceline::{Cost, Limits, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+    /// for waiter in limiter.who_waits() {
+    ///     let name = waiter.thread.as_deref().unwrap_or("a thread without a name");
+    ///     println!("{name} waits for {} tokens since {:?}", waiter.cost.tokens, waiter.waited);
+    /// }
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[must_use]
+    pub fn who_waits(&self) -> Vec<InLine> {
+        self.line.who_waits()
     }
 
     /// The clock that the limiter goes by.
@@ -221,9 +278,27 @@ impl RateLimiter {
     }
 }
 
+#[inline]
 fn acquire(line: &Arc<Line>, request: Request<'_>) -> Result<Permit> {
-    let (grant, waited) = line.take(request)?;
-    Ok(Permit::new(Arc::clone(line), request.cost, grant, waited))
+    permit(line, request.asked.cost, line.take(request))
+}
+
+/// The end of every acquire.
+#[inline]
+fn permit(line: &Arc<Line>, cost: Cost, taken: Result<(Grant, Duration)>) -> Result<Permit> {
+    match taken {
+        Ok((grant, waited)) => {
+            line.tell(|| Event::Granted { cost, waited });
+            Ok(Permit::new(Arc::clone(line), cost, grant, waited))
+        }
+        Err(error) => {
+            line.tell(|| Event::Denied {
+                cost,
+                error: &error,
+            });
+            Err(error)
+        }
+    }
 }
 
 impl fmt::Debug for RateLimiter {
@@ -231,87 +306,5 @@ impl fmt::Debug for RateLimiter {
         f.debug_tuple("RateLimiter")
             .field(&self.snapshot())
             .finish()
-    }
-}
-
-/// Settings of a [`RateLimiter`].
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct RateLimiterBuilder {
-    limits: Limits,
-    jitter: Option<Duration>,
-    clock: Clock,
-}
-
-impl RateLimiterBuilder {
-    /// Makes a limiter that takes the server's word for what its limits are, once it
-    /// [hears](Permit::hear) it, and is careful until then. Limits that are only
-    /// [assumed](crate::Quota::assumed) give way to the server's; those that are stated are
-    /// ceilings. `jitter` is how much the time varies that requests take to the server, by which
-    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to a limiter that listens to
-    /// nobody and holds exactly what it is told.
-    pub fn listen(mut self, jitter: Duration) -> Self {
-        self.jitter = Some(jitter);
-        self
-    }
-
-    /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
-    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.clock = clock.into();
-        self
-    }
-
-    /// The finished limiter.
-    #[must_use]
-    pub fn build(self) -> RateLimiter {
-        RateLimiter {
-            line: Line::new(&self.limits, self.jitter, self.clock),
-        }
-    }
-}
-
-/// What may end a wait before its turn comes. By default nothing does.
-#[derive(Debug, Clone, Copy, Default)]
-#[must_use]
-pub struct Wait<'a> {
-    deadline: Option<Instant>,
-    cancel: Option<&'a CancelToken>,
-}
-
-impl<'a> Wait<'a> {
-    fn request(self, cost: Cost, place: Option<u64>) -> Request<'a> {
-        Request {
-            cost,
-            place,
-            deadline: self.deadline,
-            cancel: self.cancel,
-        }
-    }
-
-    /// A wait for as long as it takes.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Gives up at `deadline`. Defaults to never.
-    pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    #[cfg(feature = "client")]
-    pub(crate) fn end(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    #[cfg(feature = "client")]
-    pub(crate) fn cancel_token(&self) -> Option<&'a CancelToken> {
-        self.cancel
-    }
-
-    /// Gives up when `token` is cancelled. Defaults to none.
-    pub fn cancel(mut self, token: &'a CancelToken) -> Self {
-        self.cancel = Some(token);
-        self
     }
 }

@@ -17,6 +17,9 @@ use crate::feedback::Feedback;
 /// - [`settle`](Permit::settle) with what it really cost, when that is known;
 /// - [`refund`](Permit::refund) when the request never left;
 /// - dropping it keeps the charge as reserved: the safe thing to do when nobody knows.
+///
+/// Where there is a cap on requests [in flight](crate::LimitsBuilder::in_flight) it has one of the
+/// places until then. So it is to be kept as long as the request is under way, and no longer.
 #[must_use = "a permit that is dropped at once has been paid for and not used"]
 pub struct Permit {
     line: Arc<Line>,
@@ -61,20 +64,28 @@ impl Permit {
     /// limiter.try_acquire(Cost::tokens(850))?;
     /// # Ok::<(), paceline::Error>(())
     /// ```
-    pub fn settle(self, actual: Cost) {
-        if actual != self.cost {
-            self.line.settle(self.cost, actual);
-        }
+    pub fn settle(mut self, actual: Cost) {
+        self.end(actual);
     }
 
     /// Gives everything back: the request never left.
     pub fn refund(mut self) {
-        self.give_back();
+        self.end(Cost::default());
     }
 
+    /// Gives back what was taken from the quotas; its place in flight stays.
+    #[cfg(feature = "client")]
     pub(crate) fn give_back(&mut self) {
         let reserved = std::mem::take(&mut self.cost);
-        self.line.settle(reserved, Cost::default());
+        self.line.settle(reserved, Cost::default(), false);
+    }
+
+    fn end(&mut self, actual: Cost) {
+        let lands = std::mem::take(&mut self.grant.in_flight);
+        let reserved = std::mem::replace(&mut self.cost, actual);
+        if lands || actual != reserved {
+            self.line.settle(reserved, actual, lands);
+        }
     }
 
     /// Tells the limiter what the request's answer says of its limits, as soon as its head is
@@ -109,7 +120,16 @@ impl Permit {
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same
     /// request: it goes ahead of all who came later.
     pub fn keep_turn(self) -> Turn {
-        Turn::new(self.line, self.grant.place)
+        Turn::new(Arc::clone(&self.line), self.grant.place)
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if self.grant.in_flight {
+            self.end(self.cost);
+        }
     }
 }
 

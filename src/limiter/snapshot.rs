@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Priority;
 use crate::cost::Cost;
 use crate::quota::Quota;
 
@@ -12,16 +13,25 @@ pub struct Snapshot {
     /// Each quota with its level, in the order of their declaration. In a limiter that listens
     /// those that the server has named follow, and a stated quota where it is the smaller one.
     pub quotas: Vec<QuotaSnapshot>,
+    /// Requests in flight, where there is a [cap](crate::LimitsBuilder::in_flight) on them; else
+    /// nobody counts them, and it is 0.
+    pub in_flight: u64,
+    /// How many may be in flight.
+    pub max_in_flight: Option<u64>,
     /// Threads in line.
     pub waiters: usize,
+    /// Those of them that wait with [`Priority::Batch`].
+    pub batch_waiters: usize,
     /// What the first of them waits for.
     pub head_cost: Option<Cost>,
-    /// How long the first of them still has to wait, if nothing changes.
+    /// How long the first of them still has to wait, if nothing changes. None if nobody waits, or
+    /// if it waits for a place in flight.
     pub head_due: Option<Duration>,
-    /// The quota that the first of them waits for longest, a careful start aside.
+    /// The quota that the first of them waits for longest, a careful start aside. None if nobody
+    /// waits, or if it waits for a place in flight.
     pub binding: Option<Quota>,
-    /// Permits granted since the limiter was made.
-    pub grants: u64,
+    /// What has happened since the limiter was made.
+    pub counters: Counters,
     /// How much of a pause is left.
     pub paused_for: Duration,
     /// Whether the limiter is closed.
@@ -45,4 +55,56 @@ pub struct QuotaSnapshot {
     pub charge_ratio: Option<f64>,
     /// The share of the limit that others on the same account seem to use, 0 to 1.
     pub others: f64,
+}
+
+/// What has happened in a limiter since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Permits granted.
+    pub grants: u64,
+    /// Those of them that stood in line.
+    pub waited: u64,
+    /// How long they stood there, in all.
+    pub total_wait: Duration,
+    /// How long the one did that waited longest.
+    pub longest_wait: Duration,
+    /// Grants that went past others who waited, delaying nobody; see
+    /// [`bypass`](super::RateLimiterBuilder::bypass).
+    pub bypassed: u64,
+    /// Requests that were refused at once, because their deadline could not be met.
+    pub refused: u64,
+    /// Requests that were turned away because the line was full.
+    pub turned_away: u64,
+    /// Requests that gave up at their deadline.
+    pub timed_out: u64,
+    /// Requests that were called back out of the line.
+    pub cancelled: u64,
+}
+
+impl Counters {
+    /// Counts a grant that stood in line for `time`.
+    pub(super) fn waited_for(&mut self, time: Duration) {
+        self.waited += 1;
+        self.total_wait = self.total_wait.saturating_add(time);
+        self.longest_wait = self.longest_wait.max(time);
+    }
+}
+
+/// Somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InLine {
+    /// The name of the thread, if it has one.
+    pub thread: Option<String>,
+    /// What it waits for.
+    pub cost: Cost,
+    /// In which lane.
+    pub priority: Priority,
+    /// For how long it has waited.
+    pub waited: Duration,
+    /// How long it still has to, if nobody comes or goes; those in flight aside.
+    pub due: Option<Duration>,
+    /// How long it would, if its deadline came first.
+    pub deadline: Option<Duration>,
 }

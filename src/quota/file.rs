@@ -6,21 +6,62 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{LimitTable, Limits, MINUTE, Quota, Tier};
+use super::{DAY, HOUR, LimitTable, Limits, MINUTE, Quota, SECOND, Tier};
 use crate::unit::Unit;
 use crate::{Error, Result};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The keys of a table, each with what it counts and in which time. The form needs them in two
+/// structs, one by one: a flattened one would lose the places of mistakes.
+macro_rules! keys {
+    ($($key:ident: $unit:ident per $period:ident,)*) => {
+        const KEYS: &[(&str, Unit, Duration)] = &[$((stringify!($key), Unit::$unit, $period),)*];
 
-/// Each key with what it counts, and in which time.
-const KEYS: [(&str, Unit, Duration); 6] = [
-    ("rpm", Unit::Requests, MINUTE),
-    ("tpm", Unit::Tokens, MINUTE),
-    ("itpm", Unit::InputTokens, MINUTE),
-    ("otpm", Unit::OutputTokens, MINUTE),
-    ("rpd", Unit::Requests, DAY),
-    ("tpd", Unit::Tokens, DAY),
-];
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Amounts {
+            $($key: Option<u64>,)*
+            in_flight: Option<u64>,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Family {
+            models: Vec<String>,
+            $($key: Option<u64>,)*
+            in_flight: Option<u64>,
+        }
+
+        impl Amounts {
+            /// In the order of [`KEYS`].
+            fn each(&self) -> impl Iterator<Item = Option<u64>> {
+                [$(self.$key,)*].into_iter()
+            }
+        }
+
+        impl Family {
+            fn split(self) -> (Vec<String>, Amounts) {
+                let Self { models, $($key,)* in_flight } = self;
+                (models, Amounts { $($key,)* in_flight })
+            }
+        }
+    };
+}
+
+keys! {
+    rps: Requests per SECOND,
+    tps: Tokens per SECOND,
+    rpm: Requests per MINUTE,
+    tpm: Tokens per MINUTE,
+    itpm: InputTokens per MINUTE,
+    otpm: OutputTokens per MINUTE,
+    rph: Requests per HOUR,
+    tph: Tokens per HOUR,
+    rpd: Requests per DAY,
+    tpd: Tokens per DAY,
+}
+
+/// The key of how many may be under way at once.
+const IN_FLIGHT: &str = "in_flight";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,74 +75,36 @@ struct File {
     families: BTreeMap<String, Family>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Amounts {
-    rpm: Option<u64>,
-    tpm: Option<u64>,
-    itpm: Option<u64>,
-    otpm: Option<u64>,
-    rpd: Option<u64>,
-    tpd: Option<u64>,
-}
-
-/// Members and [`Amounts`], one by one: a flattened struct would lose the places of mistakes.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Family {
-    models: Vec<String>,
-    rpm: Option<u64>,
-    tpm: Option<u64>,
-    itpm: Option<u64>,
-    otpm: Option<u64>,
-    rpd: Option<u64>,
-    tpd: Option<u64>,
-}
-
-impl Family {
-    fn split(self) -> (Vec<String>, Amounts) {
-        let Self {
-            models,
-            rpm,
-            tpm,
-            itpm,
-            otpm,
-            rpd,
-            tpd,
-        } = self;
-        let amounts = Amounts {
-            rpm,
-            tpm,
-            itpm,
-            otpm,
-            rpd,
-            tpd,
-        };
-        (models, amounts)
-    }
-}
-
 impl Amounts {
     /// The limits of the table that stands at `place` in the file.
     fn limits(&self, place: &str) -> Result<Limits> {
-        // In the order of `KEYS`.
-        let amounts = [self.rpm, self.tpm, self.itpm, self.otpm, self.rpd, self.tpd];
         let invalid = |reason: String| Error::InvalidLimit {
             what: place.to_owned(),
             reason,
         };
-        if amounts.iter().all(Option::is_none) {
-            let keys = KEYS.map(|(key, ..)| key).join(", ");
-            return Err(invalid(format!("at least one of {keys} is needed")));
+        if self
+            .each()
+            .chain([self.in_flight])
+            .all(|amount| amount.is_none())
+        {
+            let keys: Vec<_> = KEYS.iter().map(|(key, ..)| *key).collect();
+            let keys = keys.join(", ");
+            return Err(invalid(format!(
+                "at least one of {keys}, {IN_FLIGHT} is needed"
+            )));
         }
         let mut builder = Limits::builder();
-        for ((key, unit, period), amount) in KEYS.into_iter().zip(amounts) {
+        for ((key, unit, period), amount) in KEYS.iter().zip(self.each()) {
             if let Some(amount) = amount {
-                let quota = Quota::new(unit, amount, period);
+                let quota = Quota::new(*unit, amount, *period);
                 builder = builder.quota(quota.map_err(|error| invalid(format!("{key}: {error}")))?);
             }
         }
-        builder.build()
+        if let Some(most) = self.in_flight {
+            builder = builder.in_flight(most);
+        }
+        let reason = |error| invalid(format!("{IN_FLIGHT}: {error}"));
+        builder.build().map_err(reason)
     }
 }
 
@@ -158,6 +161,9 @@ pub(super) fn write(limits: &Limits) -> String {
             None => writeln!(text, "# no key for {quota}"),
         };
     }
+    if let Some(most) = limits.in_flight() {
+        let _ = writeln!(text, "{IN_FLIGHT} = {most}");
+    }
     text
 }
 
@@ -183,7 +189,8 @@ mod tests {
     use super::*;
     use crate::{LimitsBuilder, MAX_AMOUNT};
 
-    const EVERY_KEY: &str = "at least one of rpm, tpm, itpm, otpm, rpd, tpd";
+    const EVERY_KEY: &str =
+        "at least one of rps, tps, rpm, tpm, itpm, otpm, rph, tph, rpd, tpd, in_flight is needed";
 
     #[test]
     fn each_mistake_is_named_with_its_place() {
@@ -195,7 +202,8 @@ mod tests {
             ("[default]\ntpd = 0", "[default]", "tpd: limit of 0 tokens"),
             ("[models.x]", "[models.\"x\"]", EVERY_KEY),
             ("[families.f]\nmodels = []", "[families.f]", EVERY_KEY),
-            ("[models.x]\ntph = 5", "line 2, column 1", "`rpd`, `tpd`"),
+            ("[models.x]\ntpw = 5", "line 2, column 1", "`rpd`, `tpd`"),
+            ("[models.x]\nin_flight = 0", "[models.\"x\"]", "0 in flight"),
             (
                 "[families.f]\nmodels = []\ntpd = 'x'",
                 "line 3, column 7",
@@ -224,7 +232,8 @@ mod tests {
 
     #[test]
     fn every_key_has_its_unit_and_period_and_is_stated() {
-        let keys = "rpm = 1\ntpm = 2\nitpm = 3\notpm = 4\nrpd = 5\ntpd = 6\n";
+        let keys = "rps = 1\ntps = 2\nrpm = 3\ntpm = 4\nitpm = 5\notpm = 6\nrph = 7\ntph = 8\n\
+                    rpd = 9\ntpd = 10\nin_flight = 11\n";
         let family = format!("[families.f]\nmodels = ['x']\n{keys}");
         for place in [
             "[default]\n",
@@ -235,8 +244,10 @@ mod tests {
             let limits = limits.limits_for("x");
             assert_eq!(
                 limits.to_string(),
-                "1 requests per minute, 2 tokens per minute, 3 input tokens per minute, \
-                 4 output tokens per minute, 5 requests per day, 6 tokens per day",
+                "1 requests per second, 2 tokens per second, 3 requests per minute, \
+                 4 tokens per minute, 5 input tokens per minute, 6 output tokens per minute, \
+                 7 requests per hour, 8 tokens per hour, 9 requests per day, 10 tokens per day, \
+                 11 in flight",
                 "{place}"
             );
             assert!(!limits.quotas().iter().any(Quota::is_assumed), "{place}");
@@ -250,10 +261,10 @@ mod tests {
             Quota::new(Unit::Tokens, amount, Duration::from_secs(seconds)).unwrap()
         };
         let table = [
-            (vec![tokens(7, 1)], "# no key for 7 tokens per second\n"),
+            (vec![tokens(7, 10)], "# no key for 7 tokens per 10.0 s\n"),
             (
-                vec![tokens(7, 1), tokens(9, 1)],
-                "# no key for 7 tokens per second\n# no key for 9 tokens per second\n",
+                vec![tokens(7, 10), tokens(9, 10)],
+                "# no key for 7 tokens per 10.0 s\n# no key for 9 tokens per 10.0 s\n",
             ),
             (
                 vec![tokens(9, 60), tokens(7, 60), tokens(7, 60)],
@@ -272,7 +283,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(
             keys in subsequence(KEYS.to_vec(), 1..=KEYS.len()).prop_shuffle(),
-            amounts in prop::array::uniform6(1..=MAX_AMOUNT),
+            amounts in prop::array::uniform10(1..=MAX_AMOUNT),
         ) {
             let quotas = keys.into_iter().zip(amounts);
             let quotas = quotas.map(|((_, unit, period), amount)| {

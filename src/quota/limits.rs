@@ -3,27 +3,35 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{MINUTE, Quota};
+use super::{DAY, HOUR, MINUTE, Quota, SECOND};
 use crate::unit::Unit;
 use crate::{Error, Result};
 
-/// A set of quotas that a request must fit all at once.
+/// A set of quotas that a request must fit all at once, and how many may be in flight.
 ///
 /// ```
 /// use std::time::Duration;
-/// use paceline::Limits;
+/// use paceline::{Limits, Unit};
 ///
 /// let limits = Limits::builder()
 ///     .tokens_per_minute(450_000)
 ///     .requests_per_minute(5_000)
-///     .burst_lasting(Duration::from_secs(10)) // of both
+///     .per_second(Unit::Requests, 100) // within the minute's, no more than this
+///     .per_day(Unit::Requests, 1_000_000)
+///     .burst_lasting(Duration::from_secs(10)) // of each
+///     .in_flight(64)
 ///     .build()?;
-/// assert_eq!(limits.to_string(), "450000 tokens per minute, 5000 requests per minute");
+/// assert_eq!(
+///     limits.to_string(),
+///     "450000 tokens per minute, 5000 requests per minute, 100 requests per second, \
+///      1000000 requests per day, 64 in flight"
+/// );
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     quotas: Vec<Quota>,
+    in_flight: Option<u64>,
 }
 
 impl Limits {
@@ -42,14 +50,20 @@ impl Limits {
     }
 
     pub(super) fn from_quotas(quotas: Vec<Quota>) -> Self {
-        Self { quotas }
+        Self {
+            quotas,
+            in_flight: None,
+        }
     }
 
     /// These limits with `quota` in place of all of the same unit and period.
     pub(super) fn with(&self, quota: Quota) -> Self {
         let kind = |quota: &Quota| (quota.unit(), quota.period());
         let others = self.quotas.iter().filter(|old| kind(old) != kind(&quota));
-        Self::from_quotas(others.copied().chain([quota]).collect())
+        Self {
+            quotas: others.copied().chain([quota]).collect(),
+            in_flight: self.in_flight,
+        }
     }
 
     /// These limits with the bursts of those per minute, or shorter, set to what comes in within
@@ -67,6 +81,12 @@ impl Limits {
     #[must_use]
     pub fn quotas(&self) -> &[Quota] {
         &self.quotas
+    }
+
+    /// How many requests may be in flight at once: granted, and their permits not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<u64> {
+        self.in_flight
     }
 
     /// The same limits as a [guess](Quota::assumed), until the server says what they are.
@@ -103,7 +123,7 @@ impl Limits {
     /// The keys of one table of a limits file, a line for each quota, in their order.
     ///
     /// [`LimitTable::from_toml`](crate::LimitTable::from_toml) reads them. A quota that the form
-    /// has no key for, such as one per second, is a comment; so is a second one of the same unit
+    /// has no key for, such as one per ten seconds, is a comment; so is a second one of the same unit
     /// and period, of which the lowest has the key. Bursts are not written: the form has one for
     /// all limits.
     ///
@@ -113,11 +133,11 @@ impl Limits {
     ///
     /// let limits = Limits::builder()
     ///     .tokens_per_minute(450_000)
-    ///     .quota(Quota::new(Unit::Requests, 10_000, Duration::from_secs(86_400))?)
-    ///     .quota(Quota::new(Unit::Requests, 50, Duration::from_secs(1))?)
+    ///     .per_day(Unit::Requests, 10_000)
+    ///     .quota(Quota::new(Unit::Requests, 50, Duration::from_secs(10))?)
     ///     .build()?;
     /// let text = limits.to_toml();
-    /// assert_eq!(text, "tpm = 450000\nrpd = 10000\n# no key for 50 requests per second\n");
+    /// assert_eq!(text, "tpm = 450000\nrpd = 10000\n# no key for 50 requests per 10.0 s\n");
     ///
     /// let table = LimitTable::from_toml(&format!("[models.gpt-4o]\n{text}"))?;
     /// assert_eq!(table.limits_for("gpt-4o").quotas()[0].amount(), 450_000);
@@ -135,6 +155,10 @@ impl fmt::Display for Limits {
             let separator = if index == 0 { "" } else { ", " };
             write!(f, "{separator}{quota}")?;
         }
+        if let Some(most) = self.in_flight {
+            let separator = if self.quotas.is_empty() { "" } else { ", " };
+            write!(f, "{separator}{most} in flight")?;
+        }
         Ok(())
     }
 }
@@ -143,8 +167,18 @@ impl fmt::Display for Limits {
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct LimitsBuilder {
-    quotas: Vec<Result<Quota, (Unit, u64)>>,
+    quotas: Vec<Declared>,
     burst: Option<Duration>,
+    starts_empty: bool,
+    in_flight: Option<u64>,
+}
+
+/// A quota as it was declared. One that cannot be is kept until [`LimitsBuilder::build`] says why:
+/// the error itself could not be cloned.
+#[derive(Debug, Clone)]
+enum Declared {
+    Quota(Quota),
+    Amount(Unit, u64, Duration),
 }
 
 impl LimitsBuilder {
@@ -158,16 +192,41 @@ impl LimitsBuilder {
         self.per_minute(Unit::Requests, amount)
     }
 
-    /// Adds a limit on one unit.
-    pub fn per_minute(mut self, unit: Unit, amount: u64) -> Self {
-        self.quotas
-            .push(Quota::per_minute(unit, amount).map_err(|_| (unit, amount)));
+    /// Adds a limit on one unit, per second.
+    pub fn per_second(self, unit: Unit, amount: u64) -> Self {
+        self.per(unit, amount, SECOND)
+    }
+
+    /// Adds a limit on one unit, per minute.
+    pub fn per_minute(self, unit: Unit, amount: u64) -> Self {
+        self.per(unit, amount, MINUTE)
+    }
+
+    /// Adds a limit on one unit, per hour.
+    pub fn per_hour(self, unit: Unit, amount: u64) -> Self {
+        self.per(unit, amount, HOUR)
+    }
+
+    /// Adds a limit on one unit, per day of 24 hours.
+    pub fn per_day(self, unit: Unit, amount: u64) -> Self {
+        self.per(unit, amount, DAY)
+    }
+
+    fn per(mut self, unit: Unit, amount: u64, period: Duration) -> Self {
+        self.quotas.push(Declared::Amount(unit, amount, period));
         self
     }
 
-    /// Adds any quota. Several of one unit all hold: a minute's limit and a second's.
+    /// Adds any quota. Several of one unit all hold: a minute's limit, ten seconds' and a second's.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.quotas.push(Ok(quota));
+        self.quotas.push(Declared::Quota(quota));
+        self
+    }
+
+    /// Sets how many requests may be in flight at once: each has its place from its grant until
+    /// its [`Permit`](crate::Permit) ends, however it ends. Defaults to any number.
+    pub fn in_flight(mut self, most: u64) -> Self {
+        self.in_flight = Some(most);
         self
     }
 
@@ -178,26 +237,44 @@ impl LimitsBuilder {
         self
     }
 
+    /// Lets every quota [start](Quota::start_of) with nothing. Defaults to each quota's own
+    /// start, which is a full bucket unless it says otherwise.
+    pub fn start_empty(mut self) -> Self {
+        self.starts_empty = true;
+        self
+    }
+
     /// The finished limits.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when there is no quota at all, or one has an amount of 0 or above
+    /// [`Error::InvalidLimit`] when nothing is limited at all, or an amount is 0 or above
     /// [`MAX_AMOUNT`](crate::MAX_AMOUNT).
     pub fn build(self) -> Result<Limits> {
-        if self.quotas.is_empty() {
-            return Err(Error::InvalidLimit {
-                what: "limits".to_owned(),
-                reason: "at least one quota is needed".to_owned(),
-            });
+        let invalid = |what: &str, reason: &str| Error::InvalidLimit {
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if self.in_flight == Some(0) {
+            let reason = "a limit of 0 admits nothing; leave it out for no limit";
+            return Err(invalid("limit of 0 in flight", reason));
         }
-        let quotas = self
-            .quotas
-            .into_iter()
-            // The builder keeps what failed instead of the error, so that it can be cloned.
-            .map(|quota| quota.or_else(|(unit, amount)| Quota::per_minute(unit, amount)))
-            .collect::<Result<Vec<Quota>>>()?;
-        let limits = Limits { quotas };
+        if self.quotas.is_empty() && self.in_flight.is_none() {
+            return Err(invalid("limits", "at least one quota is needed"));
+        }
+        let quotas = self.quotas.into_iter().map(|declared| match declared {
+            Declared::Quota(quota) => Ok(quota),
+            Declared::Amount(unit, amount, period) => Quota::new(unit, amount, period),
+        });
+        let mut limits = Limits {
+            quotas: quotas.collect::<Result<Vec<Quota>>>()?,
+            in_flight: self.in_flight,
+        };
+        if self.starts_empty {
+            for quota in &mut limits.quotas {
+                *quota = quota.start_of(0);
+            }
+        }
         Ok(match self.burst {
             Some(duration) => limits.burst_lasting(duration),
             None => limits,
@@ -219,6 +296,28 @@ mod tests {
         assert!(error.to_string().contains("0 tokens per minute"), "{error}");
         let error = Limits::builder().build().unwrap_err();
         assert!(error.to_string().contains("at least one quota"), "{error}");
+        let none = Limits::builder().tokens_per_minute(5).in_flight(0);
+        let error = none.build().unwrap_err();
+        assert!(error.to_string().contains("0 in flight"), "{error}");
+    }
+
+    #[test]
+    fn each_period_has_its_length_and_a_cap_in_flight_needs_no_quota() {
+        let limits = Limits::builder()
+            .per_second(Unit::Tokens, 1)
+            .per_minute(Unit::Tokens, 2)
+            .per_hour(Unit::Tokens, 3)
+            .per_day(Unit::Tokens, 4)
+            .start_empty()
+            .build()
+            .unwrap();
+        let quotas = limits.quotas().iter();
+        let seen: Vec<_> = quotas
+            .map(|quota| (quota.amount(), quota.period().as_secs(), quota.start()))
+            .collect();
+        assert_eq!(seen, [(1, 1, 0), (2, 60, 0), (3, 3_600, 0), (4, 86_400, 0)]);
+        let limits = Limits::builder().in_flight(8).build().unwrap();
+        assert_eq!(limits.to_string(), "8 in flight");
     }
 
     #[test]

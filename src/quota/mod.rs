@@ -26,7 +26,10 @@ pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
 /// The longest period: 31 days.
 pub const MAX_PERIOD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An amount of one unit per period, with a burst.
 ///
@@ -49,6 +52,8 @@ pub struct Quota {
     amount: u64,
     period: Duration,
     burst: u64,
+    /// What stands ready at first, if that is less than the burst.
+    start: Option<u64>,
     assumed: bool,
 }
 
@@ -80,17 +85,45 @@ impl Quota {
             amount,
             period,
             burst: amount,
+            start: None,
             assumed: false,
         })
+    }
+
+    /// `amount` of `unit` per second, with a burst of the whole amount.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`].
+    pub fn per_second(unit: Unit, amount: u64) -> Result<Self> {
+        Self::new(unit, amount, SECOND)
     }
 
     /// `amount` of `unit` per minute, with a burst of the whole amount.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`].
+    /// As [`per_second`](Quota::per_second).
     pub fn per_minute(unit: Unit, amount: u64) -> Result<Self> {
         Self::new(unit, amount, MINUTE)
+    }
+
+    /// `amount` of `unit` per hour, with a burst of the whole amount.
+    ///
+    /// # Errors
+    ///
+    /// As [`per_second`](Quota::per_second).
+    pub fn per_hour(unit: Unit, amount: u64) -> Result<Self> {
+        Self::new(unit, amount, HOUR)
+    }
+
+    /// `amount` of `unit` per day of 24 hours, with a burst of the whole amount.
+    ///
+    /// # Errors
+    ///
+    /// As [`per_second`](Quota::per_second).
+    pub fn per_day(unit: Unit, amount: u64) -> Result<Self> {
+        Self::new(unit, amount, DAY)
     }
 
     /// The same quota with another burst: the most that may pass at one instant. Defaults to
@@ -105,6 +138,18 @@ impl Quota {
     #[must_use]
     pub fn burst_lasting(self, duration: Duration) -> Self {
         self.burst_of(self.amount_in(duration))
+    }
+
+    /// The same quota with a limiter that begins with `units` in its bucket: nothing, if others
+    /// have just used it up, or what a former run has left. Defaults to a full bucket, which is
+    /// also the most there can be.
+    ///
+    /// A quota of 30,000 tokens a minute that starts with 0 passes at most 30,000 in the first
+    /// minute, where a full bucket lets 60,000 pass.
+    #[must_use]
+    pub fn start_of(mut self, units: u64) -> Self {
+        self.start = Some(units);
+        self
     }
 
     /// The same quota with its burst lowered by what comes in within `jitter`, rounded up, but
@@ -157,6 +202,12 @@ impl Quota {
     #[must_use]
     pub const fn burst(&self) -> u64 {
         self.burst
+    }
+
+    /// What a limiter begins with in its bucket.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start.map_or(self.burst, |start| start.min(self.burst))
     }
 
     /// Refuses an amount that no waiting would help.

@@ -186,7 +186,8 @@ impl LimitTable {
     ///     rpm = 5_000              # requests per minute
     ///     tpm = 2_000_000          # tokens per minute
     ///     rpd = 10_000             # requests per day
-    ///     tpd = 20_000_000         # tokens per day
+    ///     tpd = 20_000_000         # tokens per day; rps, tps, rph and tph: per second, per hour
+    ///     in_flight = 64           # under way at once
     ///
     ///     [models.claude]          # input and output tokens per minute apart
     ///     itpm = 30_000

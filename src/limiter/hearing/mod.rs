@@ -96,7 +96,7 @@ impl Hearing {
         now: Tick,
     ) -> usize {
         let observer = Observer::new(quota, scope, self.jitter, now, self.history.spent);
-        levels.push(Level::full(observer.bucket(), now));
+        levels.push(Level::starting(observer.bucket(), now));
         let level = levels.len() - 1;
         let ramp_level = observer.is_fast().then(|| {
             let mut level = Level::full(observer.bucket(), now).hidden();

@@ -1,18 +1,19 @@
 //! How a line stands, and when whose turn comes: questions that change nothing but the time.
 
-use std::sync::Arc;
+use std::time::Duration;
 
+use super::super::Priority;
 use super::super::forecast::Forecast;
 use super::super::level::{Level, Tick};
-use super::super::snapshot::{QuotaSnapshot, Snapshot};
-use super::{Queue, Waiter};
+use super::super::snapshot::{InLine, QuotaSnapshot, Snapshot};
+use super::{Asked, Queue};
 use crate::cost::Cost;
 use crate::quota::Quota;
 
 impl Queue {
     pub(in crate::limiter) fn snapshot(&mut self, now: Tick) -> Snapshot {
         self.bring_up_to(now);
-        let head = self.waiters.front();
+        let head = self.lanes.head().map(|head| head.asked.cost);
         let levels = self.levels.iter().enumerate();
         let shown = levels.filter(|(_, level)| !level.is_hidden());
         let quota = |(index, level): (usize, &Level)| {
@@ -31,18 +32,41 @@ impl Queue {
         };
         Snapshot {
             quotas: shown.map(quota).collect(),
-            waiters: self.waiters.len(),
-            head_cost: head.map(|head| head.cost),
-            head_due: head.map(|head| self.due(head.cost).since(now)),
-            binding: head.and_then(|head| self.binding(head.cost)),
-            grants: self.grants,
+            in_flight: self.slots.taken(),
+            max_in_flight: self.slots.most(),
+            waiters: self.lanes.len(),
+            batch_waiters: self.lanes.count(Priority::Batch),
+            head_cost: head,
+            head_due: head.and_then(|cost| wait(self.due(cost), now)),
+            binding: head.and_then(|cost| self.binding(cost)),
+            counters: self.counters,
             paused_for: self.paused_until.since(now),
             closed: self.closed,
         }
     }
 
-    /// When `cost` is covered, if nobody else takes anything before.
+    /// Everyone in line, in the order of their turns.
+    pub(in crate::limiter) fn who_waits(&mut self, now: Tick) -> Vec<InLine> {
+        self.bring_up_to(now);
+        let mut ahead = self.forecast(now);
+        let waiters = self.lanes.in_order();
+        let seen = waiters.map(|waiter| InLine {
+            thread: waiter.thread.name().map(str::to_owned),
+            cost: waiter.asked.cost,
+            priority: waiter.asked.priority,
+            waited: now.since(waiter.joined),
+            due: wait(ahead.pass(waiter.asked.cost), now),
+            deadline: waiter.deadline.map(|deadline| deadline.since(now)),
+        });
+        seen.collect()
+    }
+
+    /// When `cost` is covered, if nobody else takes anything before. Never, as long as nobody who
+    /// is in flight makes room.
     pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
+        if !self.slots.has(1) {
+            return Tick::NEVER;
+        }
         let dues = self
             .levels
             .iter()
@@ -50,23 +74,35 @@ impl Queue {
         dues.fold(self.paused_until, Tick::max)
     }
 
-    /// When a waiter of `cost` would be served at `place`, or at the end of the line as it stands.
+    /// When a request would be served that joined the line as it stands, those in flight aside.
     /// Plays the line forward, so it costs time in proportion to its length.
-    pub(in crate::limiter) fn predict(&self, cost: Cost, place: Option<u64>, now: Tick) -> Tick {
-        // A careful start ends with the first answers, and would make predictions far too long.
-        let seen = |level: &&Level| !level.is_hidden();
-        let mut ahead = Forecast::new(self.levels.iter().filter(seen), self.paused_until.max(now));
-        let before = |waiter: &&Arc<Waiter>| place.is_none_or(|place| waiter.place < place);
-        for waiter in self.waiters.iter().take_while(before) {
-            ahead.pass(waiter.cost);
+    pub(in crate::limiter) fn predict(&self, asked: Asked, now: Tick) -> Tick {
+        let mut ahead = self.forecast(now);
+        for waiter in self.lanes.before(asked.priority, asked.place) {
+            ahead.pass(waiter.asked.cost);
         }
-        ahead.pass(cost)
+        ahead.pass(asked.cost)
     }
 
-    /// The quota that the head waits for longest.
+    fn forecast(&self, now: Tick) -> Forecast {
+        // A careful start ends with the first answers, and would make predictions far too long.
+        let seen = |level: &&Level| !level.is_hidden();
+        let levels = self.levels.iter().filter(seen);
+        Forecast::new(levels, self.paused_until.max(now))
+    }
+
+    /// The quota that the head waits for longest, unless it waits for a place in flight.
     fn binding(&self, cost: Cost) -> Option<Quota> {
+        if !self.slots.has(1) {
+            return None;
+        }
         let levels = self.levels.iter().filter(|level| !level.is_hidden());
         let slowest = levels.max_by_key(|level| level.due(cost.amount(level.unit())));
         slowest.map(Level::quota)
     }
+}
+
+/// How long it is until a time that comes.
+fn wait(until: Tick, now: Tick) -> Option<Duration> {
+    (until != Tick::NEVER).then(|| until.since(now))
 }

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use std::time::Duration;
 
+use super::super::Priority;
 use super::*;
+use crate::quota::Quota;
 use crate::unit::Unit;
 
 /// Nanoseconds.
@@ -137,6 +139,7 @@ impl Reference {
                 let grant = Grant {
                     at: Tick(turn),
                     place: head,
+                    in_flight: false,
                     spent: None,
                 };
                 self.log.push((head, Answer::Granted(grant), turn));
@@ -150,26 +153,23 @@ impl Reference {
 struct Driven {
     now: u64,
     queue: Queue,
-    waiting: Vec<Arc<Waiter>>,
     log: Log,
 }
 
 impl Driven {
     fn serve(&mut self) {
         self.queue.serve(Tick(self.now));
-        let (log, now) = (&mut self.log, self.now);
-        let mut answered: Vec<_> = self
-            .waiting
-            .extract_if(.., |w| w.answer.get().is_some())
+        let Some(answered) = self.queue.take_answered() else {
+            return;
+        };
+        let mut answers: Vec<_> = answered
+            .iter()
+            .map(|(waiter, answer)| (waiter.place, answer.clone(), self.now))
             .collect();
         // At one instant grants and timeouts alternate; the log of the reference tells in which
         // order, this one only what. Sorted, both say the same.
-        answered.sort_by_key(|waiter| waiter.place);
-        log.extend(
-            answered
-                .iter()
-                .map(|w| (w.place, w.answer.get().unwrap().clone(), now)),
-        );
+        answers.sort_by_key(|(place, ..)| *place);
+        self.log.extend(answers);
     }
 
     /// Lets time pass, waking only when an alarm was asked for: a lost alarm would show.
@@ -190,6 +190,14 @@ impl Driven {
                 !self.queue.head_is_covered()
             }
         );
+    }
+}
+
+fn asked(cost: Cost) -> Asked {
+    Asked {
+        cost,
+        priority: Priority::Interactive,
+        place: None,
     }
 }
 
@@ -218,8 +226,7 @@ proptest! {
         let limits = limits(amount, 60, requests);
         let mut line = Driven {
             now: 0,
-            queue: Queue::new(&limits, None, Tick(0)),
-            waiting: Vec::new(),
+            queue: Queue::new(&limits, Rules::default(), Tick(0)),
             log: Vec::new(),
         };
         let quotas = limits.quotas().iter().map(|quota| Windows {
@@ -246,12 +253,13 @@ proptest! {
                     let cost = Cost::tokens(tokens);
                     let deadline = patience.map(|nanos| now + nanos);
                     let place = line.queue.next_place;
-                    let alone = line.queue.waiters.is_empty();
-                    let predicted = line.queue.predict(cost, None, Tick(now));
+                    let alone = line.queue.lanes.is_empty();
+                    let predicted = line.queue.predict(asked(cost), Tick(now));
                     if alone {
                         prop_assert_eq!(predicted.0, reference.turn(cost), "step {}", index);
                     }
-                    line.waiting.push(line.queue.join(cost, None, deadline.map(Tick), None));
+                    let joined = line.queue.join(asked(cost), deadline.map(Tick), None, Tick(now));
+                    prop_assert!(joined.is_ok());
                     line.serve();
                     costs.push(cost);
                     reference.waiting.push((place, cost, deadline));
@@ -301,15 +309,26 @@ proptest! {
 
 #[test]
 fn an_alarm_is_set_only_when_it_is_earlier_than_the_one_that_is_set() {
-    let mut queue = Queue::new(&limits(1_000, 1_000, 1_000), None, Tick(0));
+    let mut queue = Queue::new(&limits(1_000, 1_000, 1_000), Rules::default(), Tick(0));
     assert_eq!(queue.alarm_needed(), None, "nobody waits");
     let place = queue.new_place();
     queue.grant(Cost::tokens(1_000), place, Tick(0));
-    queue.join(Cost::tokens(500), None, None, None);
+    queue
+        .join(asked(Cost::tokens(500)), None, None, Tick(0))
+        .unwrap();
     assert_eq!(queue.alarm_needed(), Some(Tick(SECOND / 2)));
-    queue.join(Cost::tokens(1), None, None, None);
+    queue
+        .join(asked(Cost::tokens(1)), None, None, Tick(0))
+        .unwrap();
     assert_eq!(queue.alarm_needed(), None, "the head's will do");
-    queue.join(Cost::tokens(1), None, Some(Tick(SECOND / 4)), None);
+    queue
+        .join(
+            asked(Cost::tokens(1)),
+            Some(Tick(SECOND / 4)),
+            None,
+            Tick(0),
+        )
+        .unwrap();
     assert_eq!(
         queue.alarm_needed(),
         Some(Tick(SECOND / 4)),

@@ -1,24 +1,44 @@
 //! Who waits, and what becomes of it.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::thread::Thread;
 
+use super::super::Priority;
 use super::super::cancel::CancelToken;
 use super::super::hearing::Spent;
 use super::super::level::Tick;
 use crate::cost::Cost;
 use crate::quota::Quota;
-use crate::sync::Condvar;
+use crate::sync::{Condvar, Mutex};
 
 /// A thread in the line.
+///
+/// # Locking
+///
+/// What it asks for never changes. Its answer has a lock of its own, so that threads which have
+/// been answered go on side by side and not through the line's lock again. It is set once, by whoever
+/// took the waiter out of the line, which is done under the line's lock; the answer is handed over
+/// after that.
 pub(in crate::limiter) struct Waiter {
+    pub(super) asked: Asked,
     /// Grows from head to tail.
     pub(super) place: u64,
-    pub(super) cost: Cost,
+    pub(super) joined: Tick,
     pub(super) deadline: Option<Tick>,
     pub(super) cancel: Option<CancelToken>,
-    /// Set once, under the lock, by whoever takes the waiter out of the line.
-    pub(in crate::limiter) answer: OnceLock<Answer>,
-    pub(in crate::limiter) answered: Condvar,
+    /// For whoever wants to know who waits.
+    pub(super) thread: Thread,
+    answer: Mutex<Option<Answer>>,
+    answered: Condvar,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::limiter) struct Asked {
+    pub(in crate::limiter) cost: Cost,
+    pub(in crate::limiter) priority: Priority,
+    /// Where it stood before, if it comes again.
+    pub(in crate::limiter) place: Option<u64>,
 }
 
 /// What becomes of a wait.
@@ -38,7 +58,86 @@ pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) at: Tick,
     /// Where it stood in line: whoever comes later has a larger one.
     pub(in crate::limiter) place: u64,
+    /// Whether it has a place among those in flight, to be given back.
+    pub(in crate::limiter) in_flight: bool,
     /// What had been spent in all, this grant included, if anybody listens. Apart, because every
     /// grant is copied a few times on its way, and most limiters listen to nobody.
     pub(super) spent: Option<Box<Spent>>,
+}
+
+/// Who has been taken out of the line, to be told when the line's lock is free.
+#[derive(Default)]
+#[must_use = "their threads wait"]
+pub(in crate::limiter) struct Answered(Vec<(Arc<Waiter>, Answer)>);
+
+impl Answered {
+    pub(super) fn push(&mut self, waiter: Arc<Waiter>, answer: Answer) {
+        self.0.push((waiter, answer));
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells everyone.
+    pub(in crate::limiter) fn tell(self) {
+        for (waiter, answer) in self.0 {
+            waiter.tell(answer);
+        }
+    }
+
+    #[cfg(test)]
+    pub(in crate::limiter) fn iter(&self) -> impl Iterator<Item = (&Waiter, &Answer)> {
+        self.0.iter().map(|(waiter, answer)| (&**waiter, answer))
+    }
+}
+
+impl Waiter {
+    pub(super) fn new(
+        asked: Asked,
+        place: u64,
+        deadline: Option<Tick>,
+        cancel: Option<CancelToken>,
+        joined: Tick,
+    ) -> Self {
+        Self {
+            asked,
+            place,
+            joined,
+            deadline,
+            cancel,
+            thread: std::thread::current(),
+            answer: Mutex::new(None),
+            answered: Condvar::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(in crate::limiter) fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// When it joined the line.
+    pub(in crate::limiter) fn joined(&self) -> Tick {
+        self.joined
+    }
+
+    /// Blocks until it is answered.
+    pub(in crate::limiter) fn wait(&self) -> Answer {
+        let mut answer = self.answer.lock();
+        loop {
+            match answer.take() {
+                Some(answer) => return answer,
+                // Looked at and slept on under one hold of the lock under which it is set.
+                None => self.answered.wait(&mut answer),
+            }
+        }
+    }
+
+    fn tell(&self, answer: Answer) {
+        *self.answer.lock() = Some(answer);
+        // The thread has not looked yet, or sleeps. The lock is free again for it to wake into.
+        self.answered.notify_one();
+    }
 }

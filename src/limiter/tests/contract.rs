@@ -266,5 +266,5 @@ fn on_the_real_clock_the_scheduler_wakes_the_line_and_never_early() {
         "{:?}",
         start.elapsed()
     );
-    assert_eq!(limiter.snapshot().grants, 80);
+    assert_eq!(limiter.snapshot().counters.grants, 80);
 }

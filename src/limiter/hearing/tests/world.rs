@@ -8,16 +8,17 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a helper of tests, whose amounts and times are small"
 )]
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::super::Priority;
 use super::super::super::level::Tick;
-use super::super::super::queue::{Answer, Grant, Queue, Waiter};
+use super::super::super::queue::{Answer, Asked, Grant, Queue, Rules};
 use super::super::super::snapshot::QuotaSnapshot;
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Refusal, Report};
@@ -225,7 +226,8 @@ pub(super) struct World {
     chance: Chance,
     events: BinaryHeap<Reverse<(u64, usize)>>,
     what: Vec<Option<Event>>,
-    waiting: Vec<(usize, Arc<Waiter>)>,
+    /// Requests in line, with their places.
+    waiting: Vec<(usize, u64)>,
     lane: VecDeque<usize>,
     in_lane: Option<usize>,
     outcome: Outcome,
@@ -240,6 +242,10 @@ impl World {
         total: f64,
         seed: u64,
     ) -> Self {
+        let rules = Rules {
+            jitter: Some(JITTER),
+            ..Rules::default()
+        };
         let mut chance = Chance(seed);
         let mut charges: Vec<f64> = (0..requests).map(|_| 0.2 + 1.6 * chance.next()).collect();
         let sum: f64 = charges.iter().sum();
@@ -251,7 +257,7 @@ impl World {
             ((charge / server.factor * spread).max(1.0) as u64, charge)
         });
         Self {
-            queue: Queue::new(limits, Some(JITTER), Tick(0)),
+            queue: Queue::new(limits, rules, Tick(0)),
             costs: costs.collect(),
             refusals: vec![0; requests],
             chance,
@@ -304,8 +310,7 @@ impl World {
                 };
                 self.in_lane = Some(next);
                 let cost = Cost::tokens(self.costs[next].0);
-                let waiter = self.queue.join(cost, None, None, None);
-                self.waiting.push((next, waiter));
+                self.join(next, cost, None, now);
             }
             Event::Arrives(request, grant) => {
                 let charge = self.costs[request].1;
@@ -327,21 +332,35 @@ impl World {
                 if let crate::Verdict::Refused(_) = feedback.verdict {
                     self.refusals[request] += 1;
                     self.outcome.refused += 1;
-                    let waiter = self.queue.join(cost, Some(grant.place), None, None);
-                    self.waiting.push((request, waiter));
+                    self.join(request, cost, Some(grant.place), now);
                 }
             }
         }
     }
 
+    fn join(&mut self, request: usize, cost: Cost, place: Option<u64>, now: u64) {
+        let asked = Asked {
+            cost,
+            priority: Priority::Batch,
+            place,
+        };
+        let waiter = self.queue.join(asked, None, None, Tick(now));
+        self.waiting.push((request, waiter.unwrap().place()));
+    }
+
     /// Sends those whose turn has come.
     fn collect(&mut self, now: u64) {
-        let answered = self
-            .waiting
-            .extract_if(.., |(_, waiter)| waiter.answer.get().is_some());
-        for (request, waiter) in answered.collect::<Vec<_>>() {
-            match waiter.answer.get() {
-                Some(Answer::Granted(grant)) => {
+        let Some(answered) = self.queue.take_answered() else {
+            return;
+        };
+        for (waiter, answer) in answered.iter() {
+            let index = self
+                .waiting
+                .iter()
+                .position(|(_, place)| *place == waiter.place());
+            let (request, _) = self.waiting.swap_remove(index.unwrap());
+            match answer {
+                Answer::Granted(grant) => {
                     let way = 0.0005 + 0.005 * self.chance.next();
                     self.at(now, way, Event::Arrives(request, grant.clone()));
                 }

@@ -1,0 +1,143 @@
+//! Settings of a limiter.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Event, Hook};
+use super::line::Line;
+use super::queue::Rules;
+use super::{Clock, RateLimiter};
+use crate::quota::Limits;
+
+/// Settings of a [`RateLimiter`].
+///
+/// How large a burst may be, with how much a bucket starts and how many requests may be in flight
+/// is said by the [`Limits`].
+#[derive(Clone)]
+#[must_use]
+pub struct RateLimiterBuilder {
+    limits: Limits,
+    rules: Rules,
+    clock: Clock,
+    hook: Option<Hook>,
+}
+
+impl RateLimiterBuilder {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            rules: Rules::default(),
+            clock: Clock::real(),
+            hook: None,
+        }
+    }
+
+    /// Makes a limiter that takes the server's word for what its limits are, once it
+    /// [hears](super::Permit::hear) it, and is careful until then. Limits that are only
+    /// [assumed](crate::Quota::assumed) give way to the server's; those that are stated are
+    /// ceilings. `jitter` is how much the time varies that requests take to the server, by which
+    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to a limiter that listens to
+    /// nobody and holds exactly what it is told.
+    pub fn listen(mut self, jitter: Duration) -> Self {
+        self.rules.jitter = Some(jitter);
+        self
+    }
+
+    /// Sets how many may wait at once. Who comes then is refused with
+    /// [`LineFull`](crate::Error::LineFull); who has kept a [`Turn`](super::Turn) is not. Defaults
+    /// to any number.
+    pub fn max_waiters(mut self, most: usize) -> Self {
+        self.rules.max_waiters = Some(most);
+        self
+    }
+
+    /// Lets a request that needs no waiting itself go past those who wait, if the head's turn then
+    /// comes just when it would have come anyway: one that takes nothing of what the head waits
+    /// for, such as a request without output while the head waits for output tokens. Who is not
+    /// yet the head may be put off by it, but nobody is from the moment on that they are. Defaults
+    /// to false: nobody overtakes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Cost, Limits, RateLimiter, Unit, Wait};
+    ///
+    /// let limits = Limits::builder()
+    ///     .requests_per_minute(600)
+    ///     .per_minute(Unit::OutputTokens, 1_000);
+    /// let limiter = RateLimiter::builder(limits.build()?).bypass(true).build();
+    /// let permit = limiter.acquire(Cost::sized(100, 1_000))?; // all the output there is
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| limiter.acquire(Cost::sized(100, 500)));
+    ///     while limiter.snapshot().waiters == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     let embedding = limiter.try_acquire(Cost::sized(100, 0));
+    ///     assert!(embedding.is_ok(), "it delays nobody");
+    ///     limiter.close();
+    /// });
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn bypass(mut self, bypass: bool) -> Self {
+        self.rules.bypass = bypass;
+        self
+    }
+
+    /// Sets who is told of each [`Event`]: to count and to measure. It is called by the thread
+    /// whose request it is, with none of the limiter's locks held, and that thread goes on when it
+    /// returns. Defaults to nobody.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use paceline::{Cost, Event, Limits, RateLimiter};
+    ///
+    /// let granted = Arc::new(AtomicU64::new(0));
+    /// let count = Arc::clone(&granted);
+    /// let limiter = RateLimiter::builder(Limits::tokens_per_minute(30_000)?)
+    ///     .on_event(move |event| {
+    ///         if let Event::Granted { cost, .. } = event {
+    ///             count.fetch_add(cost.tokens, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build();
+    /// drop(limiter.acquire(Cost::tokens(500))?);
+    /// assert_eq!(granted.load(Ordering::Relaxed), 500);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn on_event(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// The finished limiter.
+    #[must_use]
+    pub fn build(self) -> RateLimiter {
+        RateLimiter {
+            line: Line::new(&self.limits, self.rules, self.clock, self.hook),
+        }
+    }
+}
+
+impl fmt::Debug for RateLimiterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            limits,
+            rules,
+            clock,
+            hook,
+        } = self;
+        f.debug_struct("RateLimiterBuilder")
+            .field("limits", limits)
+            .field("rules", rules)
+            .field("clock", clock)
+            .field("on_event", &hook.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,141 @@
+//! What may change while others wait. Whoever changes something has the line served afterwards.
+
+use std::time::Duration;
+
+use super::super::hearing::Heard;
+use super::super::level::{Level, Tick};
+use super::{Answer, Grant, Queue};
+use crate::cost::Cost;
+use crate::feedback::{Feedback, Verdict};
+use crate::quota::{Limits, Quota};
+use crate::unit::Unit;
+
+impl Queue {
+    /// Takes what `actual` has more than `reserved`, and gives back what it has less.
+    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+        for level in &mut self.levels {
+            let (had, has) = (reserved.amount(level.unit()), actual.amount(level.unit()));
+            level.take(has.saturating_sub(had));
+            level.give(had.saturating_sub(has));
+        }
+        if let Some(hearing) = &mut self.hearing {
+            hearing.settled(reserved, actual, &mut self.levels, now);
+        }
+    }
+
+    /// A request has left its place among those in flight.
+    pub(in crate::limiter) fn landed(&mut self) {
+        self.slots.give();
+    }
+
+    /// Hears what the answer to a granted request says. One that was refused is given back, if it
+    /// is known what is left instead, and nothing is granted before it may come again. Returns
+    /// what stays charged for it.
+    pub(in crate::limiter) fn hear(
+        &mut self,
+        grant: &Grant,
+        cost: Cost,
+        feedback: &Feedback,
+        now: Tick,
+    ) -> Cost {
+        let mut charged = cost;
+        if let Verdict::Refused(refusal) = &feedback.verdict {
+            // Without a word of what is left, a refund would invite the next refusal.
+            if self.hearing.is_some() && (refusal.wait.is_some() || !feedback.reports.is_empty()) {
+                charged = Cost::default();
+                self.settle(cost, charged, now);
+            }
+            if let Some(wait) = refusal.wait {
+                self.pause_until(now.after(wait));
+            }
+        }
+        if let (Some(hearing), Some(spent)) = (&mut self.hearing, &grant.spent) {
+            let heard = Heard {
+                cost,
+                at: grant.at,
+                spent: **spent,
+            };
+            let then = hearing.hear(heard, feedback, &mut self.levels, now);
+            self.pause_until(now.after(then.pause));
+            if then.limits_changed {
+                self.release_too_large();
+            }
+        }
+        charged
+    }
+
+    /// Grants nothing before `until`, or an earlier pause's later end.
+    pub(in crate::limiter) fn pause_until(&mut self, until: Tick) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    pub(in crate::limiter) fn resume(&mut self) {
+        self.paused_until = Tick::default();
+    }
+
+    /// Holds other limits from now on. What is used stays used.
+    pub(in crate::limiter) fn set_limits(&mut self, limits: &Limits, now: Tick) {
+        self.slots.set_most(limits.in_flight());
+        if let Some(hearing) = &mut self.hearing {
+            hearing.restate(limits, &mut self.levels, now);
+        } else {
+            let old = std::mem::take(&mut self.levels);
+            let level = |quota: &Quota| {
+                let same = |level: &&Level| level.is_of(quota.unit(), quota.period());
+                match old.iter().find(same).cloned() {
+                    Some(mut level) => {
+                        level.resize(*quota);
+                        level
+                    }
+                    None => Level::starting(*quota, now),
+                }
+            };
+            self.levels = limits.quotas().iter().map(level).collect();
+        }
+        self.release_too_large();
+    }
+
+    /// Takes it that `left` units are left of a quota. Returns whether there is such a quota.
+    pub(in crate::limiter) fn set_level(
+        &mut self,
+        unit: Unit,
+        period: Duration,
+        left: i64,
+    ) -> bool {
+        let mut levels = self.levels.iter_mut();
+        let of = |level: &&mut Level| level.is_of(unit, period) && !level.is_hidden();
+        let Some(level) = levels.find(of) else {
+            return false;
+        };
+        level.set_whole(left);
+        true
+    }
+
+    /// Answers those whom no waiting would help any more.
+    fn release_too_large(&mut self) {
+        let levels = std::mem::take(&mut self.levels);
+        self.answer_where(|waiter| {
+            let mut levels = levels.iter();
+            let cost = waiter.asked.cost;
+            let never = |level: &&Level| level.check(cost.amount(level.unit())).is_err();
+            let level = levels.find(never)?;
+            Some(Answer::TooLarge(level.quota()))
+        });
+        self.levels = levels;
+    }
+
+    /// Answers everyone who waits, and everyone who comes, with
+    /// [`Error::Closed`](crate::Error::Closed).
+    pub(in crate::limiter) fn close(&mut self) {
+        self.closed = true;
+        self.answer_where(|_| Some(Answer::Closed));
+    }
+
+    /// Answers those whose token is cancelled.
+    pub(in crate::limiter) fn release_cancelled(&mut self) {
+        self.answer_where(|waiter| {
+            let token = waiter.cancel.as_ref()?;
+            token.is_cancelled().then_some(Answer::Cancelled)
+        });
+    }
+}
