@@ -61,13 +61,19 @@ impl Cost {
 
     /// The amount in one unit.
     #[must_use]
+    #[inline]
     pub const fn amount(&self, unit: Unit) -> u64 {
-        match unit {
-            Unit::Requests => self.requests,
-            Unit::Tokens => self.tokens,
-            Unit::InputTokens => self.input_tokens,
-            Unit::OutputTokens => self.output_tokens,
-        }
+        self.amounts()[unit as usize]
+    }
+
+    /// The amounts by unit.
+    pub(crate) const fn amounts(&self) -> [u64; Unit::COUNT] {
+        let mut amounts = [0; Unit::COUNT];
+        amounts[Unit::Requests as usize] = self.requests;
+        amounts[Unit::Tokens as usize] = self.tokens;
+        amounts[Unit::InputTokens as usize] = self.input_tokens;
+        amounts[Unit::OutputTokens as usize] = self.output_tokens;
+        amounts
     }
 }
 

@@ -16,6 +16,11 @@ pub enum Unit {
     OutputTokens,
 }
 
+impl Unit {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+}
+
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -54,6 +54,21 @@ pub(crate) struct Level {
     rate: u64,
     /// The burst, to scale. The level never stands above it.
     full: i128,
+    /// The most that can be granted at any level that covers it: neither more than the whole nor
+    /// more than the burst, of which each has a rule of its own.
+    ordinary: u64,
+    /// What is otherwise than the quota alone would have it, if anything is.
+    other: Option<Box<Otherwise>>,
+    /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
+    level: i128,
+    /// When `level` was right.
+    at: Tick,
+}
+
+/// What a level does that follows what a server says. Apart, because most do not, and each
+/// acquire looks at all that a level is.
+#[derive(Debug, Clone)]
+struct Otherwise {
     /// What a cost of a million is charged.
     per_million: u64,
     /// What is never granted, to scale: the part of the level that may not be there.
@@ -62,10 +77,17 @@ pub(crate) struct Level {
     hidden: bool,
     /// Whether it only counts, and holds nobody back.
     idle: bool,
-    /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
-    level: i128,
-    /// When `level` was right.
-    at: Tick,
+}
+
+impl Default for Otherwise {
+    fn default() -> Self {
+        Self {
+            per_million: MILLION,
+            reserve: 0,
+            hidden: false,
+            idle: false,
+        }
+    }
 }
 
 impl Level {
@@ -85,10 +107,8 @@ impl Level {
             period,
             rate: quota.amount(),
             full,
-            per_million: MILLION,
-            reserve: 0,
-            hidden: false,
-            idle: false,
+            ordinary: quota.amount().min(quota.burst()),
+            other: None,
             level: full,
             at: now,
         }
@@ -98,6 +118,7 @@ impl Level {
         self.quota
     }
 
+    #[inline]
     pub(crate) fn unit(&self) -> Unit {
         self.quota.unit()
     }
@@ -110,15 +131,16 @@ impl Level {
     /// Refuses an amount that no waiting would help. Of a limit that is only assumed nobody knows
     /// that: an amount above it passes at a full bucket, and the server says what is right.
     pub(crate) fn check(&self, amount: u64) -> Result<()> {
-        let within = amount <= self.quota.amount();
-        if within || self.hidden || self.quota.is_assumed() {
-            return Ok(());
+        let is_within = amount <= self.quota.amount();
+        match is_within || self.is_hidden() || self.quota.is_assumed() {
+            true => Ok(()),
+            false => Err(self.quota.too_large(amount)),
         }
-        self.quota.check(amount)
     }
 
     /// Brings the level up to `now`. A time before the last one changes nothing: a clock that
     /// steps back brings in nothing twice.
+    #[inline]
     pub(crate) fn refill(&mut self, now: Tick) {
         if now > self.at {
             let came_in = product(now.0 - self.at.0, self.rate);
@@ -129,6 +151,7 @@ impl Level {
 
     /// Whether `amount` can be granted at the level's time. One above the burst is granted when
     /// the bucket is full, and leaves a debt.
+    #[inline]
     pub(crate) fn covers(&self, amount: u64) -> bool {
         self.level >= self.needed(amount)
     }
@@ -150,7 +173,22 @@ impl Level {
         u64::try_from(nanos).map_or(Tick::NEVER, |nanos| Tick(self.at.0.saturating_add(nanos)))
     }
 
+    /// Brings the level up to `now` and takes an amount that is ordinary and covered, in one go.
+    /// Returns false and takes nothing if it is not. For a level that is just what its quota says.
+    #[inline]
+    pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
+        debug_assert!(self.other.is_none(), "it has rules of its own");
+        self.refill(now);
+        let left = self.level - product(amount, self.period);
+        let is_free = amount <= self.ordinary && left >= 0;
+        if is_free {
+            self.level = left;
+        }
+        is_free
+    }
+
     /// Takes `amount`, below zero if need be.
+    #[inline]
     pub(crate) fn take(&mut self, amount: u64) {
         self.level = self.level.saturating_sub(self.scaled(amount));
     }
@@ -173,27 +211,39 @@ impl Level {
         i64::try_from(whole).unwrap_or(i64::MIN) // only debt can be that large
     }
 
+    #[inline]
     fn needed(&self, amount: u64) -> i128 {
-        if self.idle {
+        match &self.other {
+            None => product(amount, self.period).min(self.full),
+            Some(other) => self.needed_otherwise(amount, other),
+        }
+    }
+
+    #[inline]
+    fn scaled(&self, amount: u64) -> i128 {
+        match &self.other {
+            None => product(amount, self.period),
+            Some(other) => product(other.charged(amount), self.period),
+        }
+    }
+
+    #[cold]
+    fn needed_otherwise(&self, amount: u64, other: &Otherwise) -> i128 {
+        if other.idle {
             return i128::MIN;
         }
-        if self.reserve == 0 {
-            return self.scaled(amount).min(self.full);
-        }
         // Below 2¹¹⁶ and 2¹⁰⁵: see above.
-        (self.scaled(amount) + self.reserve).min(self.full)
+        (product(other.charged(amount), self.period) + other.reserve).min(self.full)
     }
+}
 
-    fn scaled(&self, amount: u64) -> i128 {
-        if self.per_million == MILLION {
-            return product(amount, self.period);
-        }
-        product(self.charged(amount), self.period)
-    }
-
+impl Otherwise {
     /// What an amount is charged where that is not what it is.
     #[cold]
     fn charged(&self, amount: u64) -> u64 {
+        if self.per_million == MILLION {
+            return amount;
+        }
         let charged = u128::from(amount) * u128::from(self.per_million);
         u64::try_from(charged.div_ceil(u128::from(MILLION))).unwrap_or(u64::MAX)
     }

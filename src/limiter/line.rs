@@ -86,8 +86,17 @@ impl Line {
         &self.clock
     }
 
-    /// Takes a cost if that needs no waiting.
+    /// Takes a cost if nothing stands in its way, as is so for most. None does not say what does.
     #[inline]
+    pub(super) fn take_freely(&self, asked: &Asked) -> Option<Grant> {
+        let mut state = self.state.lock();
+        let now = self.clock.tick(&mut state.reading);
+        // Whoever could be answered stands in line, so there is nobody to tell.
+        state.queue.take_freely(asked, now)
+    }
+
+    /// Takes a cost if that needs no waiting, or says how much it needs.
+    #[cold]
     pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
         self.with(|queue, now| match queue.take_at_once(asked, now)? {
             Some(grant) => Ok(grant),
@@ -104,20 +113,8 @@ impl Line {
     }
 
     /// Takes a cost, waiting in line for it, and returns how long that took.
-    #[inline]
-    pub(super) fn take(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
-        let Request { asked, cancel, .. } = request;
-        if cancel.is_some_and(CancelToken::is_cancelled) {
-            return Err(Error::Cancelled);
-        }
-        match self.with(|queue, now| queue.take_at_once(asked, now))? {
-            Some(grant) => Ok((grant, Duration::ZERO)),
-            None => self.wait(request),
-        }
-    }
-
     #[cold]
-    fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
+    pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
         // Both may lock or start a thread, which nobody should have to stand in line for.
         self.alarms.ready()?;
         if let Some(token) = request.cancel {

@@ -111,6 +111,7 @@ impl RateLimiter {
     /// - [`LineFull`](crate::Error::LineFull) when there is a cap on
     ///   [waiters](RateLimiterBuilder::max_waiters);
     /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
+    #[inline]
     pub fn acquire(&self, cost: Cost) -> Result<Permit> {
         self.acquire_with(cost, Wait::new())
     }
@@ -122,10 +123,13 @@ impl RateLimiter {
     /// [`WouldWait`](crate::Error::WouldWait) with the predicted wait, and those of
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
+    #[inline]
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit> {
         let asked = Wait::new().request(cost, None).asked;
-        let taken = self.line.try_take(asked);
-        permit(&self.line, cost, taken.map(|grant| (grant, Duration::ZERO)))
+        match self.line.take_freely(&asked) {
+            Some(grant) => Ok(Permit::new(&self.line, cost, grant, Duration::ZERO)),
+            None => or_denied(&self.line, cost, || Ok((self.line.try_take(asked)?, Duration::ZERO))),
+        }
     }
 
     /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when the
@@ -158,6 +162,7 @@ impl RateLimiter {
     ///
     /// [`Cancelled`](crate::Error::Cancelled), and those of
     /// [`acquire_until`](RateLimiter::acquire_until).
+    #[inline]
     pub fn acquire_with(&self, cost: Cost, wait: Wait<'_>) -> Result<Permit> {
         acquire(&self.line, wait.request(cost, None))
     }
@@ -280,17 +285,24 @@ impl RateLimiter {
 
 #[inline]
 fn acquire(line: &Arc<Line>, request: Request<'_>) -> Result<Permit> {
-    permit(line, request.asked.cost, line.take(request))
+    let cost = request.asked.cost;
+    if !request.cancel.is_some_and(CancelToken::is_cancelled)
+        && let Some(grant) = line.take_freely(&request.asked)
+    {
+        return Ok(Permit::new(line, cost, grant, Duration::ZERO));
+    }
+    or_denied(line, cost, || line.wait(request))
 }
 
-/// The end of every acquire.
-#[inline]
-fn permit(line: &Arc<Line>, cost: Cost, taken: Result<(Grant, Duration)>) -> Result<Permit> {
-    match taken {
-        Ok((grant, waited)) => {
-            line.tell(|| Event::Granted { cost, waited });
-            Ok(Permit::new(Arc::clone(line), cost, grant, waited))
-        }
+/// The end of an acquire that is not granted freely.
+#[cold]
+fn or_denied(
+    line: &Arc<Line>,
+    cost: Cost,
+    take: impl FnOnce() -> Result<(Grant, Duration)>,
+) -> Result<Permit> {
+    match take() {
+        Ok((grant, waited)) => Ok(Permit::new(line, cost, grant, waited)),
         Err(error) => {
             line.tell(|| Event::Denied {
                 cost,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event::Event;
 use super::line::Line;
 use super::queue::Grant;
 use super::turn::Turn;
@@ -25,16 +26,20 @@ pub struct Permit {
     line: Arc<Line>,
     cost: Cost,
     grant: Grant,
-    waited: Duration,
+    /// In nanoseconds. A `Duration` has a half word, which costs each move of a permit a wait for
+    /// the memory.
+    waited: u64,
 }
 
 impl Permit {
-    pub(super) fn new(line: Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
+    #[inline]
+    pub(super) fn new(line: &Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
+        line.tell(|| Event::Granted { cost, waited });
         Self {
-            line,
+            line: Arc::clone(line),
             cost,
             grant,
-            waited,
+            waited: u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX),
         }
     }
 
@@ -47,7 +52,7 @@ impl Permit {
     /// How long the request stood in line.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        self.waited
+        Duration::from_nanos(self.waited)
     }
 
     /// Corrects the charge to what the request really cost, up or down.
@@ -81,7 +86,7 @@ impl Permit {
     }
 
     fn end(&mut self, actual: Cost) {
-        let lands = std::mem::take(&mut self.grant.in_flight);
+        let lands = std::mem::take(&mut self.grant.in_flight) > 0;
         let reserved = std::mem::replace(&mut self.cost, actual);
         if lands || actual != reserved {
             self.line.settle(reserved, actual, lands);
@@ -127,7 +132,7 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if self.grant.in_flight {
+        if self.grant.in_flight > 0 {
             self.end(self.cost);
         }
     }
@@ -139,11 +144,11 @@ impl fmt::Debug for Permit {
             line: _,
             cost,
             grant: _,
-            waited,
+            waited: _,
         } = self;
         f.debug_struct("Permit")
             .field("cost", cost)
-            .field("waited", waited)
+            .field("waited", &self.waited())
             .finish_non_exhaustive()
     }
 }

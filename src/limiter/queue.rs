@@ -46,7 +46,8 @@ pub(super) struct Queue {
     paused_until: Tick,
     closed: bool,
     counters: Counters,
-    granted: Cost,
+    /// What has been granted in all.
+    spent: Cost,
 }
 
 /// How the line is kept.
@@ -86,12 +87,11 @@ impl Queue {
             paused_until: Tick(0),
             closed: false,
             counters: Counters::default(),
-            granted: Cost::default(),
+            spent: Cost::default(),
         }
     }
 
     /// Takes what is asked for now if nobody is before it; `None` if it has to wait.
-    #[inline]
     pub(super) fn take_at_once(&mut self, asked: Asked, now: Tick) -> Result<Option<Grant>> {
         if self.closed {
             return Err(Error::Closed);
@@ -100,27 +100,48 @@ impl Queue {
         if self.alarm.is_some_and(|alarm| alarm <= now) {
             self.serve(now);
         }
-        // One pass for all that has to be known, since most calls end here.
-        let mut is_covered = self.slots.has(1) && now >= self.paused_until;
-        for level in &mut self.levels {
-            let wanted = asked.cost.amount(level.unit());
-            level.check(wanted)?;
-            level.refill(now);
-            is_covered &= level.covers(wanted);
+        if let Some(grant) = self.take_freely(&asked, now) {
+            return Ok(Some(grant));
         }
-        if !is_covered {
-            return Ok(None);
-        }
-        if !self.lanes.is_empty() && !self.goes_ahead(asked) {
+        self.check(asked.cost)?;
+        self.bring_up_to(now);
+        let is_covered = now >= self.paused_until && self.covers(asked.cost);
+        if !is_covered || !self.goes_ahead(asked) {
             return Ok(None);
         }
         let place = asked.place.unwrap_or_else(|| self.new_place());
         Ok(Some(self.grant(asked.cost, place, now)))
     }
 
+    /// Takes what is asked for if nothing at all stands in its way, as is so for most, and nobody
+    /// listens. `None` does not say what does.
+    #[inline]
+    pub(super) fn take_freely(&mut self, asked: &Asked, now: Tick) -> Option<Grant> {
+        let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
+        if !is_quiet || self.hearing.is_some() || !self.slots.has(1) {
+            return None;
+        }
+        for index in 0..self.levels.len() {
+            let level = &mut self.levels[index];
+            if !level.take_freely(asked.cost.amount(level.unit()), now) {
+                self.take_back(asked.cost, index);
+                return None;
+            }
+        }
+        let place = asked.place.unwrap_or_else(|| self.new_place());
+        Some(self.granted(&asked.cost, place, now))
+    }
+
+    /// Gives back to the first levels what has just been taken from them.
+    #[cold]
+    fn take_back(&mut self, cost: Cost, levels: usize) {
+        for level in &mut self.levels[..levels] {
+            level.give(cost.amount(level.unit()));
+        }
+    }
+
     /// Whether a request that is covered need not wait for those who do: because its turn comes
     /// before theirs, or because it delays nobody.
-    #[cold]
     fn goes_ahead(&mut self, asked: Asked) -> bool {
         if self.lanes.is_next(asked.priority, asked.place) {
             self.lanes.served(asked.priority);
@@ -148,6 +169,7 @@ impl Queue {
         self.slots.has(2) && levels.all(stays)
     }
 
+    #[inline]
     fn new_place(&mut self) -> u64 {
         let place = self.next_place;
         self.next_place += 1;
@@ -174,15 +196,20 @@ impl Queue {
     }
 
     /// Takes from every quota at once.
-    #[inline]
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));
         }
+        self.granted(&cost, place, now)
+    }
+
+    /// What has been taken from every quota is a grant.
+    #[inline]
+    fn granted(&mut self, cost: &Cost, place: u64, now: Tick) -> Grant {
         self.counters.grants += 1;
-        self.granted = self.granted.saturating_add(cost);
+        self.spent = self.spent.saturating_add(*cost);
         let spent = match self.hearing {
-            Some(_) => self.tell_of_grant(cost, now),
+            Some(_) => self.tell_of_grant(*cost, now),
             None => None,
         };
         Grant {

@@ -29,16 +29,18 @@ impl Slots {
     }
 
     /// Whether there are `count` places.
+    #[inline]
     pub(super) fn has(&self, count: u64) -> bool {
         let fits = |most| self.taken.saturating_add(count) <= most;
         self.most.is_none_or(fits)
     }
 
-    /// Takes a place. Returns whether there is one to give back.
-    pub(super) fn take(&mut self) -> bool {
-        let is_counted = self.most.is_some();
-        self.taken += u64::from(is_counted);
-        is_counted
+    /// Takes a place. Returns how many there are to give back: one, or none if nobody counts.
+    #[inline]
+    pub(super) fn take(&mut self) -> u64 {
+        let taken = u64::from(self.most.is_some());
+        self.taken += taken;
+        taken
     }
 
     /// Gives a place back that was taken.
@@ -55,11 +57,11 @@ mod tests {
     #[test]
     fn a_cap_counts_whom_it_let_in_and_nobody_else() {
         let mut slots = Slots::new(None);
-        assert!(!slots.take(), "nobody counts");
+        assert_eq!(slots.take(), 0, "nobody counts");
         slots.set_most(Some(2));
-        assert!(slots.take());
+        assert_eq!(slots.take(), 1);
         assert!(slots.has(1) && !slots.has(2));
-        assert!(slots.take());
+        assert_eq!(slots.take(), 1);
         assert!(!slots.has(1));
         slots.set_most(Some(1));
         slots.give();

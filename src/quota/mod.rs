@@ -211,11 +211,12 @@ impl Quota {
     }
 
     /// Refuses an amount that no waiting would help.
+    #[cfg(feature = "client")]
     pub(crate) fn check(&self, wanted: u64) -> Result<()> {
-        if wanted <= self.amount {
-            return Ok(());
+        match wanted <= self.amount {
+            true => Ok(()),
+            false => Err(self.too_large(wanted)),
         }
-        Err(self.too_large(wanted))
     }
 
     /// The refusal of an amount above the whole.

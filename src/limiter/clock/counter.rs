@@ -11,13 +11,20 @@ use super::super::level::Tick;
 
 /// For how long a reading is good, in nanoseconds.
 const HORIZON: u64 = 100_000;
-/// The binary logarithm of the share by which the counter is taken to be too fast: 1/4,096, where
-/// it is known to some millionths.
-const TOO_FAST: u32 = 12;
+/// The share by which the counter is taken to be too fast: it is known to some millionths.
+const TOO_FAST: u64 = 4_096;
+/// The binary logarithm of the scale of [`Counter::speed`].
+const SCALE: u32 = 32;
 
 /// The processor's counter; the system's clock where it has none.
 #[derive(Clone)]
-pub(in crate::limiter) struct Counter(quanta::Clock);
+pub(in crate::limiter) struct Counter {
+    clock: quanta::Clock,
+    /// The time that is sure to have passed when it counts 2³², in nanoseconds.
+    speed: u64,
+    /// What it counts within the horizon.
+    horizon: u64,
+}
 
 /// What the counter showed when the system was last asked for the time, and what it said.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,30 +36,39 @@ pub(in crate::limiter) struct Reading {
 impl Counter {
     /// The first one of a process finds out how fast it counts, within some milliseconds.
     pub(super) fn new() -> Self {
-        Self(quanta::Clock::new())
+        let clock = quanta::Clock::new();
+        // From 1: a start of 0 is the clock's word for none.
+        let nanos = clock.delta_as_nanos(1, 1 + (1 << SCALE));
+        let speed = (nanos - nanos / TOO_FAST).max(1);
+        Self {
+            clock,
+            speed,
+            // So that it times the speed fits, too.
+            horizon: ((HORIZON << SCALE) / speed).min(u64::MAX / speed),
+        }
     }
 
     /// The time by the counter, if the last reading is still good.
     #[inline]
     pub(super) fn since(&self, last: &Reading) -> Option<Tick> {
-        let raw = self.0.raw();
-        let passed = self.0.delta_as_nanos(last.raw, raw); // none if it counts backward
-        let is_good = raw >= last.raw && passed < HORIZON && last.raw > 0;
-        is_good.then(|| after(last.tick, passed))
+        let counted = self.clock.raw().wrapping_sub(last.raw);
+        // One that counts backward is far ahead by this.
+        (counted < self.horizon).then(|| after(last.tick, counted, self.speed))
     }
 
     /// What it shows now, when the system says `tick`.
     pub(super) fn reading(&self, tick: Tick) -> Reading {
         Reading {
-            raw: self.0.raw(),
+            raw: self.clock.raw(),
             tick,
         }
     }
 }
 
-/// The time that is sure to have come when the counter says that `passed` has since `last`.
-fn after(last: Tick, passed: u64) -> Tick {
-    Tick(last.0.saturating_add(passed - (passed >> TOO_FAST)))
+/// The time that is sure to have come when so much has been counted since `last`.
+#[inline]
+fn after(last: Tick, counted: u64, speed: u64) -> Tick {
+    Tick(last.0.saturating_add((counted * speed) >> SCALE))
 }
 
 #[cfg(all(test, not(paceline_loom)))]
@@ -83,18 +99,21 @@ mod tests {
     fn an_old_reading_and_one_from_the_future_are_not_used() {
         let counter = Counter::new();
         let fresh = counter.reading(Tick(7));
+        let reading = |raw: u64| Reading { raw, tick: Tick(7) };
         assert!(counter.since(&Reading::default()).is_none(), "none yet");
-        let ahead = Reading {
-            raw: fresh.raw + (1 << 60),
-            tick: Tick(7),
-        };
+        let ahead = reading(fresh.raw + (1 << 60));
         assert!(counter.since(&ahead).is_none(), "it counted backward");
-        let old = Reading {
-            raw: 1,
-            tick: Tick(7),
-        };
-        assert!(counter.since(&old).is_none(), "the machine is not that new");
-        assert_eq!(after(Tick(7), 0), Tick(7));
-        assert_eq!(after(Tick(7), 8_192), Tick(7 + 8_190));
+        let old = reading(fresh.raw - counter.horizon);
+        assert!(counter.since(&old).is_none(), "just too old");
+    }
+
+    #[test]
+    fn less_time_has_passed_than_it_counts() {
+        let speed = 40 << SCALE; // 25 MHz, as on some ARM processors
+        assert_eq!(after(Tick(7), 0, speed), Tick(7));
+        assert_eq!(after(Tick(7), 3, speed), Tick(127));
+        let fast = (1 << SCALE) / 5; // 5 GHz
+        assert_eq!(after(Tick(7), 500_000, fast), Tick(7 + 99_999));
+        assert_eq!(after(Tick::NEVER, 9, speed), Tick::NEVER);
     }
 }

@@ -3,7 +3,7 @@
 //! What a server says comes with noise, so it is reckoned with in floating point. Only here does
 //! it become integers, and from then on nothing is rounded.
 
-use super::{Level, MILLION};
+use super::{Level, MILLION, Otherwise};
 use crate::quota::{MAX_AMOUNT, Quota};
 
 impl Level {
@@ -30,14 +30,14 @@ impl Level {
 
     /// Goes on counting and holds nobody back, unseen, until it is [woken](Level::wake).
     pub(in crate::limiter) fn rest(&mut self) {
-        self.hidden = true;
-        self.idle = true;
+        let other = self.otherwise();
+        (other.hidden, other.idle) = (true, true);
     }
 
     /// Holds back again, and is seen.
     pub(in crate::limiter) fn wake(&mut self) {
-        self.hidden = false;
-        self.idle = false;
+        let other = self.otherwise();
+        (other.hidden, other.idle) = (false, false);
     }
 
     /// Forgets its debt.
@@ -50,10 +50,7 @@ impl Level {
     pub(in crate::limiter) fn pace(&mut self, quota: Quota, speed: f64) {
         let left = self.units();
         *self = Self {
-            per_million: self.per_million,
-            reserve: self.reserve,
-            hidden: self.hidden,
-            idle: self.idle,
+            other: self.other.take(),
             ..Self::full(quota, self.at)
         };
         self.fill_at(quota.amount() as f64 * speed);
@@ -63,9 +60,10 @@ impl Level {
     /// Becomes the level of another quota of the same unit. What is used stays used: a bucket that
     /// gets larger gains what it can hold more, and one that gets smaller may be in debt.
     pub(in crate::limiter) fn resize(&mut self, quota: Quota) {
-        let used = self.capacity() - self.units();
+        let used = self.full.saturating_sub(self.level);
+        let scale = self.period;
         self.pace(quota, 1.0);
-        self.set_units(self.capacity() - used);
+        self.level = self.full.saturating_sub(rescaled(used, scale, self.period));
     }
 
     /// Fills at `rate` per period in place of the quota's amount.
@@ -75,23 +73,41 @@ impl Level {
 
     /// Charges `ratio` times what a cost says, and holds `reserve` units back.
     pub(in crate::limiter) fn charge(&mut self, ratio: f64, reserve: f64) {
-        self.per_million = whole_amount(ratio * MILLION as f64);
-        self.reserve = scaled_units(reserve, self.period).clamp(0, self.full);
+        let reserve = scaled_units(reserve, self.period).clamp(0, self.full);
+        let other = self.otherwise();
+        other.per_million = whole_amount(ratio * MILLION as f64);
+        other.reserve = reserve;
     }
 
     /// Leaves it out of snapshots, and lets it refuse no amount.
     pub(in crate::limiter) fn hidden(mut self) -> Self {
-        self.hidden = true;
+        self.otherwise().hidden = true;
         self
     }
 
     pub(in crate::limiter) fn is_hidden(&self) -> bool {
-        self.hidden
+        self.other.as_ref().is_some_and(|other| other.hidden)
+    }
+
+    fn otherwise(&mut self) -> &mut Otherwise {
+        self.other.get_or_insert_default()
     }
 
     fn in_units(&self, scaled: i128) -> f64 {
         scaled as f64 / self.period as f64
     }
+}
+
+/// An amount to the scale of one period as one to that of another, rounded up.
+fn rescaled(scaled: i128, from: u64, to: u64) -> i128 {
+    if from == to {
+        return scaled;
+    }
+    // In two parts, of which the whole one is an amount and the other is below one: both fit.
+    let (from, to) = (i128::from(from), i128::from(to));
+    let (whole, part) = (scaled.div_euclid(from), scaled.rem_euclid(from));
+    let part = (part * to + from - 1).div_euclid(from);
+    whole.saturating_mul(to).saturating_add(part)
 }
 
 /// Units of a quota to the scale of its level. What is no number is nothing.

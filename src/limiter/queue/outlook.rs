@@ -24,7 +24,7 @@ impl Queue {
             QuotaSnapshot {
                 quota: level.quota(),
                 level: level.whole(),
-                granted: self.granted.amount(level.unit()),
+                granted: self.spent.amount(level.unit()),
                 told: known.told,
                 charge_ratio: known.ratio,
                 others: known.others,

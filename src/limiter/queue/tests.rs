@@ -139,7 +139,7 @@ impl Reference {
                 let grant = Grant {
                     at: Tick(turn),
                     place: head,
-                    in_flight: false,
+                    in_flight: 0,
                     spent: None,
                 };
                 self.log.push((head, Answer::Granted(grant), turn));

@@ -58,8 +58,9 @@ pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) at: Tick,
     /// Where it stood in line: whoever comes later has a larger one.
     pub(in crate::limiter) place: u64,
-    /// Whether it has a place among those in flight, to be given back.
-    pub(in crate::limiter) in_flight: bool,
+    /// Its places among those in flight, to be given back: one, or none where nobody counts them.
+    /// As wide as its neighbours: a narrower one costs a copy of them a wait for the memory.
+    pub(in crate::limiter) in_flight: u64,
     /// What had been spent in all, this grant included, if anybody listens. Apart, because every
     /// grant is copied a few times on its way, and most limiters listen to nobody.
     pub(super) spent: Option<Box<Spent>>,
