@@ -175,7 +175,7 @@ impl Level {
 
     /// Brings the level up to `now` and takes an amount that is ordinary and covered, in one go.
     /// Returns false and takes nothing if it is not. For a level that is just what its quota says.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
         debug_assert!(self.other.is_none(), "it has rules of its own");
         self.refill(now);

@@ -87,7 +87,10 @@ impl Line {
     }
 
     /// Takes a cost if nothing stands in its way, as is so for most. None does not say what does.
-    #[inline]
+    ///
+    /// Part of whoever calls it, down to the levels: returned from a call, a grant would be copied
+    /// while it is still being written, which takes longer than all its arithmetic.
+    #[inline(always)]
     pub(super) fn take_freely(&self, asked: &Asked) -> Option<Grant> {
         let mut state = self.state.lock();
         let now = self.clock.tick(&mut state.reading);

@@ -128,7 +128,9 @@ impl RateLimiter {
         let asked = Wait::new().request(cost, None).asked;
         match self.line.take_freely(&asked) {
             Some(grant) => Ok(Permit::new(&self.line, cost, grant, Duration::ZERO)),
-            None => or_denied(&self.line, cost, || Ok((self.line.try_take(asked)?, Duration::ZERO))),
+            None => or_denied(&self.line, cost, || {
+                Ok((self.line.try_take(asked)?, Duration::ZERO))
+            }),
         }
     }
 

@@ -115,18 +115,18 @@ impl Queue {
 
     /// Takes what is asked for if nothing at all stands in its way, as is so for most, and nobody
     /// listens. `None` does not say what does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_freely(&mut self, asked: &Asked, now: Tick) -> Option<Grant> {
         let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
         if !is_quiet || self.hearing.is_some() || !self.slots.has(1) {
             return None;
         }
-        for index in 0..self.levels.len() {
-            let level = &mut self.levels[index];
-            if !level.take_freely(asked.cost.amount(level.unit()), now) {
-                self.take_back(asked.cost, index);
-                return None;
-            }
+        let amounts = asked.cost.amounts();
+        let mut levels = self.levels.iter_mut();
+        let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
+        if let Some(taken) = levels.position(refuses) {
+            self.take_back(asked.cost, taken);
+            return None;
         }
         let place = asked.place.unwrap_or_else(|| self.new_place());
         Some(self.granted(&asked.cost, place, now))
