@@ -11,7 +11,7 @@ use crate::effort::Effort;
 use crate::line::Line;
 use crate::notes::Notes;
 use crate::process::processor_time_of_others;
-use crate::table::{NONE, NOT_COUNTED, Row, count, seconds};
+use crate::table::{NONE, NOT_COUNTED, Row, count, millis};
 
 /// In seconds, of all threads together.
 const MOST: f64 = 0.05;
@@ -34,7 +34,8 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>> {
     let row = match before.zip(after) {
         Some((before, after)) => {
             let used = after.saturating_sub(before);
-            Row::shown(what, seconds(used), none).judged(used.as_secs_f64(), MOST, " s")
+            let used = used.as_secs_f64();
+            Row::shown(what, millis(used), none).judged(used, MOST, " s")
         }
         None => Row::shown(what, NOT_COUNTED.to_owned(), none),
     };

@@ -89,6 +89,9 @@ fn run() -> Result<bool> {
         }
     }
     table::print(&rows);
+    if effort.quick && failure.is_none() {
+        println!("too little was measured for a verdict");
+    }
     match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(effort.quick || rows.iter().all(Row::holds)),

@@ -61,6 +61,9 @@ impl Row {
 }
 
 pub(crate) fn print(rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
     let heads = [
         "what",
         "paceline",
