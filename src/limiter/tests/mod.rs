@@ -9,6 +9,8 @@ mod contract;
 mod live;
 #[cfg(paceline_loom)]
 mod model;
+#[cfg(not(paceline_loom))]
+mod tables;
 
 use std::time::Duration;
 
