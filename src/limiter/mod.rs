@@ -193,7 +193,8 @@ impl RateLimiter {
 
     /// Holds other limits from now on, while others wait: the head is served as soon as they let
     /// it. What is used stays used: a bucket that gets larger gains what it can hold more, and one
-    /// that gets smaller may be in debt. Waiters that can never pass the new limits get
+    /// that gets smaller may be in debt. A quota in the place of one of another period goes on from
+    /// that, at most empty; one of a new unit begins with its [start](crate::Quota::start). Waiters that can never pass the new limits get
     /// [`TooLarge`](crate::Error::TooLarge).
     ///
     /// A limiter that [listens](RateLimiterBuilder::listen) takes them for what the user states:

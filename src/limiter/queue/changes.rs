@@ -80,16 +80,7 @@ impl Queue {
             hearing.restate(limits, &mut self.levels, now);
         } else {
             let old = std::mem::take(&mut self.levels);
-            let level = |quota: &Quota| {
-                let same = |level: &&Level| level.is_of(quota.unit(), quota.period());
-                match old.iter().find(same).cloned() {
-                    Some(mut level) => {
-                        level.resize(*quota);
-                        level
-                    }
-                    None => Level::starting(*quota, now),
-                }
-            };
+            let level = |quota: &Quota| successor(*quota, &old, limits.quotas(), now);
             self.levels = limits.quotas().iter().map(level).collect();
         }
         self.release_too_large();
@@ -137,5 +128,30 @@ impl Queue {
             let token = waiter.cancel.as_ref()?;
             token.is_cancelled().then_some(Answer::Cancelled)
         });
+    }
+}
+
+/// The level of a new quota. It goes on from that of the same unit and period, or else from the one
+/// of another period whose place it takes: the same rate by the second and not by the minute is no
+/// new burst. Of that it is at most empty: what has been used of a day is not a minute's debt.
+fn successor(quota: Quota, old: &[Level], new: &[Quota], now: Tick) -> Level {
+    let same = |level: &&Level| level.is_of(quota.unit(), quota.period());
+    if let Some(level) = old.iter().find(same) {
+        let mut level = level.clone();
+        level.resize(quota);
+        return level;
+    }
+    let goes_on = |level: &Level| new.iter().any(|new| level.is_of(new.unit(), new.period()));
+    let ended = old
+        .iter()
+        .filter(|level| level.unit() == quota.unit() && !goes_on(level));
+    match ended.min_by_key(|level| level.quota().period().abs_diff(quota.period())) {
+        Some(level) => {
+            let mut level = level.clone();
+            level.resize(quota);
+            level.forgive();
+            level
+        }
+        None => Level::starting(quota, now),
     }
 }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::*;
+use crate::limiter::Priority;
 use crate::limiter::level::Tick;
-use crate::limiter::queue::{Answer, Queue};
+use crate::limiter::queue::{Answer, Asked, Queue, Rules};
 
 use Told::{Granted, Never, Wait};
 
@@ -258,7 +259,12 @@ fn a_time_that_steps_back_brings_nothing_in_twice() {
     let at = |millis: u64| Tick(millis * 1_000_000);
     let quota = tokens(10, 1_000, 3);
     let limits = Limits::builder().quota(quota).build().unwrap();
-    let mut queue = Queue::new(&limits, None, at(100));
+    let one = Asked {
+        cost: Cost::tokens(1),
+        priority: Priority::default(),
+        place: None,
+    };
+    let mut queue = Queue::new(&limits, Rules::default(), at(100));
     // when, what is left then, whether one is granted, and when the next one would be
     let table = [
         (100, 3, true, 100),
@@ -275,17 +281,19 @@ fn a_time_that_steps_back_brings_nothing_in_twice() {
     ];
     for (step, (now, left, granted, next)) in table.into_iter().enumerate() {
         assert_eq!(queue.snapshot(at(now)).quotas[0].level, left, "step {step}");
-        let grant = queue.take_at_once(Cost::tokens(1), None, at(now)).unwrap();
+        let grant = queue.take_at_once(one, at(now)).unwrap();
         assert_eq!(grant.is_some(), granted, "step {step}");
-        let predicted = queue.predict(Cost::tokens(1), None, at(now));
+        let predicted = queue.predict(one, at(now));
         assert_eq!(predicted, at(next), "step {step}: the next one");
     }
 
-    let waiter = queue.join(Cost::tokens(1), None, None, None);
+    drop(queue.join(one, None, None, at(300)).unwrap());
     for (step, now) in [300, 0, 399, 100, 300].into_iter().enumerate() {
         queue.serve(at(now));
-        assert!(waiter.answer.get().is_none(), "step {step}: served early");
+        assert!(queue.take_answered().is_none(), "step {step}: served early");
     }
     queue.serve(at(400));
-    assert!(matches!(waiter.answer.get(), Some(Answer::Granted(_))));
+    let answered = queue.take_answered().unwrap();
+    let answers: Vec<_> = answered.iter().map(|(_, answer)| answer).collect();
+    assert!(matches!(answers[..], [Answer::Granted(_)]));
 }
