@@ -13,7 +13,6 @@ use super::count::{Counted, start};
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use super::send::{Job, Senders};
-use crate::limiter::Wait;
 use crate::{Error, Result};
 
 /// Requests that are counted and not admitted yet, at most, for each limiter. When the queue of
@@ -63,7 +62,7 @@ impl Lanes {
 }
 
 fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
-    let wait = Wait::new().cancel(&shared.stop);
+    let wait = shared.wait();
     for Counted {
         custom_id, request, ..
     } in waiting

@@ -16,7 +16,7 @@ use super::progress::Watch;
 use super::record::Record;
 use super::send::Senders;
 use super::summary::{Before, Ending, Summary};
-use crate::limiter::{CancelToken, Clock};
+use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
 
 /// Finished lines that are not written yet, at most.
@@ -26,6 +26,9 @@ const WRITE_BEHIND: usize = 256;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A run over a file of requests.
+///
+/// Its requests wait as [batch](crate::Priority::Batch) work: other requests of the same process go
+/// ahead of them, and leave them every fourth turn at least.
 ///
 /// ```no_run
 /// use paceline::RateLimitedClient;
@@ -234,6 +237,12 @@ struct Verdict {
 }
 
 impl Shared {
+    /// How every request of a run waits: until the run is stopped, and behind those for which
+    /// somebody waits.
+    pub(super) fn wait(&self) -> Wait<'_> {
+        Wait::new().cancel(&self.stop).priority(Priority::Batch)
+    }
+
     /// Takes a line from the counting threads.
     fn hear(&self, event: Event, lanes: &Lanes) {
         match event {

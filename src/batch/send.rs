@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use super::count::start;
 use super::record::Record;
 use super::run::{Outcome, Shared};
-use crate::limiter::Wait;
 use crate::{Admitted, Error};
 
 /// A request on its way to a thread.
@@ -82,7 +81,7 @@ fn perform(shared: &Shared, job: Job) {
         return admitted.withdraw();
     }
     shared.watch.begun();
-    let result = admitted.send(Wait::new().cancel(&shared.stop));
+    let result = admitted.send(shared.wait());
     shared.watch.ended();
     let outcome = match result {
         Ok(response) => Outcome {

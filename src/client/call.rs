@@ -214,10 +214,11 @@ impl Admitted {
             };
             let path = without_query(&request.path);
             log::info!("{path}: {error}; trying again in {pause:?}");
+            // Between two tries it is not in flight.
+            let turn = permit.keep_turn();
             if !is_rate_limit(&error) {
                 request.rest(pause, wait)?;
             }
-            let turn = permit.keep_turn();
             permit = request.admit_again(turn, wait, last_start, error)?;
             waited += permit.waited();
             counters.retried();

@@ -10,7 +10,11 @@ mod live;
 #[cfg(paceline_loom)]
 mod model;
 #[cfg(not(paceline_loom))]
+mod places;
+#[cfg(not(paceline_loom))]
 mod tables;
+#[cfg(not(paceline_loom))]
+mod visible;
 
 use std::time::Duration;
 
