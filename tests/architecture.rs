@@ -17,12 +17,14 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate.
-const HOMES: [(&str, &str); 5] = [
+const HOMES: [(&str, &str); 7] = [
     ("ureq::", "client/transport.rs"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
+    ("quanta::", "limiter/clock/counter.rs"),
+    ("rustix::", "limiter/refill.rs"),
 ];
 
 fn source() -> PathBuf {
