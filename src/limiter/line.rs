@@ -149,6 +149,9 @@ impl Line {
             return Err(Error::Cancelled);
         }
         if let Some(grant) = queue.take_at_once(asked, now)? {
+            // Whoever goes ahead of others may bring the turn of another lane.
+            queue.serve(now);
+            self.set_alarm(queue);
             return Ok(Entry::Granted(grant));
         }
         let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));

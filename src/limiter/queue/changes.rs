@@ -80,8 +80,9 @@ impl Queue {
             hearing.restate(limits, &mut self.levels, now);
         } else {
             let old = std::mem::take(&mut self.levels);
-            let level = |quota: &Quota| successor(*quota, &old, limits.quotas(), now);
-            self.levels = limits.quotas().iter().map(level).collect();
+            let quotas = 0..limits.quotas().len();
+            let level = |index| successor(index, &old, limits.quotas(), now);
+            self.levels = quotas.map(level).collect();
         }
         self.release_too_large();
     }
@@ -131,12 +132,17 @@ impl Queue {
     }
 }
 
-/// The level of a new quota. It goes on from that of the same unit and period, or else from the one
-/// of another period whose place it takes: the same rate by the second and not by the minute is no
-/// new burst. Of that it is at most empty: what has been used of a day is not a minute's debt.
-fn successor(quota: Quota, old: &[Level], new: &[Quota], now: Tick) -> Level {
+/// The level of a new quota. It goes on from that of the same unit and period, of several from its
+/// own; or else from the one of another period whose place it takes: the same rate by the second
+/// and not by the minute is no new burst. Of that it is at most empty: what has been used of a day
+/// is not a minute's debt.
+fn successor(index: usize, old: &[Level], new: &[Quota], now: Tick) -> Level {
+    let quota = new[index];
+    let is_same = |other: &&Quota| (other.unit(), other.period()) == (quota.unit(), quota.period());
+    let before = new[..index].iter().filter(is_same).count();
     let same = |level: &&Level| level.is_of(quota.unit(), quota.period());
-    if let Some(level) = old.iter().find(same) {
+    let mut own = old.iter().filter(same);
+    if let Some(level) = own.clone().nth(before).or_else(|| own.next()) {
         let mut level = level.clone();
         level.resize(quota);
         return level;

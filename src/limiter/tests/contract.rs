@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::limiter::{CancelToken, Wait};
+use crate::limiter::{CancelToken, Priority, Wait};
 use crate::{Cost, Error};
 
 #[test]
@@ -59,6 +59,47 @@ fn the_line_is_served_in_order_whatever_the_sizes() {
             assert_eq!(order.recv().unwrap(), (place, due));
         }
     });
+}
+
+#[test]
+fn whoever_goes_ahead_brings_the_turn_of_batch_work_at_once() {
+    // what batch work waits for, and how long until that is there
+    let table = [(100, Duration::ZERO), (600, MILLISECOND * 100)];
+    for (tokens, due) in table {
+        let (limiter, clock) = thousand_a_second();
+        let first = [(); 3].map(|()| limiter.acquire(Cost::tokens(0)).unwrap());
+        drop(limiter.acquire(Cost::tokens(500)).unwrap());
+        thread::scope(|scope| {
+            scope.spawn(|| limiter.acquire(Cost::tokens(1_000)).map(drop).unwrap());
+            until_waiting(&limiter, 1);
+            let batch = scope.spawn(|| {
+                let wait = Wait::new().priority(Priority::Batch);
+                limiter.acquire_with(Cost::tokens(tokens), wait)
+            });
+            until_waiting(&limiter, 2);
+            for permit in first {
+                let again = permit.keep_turn();
+                drop(again.acquire(Cost::tokens(0), Wait::new()).unwrap());
+            }
+            // Three in a row went before it, so it does not wait for the large one.
+            clock.advance(due);
+            clock.advance(SECOND * 2);
+            assert_eq!(batch.join().unwrap().unwrap().waited(), due);
+        });
+    }
+}
+
+#[test]
+fn of_two_quotas_of_one_kind_each_keeps_what_is_used_of_it() {
+    let quota = |amount| Quota::new(Unit::Tokens, amount, SECOND).unwrap();
+    let quotas = [quota(1_000), quota(600).start_of(200)];
+    let (limiter, _clock) = on_manual_clock(quotas);
+    let limits = quotas
+        .into_iter()
+        .fold(Limits::builder(), crate::LimitsBuilder::quota);
+    limiter.set_limits(&limits.build().unwrap());
+    let levels = limiter.snapshot().quotas;
+    assert_eq!([levels[0].level, levels[1].level], [1_000, 200]);
 }
 
 #[test]
