@@ -101,7 +101,7 @@ impl Line {
     /// Takes a cost if that needs no waiting, or says how much it needs.
     #[cold]
     pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
-        self.with(|queue, now| match queue.take_at_once(asked, now)? {
+        self.with(|queue, now| match self.take_at_once(queue, asked, now)? {
             Some(grant) => Ok(grant),
             None => {
                 let turn = queue.predict(asked, now).max(queue.due(asked.cost));
@@ -148,10 +148,7 @@ impl Line {
         if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
-        if let Some(grant) = queue.take_at_once(asked, now)? {
-            // Whoever goes ahead of others may bring the turn of another lane.
-            queue.serve(now);
-            self.set_alarm(queue);
+        if let Some(grant) = self.take_at_once(queue, asked, now)? {
             return Ok(Entry::Granted(grant));
         }
         let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));
@@ -167,6 +164,17 @@ impl Line {
         let waiter = queue.join(asked, deadline, cancel.cloned(), now)?;
         self.set_alarm(queue);
         Ok(Entry::Waits(waiter, predicted))
+    }
+
+    /// Takes a cost if that needs no waiting, and serves those for whom that makes a difference:
+    /// whoever goes ahead of others may bring the turn of another lane.
+    fn take_at_once(&self, queue: &mut Queue, asked: Asked, now: Tick) -> Result<Option<Grant>> {
+        let taken = queue.take_at_once(asked, now)?;
+        if taken.is_some() {
+            queue.serve(now);
+            self.set_alarm(queue);
+        }
+        Ok(taken)
     }
 
     /// Ends a permit: corrects what was taken for `reserved` to `actual`, up or down, and gives
