@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use paceline::{CancelToken, Error, Wait};
+use paceline::{CancelToken, Error, Limits, Wait};
 use serde_json::json;
 
 use super::scripted::{Scripted, Step};
@@ -200,4 +200,34 @@ fn a_token_and_a_deadline_end_the_wait_between_tries() {
         );
         assert!(start.elapsed() < SOON, "step {step}");
     }
+}
+
+#[test]
+fn a_request_that_rests_between_two_tries_is_not_in_flight() {
+    let rest = Step::error(503, "", &["retry-after: 600"]);
+    let server = Scripted::start([rest]);
+    let limits = Limits::builder().tokens_per_minute(1_000_000).in_flight(1);
+    let client = builder(server.base_url()).limits(limits.build().unwrap());
+    let client = client.retry_for(3_600 * SECOND).build().unwrap();
+    let limiter = client.registry().limiter_for(client.model());
+    let token = CancelToken::new();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let body = json!({"model": client.model(), "input": "a"});
+            let request = client.prepare("/embeddings", &body).unwrap();
+            let admitted = request.admit(Wait::new()).unwrap();
+            admitted.send(Wait::new().cancel(&token))
+        });
+        server.wait_for(1);
+        while limiter.snapshot().in_flight > 0 && start.elapsed() < SOON {
+            thread::yield_now();
+        }
+        let in_flight = limiter.snapshot().in_flight;
+        let rests = !asking.is_finished();
+        token.cancel();
+        assert!(matches!(asking.join().unwrap(), Err(Error::Cancelled)));
+        assert!(rests, "it is to come again");
+        assert_eq!(in_flight, 0);
+    });
 }

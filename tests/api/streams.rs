@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paceline::sim::Simulator;
-use paceline::{Charge, ChatStream, Error, RateLimitedClient, Registry};
+use paceline::{Charge, ChatStream, Error, Limits, RateLimitedClient, Registry};
 
 use super::scripted::{Scripted, Step};
 use super::support::{builder, client, free_simulator, left_by, level, still};
@@ -127,4 +127,25 @@ fn a_whole_answer_cannot_be_asked_for_as_a_stream() {
     assert!(matches!(error, Error::InvalidRequest(_)), "{error}");
     assert!(error.to_string().contains("chat_stream"), "{error}");
     assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_request_has_its_place_in_flight_until_its_answer_has_ended() {
+    let simulator = free_simulator();
+    let limits = Limits::builder().tokens_per_minute(1_000_000).in_flight(1);
+    let client = builder(simulator.base_url()).limits(limits.build().unwrap());
+    let client = client.build().unwrap();
+    let limiter = client.registry().limiter_for(client.model());
+    let in_flight = || limiter.snapshot().in_flight;
+    client.chat("One.").unwrap();
+    assert_eq!(in_flight(), 0);
+    let mut stream = client.chat_stream("Two.").unwrap();
+    assert!(stream.next().is_some());
+    assert_eq!(in_flight(), 1, "more of it is to come");
+    assert!(stream.by_ref().all(|piece| piece.is_ok()));
+    assert_eq!(in_flight(), 0);
+    let stream = client.chat_stream("Three.").unwrap();
+    assert_eq!(in_flight(), 1);
+    drop(stream);
+    assert_eq!(in_flight(), 0);
 }
