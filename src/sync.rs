@@ -15,16 +15,19 @@ pub(crate) use std::thread;
 pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 #[cfg(paceline_loom)]
 pub(crate) use loom::thread;
+#[cfg(all(test, paceline_loom))]
+pub(crate) use model::wake_for_nothing;
 #[cfg(paceline_loom)]
 pub(crate) use model::{Condvar, Mutex};
 
-/// loom's locks with parking_lot's methods: no poisoning, and a wait that borrows its guard.
+/// loom's locks with `parking_lot`'s methods: no poisoning, and a wait that borrows its guard.
 #[cfg(paceline_loom)]
 #[allow(
     clippy::expect_used,
     reason = "a poisoned lock ends the model run anyway"
 )]
 mod model {
+    use std::cell::Cell;
     use std::ops::{Deref, DerefMut};
     use std::time::Instant;
 
@@ -37,6 +40,17 @@ mod model {
 
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(loom::sync::Condvar);
+
+    std::thread_local! {
+        /// How many waits of this model are still to end for nothing. All of its threads run on one.
+        static FALSE_WAKES: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Lets the next `times` waits of this model end without a notify, as any wait may.
+    #[cfg(test)]
+    pub(crate) fn wake_for_nothing(times: u32) {
+        FALSE_WAKES.set(times);
+    }
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -69,7 +83,13 @@ mod model {
 
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let held = guard.0.take().expect("held");
-            guard.0 = Some(self.0.wait(held).expect("not poisoned"));
+            guard.0 = Some(match FALSE_WAKES.get() {
+                0 => self.0.wait(held).expect("not poisoned"),
+                times => {
+                    FALSE_WAKES.set(times - 1);
+                    held
+                }
+            });
         }
 
         /// Times out at once when `until` has passed, and else never: time stands still in a model.

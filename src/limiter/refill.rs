@@ -71,7 +71,7 @@ impl Scheduler {
     }
 
     /// How often the thread has woken since the start: what an idle one must not do.
-    #[cfg(test)]
+    #[cfg(all(test, not(paceline_loom)))]
     pub(super) fn wakes(&self) -> u64 {
         self.shared.state.lock().wakes
     }

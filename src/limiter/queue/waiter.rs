@@ -88,7 +88,7 @@ impl Answered {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(paceline_loom)))]
     pub(in crate::limiter) fn iter(&self) -> impl Iterator<Item = (&Waiter, &Answer)> {
         self.0.iter().map(|(waiter, answer)| (&**waiter, answer))
     }
@@ -114,7 +114,7 @@ impl Waiter {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(paceline_loom)))]
     pub(in crate::limiter) fn place(&self) -> u64 {
         self.place
     }

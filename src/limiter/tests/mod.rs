@@ -4,6 +4,7 @@
 
 #[cfg(not(paceline_loom))]
 mod conservation;
+#[cfg(not(paceline_loom))]
 mod contract;
 #[cfg(not(paceline_loom))]
 mod live;
@@ -41,6 +42,7 @@ fn on_manual_clock(quotas: impl IntoIterator<Item = Quota>) -> (RateLimiter, Man
 
 /// Lets `count` threads join the line, one after the other, so that their order is known.
 /// A thread in line shows in the snapshot, so this needs no sleep.
+#[cfg(not(paceline_loom))]
 fn until_waiting(limiter: &RateLimiter, count: usize) {
     while limiter.snapshot().waiters < count {
         std::thread::yield_now();
