@@ -171,6 +171,7 @@ impl<'a> Play<'a> {
             asks_first: self.course.asks_first,
             only_tries,
             alarm_is_late: self.line.alarm_is_late(),
+            is_over: deadline.is_some_and(|at| self.line.has_alarm_after(at)),
         };
         let outcome = self.line.come(coming);
         prop_assert_eq!(outcome, self.reference.come(coming), "{:?}", coming);

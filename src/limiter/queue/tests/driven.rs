@@ -126,6 +126,10 @@ impl Driven {
         self.queue.alarm.is_some_and(|alarm| alarm.0 <= self.now)
     }
 
+    pub(super) fn has_alarm_after(&self, deadline: u64) -> bool {
+        self.queue.alarm.is_some_and(|alarm| alarm.0 > deadline)
+    }
+
     fn set_alarm(&mut self) {
         while let Some(alarm) = self.queue.alarm_needed() {
             if alarm.0 > self.now {

@@ -52,6 +52,8 @@ struct Coming {
     only_tries: bool,
     /// Whether an alarm is about to ring that should have rung. It sees to a deadline that is over.
     alarm_is_late: bool,
+    /// Whether its own deadline was over before that alarm's time: then it does not wait for it.
+    is_over: bool,
 }
 
 /// What whoever comes learns at once.

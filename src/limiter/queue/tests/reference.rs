@@ -219,7 +219,7 @@ impl Reference {
         }
         self.next_place += u64::from(kept.is_none());
         self.waiting.push(one);
-        if !coming.alarm_is_late {
+        if !coming.alarm_is_late || coming.is_over {
             self.run_until(self.now);
         }
         Outcome::Waits(one.place)
