@@ -179,10 +179,11 @@ impl Level {
     pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
         debug_assert!(self.other.is_none(), "it has rules of its own");
         self.refill(now);
-        let left = self.level - product(amount, self.period);
-        let is_free = amount <= self.ordinary && left >= 0;
+        let taken = product(amount, self.period);
+        // Compared and not subtracted first: a debt may be as large as there are numbers.
+        let is_free = amount <= self.ordinary && self.level >= taken;
         if is_free {
-            self.level = left;
+            self.level -= taken;
         }
         is_free
     }
@@ -328,6 +329,7 @@ mod tests {
         for _ in 0..5_000 {
             level.take(u64::MAX);
         }
+        assert!(!level.take_freely(1, Tick(0)));
         assert_eq!(level.due(1), Tick::NEVER);
         assert_eq!(level.whole(), i64::MIN);
         level.refill(Tick::NEVER);

@@ -41,3 +41,20 @@ fn one_is_set_only_when_it_is_earlier_than_the_one_that_is_set() {
         "one that is too early is set again when it rings"
     );
 }
+
+#[test]
+fn one_that_is_overtaken_rings_for_nothing_and_is_not_set_again() {
+    let mut queue = thousand_a_second();
+    queue.take_at_once(asked(1_000), Tick(0)).unwrap().unwrap();
+    queue.join(asked(500), None, None, Tick(0)).unwrap();
+    let overtaken = queue.alarm_needed().unwrap();
+    queue.pause_until(Tick(SECOND));
+    let deadline = Tick(SECOND / 4);
+    queue.join(asked(1), Some(deadline), None, Tick(0)).unwrap();
+    assert_eq!(queue.alarm_needed(), Some(deadline));
+    queue.alarm_rang(overtaken);
+    assert_eq!(queue.alarm_needed(), None, "the nearer one still stands");
+    queue.alarm_rang(deadline);
+    queue.serve(deadline);
+    assert_eq!(queue.alarm_needed(), Some(Tick(SECOND)), "the pause's end");
+}

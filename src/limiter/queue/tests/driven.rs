@@ -137,9 +137,14 @@ impl Driven {
                 break;
             }
             // Its time is over already.
+            let told = self.log.len();
             self.queue.alarm_rang(alarm);
             self.queue.serve(self.now());
             self.hand_over();
+            assert!(
+                self.log.len() > told,
+                "an alarm for nobody, again and again"
+            );
         }
     }
 

@@ -107,3 +107,25 @@ impl Windows {
         i64::try_from(self.left_to_scale(now).div_euclid(self.period)).unwrap()
     }
 }
+
+#[test]
+fn windows_hold_the_burst_and_what_comes_in_and_no_more() {
+    // Ten a second, so one in a tenth of it, and five at once.
+    let tenth = 100_000_000;
+    let quota = Quota::per_second(Unit::Tokens, 10).unwrap().burst_of(5);
+    let mut windows = Windows::starting(quota.start_of(3), 0);
+    // when, what is taken then, and when one, five and nine more would fit after that
+    let table = [
+        (0, 3, [1, 5, 5]),
+        (2, 2, [3, 7, 7]),
+        (7, 9, [12, 16, 16]), // above the burst, so it leaves a debt
+        (8, -4, [8, 12, 12]),
+        (30, -1, [30, 30, 30]), // nothing stands above the brim
+    ];
+    for (step, (time, taken, fits)) in table.into_iter().enumerate() {
+        let now = time * tenth;
+        windows.record(now, taken);
+        let found = [1, 5, 9].map(|wanted| windows.first_fit(now, wanted));
+        assert_eq!(found, fits.map(|fit| fit * tenth), "step {step}");
+    }
+}
