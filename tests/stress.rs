@@ -61,9 +61,8 @@ fn grains(count: u64) -> Cost {
     Cost::tokens(count * GRAIN)
 }
 
-fn limits(amount: u64) -> Limits {
-    // More by the second than there is by the millisecond: an amount above it passes, too.
-    let quota = Quota::per_second(Unit::Tokens, amount).unwrap();
+fn limits() -> Limits {
+    let quota = Quota::per_second(Unit::Tokens, RATE).unwrap();
     let limits = Limits::builder().quota(quota.burst_of(BURST).start_of(0));
     limits.in_flight(AT_ONCE).build().unwrap()
 }
@@ -132,7 +131,7 @@ impl Shared {
                     .limiter
                     .pause_until(self.limiter.clock().now() + Duration::from_millis(2)),
                 1 => self.limiter.resume(),
-                2 => self.limiter.set_limits(&limits(RATE)),
+                2 => self.limiter.set_limits(&limits()),
                 3 => assert!(self.limiter.who_waits().len() <= MOST_WAITERS + AT_ONCE_KEPT),
                 _ => {}
             }
@@ -166,7 +165,7 @@ fn signed(count: u64) -> i64 {
 fn nothing_is_lost_nobody_waits_and_the_scheduler_sleeps() {
     drop(Clock::real()); // finds out how fast the processor counts, before the time is taken
     let before_start = Instant::now();
-    let limiter = RateLimiter::builder(limits(RATE))
+    let limiter = RateLimiter::builder(limits())
         .bypass(true)
         .max_waiters(MOST_WAITERS)
         .build();

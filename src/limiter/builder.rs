@@ -85,7 +85,8 @@ impl RateLimiterBuilder {
 
     /// Sets who is told of each [`Event`]: to count and to measure. It is called by the thread
     /// whose request it is, with none of the limiter's locks held, and that thread goes on when it
-    /// returns. Defaults to nobody.
+    /// returns. A panic in it is that thread's: what has been granted to it then is kept as charged,
+    /// like that of a dropped permit. Defaults to nobody.
     ///
     /// ```
     /// use std::sync::Arc;

@@ -11,7 +11,8 @@ use crate::cost::Cost;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// It has to wait, and stands in line.
+    /// It cannot be granted at once, and is about to stand in line, if its deadline and the line
+    /// allow that.
     Waiting {
         /// What it asks for.
         cost: Cost,

@@ -54,9 +54,6 @@ pub(crate) struct Level {
     rate: u64,
     /// The burst, to scale. The level never stands above it.
     full: i128,
-    /// The most that can be granted at any level that covers it: neither more than the whole nor
-    /// more than the burst, of which each has a rule of its own.
-    ordinary: u64,
     /// What is otherwise than the quota alone would have it, if anything is.
     other: Option<Box<Otherwise>>,
     /// What is left, to scale. Negative is debt: it has to come in before anything is granted.
@@ -107,7 +104,6 @@ impl Level {
             period,
             rate: quota.amount(),
             full,
-            ordinary: quota.amount().min(quota.burst()),
             other: None,
             level: full,
             at: now,
@@ -173,15 +169,16 @@ impl Level {
         u64::try_from(nanos).map_or(Tick::NEVER, |nanos| Tick(self.at.0.saturating_add(nanos)))
     }
 
-    /// Brings the level up to `now` and takes an amount that is ordinary and covered, in one go.
-    /// Returns false and takes nothing if it is not. For a level that is just what its quota says.
+    /// Brings the level up to `now` and takes an amount that is all there, in one go. Returns false
+    /// and takes nothing if it is not, or if it is above the whole or the burst, for which there are
+    /// other rules. For a level that is just what its quota says.
     #[inline(always)]
     pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
         debug_assert!(self.other.is_none(), "it has rules of its own");
         self.refill(now);
         let taken = product(amount, self.period);
         // Compared and not subtracted first: a debt may be as large as there are numbers.
-        let is_free = amount <= self.ordinary && self.level >= taken;
+        let is_free = amount <= self.quota.amount() && self.level >= taken;
         if is_free {
             self.level -= taken;
         }

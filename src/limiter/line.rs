@@ -124,11 +124,12 @@ impl Line {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
         }
         let cost = request.asked.cost;
+        // Before it stands in line: whoever is told may panic, and would leave it there.
+        self.tell(|| Event::Waiting { cost });
         let (waiter, predicted) = match self.with(|queue, now| self.join(queue, request, now))? {
             Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
             Entry::Waits(waiter, predicted) => (waiter, predicted),
         };
-        self.tell(|| Event::Waiting { cost });
         match waiter.wait() {
             Answer::Granted(grant) => {
                 let waited = grant.at.since(waiter.joined());

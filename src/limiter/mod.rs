@@ -216,8 +216,8 @@ impl RateLimiter {
         self.line.set_limits(limits);
     }
 
-    /// Takes it that `left` units of a quota are left now, not above its burst; below 0 it is a
-    /// debt. For what is known from elsewhere: another process on the same account, the state of a
+    /// Takes it that `left` units are left now of the quota of this unit and period (of each, if there
+    /// are several), not above its burst; below 0 it is a debt. For what is known from elsewhere: another process on the same account, the state of a
     /// former run. Whose turn that brings is served at once.
     ///
     /// ```

@@ -34,13 +34,15 @@ pub struct Permit {
 impl Permit {
     #[inline]
     pub(super) fn new(line: &Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
-        line.tell(|| Event::Granted { cost, waited });
-        Self {
+        let permit = Self {
             line: Arc::clone(line),
             cost,
             grant,
             waited: u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX),
-        }
+        };
+        // Whoever is told may panic: by now that ends the permit, and its place in flight is free.
+        line.tell(|| Event::Granted { cost, waited });
+        permit
     }
 
     /// What was granted, and has not been given back since.

@@ -87,20 +87,18 @@ impl Queue {
         self.release_too_large();
     }
 
-    /// Takes it that `left` units are left of a quota. Returns whether there is such a quota.
+    /// Takes it that `left` units are left of each quota of a unit and period. Returns whether
+    /// there is one.
     pub(in crate::limiter) fn set_level(
         &mut self,
         unit: Unit,
         period: Duration,
         left: i64,
     ) -> bool {
-        let mut levels = self.levels.iter_mut();
+        let levels = self.levels.iter_mut();
         let of = |level: &&mut Level| level.is_of(unit, period) && !level.is_hidden();
-        let Some(level) = levels.find(of) else {
-            return false;
-        };
-        level.set_whole(left);
-        true
+        let set = levels.filter(of).map(|level| level.set_whole(left));
+        set.count() > 0
     }
 
     /// Answers those whom no waiting would help any more.

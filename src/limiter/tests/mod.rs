@@ -7,6 +7,8 @@ mod conservation;
 #[cfg(not(paceline_loom))]
 mod contract;
 #[cfg(not(paceline_loom))]
+mod listening;
+#[cfg(not(paceline_loom))]
 mod live;
 #[cfg(paceline_loom)]
 mod model;
@@ -47,4 +49,11 @@ fn until_waiting(limiter: &RateLimiter, count: usize) {
     while limiter.snapshot().waiters < count {
         std::thread::yield_now();
     }
+}
+
+/// The amounts of the quotas that a limiter shows, with their levels.
+#[cfg(not(paceline_loom))]
+fn quotas(limiter: &RateLimiter) -> Vec<(u64, i64)> {
+    let quotas = limiter.snapshot().quotas.into_iter();
+    quotas.map(|it| (it.quota.amount(), it.level)).collect()
 }

@@ -37,7 +37,7 @@ fn every_request_is_told_of_and_counted() {
     thread::scope(|scope| {
         let wait = Wait::new().cancel(&token);
         let waiting = scope.spawn(move || limiter.acquire_with(Cost::tokens(2), wait));
-        while told.lock().unwrap().len() < 4 {
+        while told.lock().unwrap().len() < 5 {
             thread::yield_now();
         }
         token.cancel();
@@ -47,12 +47,42 @@ fn every_request_is_told_of_and_counted() {
     let expected = [
         "got 60000 after 0ns",
         "no 1: the limit is used up: 1.0 ms to wait",
+        "waits for 5",
         "no 5: the deadline comes before the request's turn: the wait was predicted to be 5.0 ms",
         "waits for 2",
         "no 2: cancelled",
         "60000 became 59000",
     ];
     assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[test]
+fn an_event_that_panics_loses_no_place_and_leaves_nobody_in_line() {
+    let clock = ManualClock::new();
+    let limits = Limits::builder().tokens_per_minute(60_000).in_flight(1);
+    let limiter = RateLimiter::builder(limits.build().unwrap())
+        .clock(&clock)
+        .on_event(|event| match event {
+            Event::Granted { cost, .. } if cost.tokens == 13 => panic!("of 13"),
+            Event::Waiting { cost } if cost.tokens == 17 => panic!("of 17"),
+            _ => {}
+        })
+        .build();
+    let panics = |tokens| {
+        let limiter = &limiter;
+        thread::scope(|scope| {
+            let asking = scope.spawn(move || limiter.acquire(Cost::tokens(tokens)).map(drop));
+            asking.join().is_err()
+        })
+    };
+    assert!(panics(13));
+    assert_eq!(limiter.snapshot().in_flight, 0);
+    assert_eq!(limiter.snapshot().quotas[0].level, 60_000 - 13);
+    let permit = limiter.acquire(Cost::tokens(1)).unwrap();
+    assert!(panics(17));
+    assert_eq!(limiter.snapshot().waiters, 0);
+    drop(permit);
+    drop(limiter.try_acquire(Cost::tokens(1)).unwrap());
 }
 
 #[test]

@@ -305,11 +305,12 @@ impl Reference {
     }
 
     pub(super) fn set_level(&mut self, unit: Unit, period: Duration, left: i64) -> bool {
-        let mut quotas = self.quotas.iter_mut();
-        let found = quotas.find(|quota| quota.is_of(unit, period));
-        let is_found = found.is_some();
-        if let Some(quota) = found {
-            quota.set_left(left, self.now);
+        let mut is_found = false;
+        for quota in &mut self.quotas {
+            if quota.is_of(unit, period) {
+                quota.set_left(left, self.now);
+                is_found = true;
+            }
         }
         self.run_until(self.now);
         is_found
