@@ -69,7 +69,7 @@ fn limits() -> Limits {
 
 impl Shared {
     /// Asks for so many grains, in some way.
-    fn ask(&self, count: u64, chance: &mut Chance) -> Result<Permit> {
+    fn ask(&self, count: u64, chance: &mut Chance) -> Result<Permit<'_>> {
         let (limiter, cost) = (&self.limiter, grains(count));
         let millis = Duration::from_millis;
         match chance.below(8) {
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// Ends a permit for so many grains, in some way.
-    fn end(&self, permit: Permit, count: u64, chance: &mut Chance) {
+    fn end(&self, permit: Permit<'_>, count: u64, chance: &mut Chance) {
         let under_way = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(under_way, Ordering::SeqCst);
         if chance.below(4) == 0 {

@@ -96,7 +96,7 @@ impl Paceline {
         let all = u64::from(RATE.get());
         let quota = paceline::Quota::new(Unit::Tokens, all, Duration::from_secs(1))?;
         let limiter = RateLimiter::new(Limits::builder().quota(quota).build()?);
-        let _all = limiter.acquire(Cost::tokens(all))?;
+        drop(limiter.acquire(Cost::tokens(all))?);
         Ok(Self(limiter))
     }
 }

@@ -83,7 +83,7 @@ impl Prepared {
     ///
     /// Those of [`RateLimiter::acquire_with`].
     pub fn admit(self, wait: Wait<'_>) -> Result<Admitted> {
-        let permit = self.limiter.acquire_with(self.cost, wait)?;
+        let permit = self.limiter.acquire_with(self.cost, wait)?.into_owned();
         Ok(Admitted {
             request: self,
             permit,
@@ -116,7 +116,7 @@ impl fmt::Debug for Prepared {
 #[derive(Debug)]
 pub struct Admitted {
     request: Prepared,
-    permit: Permit,
+    permit: Permit<'static>,
 }
 
 impl Admitted {
@@ -232,7 +232,7 @@ impl Prepared {
     /// anything else is waited for.
     fn exchange<T>(
         &self,
-        permit: &mut Permit,
+        permit: &mut Permit<'_>,
         receive: &mut impl FnMut(&mut Answer) -> Result<T>,
     ) -> Result<(Answer, Option<String>, T), Failed> {
         let counters = &self.client.inner.counters;
@@ -303,7 +303,7 @@ impl Prepared {
         wait: Wait<'_>,
         last_start: Option<Instant>,
         error: Error,
-    ) -> Result<Permit> {
+    ) -> Result<Permit<'static>> {
         let callers = wait.end();
         match last_start {
             Some(ours) if callers.is_none_or(|callers| ours < callers) => {
@@ -342,7 +342,7 @@ pub(super) struct Sent {
 /// A permit that still has to hear what its request used. Dropped, it keeps its charge.
 #[derive(Debug)]
 pub(super) struct Settlement {
-    permit: Permit,
+    permit: Permit<'static>,
     charge: crate::Charge,
 }
 

@@ -70,3 +70,41 @@ impl PartialEq for Alarm {
 }
 
 impl Eq for Alarm {}
+
+#[cfg(all(test, not(paceline_loom)))]
+#[allow(clippy::disallowed_methods, reason = "any instant will do")]
+mod tests {
+    use std::collections::BinaryHeap;
+    use std::time::Duration;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Ring for Nobody {
+        fn ring(&self, _: Tick) -> Option<Due> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_heap_gives_out_the_earliest_first_in_whatever_order_they_were_set() {
+        let start = Instant::now();
+        let alarm = |seconds| {
+            let after = Duration::from_secs(seconds);
+            let due = Due {
+                at: start + after,
+                tick: Tick(0).after(after),
+            };
+            let ring: Weak<dyn Ring> = Weak::<Nobody>::new();
+            Alarm { due, ring }
+        };
+        for order in [[1, 2, 3, 4], [4, 3, 2, 1], [3, 1, 4, 2], [2, 4, 1, 3]] {
+            let mut heap: BinaryHeap<_> = order.into_iter().map(alarm).collect();
+            for seconds in 1..=4 {
+                let first = heap.pop().unwrap().due;
+                assert_eq!(first.at, start + Duration::from_secs(seconds), "{order:?}");
+            }
+        }
+    }
+}

@@ -91,3 +91,30 @@ impl fmt::Debug for CancelToken {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(paceline_loom)))]
+mod tests {
+    use super::*;
+
+    struct Line;
+
+    impl Watcher for Line {
+        fn cancelled(&self) {}
+    }
+
+    #[test]
+    fn a_line_is_told_once_and_one_that_is_gone_makes_room() {
+        let token = CancelToken::new();
+        let watchers = || token.0.watchers.lock().len();
+        let [first, second] = [Arc::new(Line), Arc::new(Line)];
+        let watch = |line: &Arc<Line>| token.watch(&(Arc::downgrade(line) as Weak<dyn Watcher>));
+        watch(&first);
+        watch(&first);
+        assert_eq!(watchers(), 1);
+        watch(&second);
+        assert_eq!(watchers(), 2);
+        drop(first);
+        watch(&second);
+        assert_eq!(watchers(), 1);
+    }
+}

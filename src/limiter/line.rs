@@ -91,11 +91,11 @@ impl Line {
     /// Part of whoever calls it, down to the levels: returned from a call, a grant would be copied
     /// while it is still being written, which takes longer than all its arithmetic.
     #[inline(always)]
-    pub(super) fn take_freely(&self, asked: &Asked) -> Option<Grant> {
+    pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>) -> Option<Grant> {
         let mut state = self.state.lock();
         let now = self.clock.tick(&mut state.reading);
         // Whoever could be answered stands in line, so there is nobody to tell.
-        state.queue.take_freely(asked, now)
+        state.queue.take_freely(cost, place, now)
     }
 
     /// Takes a cost if that needs no waiting, or says how much it needs.
@@ -238,6 +238,12 @@ impl Line {
 
     pub(super) fn who_waits(&self) -> Vec<InLine> {
         self.with(Queue::who_waits)
+    }
+
+    /// Whether anybody counts what happens.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.hook.is_some()
     }
 
     /// Tells whoever counts what happened.

@@ -26,7 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::{Line, Request};
+use line::Line;
 use queue::Grant;
 
 pub use builder::RateLimiterBuilder;
@@ -115,7 +115,7 @@ impl RateLimiter {
     ///   [waiters](RateLimiterBuilder::max_waiters);
     /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
     #[inline]
-    pub fn acquire(&self, cost: Cost) -> Result<Permit> {
+    pub fn acquire(&self, cost: Cost) -> Result<Permit<'_>> {
         self.acquire_with(cost, Wait::new())
     }
 
@@ -127,11 +127,11 @@ impl RateLimiter {
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
     #[inline]
-    pub fn try_acquire(&self, cost: Cost) -> Result<Permit> {
-        let asked = Wait::new().request(cost, None).asked;
-        match self.line.take_freely(&asked) {
+    pub fn try_acquire(&self, cost: Cost) -> Result<Permit<'_>> {
+        match self.line.take_freely(cost, None) {
             Some(grant) => Ok(Permit::new(&self.line, cost, grant, Duration::ZERO)),
             None => or_denied(&self.line, cost, || {
+                let asked = Wait::new().request(cost, None).asked;
                 Ok((self.line.try_take(asked)?, Duration::ZERO))
             }),
         }
@@ -144,7 +144,7 @@ impl RateLimiter {
     ///
     /// [`DeadlineExceeded`](crate::Error::DeadlineExceeded) with the wait as predicted on entry,
     /// and those of [`acquire`](RateLimiter::acquire).
-    pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit> {
+    pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit<'_>> {
         self.acquire_with(cost, Wait::new().deadline(deadline))
     }
 
@@ -153,7 +153,7 @@ impl RateLimiter {
     /// # Errors
     ///
     /// As [`acquire_until`](RateLimiter::acquire_until).
-    pub fn acquire_timeout(&self, cost: Cost, timeout: Duration) -> Result<Permit> {
+    pub fn acquire_timeout(&self, cost: Cost, timeout: Duration) -> Result<Permit<'_>> {
         // A timeout beyond the end of time is none.
         match self.clock().now().checked_add(timeout) {
             Some(deadline) => self.acquire_until(cost, deadline),
@@ -168,8 +168,8 @@ impl RateLimiter {
     /// [`Cancelled`](crate::Error::Cancelled), and those of
     /// [`acquire_until`](RateLimiter::acquire_until).
     #[inline]
-    pub fn acquire_with(&self, cost: Cost, wait: Wait<'_>) -> Result<Permit> {
-        acquire(&self.line, wait.request(cost, None))
+    pub fn acquire_with<'a>(&'a self, cost: Cost, wait: Wait<'_>) -> Result<Permit<'a>> {
+        acquire(&self.line, cost, wait, None)
     }
 
     /// How long `cost` would wait if it joined the line now and nothing else changed.
@@ -289,15 +289,21 @@ impl RateLimiter {
     }
 }
 
+/// A request is put together only where it has to wait: copied right after it has been written, it
+/// would keep the processor waiting for longer than the lock takes.
 #[inline]
-fn acquire(line: &Arc<Line>, request: Request<'_>) -> Result<Permit> {
-    let cost = request.asked.cost;
-    if !request.cancel.is_some_and(CancelToken::is_cancelled)
-        && let Some(grant) = line.take_freely(&request.asked)
+fn acquire<'a>(
+    line: &'a Arc<Line>,
+    cost: Cost,
+    wait: Wait<'_>,
+    place: Option<u64>,
+) -> Result<Permit<'a>> {
+    if !wait.is_cancelled()
+        && let Some(grant) = line.take_freely(cost, place)
     {
         return Ok(Permit::new(line, cost, grant, Duration::ZERO));
     }
-    or_denied(line, cost, || line.wait(request))
+    or_denied(line, cost, || line.wait(wait.request(cost, place)))
 }
 
 /// The end of an acquire that is not granted freely.
@@ -306,7 +312,7 @@ fn or_denied(
     line: &Arc<Line>,
     cost: Cost,
     take: impl FnOnce() -> Result<(Grant, Duration)>,
-) -> Result<Permit> {
+) -> Result<Permit<'_>> {
     match take() {
         Ok((grant, waited)) => Ok(Permit::new(line, cost, grant, waited)),
         Err(error) => {

@@ -1,6 +1,7 @@
 //! A granted cost, and what becomes of it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,12 @@ use crate::feedback::Feedback;
 ///
 /// Where there is a cap on requests [in flight](crate::LimitsBuilder::in_flight) it has one of the
 /// places until then. So it is to be kept as long as the request is under way, and no longer.
+///
+/// A permit borrows the limiter that granted it. One that outlives it, or goes to a thread that
+/// does, is made to [own](Permit::into_owned) its share of it.
 #[must_use = "a permit that is dropped at once has been paid for and not used"]
-pub struct Permit {
-    line: Arc<Line>,
+pub struct Permit<'a> {
+    line: Held<'a>,
     cost: Cost,
     grant: Grant,
     /// In nanoseconds. A `Duration` has a half word, which costs each move of a permit a wait for
@@ -31,18 +35,76 @@ pub struct Permit {
     waited: u64,
 }
 
-impl Permit {
+/// The limiter of a permit. To count those who hold it takes two atomic operations a permit, a
+/// third of all that an acquire costs, and more where several cores share the count.
+enum Held<'a> {
+    Borrowed(&'a Arc<Line>),
+    Owned(Arc<Line>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Arc<Line>;
+
     #[inline]
-    pub(super) fn new(line: &Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
-        let permit = Self {
-            line: Arc::clone(line),
+    fn deref(&self) -> &Arc<Line> {
+        match self {
+            Self::Borrowed(line) => line,
+            Self::Owned(line) => line,
+        }
+    }
+}
+
+impl<'a> Permit<'a> {
+    #[inline]
+    pub(super) fn new(line: &'a Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let line = Held::Borrowed(line);
+        let permit = |line| Self {
+            line,
             cost,
             grant,
-            waited: u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX),
+            waited,
         };
-        // Whoever is told may panic: by now that ends the permit, and its place in flight is free.
-        line.tell(|| Event::Granted { cost, waited });
-        permit
+        // Two ways, because a permit that is told of has to be made in one place and moved to
+        // another, which takes longer than the lock.
+        match line.is_watched() {
+            false => permit(line),
+            true => permit(line).told(),
+        }
+    }
+
+    /// Whoever is told may panic: that ends the permit, and its place in flight is free.
+    #[cold]
+    fn told(self) -> Self {
+        let (cost, waited) = (self.cost, self.waited());
+        self.line.tell(|| Event::Granted { cost, waited });
+        self
+    }
+
+    /// The same permit with a share in its limiter, like a clone of it: it can outlive the limiter
+    /// that it was acquired from.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use paceline::{Cost, Limits, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+    /// let permit = limiter.acquire(Cost::sized(420, 1_000))?.into_owned();
+    /// let sent = thread::spawn(move || {
+    ///     // … send the request …
+    ///     permit.settle(Cost::sized(420, 77));
+    /// });
+    /// # sent.join().unwrap();
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn into_owned(mut self) -> Permit<'static> {
+        Permit {
+            line: Held::Owned(Arc::clone(&self.line)),
+            cost: self.cost,
+            // Its place in flight goes along: what is left here has none to give back.
+            grant: std::mem::take(&mut self.grant),
+            waited: self.waited,
+        }
     }
 
     /// What was granted, and has not been given back since.
@@ -131,7 +193,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.grant.in_flight > 0 {
@@ -140,7 +202,7 @@ impl Drop for Permit {
     }
 }
 
-impl fmt::Debug for Permit {
+impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             line: _,

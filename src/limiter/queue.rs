@@ -100,7 +100,7 @@ impl Queue {
         if self.alarm.is_some_and(|alarm| alarm <= now) {
             self.serve(now);
         }
-        if let Some(grant) = self.take_freely(&asked, now) {
+        if let Some(grant) = self.take_freely(asked.cost, asked.place, now) {
             return Ok(Some(grant));
         }
         self.check(asked.cost)?;
@@ -116,20 +116,25 @@ impl Queue {
     /// Takes what is asked for if nothing at all stands in its way, as is so for most, and nobody
     /// listens. `None` does not say what does.
     #[inline(always)]
-    pub(super) fn take_freely(&mut self, asked: &Asked, now: Tick) -> Option<Grant> {
+    pub(super) fn take_freely(
+        &mut self,
+        cost: Cost,
+        place: Option<u64>,
+        now: Tick,
+    ) -> Option<Grant> {
         let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
         if !is_quiet || self.hearing.is_some() || !self.slots.has(1) {
             return None;
         }
-        let amounts = asked.cost.amounts();
+        let amounts = cost.amounts();
         let mut levels = self.levels.iter_mut();
         let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
         if let Some(taken) = levels.position(refuses) {
-            self.take_back(asked.cost, taken);
+            self.take_back(cost, taken);
             return None;
         }
-        let place = asked.place.unwrap_or_else(|| self.new_place());
-        Some(self.granted(&asked.cost, place, now))
+        let place = place.unwrap_or_else(|| self.new_place());
+        Some(self.granted(&cost, place, now))
     }
 
     /// Gives back to the first levels what has just been taken from them.

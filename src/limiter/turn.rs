@@ -36,8 +36,8 @@ impl Turn {
     /// # Errors
     ///
     /// Those of [`RateLimiter::acquire_with`](super::RateLimiter::acquire_with).
-    pub fn acquire(self, cost: Cost, wait: Wait<'_>) -> Result<Permit> {
-        acquire(&self.line, wait.request(cost, Some(self.place)))
+    pub fn acquire(self, cost: Cost, wait: Wait<'_>) -> Result<Permit<'static>> {
+        acquire(&self.line, cost, wait, Some(self.place)).map(Permit::into_owned)
     }
 }
 

@@ -42,6 +42,11 @@ impl<'a> Wait<'a> {
     }
 
     #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
+    #[inline]
     pub(super) fn request(self, cost: Cost, place: Option<u64>) -> Request<'a> {
         Request {
             asked: Asked {

@@ -53,7 +53,7 @@ pub(in crate::limiter) enum Answer {
 }
 
 /// What is remembered of a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) at: Tick,
     /// Where it stood in line: whoever comes later has a larger one.

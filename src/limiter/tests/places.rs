@@ -19,11 +19,13 @@ fn capped(most: u64) -> (RateLimiter, ManualClock) {
 fn a_permit_gives_its_place_in_flight_back_however_it_ends() {
     let (limiter, _clock) = capped(1);
     let cost = Cost::tokens(100);
-    let endings: [fn(crate::Permit); 5] = [
-        drop,
+    let endings: [fn(crate::Permit<'_>); 7] = [
+        |permit| drop(permit),
+        |permit| drop(permit.into_owned()),
         |permit| permit.settle(Cost::tokens(40)),
         |permit| permit.settle(Cost::tokens(100)),
-        crate::Permit::refund,
+        |permit| permit.refund(),
+        |permit| permit.into_owned().refund(),
         |permit| drop(permit.keep_turn()),
     ];
     for (step, end) in endings.into_iter().enumerate() {
@@ -39,7 +41,7 @@ fn a_permit_gives_its_place_in_flight_back_however_it_ends() {
     }
     assert_eq!(
         limiter.snapshot().quotas[0].level,
-        60_000 - 100 - 40 - 100 - 100
+        60_000 - 100 - 100 - 40 - 100 - 100
     );
 }
 

@@ -36,6 +36,7 @@ fn every_request_is_told_of_and_counted() {
     let token = CancelToken::new();
     thread::scope(|scope| {
         let wait = Wait::new().cancel(&token);
+        let limiter = &limiter;
         let waiting = scope.spawn(move || limiter.acquire_with(Cost::tokens(2), wait));
         while told.lock().unwrap().len() < 5 {
             thread::yield_now();

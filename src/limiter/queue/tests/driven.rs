@@ -31,7 +31,7 @@ impl Driven {
     pub(super) fn come(&mut self, coming: Coming) -> Outcome {
         let (asked, now) = (coming.asked, self.now());
         let (bypassed, due) = (self.queue.counters.bypassed, self.head_due());
-        let freely = self.queue.take_freely(&asked, now);
+        let freely = self.queue.take_freely(asked.cost, asked.place, now);
         let is_free = freely.is_some();
         let taken = match freely {
             Some(grant) => Ok(Some(grant)),

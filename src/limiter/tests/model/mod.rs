@@ -58,9 +58,13 @@ fn empty_for_a_minute(most: u64) -> RateLimiter {
 }
 
 /// Acquires in a thread of its own.
-fn acquiring(limiter: &RateLimiter, tokens: u64) -> thread::JoinHandle<Result<Permit>> {
+fn acquiring(limiter: &RateLimiter, tokens: u64) -> thread::JoinHandle<Result<Permit<'static>>> {
     let limiter = limiter.clone();
-    thread::spawn(move || limiter.acquire(Cost::tokens(tokens)))
+    thread::spawn(move || {
+        limiter
+            .acquire(Cost::tokens(tokens))
+            .map(Permit::into_owned)
+    })
 }
 
 /// Acquires in a thread of its own, until called back.
@@ -68,9 +72,14 @@ fn acquiring_until_cancelled(
     limiter: &RateLimiter,
     tokens: u64,
     token: &CancelToken,
-) -> thread::JoinHandle<Result<Permit>> {
+) -> thread::JoinHandle<Result<Permit<'static>>> {
     let (limiter, token) = (limiter.clone(), token.clone());
-    thread::spawn(move || limiter.acquire_with(Cost::tokens(tokens), Wait::new().cancel(&token)))
+    thread::spawn(move || {
+        let wait = Wait::new().cancel(&token);
+        limiter
+            .acquire_with(Cost::tokens(tokens), wait)
+            .map(Permit::into_owned)
+    })
 }
 
 /// Nothing was lost or made, and nobody waits or is in flight.

@@ -69,7 +69,7 @@ struct Answer {
     joined: Duration,
     at: Duration,
     result: Result<Duration, Error>,
-    permit: Option<Permit>,
+    permit: Option<Permit<'static>>,
 }
 
 /// Lets the threads go also when the script fails, so that a test fails and does not hang.
@@ -119,7 +119,7 @@ impl Stage<'_> {
         }
     }
 
-    fn permit(&mut self, step: usize) -> Permit {
+    fn permit(&mut self, step: usize) -> Permit<'static> {
         let answer = self.answers[step].as_mut();
         let permit = answer.and_then(|answer| answer.permit.take());
         permit.unwrap_or_else(|| panic!("step {step} has no permit"))
@@ -161,7 +161,7 @@ fn play(case: &Case) {
                         let joined = limiter.clock().now() - start;
                         let (result, permit) = match limiter.acquire_with(Cost::tokens(cost), wait)
                         {
-                            Ok(permit) => (Ok(permit.waited()), Some(permit)),
+                            Ok(permit) => (Ok(permit.waited()), Some(permit.into_owned())),
                             Err(error) => (Err(error), None),
                         };
                         let at = limiter.clock().now() - start;
