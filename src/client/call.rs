@@ -126,6 +126,24 @@ impl Admitted {
         self.permit.waited()
     }
 
+    /// What was reserved for it.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.permit.cost()
+    }
+
+    /// The model that it is for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.request.model
+    }
+
+    /// The limiter that it has passed.
+    #[must_use]
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.request.limiter
+    }
+
     /// Gives everything back: it will not be sent.
     pub fn withdraw(self) {
         self.permit.refund();
@@ -139,13 +157,38 @@ impl Admitted {
     /// [`Error::Api`], [`Error::Transport`] or [`Error::InvalidResponse`] of the last try, or
     /// what ended the wait before the next one.
     pub fn send(self, wait: Wait<'_>) -> Result<Response> {
-        let (sent, body) = self.perform(wait, |answer| {
+        self.send_watched(wait, |_| {})
+    }
+
+    /// Sends it like [`send`](Admitted::send), and tells `watch` of each [`Try`] when it has ended:
+    /// to count and to measure. The next one waits until `watch` returns.
+    ///
+    /// ```no_run
+    /// use paceline::{RateLimitedClient, Wait};
+    /// use serde_json::json;
+    ///
+    /// let client = RateLimitedClient::new()?;
+    /// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+    /// let answer = request.admit(Wait::new())?.send_watched(Wait::new(), |tried| {
+    ///     let outcome = tried.error.map_or("answered".to_owned(), ToString::to_string);
+    ///     println!("try {}, {:?}: {outcome}", tried.number, tried.took);
+    /// })?;
+    /// println!("{}", answer.body["output"]);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Admitted::send).
+    pub fn send_watched(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<Response> {
+        let read = |answer: &mut Answer| {
             let bytes = answer.read()?;
             serde_json::from_slice::<Value>(&bytes).map_err(|error| Error::InvalidResponse {
                 url: answer.url.clone(),
                 message: error.to_string(),
             })
-        })?;
+        };
+        let (sent, body) = self.perform(wait, read, watch)?;
         let usage = usage(&body);
         let charged = sent.settlement.settle(usage);
         Ok(Response {
@@ -165,6 +208,7 @@ impl Admitted {
         self,
         wait: Wait<'_>,
         mut receive: impl FnMut(&mut Answer) -> Result<T>,
+        mut watch: impl FnMut(&Try<'_>),
     ) -> Result<(Sent, T)> {
         let Self {
             request,
@@ -179,11 +223,19 @@ impl Admitted {
         let mut tries = Tries::default();
         loop {
             attempts += 1;
+            let began = request.now();
+            let exchanged = request.exchange(&mut permit, &mut receive);
+            watch(&Try {
+                number: attempts,
+                waited: permit.waited(),
+                took: request.now().saturating_duration_since(began),
+                error: exchanged.as_ref().err().map(|failed| &failed.error),
+            });
             let Failed {
                 error,
                 told,
                 should_retry,
-            } = match request.exchange(&mut permit, &mut receive) {
+            } = match exchanged {
                 Ok((answer, request_id, received)) => {
                     let sent = Sent {
                         status: answer.status,
@@ -320,6 +372,20 @@ impl Prepared {
     fn now(&self) -> Instant {
         self.limiter.clock().now()
     }
+}
+
+/// One try to send a request, when it has ended. See [`Admitted::send_watched`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Try<'a> {
+    /// Which one it was: 1 is the first, and those above are retries.
+    pub number: u32,
+    /// How long it stood in its limiter's line; a pause after an error is not part of that.
+    pub waited: Duration,
+    /// How long it took from sending until the answer was there, or until it failed.
+    pub took: Duration,
+    /// Why it failed, if it did. Whether it is sent again, the next try shows.
+    pub error: Option<&'a Error>,
 }
 
 /// A try without success, with the server's advice when and whether to try again.

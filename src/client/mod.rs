@@ -19,7 +19,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-pub use call::{Admitted, Prepared};
+pub use call::{Admitted, Prepared, Try};
 pub use chat::{ChatRequest, ChatResponse, Message};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
 pub use counters::ClientStats;
@@ -131,7 +131,7 @@ impl RateLimitedClient {
             .or_insert_with(|| json!({"include_usage": true}));
         let prepared = self.count(CHAT, &Value::Object(body))?;
         let admitted = prepared.admit(Wait::new())?;
-        let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()))?;
+        let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()), |_| {})?;
         Ok(ChatStream::new(sent))
     }
 

@@ -78,6 +78,30 @@ fn a_429_holds_back_its_own_request_and_every_sharer_of_its_limit() {
 }
 
 #[test]
+fn each_try_is_told_when_it_has_ended() {
+    let refusal = Step::error(429, BODY, &["retry-after-ms: 1"]);
+    let server = Scripted::start([refusal, Step::error(500, "", &[]), Step::chat(1, 1)]);
+    let client = client(server.base_url());
+    let request = client.prepare("/chat/completions", &json!({"model": "m"}));
+    let admitted = request.unwrap().admit(Wait::new()).unwrap();
+    assert_eq!(admitted.model(), "m");
+    assert!(admitted.cost().tokens > 0);
+    let mut told = Vec::new();
+    let answer = admitted.send_watched(Wait::new(), |tried| {
+        let status = match tried.error {
+            None => 200,
+            Some(Error::Api(api)) => api.status,
+            Some(error) => panic!("{error}"),
+        };
+        told.push((tried.number, status));
+    });
+    assert_eq!(answer.unwrap().attempts, 3);
+    assert_eq!(told, [(1, 429), (2, 500), (3, 200)]);
+    let stats = client.stats();
+    assert_eq!((stats.retries, stats.rate_limited), (2, 1));
+}
+
+#[test]
 fn a_429_pauses_the_sharers_even_when_its_own_request_gives_up() {
     let server = Scripted::start([Step::error(429, BODY, &["retry-after: 600"])]);
     let client = builder(server.base_url()).max_retries(0).build().unwrap();
