@@ -74,6 +74,11 @@ impl Input {
         }
     }
 
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The file, if it is one.
     pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()

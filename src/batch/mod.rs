@@ -10,6 +10,7 @@
 //! killed and started again goes on after the last line that it holds.
 
 mod count; //    parse and count, on every core
+mod history; //  what happened when
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod output; //   one of them: locked, read, appended to
@@ -17,12 +18,15 @@ mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod progress; // where a run stands
 mod record; //   one line of an output file
+
 mod run; //      the stages put together
 mod send; //     threads that wait for answers
 mod summary; //  what a run came to
 
+pub use history::History;
 pub use input::Input;
 pub use plan::{ModelPlan, Plan};
 pub use progress::{Progress, Watch};
+
 pub use run::Run;
 pub use summary::{Ending, Summary};

@@ -71,6 +71,7 @@ fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
         match request.admit(wait) {
             Ok(admitted) => {
                 shared.watch.admitted(cost);
+                shared.history.admitted(&admitted);
                 senders.send(Job {
                     custom_id,
                     admitted,

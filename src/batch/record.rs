@@ -76,6 +76,31 @@ impl Record {
         Self::new(line.custom_id, None, Some(failure))
     }
 
+    /// Why it failed: its kind in a few words, and what was said.
+    pub(super) fn reason(&self) -> (String, String) {
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        match (&self.response, &self.error) {
+            (Some(answer), _) => {
+                let error = answer.body.get("error");
+                let field = |name| error.and_then(|error| error.get(name));
+                let word = |name| field(name).and_then(Value::as_str);
+                let code = word("code").or(word("type"));
+                let said = field("message").unwrap_or(&answer.body);
+                let status = answer.status_code;
+                (
+                    code.map_or(status.to_string(), |code| format!("{status} {code}")),
+                    text(said),
+                )
+            }
+            (None, Some(failure)) => (failure.code.replace('_', " "), failure.message.clone()),
+            (None, None) => (String::new(), String::new()),
+        }
+    }
+
     fn new(custom_id: Option<String>, response: Option<Answer>, error: Option<Failure>) -> Self {
         let answered = response.as_ref();
         Self {
@@ -122,6 +147,49 @@ mod tests {
         assert_eq!(line["error"]["code"], "no_answer");
         assert_eq!(line["error"]["message"], "http://h: refused");
         assert!(!record.succeeded);
+    }
+
+    #[test]
+    fn a_reason_is_a_kind_and_what_was_said() {
+        let failed = |response, error| Record {
+            id: String::new(),
+            custom_id: None,
+            response,
+            error,
+            succeeded: false,
+        };
+        let api = |body: &str| {
+            let answer = Answer {
+                status_code: 500,
+                request_id: None,
+                body: serde_json::from_str(body).unwrap(),
+            };
+            failed(Some(answer), None).reason()
+        };
+        let table = [
+            (
+                r#"{"error":{"message":"m","type":"t","code":"c"}}"#,
+                "500 c",
+                "m",
+            ),
+            (
+                r#"{"error":{"message":"m","type":"t","code":null}}"#,
+                "500 t",
+                "m",
+            ),
+            (r#"{"error":{"message":7}}"#, "500", "7"),
+            (r#"{"error":"m"}"#, "500", r#"{"error":"m"}"#),
+            (r#""m""#, "500", "m"),
+        ];
+        for (step, (body, kind, said)) in table.into_iter().enumerate() {
+            assert_eq!(api(body), (kind.to_owned(), said.to_owned()), "step {step}");
+        }
+        let failure = Failure {
+            code: "not_sent",
+            message: "the limiter is closed".to_owned(),
+        };
+        let expected = ("not sent".to_owned(), failure.message.clone());
+        assert_eq!(failed(None, Some(failure)).reason(), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::count::{Event, count};
+use super::history::History;
 use super::input::Input;
 use super::journal::Journal;
 use super::pace::Lanes;
@@ -53,6 +54,7 @@ pub struct Run {
     max_in_flight: usize,
     stop: CancelToken,
     watch: Watch,
+    history: History,
 }
 
 impl Run {
@@ -66,6 +68,7 @@ impl Run {
             max_in_flight: 1_000,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
+            history: History::none(),
             client,
             input,
         }
@@ -118,6 +121,13 @@ impl Run {
         self
     }
 
+    /// Sets where it is recorded what happens over time, for a [`Report`](super::Report). Costs
+    /// less than a microsecond for each event. Defaults to nowhere.
+    pub fn record(mut self, history: &History) -> Self {
+        self.history = history.clone();
+        self
+    }
+
     /// Tells where the run stands, from any thread.
     #[must_use]
     pub fn watch(&self) -> Watch {
@@ -151,10 +161,12 @@ impl Run {
             input,
             stop,
             watch,
+            history,
             ..
         } = self;
         let before = Before::of(client.registry());
         let began = clock.now();
+        history.begin(input.name(), client.registry());
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
         let (results, outcomes) = bounded(WRITE_BEHIND);
@@ -162,6 +174,7 @@ impl Run {
             client: client.clone(),
             stop: stop.clone(),
             watch: watch.clone(),
+            history: history.clone(),
             results,
             verdict: Arc::clone(&verdict),
         });
@@ -176,10 +189,11 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        write(journal, &outcomes, &watch, &clock, |error| {
+        write(journal, &outcomes, &watch, &history, &clock, |error| {
             stop.cancel();
             verdict.lock().failure.get_or_insert(error);
         });
+        history.end();
 
         let elapsed = clock.now().saturating_duration_since(began);
         let Verdict { failure, account } = std::mem::take(&mut *verdict.lock());
@@ -202,13 +216,17 @@ fn write(
     mut journal: Journal,
     outcomes: &Receiver<Outcome>,
     watch: &Watch,
+    history: &History,
     clock: &Clock,
     fail: impl Fn(Error),
 ) {
     let mut synced = clock.now();
     for Outcome { record, usage } in outcomes {
         match journal.write(&record) {
-            Ok(()) => watch.written(record.succeeded, usage),
+            Ok(()) => {
+                watch.written(record.succeeded, usage);
+                history.written(&record);
+            }
             Err(error) => fail(error),
         }
         let now = clock.now();
@@ -225,6 +243,7 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
+    pub(super) history: History,
     results: Sender<Outcome>,
     verdict: Arc<Mutex<Verdict>>,
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::count::start;
 use super::record::Record;
 use super::run::{Outcome, Shared};
-use crate::{Admitted, Error};
+use crate::{Admitted, Error, Try};
 
 /// A request on its way to a thread.
 pub(super) struct Job {
@@ -81,7 +81,10 @@ fn perform(shared: &Shared, job: Job) {
         return admitted.withdraw();
     }
     shared.watch.begun();
-    let result = admitted.send(shared.wait());
+    let sending = shared.history.begun(&admitted);
+    let told = |tried: &Try<'_>| shared.history.tried(&sending, tried);
+    let result = admitted.send_watched(shared.wait(), told);
+    shared.history.ended();
     shared.watch.ended();
     let outcome = match result {
         Ok(response) => Outcome {
