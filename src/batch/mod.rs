@@ -18,7 +18,7 @@ mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod progress; // where a run stands
 mod record; //   one line of an output file
-
+mod report; //   a run as a page
 mod run; //      the stages put together
 mod send; //     threads that wait for answers
 mod summary; //  what a run came to
@@ -27,6 +27,6 @@ pub use history::History;
 pub use input::Input;
 pub use plan::{ModelPlan, Plan};
 pub use progress::{Progress, Watch};
-
+pub use report::Report;
 pub use run::Run;
 pub use summary::{Ending, Summary};

@@ -53,7 +53,8 @@ impl Histogram {
     }
 
     /// How many were counted.
-    pub(in crate::batch) fn total(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn total(&self) -> u64 {
         self.total
     }
 

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 
 pub(super) use histogram::{Bin, Histogram};
-pub(super) use lanes::{Lane, Limit};
-pub(super) use recording::Recording;
+pub(super) use lanes::{Grants, Lane, Limit};
+pub(super) use recording::{Flow, Recording};
 pub(super) use timeline::Timeline;
 
 use super::record::Record;

@@ -74,6 +74,9 @@ pub(crate) struct Run {
     /// Write a JSON summary at the end, to a file or to standard output (-)
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) summary: Option<PathBuf>,
+    /// Write a page about the run at the end: its pace, its waits, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = FILES)]
+    pub(crate) report: Option<PathBuf>,
     /// Show on standard error where the run stands
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = FILES)]
     pub(crate) progress: When,

@@ -11,6 +11,7 @@ mod logger; //   the library's log, on standard error
 mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
+mod report; //   `--report`: a run as a page
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
 mod server; //   the API to talk to

@@ -13,6 +13,7 @@ use crate::display::Display;
 use crate::exit::Exit;
 use crate::limits;
 use crate::plan::print_plan;
+use crate::report;
 use crate::say::say;
 use crate::server;
 use crate::signals;
@@ -74,8 +75,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
     if let Some(path) = &arguments.summary {
-        summary::check(path, &[&arguments.input, &results, &errors])?;
+        summary::check("--summary", path, &[&arguments.input, &results, &errors])?;
     }
+    let report = report::Recorder::of(arguments, &[&arguments.input, &results, &errors])?;
+    run = report.record(run);
     listen_for_signals(&stop)?;
     let watch = run.watch();
     let display = Display::start(watch.clone(), arguments.progress);
@@ -92,9 +95,12 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         }
     };
     summary::print(&summary, &results, &errors);
+    // One file that cannot be written costs no other.
+    let reported = report.write(&summary);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
+    reported?;
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
         Ending::Interrupted => Exit::Interrupted,

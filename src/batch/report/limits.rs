@@ -1,0 +1,244 @@
+//! What was granted of each limit over time, beside what it allowed.
+
+use std::time::Duration;
+
+use super::axis::Axis;
+use super::plot::Plot;
+use super::words::{grouped, lasting, moment, percent, period, short};
+use crate::batch::history::{Grants, Lane, Limit, Recording, Timeline};
+
+/// The most plots.
+const MOST: usize = 6;
+/// How many stretches of a plot can be pointed at.
+const TOLD: usize = 64;
+/// A limit that is so many times as high as what was used would leave nothing to see of that.
+const FAR: f64 = 4.0;
+
+/// The plots of those limits that held requests up, or else of the one that was used most; and how
+/// many others there are.
+pub(super) fn plots(recording: &Recording) -> (Vec<String>, usize) {
+    let mut courses: Vec<Course> = Vec::new();
+    for lane in recording.lanes.told_apart() {
+        for (index, limit) in lane.limits.iter().enumerate() {
+            courses.push(Course::of(lane, index, limit, recording.lasted));
+        }
+    }
+    courses.retain(|course| course.most > 0.0);
+    let all = courses.len();
+    let key = |it: &Course<'_>| (it.held, it.most / it.highest.max(1.0));
+    courses.sort_by(|a, b| {
+        let (a, b) = (key(a), key(b));
+        b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1))
+    });
+    let binding = courses.iter().filter(|course| course.held > 0.0).count();
+    courses.truncate(binding.clamp(1, MOST));
+    let plots: Vec<_> = courses.iter().map(Course::plot).collect();
+    let others = all - plots.len();
+    (plots, others)
+}
+
+/// A limit and what was granted of it.
+struct Course<'a> {
+    lane: &'a Lane,
+    index: usize,
+    limit: &'a Limit,
+    lasted: f64,
+    /// What was granted in the period before each moment.
+    points: Vec<(f64, f64)>,
+    /// The period, or a bucket where that is longer.
+    window: f64,
+    most: f64,
+    /// The highest that the limit ever was.
+    highest: f64,
+    /// The share of the run in which somebody waited for it.
+    held: f64,
+}
+
+impl<'a> Course<'a> {
+    #[allow(clippy::cast_precision_loss, reason = "to be drawn")]
+    fn of(lane: &'a Lane, index: usize, limit: &'a Limit, lasted: Duration) -> Self {
+        let lasted = lasted.as_secs_f64().max(0.001);
+        let (points, window) = trailing(&lane.grants, limit, lasted);
+        let buckets = lane.grants.buckets();
+        let held = buckets.iter().filter(|it| it.held_by(index)).count();
+        let amounts = limit.amounts.iter().map(|(_, amount)| *amount);
+        Self {
+            lane,
+            index,
+            limit,
+            lasted,
+            most: points.iter().map(|(_, value)| *value).fold(0.0, f64::max),
+            points,
+            window,
+            highest: amounts.max().unwrap_or(0) as f64,
+            held: held as f64 / buckets.len().max(1) as f64,
+        }
+    }
+
+    fn plot(&self) -> String {
+        let Self { limit, lasted, .. } = *self;
+        let (unit, period) = (limit.unit, period(limit.period));
+        let is_far = self.highest > self.most * FAR;
+        let top = if is_far {
+            self.most
+        } else {
+            self.most.max(self.highest)
+        };
+        let title = format!("{}: {unit} a {period}", self.lane.name);
+        let mut plot =
+            Plot::new(&title, Axis::times(lasted), Axis::amounts(top)).hint(&self.hint());
+        let window = match self.window > limit.period.as_secs_f64() {
+            true => format!("{unit} a {period}"),
+            false => format!("{unit} in the {period} before"),
+        };
+        plot.legend("use", &window);
+        plot.legend("limit", "the limit");
+        if self.held > 0.0 {
+            plot.legend("held", "requests waited for it");
+        }
+        self.bands(&mut plot);
+        plot.area("use", &self.points);
+        if is_far {
+            let label = format!("↑ the limit is {}", self.amount(limit.amounts.last()));
+            plot.level("far", plot_top(top), &label);
+        } else {
+            plot.line("limit", &self.limit_line());
+        }
+        let step = self.points.len().div_ceil(TOLD).max(1);
+        let mut from = 0.0;
+        for chunk in self.points[1..].chunks(step) {
+            let Some((to, value)) = chunk.last().copied() else {
+                continue;
+            };
+            let text = format!("{}: {} {window}", moment(to), short(value));
+            plot.tell(from, to, &text);
+            from = to;
+        }
+        plot.html()
+    }
+
+    /// Where requests waited for it.
+    #[allow(clippy::cast_precision_loss, reason = "to be drawn")]
+    fn bands(&self, plot: &mut Plot) {
+        let width = self.lane.grants.width().as_secs_f64();
+        let buckets = self.lane.grants.buckets();
+        let mut since = None;
+        for (number, is_held) in buckets
+            .iter()
+            .map(|bucket| bucket.held_by(self.index))
+            .chain([false])
+            .enumerate()
+        {
+            let at = (number as f64 * width).min(self.lasted);
+            match (since, is_held) {
+                (None, true) => since = Some(at),
+                (Some(from), false) => {
+                    plot.band("held", from, at);
+                    since = None;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "to be drawn")]
+    fn limit_line(&self) -> Vec<(f64, f64)> {
+        let mut line = Vec::new();
+        for (number, (since, amount)) in self.limit.amounts.iter().enumerate() {
+            let since = if number == 0 {
+                0.0
+            } else {
+                since.as_secs_f64()
+            };
+            if let Some((_, before)) = line.last().copied() {
+                line.push((since, before));
+            }
+            line.push((since, *amount as f64));
+        }
+        let last = line.last().map_or(0.0, |(_, amount)| *amount);
+        line.push((self.lasted, last));
+        line
+    }
+
+    fn hint(&self) -> String {
+        let Self { limit, .. } = *self;
+        let (first, last) = (limit.amounts.first(), limit.amounts.last());
+        let said = if limit.told {
+            ", as the server says"
+        } else {
+            ""
+        };
+        let mut text = format!("The limit is {}{said}.", self.amount(last));
+        if first.map(|it| it.1) != last.map(|it| it.1) {
+            text.push_str(&format!(" It was {} at first.", self.amount(first)));
+        }
+        if self.held > 0.0 {
+            text.push_str(&format!(
+                " Requests waited for it in {} of the time.",
+                percent(self.held)
+            ));
+        } else {
+            text.push_str(" No request had to wait for it.");
+        }
+        if (limit.charge_ratio - 1.0).abs() >= 0.02 {
+            text.push_str(&format!(
+                " The server charges {:.2} × our count, which is drawn.",
+                limit.charge_ratio
+            ));
+        }
+        let mut amounts = limit.amounts.iter();
+        if amounts.all(|(_, amount)| self.most > *amount as f64 * 1.01) {
+            text.push_str(
+                " More than the limit can pass at first, when a full bucket comes on top of what flows in.",
+            );
+        }
+        if self.window > limit.period.as_secs_f64() {
+            let window = Duration::try_from_secs_f64(self.window).unwrap_or_default();
+            text.push_str(&format!(" Averaged over {}.", lasting(window)));
+        }
+        text
+    }
+
+    fn amount(&self, amount: Option<&(Duration, u64)>) -> String {
+        let amount = amount.map_or(0, |(_, amount)| *amount);
+        format!(
+            "{} {} a {}",
+            grouped(amount),
+            self.limit.unit,
+            period(self.limit.period)
+        )
+    }
+}
+
+/// The end of an axis for this much.
+fn plot_top(most: f64) -> f64 {
+    Axis::amounts(most).to()
+}
+
+/// What was granted in the period that ends at each moment, and how long that is: no shorter than a
+/// bucket, for more is not known.
+#[allow(clippy::cast_precision_loss, reason = "to be drawn")]
+fn trailing(grants: &Timeline<Grants>, limit: &Limit, lasted: f64) -> (Vec<(f64, f64)>, f64) {
+    let width = grants.width().as_secs_f64();
+    let mut sum = 0.0;
+    let mut sums = vec![(0.0, 0.0)];
+    for (number, bucket) in grants.buckets().iter().enumerate() {
+        sum += bucket.amount(limit.unit) as f64 * limit.charge_ratio;
+        sums.push((((number + 1) as f64 * width).min(lasted), sum));
+    }
+    let period = limit.period.as_secs_f64();
+    let window = period.max(width);
+    let before = |at: f64| {
+        let at = (at - window).max(0.0);
+        let next = sums
+            .partition_point(|(time, _)| *time <= at)
+            .min(sums.len() - 1);
+        let ((from, low), (to, high)) = (sums[next.saturating_sub(1)], sums[next]);
+        match to > from {
+            true => low + (high - low) * ((at - from) / (to - from)).clamp(0.0, 1.0),
+            false => low,
+        }
+    };
+    let value = |(at, sum): &(f64, f64)| (*at, (sum - before(*at)) * period / window);
+    (sums.iter().map(value).collect(), window)
+}

@@ -1,0 +1,124 @@
+//! The summary as a table, and the reasons of failures as bars.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::escape::Text;
+use super::words::{grouped, lasting, percent, trimmed};
+use crate::batch::history::Recording;
+use crate::batch::summary::Summary;
+
+/// What people call what the summary's keys say. Keys that are not here are called by their own names.
+const NAMES: [(&str, &str); 12] = [
+    ("requests", "Requests dealt with"),
+    ("succeeded", "Succeeded"),
+    ("failed", "Failed"),
+    ("resumed", "Done in an earlier run"),
+    ("retries", "Retries"),
+    ("rate_limited", "429 answers that asked to wait"),
+    ("tokens_reserved", "Tokens reserved"),
+    ("tokens_used", "Tokens used"),
+    ("wall_seconds", "Time taken"),
+    ("utilisation", "Used of the busiest limit"),
+    ("binding", "The busiest limit"),
+    ("max_in_flight", "Most in flight at once"),
+];
+
+/// All that the summary says, by the keys of its JSON.
+pub(super) fn summary(summary: &Summary) -> String {
+    let mut out = String::from("<table>\n");
+    if let Ok(Value::Object(fields)) = serde_json::to_value(summary) {
+        for (key, value) in &fields {
+            row(&mut out, key, value);
+        }
+    }
+    for (model, ratio) in &summary.charge_ratios {
+        // Writing to a string does not fail, here and below.
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">Charged by the server for {}</th><td>{} × our count</td></tr>",
+            Text(model),
+            trimmed(*ratio, 3),
+        );
+    }
+    out.push_str("</table>\n");
+    out
+}
+
+fn row(out: &mut String, key: &str, value: &Value) {
+    let name = NAMES.iter().find(|(known, _)| *known == key);
+    let own = || {
+        let words = key.replace('_', " ");
+        let mut chars = words.chars();
+        let first = chars.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(chars).collect()
+    };
+    let name = name.map_or_else(own, |(_, name)| (*name).to_owned());
+    let raw = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let _ = writeln!(
+        out,
+        "<tr><th scope=\"row\">{}</th><td><data id=\"{}\" value=\"{}\">{}</data></td></tr>",
+        Text(&name),
+        Text(key),
+        Text(&raw),
+        Text(&said(key, value)),
+    );
+}
+
+/// A value as people read it.
+fn said(key: &str, value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match (key, number.as_u64(), number.as_f64()) {
+            ("wall_seconds", _, Some(seconds)) => {
+                lasting(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+            }
+            ("utilisation", _, Some(share)) => percent(share),
+            (_, Some(count), _) => grouped(count),
+            (_, _, Some(number)) => trimmed(number, 6),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// Failures by reason. Nothing of nothing.
+#[allow(clippy::cast_precision_loss, reason = "to be drawn")]
+pub(super) fn reasons(recording: &Recording) -> Option<String> {
+    let reasons = &recording.reasons;
+    let by_count = reasons.by_count();
+    let most = by_count.first()?.count.max(reasons.others());
+    let mut out = String::from(
+        "<figure class=\"wide\">\n<figcaption><h3>Failures by reason</h3>\
+         <p>With what the first failure of each kind said.</p></figcaption>\n<table class=\"reasons\">\n",
+    );
+    let mut row = |kind: &str, said: &str, count: u64| {
+        let share = count as f64 / most.max(1) as f64 * 100.0;
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}<small>{}</small></th><td>{}</td>\
+             <td class=\"bar\"><i style=\"width:{share:.2}%\"></i></td></tr>",
+            Text(kind),
+            Text(said),
+            grouped(count),
+        );
+    };
+    for reason in by_count {
+        row(&reason.kind, &reason.example, reason.count);
+    }
+    if reasons.others() > 0 {
+        row(
+            "other",
+            "of more kinds than are told apart here",
+            reasons.others(),
+        );
+    }
+    out.push_str("</table>\n</figure>\n");
+    Some(out)
+}
