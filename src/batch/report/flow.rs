@@ -78,9 +78,11 @@ fn bars(recording: &Recording, title: &str, series: &[Series], is_low: bool) -> 
         plot = plot.low();
     }
     let width = line.width().as_secs_f64();
-    for (class, name, count) in series {
-        let is_there = line.buckets().iter().any(|flow| count(flow) > 0);
-        if series.len() > 1 && is_there {
+    let is_there = |it: &&Series| line.buckets().iter().any(|flow| it.2(flow) > 0);
+    let there: Vec<_> = series.iter().filter(is_there).collect();
+    // The title names the only one.
+    if there.len() > 1 || (series.len() > 1 && there.iter().any(|it| it.0 != series[0].0)) {
+        for (class, name, _) in there {
             plot.legend(class, name);
         }
     }

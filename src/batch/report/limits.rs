@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::axis::Axis;
 use super::plot::Plot;
+use super::table::NOTABLE;
 use super::words::{grouped, lasting, moment, percent, period, short};
 use crate::batch::history::{Grants, Lane, Limit, Recording, Timeline};
 
@@ -96,7 +97,7 @@ impl<'a> Course<'a> {
         if self.held > 0.0 {
             plot.legend("held", "requests waited for it");
         }
-        self.bands(&mut plot);
+        self.strips(&mut plot);
         plot.area("use", &self.points);
         if is_far {
             let label = format!("↑ the limit is {}", self.amount(limit.amounts.last()));
@@ -119,7 +120,7 @@ impl<'a> Course<'a> {
 
     /// Where requests waited for it.
     #[allow(clippy::cast_precision_loss, reason = "to be drawn")]
-    fn bands(&self, plot: &mut Plot) {
+    fn strips(&self, plot: &mut Plot) {
         let width = self.lane.grants.width().as_secs_f64();
         let buckets = self.lane.grants.buckets();
         let mut since = None;
@@ -133,7 +134,7 @@ impl<'a> Course<'a> {
             match (since, is_held) {
                 (None, true) => since = Some(at),
                 (Some(from), false) => {
-                    plot.band("held", from, at);
+                    plot.strip("held", from, at);
                     since = None;
                 }
                 _ => {}
@@ -180,7 +181,7 @@ impl<'a> Course<'a> {
         } else {
             text.push_str(" No request had to wait for it.");
         }
-        if (limit.charge_ratio - 1.0).abs() >= 0.02 {
+        if (limit.charge_ratio - 1.0).abs() >= NOTABLE {
             text.push_str(&format!(
                 " The server charges {:.2} × our count, which is drawn.",
                 limit.charge_ratio

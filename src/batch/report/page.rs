@@ -191,8 +191,9 @@ fn verdict(summary: &Summary) -> String {
             percent(summary.utilisation)
         ));
         text.push_str(&match rate_limited {
-            0 => ", without a single 429.".to_owned(),
-            count => format!(", with {}.", counted(count, "429 answer")),
+            0 => ", and no try was refused with a 429.".to_owned(),
+            1 => ", and one try was refused with a 429.".to_owned(),
+            count => format!(", and {} tries were refused with a 429.", grouped(count)),
         });
     }
     if !all_done {

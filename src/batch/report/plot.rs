@@ -91,9 +91,10 @@ impl Plot {
         );
     }
 
-    /// The whole height of a stretch of x.
-    pub(super) fn band(&mut self, class: &str, from: f64, to: f64) {
-        self.bar(class, (from, to), (0.0, self.y.to()));
+    /// A strip at the upper edge over a stretch of x.
+    pub(super) fn strip(&mut self, class: &str, from: f64, to: f64) {
+        let top = self.y.to();
+        self.bar(class, (from, to), (top * 0.97, top));
     }
 
     /// What is told of a stretch of x when it is pointed at.

@@ -10,6 +10,9 @@ use super::words::{grouped, lasting, percent, trimmed};
 use crate::batch::history::Recording;
 use crate::batch::summary::Summary;
 
+/// A charge that differs from our count by less is not worth a word.
+pub(super) const NOTABLE: f64 = 0.02;
+
 /// What people call what the summary's keys say. Keys that are not here are called by their own names.
 const NAMES: [(&str, &str); 12] = [
     ("requests", "Requests dealt with"),
@@ -34,7 +37,8 @@ pub(super) fn summary(summary: &Summary) -> String {
             row(&mut out, key, value);
         }
     }
-    for (model, ratio) in &summary.charge_ratios {
+    let notable = |(_, ratio): &(&String, &f64)| (*ratio - 1.0).abs() >= NOTABLE;
+    for (model, ratio) in summary.charge_ratios.iter().filter(notable) {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(
             out,

@@ -62,8 +62,8 @@ pub(super) fn lasting(duration: Duration) -> String {
         0 if micros < 1_000 => format!("{micros}{NBSP}µs"),
         0 if micros < 10_000 => format!("{:.1}{NBSP}ms", duration.as_secs_f64() * 1e3),
         0 => format!("{}{NBSP}ms", duration.as_millis()),
-        1..=9 => format!("{:.2}{NBSP}s", duration.as_secs_f64()),
-        10..=59 => format!("{:.1}{NBSP}s", duration.as_secs_f64()),
+        1..=9 => format!("{}{NBSP}s", trimmed(duration.as_secs_f64(), 2)),
+        10..=59 => format!("{}{NBSP}s", trimmed(duration.as_secs_f64(), 1)),
         60..=3_599 => format!("{}{NBSP}min{NBSP}{:02}{NBSP}s", seconds / 60, seconds % 60),
         3_600..=86_399 => {
             let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
@@ -158,7 +158,9 @@ mod tests {
             (1_200_000, "1.2 ms"),
             (12_900_000, "12 ms"),
             (1_240_000_000, "1.24 s"),
+            (4_000_000_000, "4 s"),
             (59_900_000_000, "59.9 s"),
+            (59_999_000_000, "60 s"),
             (185_000_000_000, "3 min 05 s"),
             (7_380_000_000_000, "2 h 03 min"),
             (274_000_000_000_000, "3 d 04 h"),
