@@ -8,8 +8,10 @@ use crate::{Cost, Unit};
 
 /// How many limiters are told apart. What those that come later grant is counted together.
 const MOST: usize = 8;
-/// How many limits of a limiter are followed: one for each bit of [`Grants::held_by`].
-const LIMITS: usize = 8;
+/// How many limits of a limiter are followed: one for each bit of [`Grants::held_by`] but the last.
+const LIMITS: usize = 7;
+/// The last bit: somebody waited for something else, such as a pause.
+const HELD_OTHERWISE: u8 = 1 << LIMITS;
 /// How many changes of a limit are kept; from then on only the last.
 const CHANGES: usize = 64;
 
@@ -18,7 +20,7 @@ const CHANGES: usize = 64;
 pub(in crate::batch) struct Grants {
     /// By unit.
     amounts: [u64; Unit::COUNT],
-    /// Which limits somebody waited for: a bit for each of [`Lane::limits`].
+    /// What somebody waited for: a bit for each of [`Lane::limits`], and the last one.
     held_by: u8,
 }
 
@@ -30,6 +32,11 @@ impl Grants {
     /// Whether somebody waited for this one of the limits.
     pub(in crate::batch) fn held_by(&self, limit: usize) -> bool {
         self.held_by & bit(limit) > 0
+    }
+
+    /// Whether somebody waited for something that is no limit: a pause, or a careful start.
+    pub(in crate::batch) fn held_otherwise(&self) -> bool {
+        self.held_by & HELD_OTHERWISE > 0
     }
 
     fn add(&mut self, amounts: [u64; Unit::COUNT]) {
@@ -201,8 +208,8 @@ impl Lane {
     }
 
     /// The bit of the limit that held up what was just granted: of those that had not enough when
-    /// the wait began, the one of which least is left, in time. None if something else held it up,
-    /// such as a pause.
+    /// the wait began, the one of which least is left, in time. The last bit if something else held it
+    /// up.
     #[allow(clippy::cast_precision_loss, reason = "to compare")]
     fn binding(&self, snapshot: &Snapshot, cost: Cost, waited: Duration) -> u8 {
         let left = |it: &&QuotaSnapshot| {
@@ -219,7 +226,7 @@ impl Lane {
         let short = snapshot.quotas.iter().filter(was_short);
         let tightest = short.min_by(|a, b| left(a).total_cmp(&left(b)));
         let position = |it: &QuotaSnapshot| self.position(it.quota.unit(), it.quota.period());
-        tightest.and_then(position).map_or(0, bit)
+        tightest.and_then(position).map_or(HELD_OTHERWISE, bit)
     }
 }
 
@@ -332,8 +339,11 @@ mod tests {
             }
             let mut lane = Lane::default();
             lane.look(SECOND, &limiter.snapshot(), cost, SECOND);
-            assert!(lane.grants.buckets().iter().all(|it| it.held_by == 0));
             assert_eq!(lane.limits.len(), 2);
+            for bucket in lane.grants.buckets() {
+                assert!(bucket.held_otherwise());
+                assert!(!bucket.held_by(0) && !bucket.held_by(1));
+            }
         }
     }
 }

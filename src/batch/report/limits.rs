@@ -53,6 +53,8 @@ struct Course<'a> {
     highest: f64,
     /// The share of the run in which somebody waited for it.
     held: f64,
+    /// The share in which somebody waited for no limit.
+    held_otherwise: f64,
 }
 
 impl<'a> Course<'a> {
@@ -61,7 +63,10 @@ impl<'a> Course<'a> {
         let lasted = lasted.as_secs_f64().max(0.001);
         let (points, window) = trailing(&lane.grants, limit, lasted);
         let buckets = lane.grants.buckets();
-        let held = buckets.iter().filter(|it| it.held_by(index)).count();
+        let share = |is_it: &dyn Fn(&Grants) -> bool| {
+            let count = buckets.iter().filter(|it| is_it(it)).count();
+            count as f64 / buckets.len().max(1) as f64
+        };
         let amounts = limit.amounts.iter().map(|(_, amount)| *amount);
         Self {
             lane,
@@ -72,14 +77,15 @@ impl<'a> Course<'a> {
             points,
             window,
             highest: amounts.max().unwrap_or(0) as f64,
-            held: held as f64 / buckets.len().max(1) as f64,
+            held: share(&|it| it.held_by(index)),
+            held_otherwise: share(&Grants::held_otherwise),
         }
     }
 
     fn plot(&self) -> String {
         let Self { limit, lasted, .. } = *self;
         let (unit, period) = (limit.unit, period(limit.period));
-        let is_far = self.highest > self.most * FAR;
+        let is_far = self.is_far();
         let top = if is_far {
             self.most
         } else {
@@ -93,16 +99,15 @@ impl<'a> Course<'a> {
             false => format!("{unit} in the {period} before"),
         };
         plot.legend("use", &window);
-        plot.legend("limit", "the limit");
+        if !is_far {
+            plot.legend("limit", "the limit");
+        }
         if self.held > 0.0 {
             plot.legend("held", "requests waited for it");
         }
         self.strips(&mut plot);
         plot.area("use", &self.points);
-        if is_far {
-            let label = format!("↑ the limit is {}", self.amount(limit.amounts.last()));
-            plot.level("far", plot_top(top), &label);
-        } else {
+        if !is_far {
             plot.line("limit", &self.limit_line());
         }
         let step = self.points.len().div_ceil(TOLD).max(1);
@@ -116,6 +121,10 @@ impl<'a> Course<'a> {
             from = to;
         }
         plot.html()
+    }
+
+    fn is_far(&self) -> bool {
+        self.highest > self.most * FAR
     }
 
     /// Where requests waited for it.
@@ -169,7 +178,12 @@ impl<'a> Course<'a> {
         } else {
             ""
         };
-        let mut text = format!("The limit is {}{said}.", self.amount(last));
+        let far = if self.is_far() {
+            ", far above what is drawn"
+        } else {
+            ""
+        };
+        let mut text = format!("The limit is {}{said}{far}.", self.amount(last));
         if first.map(|it| it.1) != last.map(|it| it.1) {
             text.push_str(&format!(" It was {} at first.", self.amount(first)));
         }
@@ -180,6 +194,12 @@ impl<'a> Course<'a> {
             ));
         } else {
             text.push_str(" No request had to wait for it.");
+        }
+        if self.held_otherwise > 0.0 {
+            text.push_str(&format!(
+                " In {} of the time they waited for something else: a pause, or a careful start.",
+                percent(self.held_otherwise)
+            ));
         }
         if (limit.charge_ratio - 1.0).abs() >= NOTABLE {
             text.push_str(&format!(
@@ -209,11 +229,6 @@ impl<'a> Course<'a> {
             period(self.limit.period)
         )
     }
-}
-
-/// The end of an axis for this much.
-fn plot_top(most: f64) -> f64 {
-    Axis::amounts(most).to()
 }
 
 /// What was granted in the period that ends at each moment, and how long that is: no shorter than a

@@ -109,16 +109,6 @@ impl Plot {
         );
     }
 
-    /// A line across at an amount, with its label above it.
-    pub(super) fn level(&mut self, class: &str, amount: f64, label: &str) {
-        let bottom = self.y.place(amount) * 100.0;
-        let _ = write!(
-            self.notes,
-            r#"<span class="level {class}" style="bottom:{bottom:.2}%">{}</span>"#,
-            Text(label)
-        );
-    }
-
     /// A line upward at a place, with its label in a row of its own, so that none covers another.
     pub(super) fn mark(&mut self, row: usize, at: f64, label: &str) {
         let place = self.x.place(at);
@@ -213,14 +203,14 @@ mod tests {
         plot.area("use", &[(0.0, 0.0), (5.0, 4.0)]);
         plot.bar("bad", (0.0, 2.5), (1.0, 2.0));
         plot.tell(0.0, 10.0, "<i>");
-        plot.level("limit", 2.0, "\"2\"");
+        plot.mark(1, 9.0, "\"2\"");
         let html = plot.html();
         for part in [
             "<h3>a &lt;b&gt;</h3><p>h &amp; h</p>",
             r#"d="M0 1000L0 1000L500 0L500 1000Z""#,
             r#"<rect class="bad" x="0" y="500" width="250" height="250"/>"#,
             "<title>&lt;i&gt;</title>",
-            r#"style="bottom:50.00%">&quot;2&quot;</span>"#,
+            r#"<span class="mark row1 flip" style="left:90.00%"><b>&quot;2&quot;</b></span>"#,
         ] {
             assert!(html.contains(part), "{part} in {html}");
         }
