@@ -18,6 +18,7 @@ mod display; // what is shown while it runs, and outputs that nobody reads
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
 mod outputs; // files that cannot be written, or are no files
+mod report; //  `--report`
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
 mod trial; //   `--dry-run`, `count`, `run --simulate`

@@ -66,6 +66,8 @@ pub(in crate::batch) struct Limit {
     pub(in crate::batch) amounts: Vec<(Duration, u64)>,
     /// What the server charges for each unit that is reserved, as far as it has shown.
     pub(in crate::batch) charge_ratio: f64,
+    /// The share of it that others on the account seem to use, 0 to 1.
+    pub(in crate::batch) others: f64,
     /// Whether the server has said what it is.
     pub(in crate::batch) told: bool,
 }
@@ -95,7 +97,11 @@ pub(in crate::batch) struct Lanes {
 
 impl Lanes {
     /// The number of a limiter's lane, which gets its name now if it is new.
-    pub(super) fn find(&mut self, limiter: &RateLimiter, name: impl FnOnce() -> String) -> usize {
+    pub(in crate::batch) fn find(
+        &mut self,
+        limiter: &RateLimiter,
+        name: impl FnOnce() -> String,
+    ) -> usize {
         let is_its = |lane: &Lane| lane.limiter.as_ref().is_some_and(|it| it.is_same(limiter));
         if let Some(index) = self.lanes.iter().position(is_its) {
             return index;
@@ -112,7 +118,7 @@ impl Lanes {
         index
     }
 
-    pub(super) fn lane(&mut self, index: usize) -> Option<&mut Lane> {
+    pub(in crate::batch) fn lane(&mut self, index: usize) -> Option<&mut Lane> {
         self.lanes.get_mut(index)
     }
 
@@ -150,7 +156,13 @@ impl Lane {
     }
 
     /// Takes over what the limits are, as they stand after a grant, and which one had held it up.
-    pub(super) fn look(&mut self, at: Duration, snapshot: &Snapshot, cost: Cost, waited: Duration) {
+    pub(in crate::batch) fn look(
+        &mut self,
+        at: Duration,
+        snapshot: &Snapshot,
+        cost: Cost,
+        waited: Duration,
+    ) {
         for quota in &snapshot.quotas {
             // Stated beside what the server says, both hold, so the smaller one counts.
             let (unit, period) = (quota.quota.unit(), quota.quota.period());
@@ -185,6 +197,7 @@ impl Lane {
                     period,
                     amounts: vec![(at, amount)],
                     charge_ratio: 1.0,
+                    others: 0.0,
                     told: false,
                 });
                 let last = self.limits.len() - 1;
@@ -193,6 +206,7 @@ impl Lane {
             None => return,
         };
         limit.charge_ratio = quota.charge_ratio.unwrap_or(limit.charge_ratio);
+        limit.others = quota.others;
         limit.told |= quota.told;
         let is_full = limit.amounts.len() == CHANGES;
         match limit.amounts.last_mut() {

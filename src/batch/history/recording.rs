@@ -74,7 +74,7 @@ pub(in crate::batch) struct Recording {
 }
 
 impl Recording {
-    pub(super) fn new(input: &str, began: SystemTime) -> Self {
+    pub(in crate::batch) fn new(input: &str, began: SystemTime) -> Self {
         Self {
             input: input.to_owned(),
             began: Some(began),
@@ -83,7 +83,7 @@ impl Recording {
     }
 
     /// A limiter has admitted a request. True when it is time to look at the limiter.
-    pub(super) fn admitted(
+    pub(in crate::batch) fn admitted(
         &mut self,
         at: Duration,
         lane: usize,
@@ -96,20 +96,26 @@ impl Recording {
     }
 
     /// A request is on its way.
-    pub(super) fn begun(&mut self, at: Duration) {
+    pub(in crate::batch) fn begun(&mut self, at: Duration) {
         let now = self.in_flight.latest(at);
         now.last += 1;
         now.most = now.most.max(now.last);
     }
 
     /// It is no more, whatever became of it.
-    pub(super) fn ended(&mut self, at: Duration) {
+    pub(in crate::batch) fn ended(&mut self, at: Duration) {
         let now = self.in_flight.latest(at);
         now.last = now.last.saturating_sub(1);
     }
 
     /// A try of a request has ended. Each after the first was admitted anew, when it began.
-    pub(super) fn tried(&mut self, at: Duration, lane: usize, cost: Cost, tried: &Try<'_>) {
+    pub(in crate::batch) fn tried(
+        &mut self,
+        at: Duration,
+        lane: usize,
+        cost: Cost,
+        tried: &Try<'_>,
+    ) {
         let flow = self.flow.at(at);
         if matches!(tried.error, Some(Error::Api(api)) if api.kind == ErrorKind::RateLimited) {
             flow.rate_limited += 1;
@@ -128,7 +134,7 @@ impl Recording {
 
     /// A line has been written to one of the output files: a result, or else a failure of a kind
     /// with what was said.
-    pub(super) fn written(&mut self, at: Duration, failure: Option<(&str, &str)>) {
+    pub(in crate::batch) fn written(&mut self, at: Duration, failure: Option<(&str, &str)>) {
         let flow = self.flow.at(at);
         match failure {
             None => flow.succeeded += 1,
@@ -140,7 +146,7 @@ impl Recording {
     }
 
     /// The run has lasted until now: everything is as long as that.
-    pub(super) fn lasted(&mut self, at: Duration) {
+    pub(in crate::batch) fn lasted(&mut self, at: Duration) {
         self.lasted = self.lasted.max(at);
         self.flow.at(at);
         self.in_flight.latest(at);

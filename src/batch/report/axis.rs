@@ -3,7 +3,10 @@
 use super::words::{short, trimmed};
 
 /// The most ticks on an axis of times: as many as fit on a telephone.
-const MOST_TIMES: f64 = 6.0;
+const MOST_TIMES: f64 = 5.5;
+
+/// How far apart labels of durations stand at least, as a share of the axis.
+const APART: f64 = 0.17;
 
 /// A step from one tick to the next that is a round number: 1, 2, 2.5 or 5 times a power of ten.
 const ROUND: [f64; 5] = [1.0, 2.0, 2.5, 5.0, 10.0];
@@ -86,32 +89,20 @@ impl Axis {
         from /= missing;
         to *= missing;
         let place = |seconds: f64| (seconds / from).ln() / (to / from).ln();
-        let (first, last) = (from.log10().floor(), to.log10().ceil());
-        let mut ticks = Vec::new();
-        for (step, parts) in [
-            (1.0, &[1.0, 2.0, 5.0][..]),
-            (1.0, &[1.0]),
-            (2.0, &[1.0]),
-            (3.0, &[1.0]),
-        ] {
-            ticks.clear();
-            let mut exponent = (first / step).floor() * step;
-            while exponent <= last {
-                for part in parts {
-                    let seconds = part * 10_f64.powf(exponent);
-                    if (from..=to).contains(&seconds) {
-                        ticks.push(Tick {
-                            at: place(seconds),
-                            label: measured(seconds),
-                        });
-                    }
-                }
-                exponent += step;
-            }
-            if ticks.len() <= 6 {
-                break;
-            }
-        }
+        let label = |seconds: f64| Tick {
+            at: place(seconds),
+            label: measured(seconds),
+        };
+        let ticks = |all: Vec<f64>, each: usize| -> Vec<Tick> {
+            let all = all.into_iter().step_by(each);
+            let inside = all.filter(|seconds| (from..=to).contains(seconds));
+            inside.map(label).collect()
+        };
+        let are_apart =
+            |ticks: &Vec<Tick>| ticks.windows(2).all(|two| two[1].at - two[0].at >= APART);
+        let mut rarer = (1..=4).map(|each| ticks(decades(), each));
+        let fine = Some(ticks(thirds(), 1)).filter(are_apart);
+        let ticks = fine.or_else(|| rarer.find(are_apart)).unwrap_or_default();
         Self {
             from,
             to,
@@ -130,11 +121,6 @@ impl Axis {
             true => 0.0,
             false => place.clamp(0.0, 1.0),
         }
-    }
-
-    /// The value at its end.
-    pub(super) fn to(&self) -> f64 {
-        self.to
     }
 }
 
@@ -163,18 +149,38 @@ fn clock(seconds: f64, step: f64) -> String {
     }
 }
 
+/// Durations that are round, in seconds: each about ten times the one before.
+fn decades() -> Vec<f64> {
+    let short = (-6..2).map(|power| 10_f64.powi(power));
+    short
+        .chain([60.0, 600.0, 3_600.0, 36_000.0, 864_000.0])
+        .collect()
+}
+
+/// And two or three times.
+fn thirds() -> Vec<f64> {
+    let times = |parts: [f64; 3]| move |decade: f64| parts.map(|part| part * decade);
+    let short = (-6..1).map(|power| 10_f64.powi(power));
+    let mut all: Vec<_> = short.flat_map(times([1.0, 2.0, 5.0])).collect();
+    all.extend([10.0, 20.0, 60.0, 120.0, 300.0, 600.0, 1_200.0]);
+    all.extend([
+        3_600.0, 7_200.0, 18_000.0, 36_000.0, 86_400.0, 259_200.0, 864_000.0,
+    ]);
+    all
+}
+
 /// A duration that is a round number in some unit.
 fn measured(seconds: f64) -> String {
-    let (size, unit) = match seconds {
-        _ if seconds < 0.000_999 => (1e-6, "µs"),
-        _ if seconds < 0.999 => (1e-3, "ms"),
-        _ => (1.0, "s"),
-    };
-    let number = seconds / size;
-    match number >= 9_999.0 {
-        true => format!("{}\u{a0}{unit}", short(number)),
-        false => format!("{}\u{a0}{unit}", trimmed(number, 2)),
-    }
+    let units = [
+        (86_400.0, "d"),
+        (3_600.0, "h"),
+        (60.0, "min"),
+        (1.0, "s"),
+        (1e-3, "ms"),
+    ];
+    let fits = |(size, _): &(f64, &str)| seconds >= size * 0.999;
+    let (size, unit) = units.into_iter().find(fits).unwrap_or((1e-6, "µs"));
+    format!("{}\u{a0}{unit}", trimmed(seconds / size, 0))
 }
 
 #[cfg(test)]
@@ -221,10 +227,10 @@ mod tests {
             (61.0, "0 | 15 s | 30 s | 45 s | 60 s"),
             (150.0, "0 | 30 s | 60 s | 90 s | 120 s | 150 s"),
             (601.0, "0 | 2 min | 4 min | 6 min | 8 min | 10 min"),
-            (5_000.0, "0 | 15 min | 30 min | 45 min | 60 min | 75 min"),
+            (5_000.0, "0 | 30 min | 60 min"),
             (36_000.0, "0 | 2 h | 4 h | 6 h | 8 h | 10 h"),
             (300_000.0, "0 | 1 d | 2 d | 3 d"),
-            (1e8, "0 | 196 d | 392 d | 588 d | 784 d | 980 d"),
+            (1e8, "0 | 217 d | 434 d | 651 d | 868 d | 1085 d"),
         ];
         for (step, (most, expected)) in table.into_iter().enumerate() {
             assert_eq!(labels(&Axis::times(most)), expected, "step {step}");
@@ -236,13 +242,13 @@ mod tests {
         let table = [
             (0.25, 2.5, "500 ms | 1 s | 2 s"),
             (0.01, 0.3, "10 ms | 20 ms | 50 ms | 100 ms | 200 ms"),
+            (0.1, 9.0, "100 ms | 1 s"),
             (0.001, 30.0, "1 ms | 10 ms | 100 ms | 1 s | 10 s"),
             (1e-6, 10.0, "1 µs | 100 µs | 10 ms | 1 s"),
-            (
-                300.0,
-                20_000.0,
-                "500 s | 1000 s | 2000 s | 5000 s | 10k s | 20k s",
-            ),
+            (1e-6, 2e6, "1 µs | 1 ms | 1 s | 10 min | 10 d"),
+            (30.0, 700.0, "1 min | 2 min | 5 min | 10 min"),
+            (300.0, 20_000.0, "10 min | 1 h"),
+            (5_000.0, 90_000.0, "2 h | 5 h | 10 h | 1 d"),
         ];
         for (from, to, expected) in table {
             let axis = Axis::durations(from, to);
@@ -257,8 +263,8 @@ mod tests {
         #[test]
         fn every_scale_holds_what_it_was_made_for(most in 0.0_f64..1e15, long in 0.0_f64..1e9) {
             let amounts = Axis::amounts(most);
-            prop_assert!(amounts.to() >= most * 0.999_999);
-            prop_assert!(amounts.to() <= (most * 2.0).max(2.0), "{} for {}", amounts.to(), most);
+            prop_assert!(amounts.to >= most * 0.999_999);
+            prop_assert!(amounts.to <= (most * 2.0).max(2.0), "{} for {}", amounts.to, most);
             for axis in [amounts, Axis::times(long)] {
                 prop_assert!((2..=8).contains(&axis.ticks.len()), "{:?}", axis);
                 prop_assert!(axis.ticks.iter().all(|tick| (0.0..=1.000_001).contains(&tick.at)));

@@ -207,6 +207,12 @@ impl<'a> Course<'a> {
                 limit.charge_ratio
             ));
         }
+        if limit.others >= NOTABLE {
+            text.push_str(&format!(
+                " Others on the account seem to use {} of it.",
+                percent(limit.others)
+            ));
+        }
         let mut amounts = limit.amounts.iter();
         if amounts.all(|(_, amount)| self.most > *amount as f64 * 1.01) {
             text.push_str(

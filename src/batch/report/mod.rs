@@ -9,6 +9,8 @@ mod page; //   the page from top to bottom
 mod plot; //   shapes, and labels beside them
 mod spread; // how long things took
 mod table; //  the summary and the reasons of failures
+#[cfg(test)]
+mod tests; //  whole pages, judged by a strict parser
 mod words; //  numbers and times as people read them
 
 use std::path::Path;

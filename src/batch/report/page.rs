@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::escape::Text;
-use super::words::{counted, date, grouped, lasting, percent};
+use super::words::{self, counted, date, grouped, lasting, percent, trimmed};
 use super::{Report, flow, limits, spread, table};
 use crate::batch::history::Recording;
 use crate::batch::summary::{Ending, Summary};
@@ -185,7 +185,7 @@ fn verdict(summary: &Summary) -> String {
         ));
     }
     text.push('.');
-    if let Some(binding) = &summary.binding {
+    if let Some(binding) = summary.binding.as_deref().map(words::binding) {
         text.push_str(&format!(
             " Of the busiest limit ({binding}) {} was used",
             percent(summary.utilisation)
@@ -246,19 +246,16 @@ fn tiles(out: &mut String, summary: &Summary) {
     let rate = summary.succeeded as f64 / seconds;
     let rate = match rate {
         _ if summary.succeeded == 0 => String::new(),
-        rate if rate >= 1.0 => format!("{} succeeded a second", super::words::trimmed(rate, 1)),
-        rate => format!(
-            "{} succeeded a minute",
-            super::words::trimmed(rate * 60.0, 1)
-        ),
+        rate if rate >= 1.0 => format!("{} succeeded a second", trimmed(rate, 1)),
+        rate => format!("{} succeeded a minute", trimmed(rate * 60.0, 1)),
     };
     tile("", &lasting(wall(summary)), "time taken", &rate);
-    if let Some(binding) = &summary.binding {
+    if let Some(binding) = summary.binding.as_deref().map(words::binding) {
         tile(
             "",
             &percent(summary.utilisation),
             "of the busiest limit",
-            binding,
+            &binding,
         );
     }
     let used = format!("{} used", grouped(summary.tokens_used));

@@ -91,10 +91,15 @@ impl Plot {
         );
     }
 
-    /// A strip at the upper edge over a stretch of x.
+    /// A strip above the field over a stretch of x.
     pub(super) fn strip(&mut self, class: &str, from: f64, to: f64) {
-        let top = self.y.to();
-        self.bar(class, (from, to), (top * 0.97, top));
+        let (left, right) = (self.x.place(from), self.x.place(to));
+        let _ = write!(
+            self.shapes,
+            r#"<rect class="{class}" x="{}" y="-42" width="{}" height="26"/>"#,
+            coordinate(left),
+            coordinate(right - left),
+        );
     }
 
     /// What is told of a stretch of x when it is pointed at.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::escape::Text;
-use super::words::{grouped, lasting, percent, trimmed};
+use super::words::{binding, grouped, lasting, percent, trimmed};
 use crate::batch::history::Recording;
 use crate::batch::summary::Summary;
 
@@ -78,6 +78,7 @@ fn row(out: &mut String, key: &str, value: &Value) {
 fn said(key: &str, value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
+        Value::String(text) if key == "binding" => binding(text),
         Value::String(text) => text.clone(),
         Value::Number(number) => match (key, number.as_u64(), number.as_f64()) {
             ("wall_seconds", _, Some(seconds)) => {

@@ -18,6 +18,15 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
+/// A binding limit as the summary has it, with thousands apart: `gpt-4.1: 30,000 tokens per minute`.
+pub(super) fn binding(text: &str) -> String {
+    let parts = text.rsplit_once(": ").and_then(|(model, limit)| {
+        let (amount, what) = limit.split_once(' ')?;
+        Some(format!("{model}: {} {what}", grouped(amount.parse().ok()?)))
+    });
+    parts.unwrap_or_else(|| text.to_owned())
+}
+
 /// A number of things: `1 request`, `2 requests`.
 pub(super) fn counted(number: u64, thing: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
@@ -129,6 +138,9 @@ mod tests {
             assert_eq!(short(number), text);
         }
         assert_eq!(grouped(1_234_567), "1,234,567");
+        let limit = binding("ft: m-30000: 30000 tokens per minute");
+        assert_eq!(limit, "ft: m-30000: 30,000 tokens per minute");
+        assert_eq!(binding("m: many tokens"), "m: many tokens");
         assert_eq!(counted(1, "request"), "1\u{a0}request");
         assert_eq!(counted(0, "request"), "0\u{a0}requests");
     }
