@@ -2,14 +2,16 @@
 
 use std::fs;
 
-use roxmltree::{Document, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::harness::{Folder, chat, chats, simulator};
 use crate::server::{answering, gated};
 
 fn parsed(html: &str) -> Document<'_> {
-    let mut options = ParsingOptions::default();
-    options.allow_dtd = true;
+    let options = ParsingOptions {
+        allow_dtd: true,
+        ..ParsingOptions::default()
+    };
     Document::parse_with_options(html, options).unwrap_or_else(|error| panic!("{error}:\n{html}"))
 }
 
@@ -54,7 +56,7 @@ fn a_page_has_the_figures_of_the_summary() {
         .filter(|it| it.has_tag_name("title"))
         .collect();
     let counted = |word: &str| -> u64 {
-        let texts = told.iter().filter_map(|it| it.text());
+        let texts = told.iter().filter_map(Node::text);
         let counts = texts.flat_map(|text| {
             text.split([':', ','])
                 .filter_map(|part| part.trim().strip_suffix(word))

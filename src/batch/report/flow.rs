@@ -73,7 +73,7 @@ fn bars(recording: &Recording, title: &str, series: &[Series], is_low: bool) -> 
     }
     let x = Axis::times(recording.lasted.as_secs_f64());
     let mut plot = Plot::new(title, x, Axis::amounts(most as f64))
-        .hint(&format!("In each {}.", lasting(line.width())));
+        .hint(&format!("Each bar is {}.", lasting(line.width())));
     if is_low {
         plot = plot.low();
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use roxmltree::{Document, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Report;
 use crate::batch::history::Recording;
@@ -42,11 +42,13 @@ fn page(recording: Recording, summary: Summary) -> String {
 
 /// Fails unless the page is well-formed, loads nothing and runs nothing.
 fn parsed(html: &str) -> Document<'_> {
-    let mut options = ParsingOptions::default();
-    options.allow_dtd = true;
+    let options = ParsingOptions {
+        allow_dtd: true,
+        ..ParsingOptions::default()
+    };
     let document = Document::parse_with_options(html, options);
     let document = document.unwrap_or_else(|error| panic!("{error}:\n{html}"));
-    for node in document.descendants().filter(|it| it.is_element()) {
+    for node in document.descendants().filter(Node::is_element) {
         let name = node.tag_name().name();
         let active = [
             "script",
