@@ -71,13 +71,14 @@ fn bars(recording: &Recording, title: &str, series: &[Series], is_low: bool) -> 
     if most == 0 {
         return None;
     }
-    let x = Axis::times(recording.lasted.as_secs_f64());
+    let width = line.width().as_secs_f64();
+    // To the end of the last bar, which may be later than that of the run.
+    let x = Axis::times(line.buckets().len() as f64 * width);
     let mut plot = Plot::new(title, x, Axis::amounts(most as f64))
         .hint(&format!("Each bar is {}.", lasting(line.width())));
     if is_low {
         plot = plot.low();
     }
-    let width = line.width().as_secs_f64();
     let is_there = |it: &&Series| line.buckets().iter().any(|flow| it.2(flow) > 0);
     let there: Vec<_> = series.iter().filter(is_there).collect();
     // The title names the only one.

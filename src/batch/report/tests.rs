@@ -173,6 +173,24 @@ fn the_table_has_the_keys_and_the_figures_of_the_summary() {
 }
 
 #[test]
+fn what_happens_last_is_drawn_as_wide_as_the_rest() {
+    let mut recording = Recording::new("in.jsonl", SystemTime::UNIX_EPOCH);
+    let end = 2 * SECOND + SECOND / 1_000;
+    for at in [SECOND, end] {
+        recording.written(at, None);
+    }
+    recording.lasted(end);
+    let html = page(recording, summary(|it| it.succeeded = 2));
+    let document = parsed(&html);
+    let bars = document
+        .descendants()
+        .filter(|it| it.attribute("class") == Some("good"));
+    let widths: Vec<_> = bars.filter_map(|it| it.attribute("width")).collect();
+    assert_eq!(widths.len(), 2, "{html}");
+    assert_eq!(widths[0], widths[1], "{html}");
+}
+
+#[test]
 fn a_run_that_had_nothing_to_do_has_no_plots() {
     let mut recording = Recording::new("in.jsonl", SystemTime::UNIX_EPOCH);
     recording.lasted(SECOND / 100);
