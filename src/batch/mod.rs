@@ -12,13 +12,15 @@
 mod count; //    parse and count, on every core
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod lane; //     the requests of one limiter that wait
+mod lanes; //    who leads them
 mod output; //   one of them: locked, read, appended to
-mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod progress; // where a run stands
 mod record; //   one line of an output file
 mod run; //      the stages put together
-mod send; //     threads that wait for answers
+mod send; //     one request, and what becomes of it
+mod spool; //    requests that wait on the disk
 mod summary; //  what a run came to
 
 pub use input::Input;

@@ -62,6 +62,8 @@ impl Plan {
 
 #[derive(Default)]
 struct Tally {
+    /// What messages call the input.
+    input: String,
     models: BTreeMap<String, Sums>,
     /// By the number of the line: threads count side by side, and finish in any order.
     bad_lines: BTreeMap<u64, String>,
@@ -77,6 +79,8 @@ struct Sums {
 
 pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
     let tally = Arc::new(Mutex::new(Tally::default()));
+    let requests = input.requests();
+    tally.lock().input = requests.name().to_owned();
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
         let (tally, client) = (Arc::clone(&tally), client.clone());
@@ -85,19 +89,14 @@ pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
             tally.lock().add(&client, event);
         })
     };
-    count(
-        client,
-        input.requests(),
-        HashSet::new(),
-        &CancelToken::new(),
-        &sink,
-    )?;
+    count(client, requests, HashSet::new(), &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {
         models,
         bad_lines,
         failure,
+        input: _,
     } = std::mem::take(&mut *tally.lock());
     match failure {
         Some(error) => Err(error),
@@ -127,7 +126,7 @@ impl Tally {
         let limits = table.limits_for(model);
         let mut quotas = limits.quotas().iter();
         if let Err(error) = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit()))) {
-            let message = format!("{}: {error}", counted.place);
+            let message = format!("{}:{}: {error}", self.input, counted.line);
             self.bad_lines.insert(counted.line, message);
             return;
         }

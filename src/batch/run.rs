@@ -10,11 +10,10 @@ use parking_lot::Mutex;
 use super::count::{Event, count};
 use super::input::Input;
 use super::journal::Journal;
-use super::pace::Lanes;
+use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
-use super::send::Senders;
 use super::summary::{Before, Ending, Summary};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
@@ -165,8 +164,7 @@ impl Run {
             results,
             verdict: Arc::clone(&verdict),
         });
-        let senders = Senders::new(Arc::clone(&shared), self.max_in_flight);
-        let lanes = Lanes::new(Arc::clone(&shared), senders);
+        let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
         let started = count(&client, input.requests(), finished, &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
@@ -244,7 +242,7 @@ impl Shared {
     }
 
     /// Takes a line from the counting threads.
-    fn hear(&self, event: Event, lanes: &Lanes) {
+    fn hear(&self, event: Event, lanes: &Entrance) {
         match event {
             Event::Finished => self.watch.resumed(),
             Event::Bad(line) => self.finish(Outcome {
@@ -255,8 +253,7 @@ impl Shared {
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
                 if let Err(error) = lanes.put(counted) {
-                    self.fail(error);
-                    self.stop.cancel();
+                    self.fail_for(error);
                 }
             }
         }
@@ -266,6 +263,27 @@ impl Shared {
     pub(super) fn finish(&self, outcome: Outcome) {
         // Nobody takes it when writing has failed; the error of that is the run's.
         let _ = self.results.send(outcome);
+    }
+
+    /// Ends a request that has no answer, or one that is an error.
+    pub(super) fn refused(&self, custom_id: String, error: &Error) {
+        // Cancelled, it was waiting when the run was stopped: it stays undone, for the next run.
+        if matches!(error, Error::Cancelled) {
+            return;
+        }
+        if error.is_account_error() {
+            self.stop_for(error);
+        }
+        self.finish(Outcome {
+            record: Record::failure(custom_id, error),
+            usage: None,
+        });
+    }
+
+    /// Stops the run: it cannot go on.
+    pub(super) fn fail_for(&self, error: Error) {
+        self.fail(error);
+        self.stop.cancel();
     }
 
     /// Stops the run: no request can succeed.
