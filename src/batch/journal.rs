@@ -1,33 +1,52 @@
 //! The output files: what is done already, and each finished line written whole.
 //!
-//! The results file is the journal. Failed lines are tried again on the next start, so the errors
-//! file always tells of the last run alone.
+//! The results file is the journal. A failure stays in the errors file until its line is dealt with
+//! anew: so a run that is killed on the way loses no reason, and one that is to leave failures
+//! alone finds all of them. Meanwhile both the old and the new word on a line may stand there;
+//! the old word is taken out when a run ends, or else when the next one begins.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::output::{Holds, Output};
+use super::ids::{Ids, Known};
+use super::output::{Finished, Holds, Output};
 use super::record::Record;
+use super::write::Sink;
 use crate::{Error, Result};
+
+/// What to do with what the files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Resume {
+    /// Files that hold something are moved aside.
+    pub(super) fresh: bool,
+    /// What failed is left at that.
+    pub(super) keep_failed: bool,
+}
 
 /// The files of a run, open and locked.
 #[derive(Debug)]
 pub(super) struct Journal {
     results: Output,
     errors: Output,
+    /// Where the lines of this run begin.
+    began: Began,
+}
+
+#[derive(Debug, Default)]
+struct Began {
+    results: u64,
+    errors: u64,
 }
 
 impl Journal {
-    /// Opens the files for a run over `input`, and returns the ids that are finished. With
-    /// `fresh`, files that hold something are moved aside first.
+    /// Opens the files for a run over `input`, and returns what they say of each id.
     pub(super) fn open(
         input: Option<&Path>,
         results: &Path,
         errors: &Path,
-        fresh: bool,
-    ) -> Result<(Self, HashSet<String>)> {
+        resume: Resume,
+    ) -> Result<(Self, Ids)> {
         let named = [("--output", results), ("--errors", errors)];
         for (flag, path) in named {
             if input.is_some_and(|input| same_file(input, path)) {
@@ -46,8 +65,9 @@ impl Journal {
         let mut journal = Self {
             results: Output::open(results)?,
             errors: Output::open(errors)?,
+            began: Began::default(),
         };
-        if fresh {
+        if resume.fresh {
             for (output, path) in [
                 (&mut journal.results, results),
                 (&mut journal.errors, errors),
@@ -57,25 +77,102 @@ impl Journal {
                 }
             }
         }
-        let finished = journal.results.read(Holds::Results)?;
-        // A file that holds anything but failures is not cut off.
-        journal.errors.read(Holds::Failures)?;
-        journal.errors.clear()?;
-        Ok((journal, finished))
+        let ids = journal.read(resume.keep_failed)?;
+        Ok((journal, ids))
     }
 
-    /// Writes a finished line to the file that it belongs in.
-    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        let output = if record.succeeded {
-            &mut self.results
-        } else {
-            &mut self.errors
+    fn read(&mut self, keep_failed: bool) -> Result<Ids> {
+        let mut ids = Ids::default();
+        self.results.read(Holds::Results, |_, line| {
+            if let Some(id) = &line.custom_id {
+                ids.set(id, Known::Finished(line.fingerprint()));
+            }
+        })?;
+        // Of the failures of an id the last one stays, and none of what succeeded since. Bad lines
+        // are told of afresh.
+        let mut last = Ids::default();
+        let mut has_old_words = false;
+        self.errors.read(Holds::Failures, |at, line| {
+            let bad = line.is_of_bad_line();
+            has_old_words |= bad;
+            if let Some(id) = line.custom_id.as_deref().filter(|_| !bad) {
+                has_old_words |= ids.get(id).is_some();
+                has_old_words |= last.set(id, Known::Line(at)).is_some();
+            }
+        })?;
+        if has_old_words {
+            self.errors.thin_out(|at, line| {
+                let is_old = |id: &String| {
+                    ids.get(id).is_some() || last.get(id) != Some(Known::Line(at))
+                };
+                line.is_of_bad_line() || line.custom_id.as_ref().is_some_and(is_old)
+            })?;
+        }
+        if keep_failed {
+            self.errors.look(0, |_, line| {
+                if let Some(id) = &line.custom_id {
+                    ids.set(id, Known::Failed);
+                }
+            })?;
+        }
+        self.began = Began {
+            results: self.results.end(),
+            errors: self.errors.end(),
         };
-        output.append(record)
+        Ok(ids)
     }
 
-    /// Waits until everything is on the disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    /// Takes the failures of earlier runs out of the errors file whose lines this run has dealt
+    /// with, and waits until everything is on the disk.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.sync()?;
+        let old = 0..self.began.errors;
+        if old.is_empty() {
+            return Ok(());
+        }
+        let mut anew = Ids::default();
+        for (output, start) in [
+            (&mut self.results, self.began.results),
+            (&mut self.errors, self.began.errors),
+        ] {
+            output.look(start, |_, line| {
+                if let Some(id) = &line.custom_id {
+                    anew.set(id, Known::Line(0));
+                }
+            })?;
+        }
+        let is_old = |at: u64, line: &Finished| {
+            let id = line.custom_id.as_deref();
+            old.contains(&at) && id.is_some_and(|id| anew.get(id).is_some())
+        };
+        let mut has_old_words = false;
+        self.errors
+            .look(0, |at, line| has_old_words |= is_old(at, line))?;
+        match has_old_words {
+            true => self.errors.thin_out(is_old),
+            false => Ok(()),
+        }
+    }
+
+    /// The file that a finished line belongs in.
+    fn output_of(&mut self, record: &Record) -> &mut Output {
+        match record.succeeded {
+            true => &mut self.results,
+            false => &mut self.errors,
+        }
+    }
+}
+
+impl Sink for Journal {
+    fn write(&mut self, record: &Record) -> Result<()> {
+        self.output_of(record).append(record)
+    }
+
+    fn may_try_again(&mut self, record: &Record) -> bool {
+        self.output_of(record).is_file()
+    }
+
+    fn sync(&mut self) -> Result<()> {
         self.results.sync()?;
         self.errors.sync()
     }
@@ -152,8 +249,23 @@ mod tests {
             }
         }
 
-        fn open(&self, fresh: bool) -> Result<(Journal, HashSet<String>)> {
-            Journal::open(None, &self.results, &self.errors, fresh)
+        fn open(&self) -> Result<(Journal, Ids)> {
+            self.resume(Resume::default())
+        }
+
+        fn resume(&self, resume: Resume) -> Result<(Journal, Ids)> {
+            Journal::open(None, &self.results, &self.errors, resume)
+        }
+
+        /// What failed and how, in the order of the errors file.
+        fn failures(&self) -> Vec<(String, String)> {
+            let text = fs::read_to_string(&self.errors).unwrap();
+            let parse = |line| serde_json::from_str::<Value>(line).unwrap();
+            let text_of = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+            text.lines()
+                .map(parse)
+                .map(|line| (text_of(&line["custom_id"]), text_of(&line["error"]["message"])))
+                .collect()
         }
     }
 

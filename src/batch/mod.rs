@@ -10,6 +10,9 @@
 //! killed and started again goes on after the last line that it holds.
 
 mod count; //    parse and count, on every core
+mod fingerprint; // what tells a request from another
+mod gate; //     no new request while results cannot be written
+mod ids; //      what is known of each `custom_id`
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod output; //   one of them: locked, read, appended to
@@ -20,6 +23,7 @@ mod record; //   one line of an output file
 mod run; //      the stages put together
 mod send; //     threads that wait for answers
 mod summary; //  what a run came to
+mod write; //    outcomes as they come, and kept while they cannot be written
 
 pub use input::Input;
 pub use plan::{ModelPlan, Plan};

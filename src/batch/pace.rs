@@ -64,22 +64,27 @@ impl Lanes {
 fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
     let wait = shared.wait();
     for Counted {
-        custom_id, request, ..
+        custom_id,
+        fingerprint,
+        request,
+        ..
     } in waiting
     {
+        shared.gate.pass();
         let cost = request.cost();
         match request.admit(wait) {
             Ok(admitted) => {
                 shared.watch.admitted(cost);
                 senders.send(Job {
                     custom_id,
+                    fingerprint,
                     admitted,
                 });
             }
             // The request stays undone, for the next run.
             Err(Error::Cancelled) => return,
             Err(error) => {
-                let record = Record::failure(custom_id, &error);
+                let record = Record::failure(custom_id, fingerprint, &error);
                 shared.finish(Outcome {
                     record,
                     usage: None,

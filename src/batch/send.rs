@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
 use super::count::start;
+use super::fingerprint::Fingerprint;
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use crate::{Admitted, Error};
@@ -13,6 +14,7 @@ use crate::{Admitted, Error};
 /// A request on its way to a thread.
 pub(super) struct Job {
     pub(super) custom_id: String,
+    pub(super) fingerprint: Fingerprint,
     pub(super) admitted: Admitted,
 }
 
@@ -74,6 +76,7 @@ impl Senders {
 fn perform(shared: &Shared, job: Job) {
     let Job {
         custom_id,
+        fingerprint,
         admitted,
     } = job;
     if shared.stop.is_cancelled() {
@@ -86,7 +89,7 @@ fn perform(shared: &Shared, job: Job) {
     let outcome = match result {
         Ok(response) => Outcome {
             usage: response.usage,
-            record: Record::success(custom_id, response),
+            record: Record::success(custom_id, fingerprint, response),
         },
         // Between two tries when the run was stopped: it stays undone.
         Err(Error::Cancelled) => return,
@@ -96,7 +99,7 @@ fn perform(shared: &Shared, job: Job) {
             }
             Outcome {
                 usage: None,
-                record: Record::failure(custom_id, &error),
+                record: Record::failure(custom_id, fingerprint, &error),
             }
         }
     };

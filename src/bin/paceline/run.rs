@@ -60,6 +60,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let stop = CancelToken::new();
     let mut run = Run::new(client, input(arguments)?)
         .fresh(arguments.fresh)
+        .keep_failed(arguments.keep_failed)
+        .sync_every(arguments.sync_every)
+        .write_patience(arguments.write_patience)
+        .grace(arguments.grace)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {

@@ -98,6 +98,10 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
         let errors = errors.display();
         say!("failures in {errors}; the same command tries them again");
     }
+    if summary.abandoned > 0 {
+        let abandoned = grouped(summary.abandoned);
+        say!("paceline: {abandoned} requests had no answer when the grace was over; they are undone");
+    }
     match &summary.ending {
         Ending::AccountError(reason) => {
             say!("paceline: stopped by an account error: {reason}");
