@@ -46,6 +46,11 @@ impl Gate {
         *self.closed.lock() = false;
         self.changed.notify_all();
     }
+
+    #[cfg(test)]
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.lock()
+    }
 }
 
 impl Watcher for Gate {

@@ -146,7 +146,11 @@ impl Shard {
     fn find(&self, hash: Hash) -> usize {
         let mut at = hash.home(self.slots.len());
         while self.slots.get(at).is_some_and(|slot| !slot.is_for(hash)) {
-            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
+            at = if at + 1 == self.slots.len() {
+                0
+            } else {
+                at + 1
+            };
         }
         at
     }

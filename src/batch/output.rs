@@ -99,10 +99,6 @@ impl Output {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// True for a file, from which a piece of a line can be taken back.
     pub(super) fn is_file(&self) -> bool {
         self.end.is_some()
@@ -154,11 +150,7 @@ impl Output {
     }
 
     /// Tells `found` what the lines from `start` on hold, and where each begins.
-    pub(super) fn look(
-        &mut self,
-        start: u64,
-        mut found: impl FnMut(u64, &Finished),
-    ) -> Result<()> {
+    pub(super) fn look(&mut self, start: u64, mut found: impl FnMut(u64, &Finished)) -> Result<()> {
         let Some(end) = self.end.filter(|end| *end > start) else {
             return Ok(());
         };
@@ -324,7 +316,12 @@ impl Line<'_> {
     /// What it holds; `None` of a blank one.
     fn parse(&self) -> Option<serde_json::Result<Finished>> {
         let is_blank = self.bytes.trim_ascii().is_empty();
-        (!is_blank).then(|| serde_json::from_slice(self.bytes))
+        // Checked as text first: the parser does not look into strings that it skips.
+        let parse = || match std::str::from_utf8(self.bytes) {
+            Ok(text) => serde_json::from_str(text),
+            Err(error) => Err(serde::de::Error::custom(error)),
+        };
+        (!is_blank).then(parse)
     }
 }
 
@@ -348,4 +345,202 @@ fn lock(file: &File, path: &Path) -> Result<()> {
 fn is_beginning(line: &[u8]) -> bool {
     let length = line.len().min(LINE_START.len());
     line[..length] == LINE_START.as_bytes()[..length]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{Cost, Response};
+
+    /// What was read of each line: where it begins, its id, its fingerprint.
+    type Found = Vec<(u64, Option<String>, Option<Fingerprint>)>;
+
+    fn read(path: &Path) -> Result<Found> {
+        let mut found = Vec::new();
+        let mut output = Output::open(path)?;
+        output.read(Holds::Results, |at, line| {
+            found.push((at, line.custom_id.clone(), line.fingerprint()));
+        })?;
+        Ok(found)
+    }
+
+    /// Three results as they are written, and one of the hosted service's.
+    fn real_file() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (number, answer) in ["short", "of\\n two \"lines\" {", "é 日本"]
+            .iter()
+            .enumerate()
+        {
+            let response = Response {
+                status: 200,
+                request_id: Some(format!("req_{number}")),
+                body: serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}}),
+                usage: None,
+                charged: Cost::default(),
+                attempts: 1,
+                waited: Duration::ZERO,
+                url: String::new(),
+            };
+            let print = Fingerprint(number as u64);
+            let record = Record::success(format!("r{number}"), print, response);
+            let mut line = serde_json::to_vec(&record).unwrap();
+            // The same whenever it is made: no chance in its id.
+            let chance = LINE_START.len() + 17;
+            line[chance..chance + 16].fill(b'7');
+            bytes.extend(line);
+            bytes.push(b'\n');
+        }
+        let foreign = r#"{"id":"batch_req_6740","custom_id":"r3","response":{"status_code":200,"request_id":"q","body":{}},"error":null}"#;
+        bytes.extend(foreign.as_bytes());
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a file that holds these bytes, twice, and checks what came of them.
+    fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("r.jsonl");
+        fs::write(&path, bytes).unwrap();
+        let first = read(&path);
+        let after = fs::read(&path).unwrap();
+        let Ok(found) = first else {
+            prop_assert_eq!(&after, bytes, "it was refused and changed");
+            return Ok(());
+        };
+        // Nothing but a torn last line is gone, and nothing but a line end is new.
+        match after.strip_prefix(bytes) {
+            Some(new) => prop_assert!(new.is_empty() || new == b"\n", "{:?} is new", new),
+            None => {
+                let torn = bytes.strip_prefix(&after[..]);
+                prop_assert!(torn.is_some(), "{:?} is no part of it", after);
+                let torn = torn.unwrap();
+                prop_assert!(!torn.contains(&b'\n'), "{:?} is gone", torn);
+                prop_assert!(is_beginning(torn), "{:?} is gone", torn);
+                let parsed = serde_json::from_slice::<Finished>(torn);
+                prop_assert!(parsed.is_err(), "{:?} is gone", torn);
+            }
+        }
+        let lines = after.split(|byte| *byte == b'\n');
+        let filled: Vec<_> = lines.filter(|line| !line.trim_ascii().is_empty()).collect();
+        prop_assert_eq!(found.len(), filled.len());
+        for (line, (at, id, _)) in filled.into_iter().zip(&found) {
+            let line_ = serde_json::from_str::<Finished>(std::str::from_utf8(line).unwrap());
+            prop_assert_eq!(&line_.unwrap().custom_id, id);
+            let at = usize::try_from(*at).unwrap();
+            prop_assert!(after[at..].starts_with(line), "not at {}", at);
+        }
+        prop_assert_eq!(read(&path).unwrap(), found);
+        prop_assert_eq!(
+            fs::read(&path).unwrap(),
+            after,
+            "the second time changed it"
+        );
+        Ok(())
+    }
+
+    /// What can happen to a file.
+    #[derive(Debug, Clone)]
+    enum Harm {
+        Cut(usize),
+        Change(usize, u8),
+        Remove(usize, usize),
+        Copy(usize, usize, usize),
+    }
+
+    impl Harm {
+        fn any() -> impl Strategy<Value = Self> {
+            let at = || any::<usize>();
+            prop_oneof![
+                at().prop_map(Self::Cut),
+                (at(), any::<u8>()).prop_map(|(at, byte)| Self::Change(at, byte)),
+                (at(), 0..200_usize).prop_map(|(at, length)| Self::Remove(at, length)),
+                (at(), 0..200_usize, at()).prop_map(|(at, length, to)| Self::Copy(at, length, to)),
+            ]
+        }
+
+        fn befall(&self, bytes: &mut Vec<u8>) {
+            let length = bytes.len() + 1;
+            let piece = |at: usize, size: usize| {
+                let at = at % length;
+                at..(at + size).min(length - 1)
+            };
+            match *self {
+                Self::Cut(at) => bytes.truncate(at % length),
+                Self::Change(at, byte) => {
+                    if let Some(place) = bytes.get_mut(at % length) {
+                        *place = byte;
+                    }
+                }
+                Self::Remove(at, size) => drop(bytes.drain(piece(at, size))),
+                Self::Copy(at, size, to) => {
+                    let copied = bytes[piece(at, size)].to_vec();
+                    let to = to % length;
+                    bytes.splice(to..to, copied);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_real_file_is_read_and_left_as_it_is() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("r.jsonl");
+        fs::write(&path, real_file()).unwrap();
+        let found = read(&path).unwrap();
+        let prints: Vec<_> = found.iter().map(|(_, _, print)| *print).collect();
+        let expected = [Some(0), Some(1), Some(2), None].map(|print| print.map(Fingerprint));
+        assert_eq!(prints, expected);
+        assert_eq!(fs::read(&path).unwrap(), real_file());
+    }
+
+    #[test]
+    fn what_a_failed_write_leaves_is_taken_back_before_the_next() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("r.jsonl");
+        fs::write(&path, real_file()).unwrap();
+        let mut output = Output::open(&path).unwrap();
+        output.read(Holds::Results, |_, _| {}).unwrap();
+        // As if a write had come half way, and taking it back had failed.
+        (&output.file).write_all(b"{\"id\":\"batch_req_00").unwrap();
+        output.is_frayed = true;
+        output.write(b"\n").unwrap();
+        let mut expected = real_file();
+        expected.push(b'\n');
+        assert_eq!(fs::read(&path).unwrap(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_left_alone(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            check(&bytes)?;
+        }
+
+        #[test]
+        fn a_file_that_came_to_harm_is_read_or_left_alone(
+            harms in prop::collection::vec(Harm::any(), 1..4)
+        ) {
+            let mut bytes = real_file();
+            harms.iter().for_each(|harm| harm.befall(&mut bytes));
+            check(&bytes)?;
+        }
+
+        #[test]
+        fn a_file_cut_anywhere_is_read(at in any::<prop::sample::Index>()) {
+            let whole = real_file();
+            let bytes = &whole[..at.index(whole.len())];
+            check(bytes)?;
+            let dir = TempDir::new().unwrap();
+            let path = dir.path().join("r.jsonl");
+            fs::write(&path, bytes).unwrap();
+            // The line that the cut went through is found only if no more than its end is missing.
+            let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+            let lacks_its_end = whole[bytes.len()] == b'\n' && !bytes.is_empty();
+            prop_assert_eq!(read(&path).unwrap().len(), ends + usize::from(lacks_its_end));
+        }
+    }
 }

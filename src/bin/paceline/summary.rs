@@ -100,7 +100,9 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
     }
     if summary.abandoned > 0 {
         let abandoned = grouped(summary.abandoned);
-        say!("paceline: {abandoned} requests had no answer when the grace was over; they are undone");
+        say!(
+            "paceline: {abandoned} requests had no answer when the grace was over; they are undone"
+        );
     }
     match &summary.ending {
         Ending::AccountError(reason) => {
