@@ -13,7 +13,7 @@ const JOBS: u64 = 100;
 const REQUESTS: usize = 500;
 const IN_FLIGHT: u64 = 8;
 
-/// Chance from a seed (SplitMix64), the same on every machine.
+/// Chance from a seed (`SplitMix64`), the same on every machine.
 struct Chance(u64);
 
 impl Chance {
