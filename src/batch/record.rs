@@ -10,7 +10,7 @@ use crate::{Error, Response};
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
 
-const NO_ANSWER: &str = "no_answer";
+/// The code of an answer that made no sense.
 const INVALID_ANSWER: &str = "invalid_answer";
 
 /// How each line begins.
@@ -84,10 +84,10 @@ impl Record {
         Self::new(bare_line_id(), line.custom_id, None, Some(failure))
     }
 
-    /// True when the server was asked, so it may have to be paid for.
-    pub(super) fn was_sent(&self) -> bool {
+    /// True when the server answered, in whatever way.
+    pub(super) fn is_answered(&self) -> bool {
         let code = self.error.as_ref().map(|failure| failure.code);
-        self.response.is_some() || matches!(code, Some(NO_ANSWER | INVALID_ANSWER))
+        self.response.is_some() || code == Some(INVALID_ANSWER)
     }
 
     fn new(
@@ -110,7 +110,7 @@ impl Record {
 fn code(error: &Error) -> &'static str {
     match error {
         Error::TooLarge { .. } => "request_too_large",
-        Error::Transport { .. } => NO_ANSWER,
+        Error::Transport { .. } => "no_answer",
         Error::InvalidResponse { .. } => INVALID_ANSWER,
         Error::InvalidRequest(_) => "invalid_request",
         _ => "not_sent",

@@ -172,8 +172,8 @@ impl Run {
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
-    /// or in the middle, and then what is written stays good. An error of the account is no error
-    /// here: see [`Summary::ending`].
+    /// or in the middle, when [patience](Self::write_patience) has ended, and then what is written
+    /// stays good. An error of the account is no error here: see [`Summary::ending`].
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
         let (mut journal, ids) =

@@ -290,11 +290,11 @@ impl<S: Sink> Writer<'_, S> {
 
     fn into_failure(self) -> Option<Error> {
         let error = self.failure?;
-        let sent = self.kept.iter().filter(|kept| kept.record.was_sent());
-        Some(match sent.count() {
+        let answered = self.kept.iter().filter(|kept| kept.record.is_answered());
+        Some(match answered.count() {
             0 => error,
-            sent => Error::Batch(format!(
-                "{error}; {sent} answered requests could not be written, and will be sent again"
+            lost => Error::Batch(format!(
+                "{error}; {lost} answered requests could not be written, and will be sent again"
             )),
         })
     }

@@ -17,7 +17,8 @@ fn refusing() -> Simulator {
 fn a_finished_line_that_has_changed_is_not_sent_and_named() {
     let api = simulator();
     let folder = Folder::with_input(chats(6));
-    folder.run(&api.base_url()).ends_with(0);
+    let run = folder.run(&api.base_url());
+    run.args(["--sync-every", "0"]).ends_with(0);
     let results = folder.read("in.results.jsonl");
     let line = |number: usize| chat(&format!("r{number}"), "gpt-4o-mini");
     let changed = [
