@@ -69,6 +69,7 @@ impl Lane {
         self.spool.push(&Spooled {
             line: counted.line,
             custom_id: counted.custom_id.clone(),
+            fingerprint: counted.fingerprint,
             path: request.path().to_owned(),
             model: request.model().to_owned(),
             estimate: request.estimate(),

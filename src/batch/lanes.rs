@@ -147,17 +147,21 @@ impl Lanes {
         let wait = self.shared.wait();
         while let Some((led, counted)) = self.next() {
             let Counted {
-                custom_id, request, ..
+                custom_id,
+                fingerprint,
+                request,
+                ..
             } = counted;
+            self.shared.brake.pass();
             let cost = request.cost();
             let admitted = request.admit(wait);
             drop(led);
             match admitted {
                 Ok(admitted) => {
                     self.shared.watch.admitted(cost);
-                    send(&self.shared, custom_id, admitted);
+                    send(&self.shared, custom_id, fingerprint, admitted);
                 }
-                Err(error) => self.shared.refused(custom_id, &error),
+                Err(error) => self.shared.refused(custom_id, fingerprint, &error),
             }
         }
     }

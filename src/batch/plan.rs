@@ -1,12 +1,13 @@
 //! What a run would take: everything but the sending.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::count::{Counted, Event, count};
+use super::ids::Ids;
 use super::input::Input;
 use crate::limiter::CancelToken;
 use crate::quota::{Limits, Quota};
@@ -79,7 +80,7 @@ struct Sums {
 
 pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
     let tally = Arc::new(Mutex::new(Tally::default()));
-    let requests = input.requests();
+    let requests = input.requests(Ids::default());
     tally.lock().input = requests.name().to_owned();
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
@@ -89,7 +90,7 @@ pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
             tally.lock().add(&client, event);
         })
     };
-    count(client, requests, HashSet::new(), &CancelToken::new(), &sink)?;
+    count(client, requests, &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {
@@ -113,7 +114,7 @@ pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
 impl Tally {
     fn add(&mut self, client: &RateLimitedClient, event: Event) {
         match event {
-            Event::Finished => {}
+            Event::Finished | Event::Failed => {}
             Event::Bad(bad) => drop(self.bad_lines.insert(bad.line, bad.message)),
             Event::Broken(error) => self.failure = Some(error),
             Event::Counted(counted) => self.count(client, &counted),

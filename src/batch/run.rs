@@ -4,25 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
-use super::count::{Event, count};
+use super::brake::Brake;
+use super::count::{Bell, Event, count};
+use super::fingerprint::Fingerprint;
 use super::input::Input;
-use super::journal::Journal;
+use super::journal::{Journal, Resume};
 use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
 use super::summary::{Before, Ending, Summary};
+use super::write::{Times, Writing, Written, write};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
-
-/// Finished lines that are not written yet, at most.
-const WRITE_BEHIND: usize = 256;
-
-/// Lines are on the disk at the latest this long after they were written, while more follow.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A run over a file of requests.
 ///
@@ -48,7 +45,8 @@ pub struct Run {
     input: Input,
     output: PathBuf,
     errors: PathBuf,
-    fresh: bool,
+    resume: Resume,
+    times: Times,
     max_in_flight: usize,
     stop: CancelToken,
     watch: Watch,
@@ -61,7 +59,8 @@ impl Run {
         Self {
             output: base.with_extension("results.jsonl"),
             errors: base.with_extension("errors.jsonl"),
-            fresh: false,
+            resume: Resume::default(),
+            times: Times::default(),
             max_in_flight: 1_000,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
@@ -99,7 +98,41 @@ impl Run {
     /// Sets whether to start over. Files that hold something are then moved aside, with a number
     /// behind their names. Defaults to going on after what they hold.
     pub fn fresh(mut self, fresh: bool) -> Self {
-        self.fresh = fresh;
+        self.resume.fresh = fresh;
+        self
+    }
+
+    /// Sets whether requests whose failure stands in the errors file are left at that: they are not
+    /// sent, they count as failed, and stay there. Lines that were no requests are looked at
+    /// afresh. Defaults to trying all of them again.
+    pub fn keep_failed(mut self, keep: bool) -> Self {
+        self.resume.keep_failed = keep;
+        self
+    }
+
+    /// Sets for how long a finished line may be written and not yet be on the disk; with 0 each
+    /// line is waited for. A kill loses none of them. When the machine loses its power, what was
+    /// finished in this time may be lost, and is sent and paid for again. Defaults to 1 s.
+    pub fn sync_every(mut self, time: Duration) -> Self {
+        self.times.sync_every = time;
+        self
+    }
+
+    /// Sets for how long a run waits when it cannot write, because the disk is full or the like.
+    /// Meanwhile it begins no request, keeps the answers of those under way in memory, and tries
+    /// once a second to write them; then it goes on. When this time has passed the run ends with
+    /// an error that says how many answers could not be written. With 0, and for an output
+    /// that is no file, it ends at once. Defaults to 60 s.
+    pub fn write_patience(mut self, time: Duration) -> Self {
+        self.times.patience = time;
+        self
+    }
+
+    /// Sets for how long a run that is told to stop waits for what is under way. What is not
+    /// answered by then stays undone, though the server may count it, and
+    /// [`Summary::abandoned`] says how many. Defaults to 120 s.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.times.grace = time;
         self
     }
 
@@ -111,7 +144,7 @@ impl Run {
     }
 
     /// Sets the token that stops the run: nothing more is begun, what is under way is finished
-    /// and written. The run cancels it itself when it has to stop. Defaults to one of its own.
+    /// and written, in its [grace](Self::grace). The run cancels it itself when it has to stop. Defaults to one of its own.
     pub fn stop(mut self, token: &CancelToken) -> Self {
         self.stop = token.clone();
         self
@@ -139,15 +172,16 @@ impl Run {
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
-    /// or in the middle, and then what is written stays good. An error of the account is no error
-    /// here: see [`Summary::ending`].
+    /// or in the middle, when [patience](Self::write_patience) has ended, and then what is written
+    /// stays good. An error of the account is no error here: see [`Summary::ending`].
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
-        let (journal, finished) =
-            Journal::open(self.input.path(), &self.output, &self.errors, self.fresh)?;
+        let (mut journal, ids) =
+            Journal::open(self.input.path(), &self.output, &self.errors, self.resume)?;
         let Self {
             client,
             input,
+            times,
             stop,
             watch,
             ..
@@ -156,17 +190,21 @@ impl Run {
         let began = clock.now();
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
-        let (results, outcomes) = bounded(WRITE_BEHIND);
+        // Handed over, not queued: a request keeps its sending thread until its answer is in the
+        // writer's hands, so a kill loses at most one answer a thread, and that of the writer.
+        let (results, outcomes) = bounded(0);
+        let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
             watch: watch.clone(),
+            brake: Arc::clone(&brake),
             results,
             verdict: Arc::clone(&verdict),
         });
         let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
-        let started = count(&client, input.requests(), finished, &stop, &sink);
+        let started = count(&client, input.requests(ids), &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);
@@ -174,10 +212,22 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        write(journal, &outcomes, &watch, &clock, |error| {
-            stop.cancel();
+        let writing = Writing {
+            times,
+            clock: &clock,
+            watch: &watch,
+            brake: &brake,
+            stopped: &bell.rung,
+            stop: &|| stop.cancel(),
+        };
+        let Written { abandoned, failure } = write(&mut journal, &outcomes, &writing);
+        let failure = match failure {
+            Some(error) => Some(error),
+            None => journal.finish().err(),
+        };
+        if let Some(error) = failure {
             verdict.lock().failure.get_or_insert(error);
-        });
+        }
 
         let elapsed = clock.now().saturating_duration_since(began);
         let Verdict { failure, account } = std::mem::take(&mut *verdict.lock());
@@ -190,32 +240,10 @@ impl Run {
             None => Ending::Finished,
         };
         let usage = before.usage_since(client.registry(), elapsed);
-        Ok(Summary::new(watch.progress(), elapsed, usage, ending))
+        let mut summary = Summary::new(watch.progress(), elapsed, usage, ending);
+        summary.abandoned = abandoned;
+        Ok(summary)
     }
-}
-
-/// Writes outcomes until there are no more. What is under way when a write fails is still taken:
-/// it is paid for, and the next write may succeed.
-fn write(
-    mut journal: Journal,
-    outcomes: &Receiver<Outcome>,
-    watch: &Watch,
-    clock: &Clock,
-    fail: impl Fn(Error),
-) {
-    let mut synced = clock.now();
-    for Outcome { record, usage } in outcomes {
-        match journal.write(&record) {
-            Ok(()) => watch.written(record.succeeded, usage),
-            Err(error) => fail(error),
-        }
-        let now = clock.now();
-        if now.saturating_duration_since(synced) >= SYNC_EVERY {
-            journal.sync().unwrap_or_else(&fail);
-            synced = now;
-        }
-    }
-    journal.sync().unwrap_or_else(fail);
 }
 
 /// What the stages of a run share.
@@ -223,6 +251,8 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
+    /// Closed while results cannot be written.
+    pub(super) brake: Arc<Brake>,
     results: Sender<Outcome>,
     verdict: Arc<Mutex<Verdict>>,
 }
@@ -245,10 +275,14 @@ impl Shared {
     fn hear(&self, event: Event, lanes: &Entrance) {
         match event {
             Event::Finished => self.watch.resumed(),
-            Event::Bad(line) => self.finish(Outcome {
-                record: Record::bad_line(line),
-                usage: None,
-            }),
+            Event::Failed => self.watch.written(false, None),
+            Event::Bad(line) => {
+                self.brake.pass();
+                self.finish(Outcome {
+                    record: Record::bad_line(line),
+                    usage: None,
+                });
+            }
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
@@ -261,12 +295,12 @@ impl Shared {
 
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
-        // Nobody takes it when writing has failed; the error of that is the run's.
+        // Nobody takes it when the run's grace is over.
         let _ = self.results.send(outcome);
     }
 
     /// Ends a request that has no answer, or one that is an error.
-    pub(super) fn refused(&self, custom_id: String, error: &Error) {
+    pub(super) fn refused(&self, custom_id: String, fingerprint: Fingerprint, error: &Error) {
         // Cancelled, it was waiting when the run was stopped: it stays undone, for the next run.
         if matches!(error, Error::Cancelled) {
             return;
@@ -275,7 +309,7 @@ impl Shared {
             self.stop_for(error);
         }
         self.finish(Outcome {
-            record: Record::failure(custom_id, error),
+            record: Record::failure(custom_id, fingerprint, error),
             usage: None,
         });
     }
@@ -301,6 +335,7 @@ impl Shared {
 }
 
 /// A finished line on its way to the journal.
+#[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) record: Record,
     pub(super) usage: Option<Usage>,

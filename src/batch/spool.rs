@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::Fingerprint;
 use crate::tokens::Estimate;
 
 /// The size of a file from which the next one is begun.
@@ -21,6 +22,7 @@ const WRITE: usize = 64 * 1024;
 pub(super) struct Spooled {
     pub(super) line: u64,
     pub(super) custom_id: String,
+    pub(super) fingerprint: Fingerprint,
     pub(super) path: String,
     pub(super) model: String,
     pub(super) estimate: Estimate,
@@ -167,6 +169,7 @@ mod tests {
         Spooled {
             line,
             custom_id: format!("id-{line}"),
+            fingerprint: Fingerprint::of("/v1/embeddings", &line.into()),
             path: "/v1/chat/completions".to_owned(),
             model: "m".to_owned(),
             estimate: Estimate {

@@ -29,6 +29,9 @@ pub struct Summary {
     pub tokens_reserved: u64,
     /// Tokens that answers say were used.
     pub tokens_used: u64,
+    /// Requests that were under way when the run was told to stop, and had no answer when its
+    /// [grace](super::Run::grace) was over. They are undone, and may have to be paid for.
+    pub abandoned: u64,
     /// How long the run took, in seconds.
     pub wall_seconds: f64,
     /// How much of what the binding quota could grant in that time was granted, 0 to 1.
@@ -53,7 +56,8 @@ pub enum Ending {
     /// Every line was dealt with.
     #[default]
     Finished,
-    /// It was told to stop. What was under way was finished; a later run goes on.
+    /// It was told to stop. What was under way was finished, or else
+    /// [abandoned](Summary::abandoned); a later run goes on.
     Interrupted,
     /// The server refused the account, for this reason. A later run goes on.
     AccountError(String),
@@ -70,6 +74,7 @@ impl Summary {
             rate_limited: progress.rate_limited,
             tokens_reserved: progress.tokens_reserved,
             tokens_used: progress.tokens_used,
+            abandoned: 0,
             wall_seconds: round(wall.as_secs_f64()),
             utilisation: round(usage.utilisation),
             binding: usage.binding,

@@ -7,7 +7,7 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Folder, chat, chats, simulator};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "requests",
     "succeeded",
     "failed",
@@ -16,6 +16,7 @@ const KEYS: [&str; 12] = [
     "rate_limited",
     "tokens_reserved",
     "tokens_used",
+    "abandoned",
     "wall_seconds",
     "utilisation",
     "binding",

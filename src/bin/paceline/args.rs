@@ -71,6 +71,18 @@ pub(crate) struct Run {
     /// Start over; output files that hold something are moved aside, none is deleted
     #[arg(long, help_heading = FILES)]
     pub(crate) fresh: bool,
+    /// Send failed requests of earlier runs again [the default]
+    #[arg(long, overrides_with = "keep_failed", help_heading = FILES)]
+    pub(crate) retry_failed: bool,
+    /// Leave failed requests of earlier runs at that: they stay in the errors file
+    #[arg(long, overrides_with = "retry_failed", help_heading = FILES)]
+    pub(crate) keep_failed: bool,
+    /// Most time until a finished line is on the disk, not only written; 0 waits for each
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = time, help_heading = FILES)]
+    pub(crate) sync_every: Duration,
+    /// How long to wait, sending nothing, for room on a full disk and the like
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = time, help_heading = FILES)]
+    pub(crate) write_patience: Duration,
     /// Write a JSON summary at the end, to a file or to standard output (-)
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) summary: Option<PathBuf>,
@@ -95,6 +107,9 @@ pub(crate) struct Run {
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,
+    /// How long to wait, when told to stop, for what is under way
+    #[arg(long, value_name = "SECS", default_value = "120", value_parser = time, help_heading = SENDING)]
+    pub(crate) grace: Duration,
 
     /// Read, check and count, print what the run would take, and send nothing
     #[arg(long, help_heading = TRYING)]

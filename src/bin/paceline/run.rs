@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline::batch::{Ending, Input, Run};
 use paceline::tokens::PromptRule;
@@ -12,6 +13,7 @@ use crate::args;
 use crate::display::Display;
 use crate::exit::Exit;
 use crate::limits;
+use crate::numbers::lasting;
 use crate::plan::print_plan;
 use crate::say::say;
 use crate::server;
@@ -60,6 +62,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let stop = CancelToken::new();
     let mut run = Run::new(client, input(arguments)?)
         .fresh(arguments.fresh)
+        .keep_failed(arguments.keep_failed)
+        .sync_every(arguments.sync_every)
+        .write_patience(arguments.write_patience)
+        .grace(arguments.grace)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {
@@ -76,7 +82,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.summary {
         summary::check(path, &[&arguments.input, &results, &errors])?;
     }
-    listen_for_signals(&stop)?;
+    listen_for_signals(&stop, arguments.grace)?;
     let watch = run.watch();
     let display = Display::start(watch.clone(), arguments.progress);
     let result = run.run();
@@ -91,7 +97,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             return Ok(exit);
         }
     };
-    summary::print(&summary, &results, &errors);
+    summary::print(&summary, &results, &errors, arguments.keep_failed);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
@@ -128,7 +134,7 @@ fn input(arguments: &args::Run) -> Result<Input> {
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.
-fn listen_for_signals(stop: &CancelToken) -> Result<()> {
+fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<()> {
     let stop = stop.clone();
     let mut told = false;
     let heard = move || {
@@ -137,7 +143,10 @@ fn listen_for_signals(stop: &CancelToken) -> Result<()> {
         }
         told = true;
         stop.cancel();
-        say!("paceline: finishing what is under way; once more to stop at once");
+        say!(
+            "paceline: finishing what is under way, for at most {}; once more to stop at once",
+            lasting(grace)
+        );
     };
     signals::listen(heard)
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))

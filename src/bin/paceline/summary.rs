@@ -60,7 +60,7 @@ pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
 }
 
 /// As a few lines on standard error.
-pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
+pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_failed: bool) {
     let wall = Duration::try_from_secs_f64(summary.wall_seconds).unwrap_or_default();
     let resumed = match summary.resumed {
         0 => String::new(),
@@ -96,7 +96,16 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
     say!("results in {}", results.display());
     if summary.failed > 0 {
         let errors = errors.display();
-        say!("failures in {errors}; the same command tries them again");
+        match keeps_failed {
+            false => say!("failures in {errors}; the same command tries them again"),
+            true => say!("failures in {errors}; without --keep-failed they are tried again"),
+        }
+    }
+    if summary.abandoned > 0 {
+        let abandoned = grouped(summary.abandoned);
+        say!(
+            "paceline: {abandoned} requests had no answer when the grace was over; they are undone"
+        );
     }
     match &summary.ending {
         Ending::AccountError(reason) => {
