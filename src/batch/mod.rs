@@ -12,9 +12,11 @@
 mod count; //    parse and count, on every core
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod money; //    amounts, exact
 mod output; //   one of them: locked, read, appended to
 mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
+mod prices; //   what tokens cost
 mod progress; // where a run stands
 mod record; //   one line of an output file
 mod run; //      the stages put together
@@ -22,7 +24,9 @@ mod send; //     threads that wait for answers
 mod summary; //  what a run came to
 
 pub use input::Input;
+pub use money::Money;
 pub use plan::{ModelPlan, Plan};
+pub use prices::Prices;
 pub use progress::{Progress, Watch};
 pub use run::Run;
 pub use summary::{Ending, Summary};
