@@ -37,6 +37,17 @@ pub(super) struct Counted {
     pub(super) request: Prepared,
 }
 
+impl Counted {
+    /// The line, which is not sent for this reason.
+    pub(super) fn refused(self, message: &str) -> BadLine {
+        BadLine {
+            line: self.line,
+            message: format!("{}: {message}", self.place),
+            custom_id: Some(self.custom_id),
+        }
+    }
+}
+
 /// What the reading thread hands on.
 enum Line {
     Request(Request),

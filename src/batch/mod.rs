@@ -9,7 +9,11 @@
 //! as many as there are requests in flight. The results file is the journal: a run that is
 //! killed and started again goes on after the last line that it holds.
 
+mod bounds; //   what a run may take, and what still fits
 mod count; //    parse and count, on every core
+mod deadline; // when its time is up
+mod finished; // who is told of each line
+mod gate; //     only what fits goes to its limiter
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod money; //    amounts, exact
@@ -21,8 +25,12 @@ mod progress; // where a run stands
 mod record; //   one line of an output file
 mod run; //      the stages put together
 mod send; //     threads that wait for answers
+mod stopping; // at its bounds
 mod summary; //  what a run came to
+mod terms; //    prices, bounds, callbacks
 
+pub use bounds::Bound;
+pub use finished::Finished;
 pub use input::Input;
 pub use money::Money;
 pub use plan::{ModelPlan, Plan};

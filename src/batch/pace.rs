@@ -63,28 +63,28 @@ impl Lanes {
 
 fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
     let wait = shared.wait();
+    shared.lanes.open();
     for Counted {
         custom_id, request, ..
     } in waiting
     {
         let cost = request.cost();
+        let Some(claim) = shared.claim(&request) else {
+            return; // at a bound, or stopped: it stays undone, too
+        };
         match request.admit(wait) {
             Ok(admitted) => {
                 shared.watch.admitted(cost);
                 senders.send(Job {
                     custom_id,
                     admitted,
+                    claim,
                 });
             }
             // The request stays undone, for the next run.
             Err(Error::Cancelled) => return,
-            Err(error) => {
-                let record = Record::failure(custom_id, &error);
-                shared.finish(Outcome {
-                    record,
-                    usage: None,
-                });
-            }
+            Err(Error::DeadlineExceeded { .. }) => return shared.lane_is_out_of_time(),
+            Err(error) => shared.finish(Outcome::failed(Record::failure(custom_id, &error))),
         }
     }
 }

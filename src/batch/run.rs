@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use super::bounds::Bound;
 use super::count::{Event, count};
+use super::deadline::OpenLanes;
+use super::finished::{Effort, Listener};
+use super::gate::Gate;
 use super::input::Input;
 use super::journal::Journal;
 use super::pace::Lanes;
@@ -16,6 +21,7 @@ use super::progress::Watch;
 use super::record::Record;
 use super::send::Senders;
 use super::summary::{Before, Ending, Summary};
+use super::terms::Terms;
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
 
@@ -53,6 +59,8 @@ pub struct Run {
     max_in_flight: usize,
     stop: CancelToken,
     watch: Watch,
+    pub(super) terms: Terms,
+    pub(super) listener: Listener,
 }
 
 impl Run {
@@ -66,6 +74,8 @@ impl Run {
             max_in_flight: 1_000,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
+            terms: Terms::default(),
+            listener: Listener::default(),
             client,
             input,
         }
@@ -131,7 +141,7 @@ impl Run {
     ///
     /// When the input cannot be read on, or no thread can be started.
     pub fn plan(self) -> Result<Plan> {
-        plan::plan(&self.client, self.input)
+        plan::plan(&self.client, self.input, self.terms, self.max_in_flight)
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -151,10 +161,20 @@ impl Run {
             input,
             stop,
             watch,
+            terms,
+            mut listener,
             ..
         } = self;
+        let currency = terms
+            .prices
+            .as_ref()
+            .map(|prices| prices.currency().to_owned());
         let before = Before::of(client.registry());
         let began = clock.now();
+        let deadline = terms
+            .bounds
+            .deadline
+            .and_then(|after| began.checked_add(after));
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
         let (results, outcomes) = bounded(WRITE_BEHIND);
@@ -164,7 +184,13 @@ impl Run {
             watch: watch.clone(),
             results,
             verdict: Arc::clone(&verdict),
+            gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
+            deadline,
+            lanes: OpenLanes::default(),
+            failures: AtomicU64::new(0),
+            terms,
         });
+        let _timer = shared.start_timer()?;
         let senders = Senders::new(Arc::clone(&shared), self.max_in_flight);
         let lanes = Lanes::new(Arc::clone(&shared), senders);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
@@ -176,23 +202,38 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        write(journal, &outcomes, &watch, &clock, |error| {
+        let tell = |outcome: &Outcome| {
+            if !listener.tell(&outcome.finished()) {
+                stop.cancel();
+            }
+        };
+        write(journal, &outcomes, &watch, &clock, tell, |error| {
             stop.cancel();
             verdict.lock().failure.get_or_insert(error);
         });
+        listener.end();
 
         let elapsed = clock.now().saturating_duration_since(began);
-        let Verdict { failure, account } = std::mem::take(&mut *verdict.lock());
+        let Verdict {
+            failure,
+            account,
+            bound,
+        } = std::mem::take(&mut *verdict.lock());
         if let Some(error) = failure {
             return Err(error);
         }
-        let ending = match account {
-            Some(reason) => Ending::AccountError(reason),
-            None if stop.is_cancelled() => Ending::Interrupted,
-            None => Ending::Finished,
+        let is_interrupted = bound.is_none() && stop.is_cancelled();
+        let progress = watch.progress();
+        // A bound that was met with the last line ended nothing.
+        let bound = bound.filter(|_| progress.total.is_none_or(|total| progress.done() < total));
+        let ending = match (account, bound) {
+            (Some(reason), _) => Ending::AccountError(reason),
+            (None, Some(bound)) => Ending::Bound(bound),
+            (None, None) if is_interrupted => Ending::Interrupted,
+            (None, None) => Ending::Finished,
         };
         let usage = before.usage_since(client.registry(), elapsed);
-        Ok(Summary::new(watch.progress(), elapsed, usage, ending))
+        Ok(Summary::new(progress, elapsed, usage, ending).priced_in(currency))
     }
 }
 
@@ -203,12 +244,17 @@ fn write(
     outcomes: &Receiver<Outcome>,
     watch: &Watch,
     clock: &Clock,
+    mut tell: impl FnMut(&Outcome),
     fail: impl Fn(Error),
 ) {
     let mut synced = clock.now();
-    for Outcome { record, usage } in outcomes {
-        match journal.write(&record) {
-            Ok(()) => watch.written(record.succeeded, usage),
+    for outcome in outcomes {
+        let Outcome { record, usage, .. } = &outcome;
+        match journal.write(record) {
+            Ok(()) => {
+                watch.written(record.succeeded, *usage);
+                tell(&outcome);
+            }
             Err(error) => fail(error),
         }
         let now = clock.now();
@@ -225,36 +271,46 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
+    pub(super) terms: Terms,
+    pub(super) gate: Arc<Gate>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) lanes: OpenLanes,
+    pub(super) failures: AtomicU64,
     results: Sender<Outcome>,
-    verdict: Arc<Mutex<Verdict>>,
+    pub(super) verdict: Arc<Mutex<Verdict>>,
 }
 
 /// Why a run ended before its time, if it did.
 #[derive(Default)]
-struct Verdict {
+pub(super) struct Verdict {
     failure: Option<Error>,
     account: Option<String>,
+    pub(super) bound: Option<Bound>,
 }
 
 impl Shared {
-    /// How every request of a run waits: until the run is stopped, and behind those for which
-    /// somebody waits.
+    /// How every request of a run waits: until the run is stopped or its time is up, and behind
+    /// those for which somebody waits.
     pub(super) fn wait(&self) -> Wait<'_> {
-        Wait::new().cancel(&self.stop).priority(Priority::Batch)
+        let wait = Wait::new().cancel(&self.stop).priority(Priority::Batch);
+        match self.deadline {
+            Some(deadline) => wait.deadline(deadline),
+            None => wait,
+        }
     }
 
     /// Takes a line from the counting threads.
     fn hear(&self, event: Event, lanes: &Lanes) {
         match event {
             Event::Finished => self.watch.resumed(),
-            Event::Bad(line) => self.finish(Outcome {
-                record: Record::bad_line(line),
-                usage: None,
-            }),
+            Event::Bad(line) => self.finish(Outcome::failed(Record::bad_line(line))),
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
-                if let Err(error) = lanes.put(counted) {
+                if let Some(message) = self.terms.objection(counted.request.model()) {
+                    let line = counted.refused(&message);
+                    self.finish(Outcome::failed(Record::bad_line(line)));
+                } else if let Err(error) = lanes.put(counted) {
                     self.fail(error);
                     self.stop.cancel();
                 }
@@ -264,6 +320,7 @@ impl Shared {
 
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
+        self.count_failure(&outcome);
         // Nobody takes it when writing has failed; the error of that is the run's.
         let _ = self.results.send(outcome);
     }
@@ -286,4 +343,16 @@ impl Shared {
 pub(super) struct Outcome {
     pub(super) record: Record,
     pub(super) usage: Option<Usage>,
+    pub(super) effort: Effort,
+}
+
+impl Outcome {
+    /// A line that was not answered.
+    pub(super) fn failed(record: Record) -> Self {
+        Self {
+            record,
+            usage: None,
+            effort: Effort::default(),
+        }
+    }
 }

@@ -6,6 +6,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
 use super::count::start;
+use super::finished::Effort;
+use super::gate::Claim;
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use crate::{Admitted, Error};
@@ -14,6 +16,7 @@ use crate::{Admitted, Error};
 pub(super) struct Job {
     pub(super) custom_id: String,
     pub(super) admitted: Admitted,
+    pub(super) claim: Claim,
 }
 
 /// The sending threads.
@@ -75,28 +78,41 @@ fn perform(shared: &Shared, job: Job) {
     let Job {
         custom_id,
         admitted,
+        claim,
     } = job;
     if shared.stop.is_cancelled() {
         // It came too late, after a wait for a free thread: it stays undone.
         return admitted.withdraw();
     }
     shared.watch.begun();
+    let mut effort = Effort {
+        waited: admitted.waited(),
+        ..Effort::default()
+    };
     let result = admitted.send(shared.wait());
     shared.watch.ended();
     let outcome = match result {
-        Ok(response) => Outcome {
-            usage: response.usage,
-            record: Record::success(custom_id, response),
-        },
-        // Between two tries when the run was stopped: it stays undone.
+        Ok(response) => {
+            effort.cost = shared.charge(claim, response.usage);
+            effort.attempts = Some(response.attempts);
+            effort.waited = response.waited;
+            Outcome {
+                usage: response.usage,
+                record: Record::success(custom_id, response),
+                effort,
+            }
+        }
+        // Between two tries when the run was stopped, or its time is up: it stays undone.
         Err(Error::Cancelled) => return,
+        Err(Error::DeadlineExceeded { .. }) => return shared.is_out_of_time(),
         Err(error) => {
+            claim.failed(&error);
             if error.is_account_error() {
                 shared.stop_for(&error);
             }
             Outcome {
-                usage: None,
-                record: Record::failure(custom_id, &error),
+                effort,
+                ..Outcome::failed(Record::failure(custom_id, &error))
             }
         }
     };
