@@ -3,10 +3,23 @@
 use std::time::Duration;
 
 use paceline::Quota;
+use paceline::batch::Money;
 
 /// Thousands apart: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
+    apart(&number.to_string())
+}
+
+/// Thousands apart: `1,234.56`.
+pub(crate) fn money(money: Money) -> String {
+    let text = money.to_string();
+    match text.split_once('.') {
+        Some((whole, digits)) => format!("{}.{digits}", apart(whole)),
+        None => apart(&text),
+    }
+}
+
+fn apart(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -49,6 +62,13 @@ mod tests {
             (1_234_567, "1,234,567"),
         ] {
             assert_eq!(grouped(number), text);
+        }
+        for (amount, text) in [
+            ("0", "0.00"),
+            ("1234567.5", "1,234,567.50"),
+            ("0.00012", "0.00012"),
+        ] {
+            assert_eq!(money(amount.parse().unwrap()), text);
         }
     }
 
