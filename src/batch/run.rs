@@ -154,6 +154,7 @@ impl Run {
     /// here: see [`Summary::ending`].
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
+        let currency = self.currency();
         let (journal, finished) =
             Journal::open(self.input.path(), &self.output, &self.errors, self.fresh)?;
         let Self {
@@ -165,10 +166,6 @@ impl Run {
             mut listener,
             ..
         } = self;
-        let currency = terms
-            .prices
-            .as_ref()
-            .map(|prices| prices.currency().to_owned());
         let before = Before::of(client.registry());
         let began = clock.now();
         let deadline = terms

@@ -52,6 +52,9 @@ pub struct Summary {
     /// answers have shown it: 1.12 when it counts 1.12 times our tokens. Not serialized.
     #[serde(skip)]
     pub charge_ratios: BTreeMap<String, f64>,
+    /// Lines of the input, if that is known. Not serialized.
+    #[serde(skip)]
+    pub total: Option<u64>,
     /// How the run ended; serialized as its [name](Ending::name).
     #[serde(serialize_with = "by_name")]
     pub ending: Ending,
@@ -108,6 +111,7 @@ impl Summary {
             currency: None,
             unpriced: progress.cost.map(|_| progress.unpriced),
             charge_ratios: usage.charge_ratios,
+            total: progress.total,
             ending,
         }
     }

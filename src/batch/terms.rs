@@ -52,6 +52,13 @@ impl Run {
         self
     }
 
+    /// What costs are in, where there are prices.
+    #[must_use]
+    pub fn currency(&self) -> Option<String> {
+        let prices = self.terms.prices.as_ref();
+        prices.map(|prices| prices.currency().to_owned())
+    }
+
     /// Sets how many tokens the run may use: what answers say they used, and what requests under
     /// way may use at most (prompt and output cap), is never above it. The first request that does
     /// not fit into what is left ends the run, after those under way. Defaults to no bound.

@@ -7,7 +7,7 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Folder, chat, chats, simulator};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "requests",
     "succeeded",
     "failed",
@@ -20,6 +20,7 @@ const KEYS: [&str; 12] = [
     "utilisation",
     "binding",
     "max_in_flight",
+    "ending",
 ];
 
 /// The example file, with limits that hold nothing up.

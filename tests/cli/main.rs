@@ -17,6 +17,7 @@ mod ask; //     `limits`
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
+mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave

@@ -30,6 +30,12 @@ fn apart(digits: &str) -> String {
     text
 }
 
+/// Whole percents, rounded down: 100 is all of it.
+pub(crate) fn percent(part: u64, whole: u64) -> u64 {
+    let percent = u128::from(part) * 100 / u128::from(whole.max(1));
+    u64::try_from(percent).unwrap_or(u64::MAX)
+}
+
 /// `30,000 tokens per minute`.
 pub(crate) fn quota(quota: Quota) -> String {
     let text = quota.to_string();
@@ -70,6 +76,14 @@ mod tests {
         ] {
             assert_eq!(money(amount.parse().unwrap()), text);
         }
+    }
+
+    #[test]
+    fn percents_are_whole() {
+        for (part, whole, expected) in [(0, 7, 0), (299, 300, 99), (3, 2, 150), (1, 0, 100)] {
+            assert_eq!(percent(part, whole), expected, "{part} of {whole}");
+        }
+        assert_eq!(percent(u64::MAX, 1), u64::MAX);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     listen_for_signals(&stop)?;
     let watch = run.watch();
-    let display = Display::start(watch.clone(), arguments.progress);
+    let display = Display::start(watch.clone(), arguments.progress, run.currency());
     let result = run.run();
     drop(display);
     let summary = match result {

@@ -115,10 +115,13 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
         }
         Ending::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
+            let done = grouped(summary.requests);
+            let done = match summary.total {
+                Some(total) => format!("{done} of {} lines are done", grouped(total)),
+                None => format!("{done} lines are done"),
+            };
             say!("paceline: stopped at {bound}");
-            say!(
-                "paceline: what was under way is written; the same command goes on from here, with the same bound once more"
-            );
+            say!("paceline: {done}; the same command goes on from here, and its bounds count anew");
         }
         Ending::Interrupted => say!("paceline: interrupted; the same command goes on from here"),
         _ => {}
