@@ -309,7 +309,8 @@ mod tests {
             url: String::new(),
             message: String::new(),
         };
-        let ends: [(fn(Claim, &Error), Error, u64); 6] = [
+        type End = fn(Claim, &Error);
+        let ends: [(End, Error, u64); 6] = [
             (|claim, _| drop(claim), Error::Cancelled, 0),
             (Claim::failed, error(true), 0),
             (Claim::failed, error(false), 10),
