@@ -4,6 +4,8 @@
 //! read ─► count ─► pace ─► send ─► write
 //! ```
 //!
+//! A run that has bounds lets through to its limiters only what fits into them.
+//!
 //! Each stage hands over to the next through a bounded channel, so memory does not grow with the
 //! file. Counting has as many threads as there are cores, pacing one for each limiter, sending
 //! as many as there are requests in flight. The results file is the journal: a run that is

@@ -238,8 +238,13 @@ fn what_would_begin_after_the_deadline_is_not_waited_for() {
         (&summary["succeeded"], &summary["ending"]),
         (&51.into(), &"deadline".into())
     );
-    let output = run("45").ends_with(4);
-    assert_eq!(output.summary()["resumed"], 51);
+    let summary = run("45").ends_with(4).summary();
+    assert_eq!(summary["resumed"], 51);
+    // Not until the deadline either: there is nobody else to wait for.
+    assert!(
+        summary["wall_seconds"].as_f64().unwrap() < 45.0,
+        "{summary}"
+    );
     folder
         .run(&api.base_url())
         .args(["--deadline", "80"])
