@@ -63,7 +63,6 @@ impl Lanes {
 
 fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
     let wait = shared.wait();
-    shared.lanes.open();
     for Counted {
         custom_id, request, ..
     } in waiting
@@ -83,7 +82,7 @@ fn pace(shared: &Shared, senders: &Senders, waiting: &Receiver<Counted>) {
             }
             // The request stays undone, for the next run.
             Err(Error::Cancelled) => return,
-            Err(Error::DeadlineExceeded { .. }) => return shared.lane_is_out_of_time(),
+            Err(Error::DeadlineExceeded { .. }) => return shared.is_out_of_time(),
             Err(error) => shared.finish(Outcome::failed(Record::failure(custom_id, &error))),
         }
     }

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::bounds::Bound;
 use super::count::{Event, count};
-use super::deadline::OpenLanes;
 use super::finished::{Effort, Listener};
 use super::gate::Gate;
 use super::input::Input;
@@ -183,7 +182,6 @@ impl Run {
             verdict: Arc::clone(&verdict),
             gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
             deadline,
-            lanes: OpenLanes::default(),
             failures: AtomicU64::new(0),
             terms,
         });
@@ -271,7 +269,6 @@ pub(super) struct Shared {
     pub(super) terms: Terms,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
-    pub(super) lanes: OpenLanes,
     pub(super) failures: AtomicU64,
     results: Sender<Outcome>,
     pub(super) verdict: Arc<Mutex<Verdict>>,

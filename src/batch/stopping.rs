@@ -60,15 +60,8 @@ impl Shared {
         Timer::start(end, act).map(Some)
     }
 
-    /// The next request of a lane would come after the deadline. Other lanes go on.
-    pub(super) fn lane_is_out_of_time(&self) {
-        self.is_out_of_time();
-        if self.lanes.close() {
-            self.stop.cancel();
-        }
-    }
-
-    /// A request stays undone, because the deadline comes before its next try.
+    /// A request stays undone, because its turn or its next try would come after the deadline. Of
+    /// a lane nothing more can be begun then; others go on, and lines of other models may follow.
     pub(super) fn is_out_of_time(&self) {
         if let Some(after) = self.terms.bounds.deadline {
             self.met(Bound::Deadline { after });

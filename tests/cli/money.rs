@@ -240,7 +240,7 @@ fn what_would_begin_after_the_deadline_is_not_waited_for() {
     );
     let summary = run("45").ends_with(4).summary();
     assert_eq!(summary["resumed"], 51);
-    // Not until the deadline either: there is nobody else to wait for.
+    // Not until the deadline either: no more lines can come.
     assert!(
         summary["wall_seconds"].as_f64().unwrap() < 45.0,
         "{summary}"
