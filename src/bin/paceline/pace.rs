@@ -236,20 +236,21 @@ mod tests {
         let limits = Limits::tokens_per_minute(60_000).unwrap();
         let limiter = RateLimiter::builder(limits).clock(&clock).build();
         let mut pace = Pace::new("m".to_owned(), limiter.clone());
-        let mut expect = |percent: &str| {
+        let expect = |pace: &mut Pace, percent: &str| {
             let text = format!("m   {percent} % of 60,000 tokens/minute");
             assert_eq!(pace.describe(2), text);
         };
-        expect(" 0");
+        expect(&mut pace, " 0");
         let permit = limiter.acquire(Cost::tokens(10_000)).unwrap();
         permit.settle(Cost::tokens(1_000));
-        expect("50"); // 1,000 in the shortest stretch
+        expect(&mut pace, "50"); // 1,000 in the shortest stretch
         clock.advance(RATE_OVER);
-        expect(" 0"); // what came in was not spent
+        expect(&mut pace, " 0"); // what came in was not spent
         let permit = limiter.acquire(Cost::tokens(30_000)).unwrap();
         clock.advance(RATE_OVER);
-        permit.settle(Cost::tokens(4_000));
-        expect("40");
+        permit.settle(Cost::tokens(12_000));
+        expect(&mut pace, "100"); // 72,000 a minute: what stood ready was used, too
+        assert_eq!(pace.rates[0].spent, 1_000 + 12_000);
     }
 
     #[test]
