@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
 use super::input::{BadLine, Request, Requests};
+use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
@@ -31,19 +32,34 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) line: u64,
-    /// `FILE:LINE`, for messages.
-    pub(super) place: String,
     pub(super) custom_id: String,
     pub(super) request: Prepared,
 }
 
 impl Counted {
-    /// The line, which is not sent for this reason.
-    pub(super) fn refused(self, message: &str) -> BadLine {
+    /// The line, which is not sent for this reason; `input` is what messages call its file.
+    pub(super) fn refused(self, input: &str, message: &str) -> BadLine {
         BadLine {
             line: self.line,
-            message: format!("{}: {message}", self.place),
+            message: format!("{input}:{}: {message}", self.line),
             custom_id: Some(self.custom_id),
+        }
+    }
+
+    /// One that has waited on the disk.
+    pub(super) fn of(client: &RateLimitedClient, spooled: Spooled) -> Self {
+        let Spooled {
+            line,
+            custom_id,
+            path,
+            model,
+            estimate,
+            body,
+        } = spooled;
+        Self {
+            line,
+            custom_id,
+            request: Prepared::of(client, path, body, model, estimate),
         }
     }
 }
@@ -171,18 +187,16 @@ impl Counter {
             url,
             body,
         } = request;
-        let place = format!("{}:{line}", self.name);
-        match self.client.prepare(&url, &body) {
+        match self.client.prepare_value(&url, &body) {
             Ok(request) => Event::Counted(Counted {
                 line,
-                place,
                 custom_id,
                 request,
             }),
             Err(error) => Event::Bad(BadLine {
                 line,
                 custom_id: Some(custom_id),
-                message: format!("{place}: {error}"),
+                message: format!("{}:{line}: {error}", self.name),
             }),
         }
     }

@@ -63,7 +63,8 @@ impl Gate {
     /// Waits until a request fits into what is left.
     ///
     /// The first that never will closes the gate, and waits for all that went through before: so
-    /// none of those is called back, and a budget is used as far as it goes.
+    /// none of those is called back, and a budget is used as far as it goes. Whoever gets
+    /// [`Refused::Bound`] stops the run, for which all others wait then.
     pub(super) fn claim(
         self: &Arc<Self>,
         request: &Prepared,
@@ -87,28 +88,34 @@ impl Gate {
 
     fn reserve(&self, share: Share, stop: &CancelToken) -> Result<(), Refused> {
         let mut state = self.state.lock();
-        loop {
-            if state.closed || stop.is_cancelled() {
+        let first = loop {
+            if stop.is_cancelled() {
                 return Err(Refused::Ending);
             }
-            match state.budget.ask(share) {
-                Verdict::Begin => {
-                    state.claims += 1;
-                    return Ok(());
+            if !state.closed {
+                match state.budget.ask(share) {
+                    Verdict::Begin => {
+                        state.claims += 1;
+                        return Ok(());
+                    }
+                    Verdict::Wait => {}
+                    Verdict::Stop(bound) => break bound,
                 }
-                Verdict::Wait => self.changed.wait(&mut state),
-                Verdict::Stop(_) => break,
             }
-        }
+            // When it is closed, who closed it stops the run: nothing more is asked until then.
+            self.changed.wait(&mut state);
+        };
         state.closed = true;
-        self.changed.notify_all(); // those that wait for a share
         while state.claims > 0 && !stop.is_cancelled() {
             self.changed.wait(&mut state);
         }
-        // Asked again for what is used in the end.
+        if stop.is_cancelled() {
+            return Err(Refused::Ending);
+        }
+        // Asked again, for what is used in the end.
         match state.budget.ask(share) {
-            Verdict::Stop(bound) if !stop.is_cancelled() => Err(Refused::Bound(bound)),
-            _ => Err(Refused::Ending),
+            Verdict::Stop(bound) => Err(Refused::Bound(bound)),
+            Verdict::Begin | Verdict::Wait => Err(Refused::Bound(first)),
         }
     }
 
@@ -199,7 +206,12 @@ mod tests {
             tokens,
             ..Share::default()
         };
-        gate.reserve(reserved, stop)?;
+        // As the run does.
+        gate.reserve(reserved, stop).inspect_err(|refused| {
+            if matches!(refused, Refused::Bound(_)) {
+                stop.cancel();
+            }
+        })?;
         Ok(Claim {
             gate: Arc::clone(gate),
             price: None,
@@ -266,10 +278,11 @@ mod tests {
                 drop(state);
                 thread::yield_now();
             }
-            assert_eq!(claim(&gate, 1, &stop).err(), Some(Refused::Ending));
-            assert!(!too_large.is_finished());
+            let fits = scope.spawn(|| claim(&gate, 1, &stop).err());
+            assert!(!too_large.is_finished() && !fits.is_finished());
             under_way.answered(usage(33));
             assert_eq!(too_large.join().unwrap(), Some(used_up(33, 101)));
+            assert_eq!(fits.join().unwrap(), Some(Refused::Ending));
         });
     }
 

@@ -18,15 +18,17 @@ mod finished; // who is told of each line
 mod gate; //     only what fits goes to its limiter
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod lane; //     the requests of one limiter that wait
+mod lanes; //    who leads them
 mod money; //    amounts, exact
 mod output; //   one of them: locked, read, appended to
-mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod prices; //   what tokens cost
 mod progress; // where a run stands
 mod record; //   one line of an output file
 mod run; //      the stages put together
-mod send; //     threads that wait for answers
+mod send; //     one request, and what becomes of it
+mod spool; //    requests that wait on the disk
 mod stopping; // at its bounds
 mod summary; //  what a run came to
 mod terms; //    prices, bounds, callbacks

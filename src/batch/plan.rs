@@ -109,6 +109,8 @@ impl Plan {
 
 #[derive(Default)]
 struct Tally {
+    /// What messages call the input.
+    input: String,
     models: BTreeMap<String, Sums>,
     bad_lines: BadLines,
     failure: Option<Error>,
@@ -151,6 +153,8 @@ pub(super) fn plan(
     let latency = terms.latency;
     let prices = terms.prices.as_ref();
     let currency = prices.map(|prices| prices.currency().to_owned());
+    let requests = input.requests();
+    tally.lock().input = requests.name().to_owned();
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
         let (tally, client) = (Arc::clone(&tally), client.clone());
@@ -159,19 +163,14 @@ pub(super) fn plan(
             tally.lock().add(&client, &terms, event);
         })
     };
-    count(
-        client,
-        input.requests(),
-        HashSet::new(),
-        &CancelToken::new(),
-        &sink,
-    )?;
+    count(client, requests, HashSet::new(), &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {
         models,
         bad_lines,
         failure,
+        input: _,
     } = std::mem::take(&mut *tally.lock());
     if let Some(error) = failure {
         return Err(error);
@@ -207,7 +206,7 @@ impl Tally {
         let fits = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit())));
         let too_large = fits.err().map(|error| error.to_string());
         if let Some(message) = too_large.or_else(|| terms.objection(model)) {
-            return self.bad_lines.add(counted.refused(&message));
+            return self.bad_lines.add(counted.refused(&self.input, &message));
         }
         let family = table.family_of(model).to_owned();
         let sums = self.models.entry(family).or_insert_with(|| Sums {

@@ -14,11 +14,10 @@ use super::finished::{Effort, Listener};
 use super::gate::Gate;
 use super::input::Input;
 use super::journal::Journal;
-use super::pace::Lanes;
+use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
-use super::send::Senders;
 use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
@@ -166,6 +165,7 @@ impl Run {
             ..
         } = self;
         let before = Before::of(client.registry());
+        let requests = input.requests();
         let began = clock.now();
         let deadline = terms
             .bounds
@@ -183,13 +183,13 @@ impl Run {
             gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
             deadline,
             failures: AtomicU64::new(0),
+            input: requests.name().to_owned(),
             terms,
         });
         let _timer = shared.start_timer()?;
-        let senders = Senders::new(Arc::clone(&shared), self.max_in_flight);
-        let lanes = Lanes::new(Arc::clone(&shared), senders);
+        let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
-        let started = count(&client, input.requests(), finished, &stop, &sink);
+        let started = count(&client, requests, finished, &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);
@@ -266,6 +266,8 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
+    /// What messages call the input.
+    input: String,
     pub(super) terms: Terms,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
@@ -294,7 +296,7 @@ impl Shared {
     }
 
     /// Takes a line from the counting threads.
-    fn hear(&self, event: Event, lanes: &Lanes) {
+    fn hear(&self, event: Event, lanes: &Entrance) {
         match event {
             Event::Finished => self.watch.resumed(),
             Event::Bad(line) => self.finish(Outcome::failed(Record::bad_line(line))),
@@ -302,11 +304,10 @@ impl Shared {
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
                 if let Some(message) = self.terms.objection(counted.request.model()) {
-                    let line = counted.refused(&message);
+                    let line = counted.refused(&self.input, &message);
                     self.finish(Outcome::failed(Record::bad_line(line)));
                 } else if let Err(error) = lanes.put(counted) {
-                    self.fail(error);
-                    self.stop.cancel();
+                    self.fail_for(error);
                 }
             }
         }
@@ -317,6 +318,28 @@ impl Shared {
         self.count_failure(&outcome);
         // Nobody takes it when writing has failed; the error of that is the run's.
         let _ = self.results.send(outcome);
+    }
+
+    /// Ends a request that has no answer, or one that is an error.
+    pub(super) fn refused(&self, custom_id: String, waited: Duration, error: &Error) {
+        match error {
+            // It was waiting when the run was stopped: it stays undone, for the next run.
+            Error::Cancelled => return,
+            Error::DeadlineExceeded { .. } => return self.is_out_of_time(),
+            _ => {}
+        }
+        if error.is_account_error() {
+            self.stop_for(error);
+        }
+        let mut outcome = Outcome::failed(Record::failure(custom_id, error));
+        outcome.effort.waited = waited;
+        self.finish(outcome);
+    }
+
+    /// Stops the run: it cannot go on.
+    pub(super) fn fail_for(&self, error: Error) {
+        self.fail(error);
+        self.stop.cancel();
     }
 
     /// Stops the run: no request can succeed.

@@ -60,8 +60,8 @@ impl Shared {
         Timer::start(end, act).map(Some)
     }
 
-    /// A request stays undone, because its turn or its next try would come after the deadline. Of
-    /// a lane nothing more can be begun then; others go on, and lines of other models may follow.
+    /// A request stays undone, because its turn or its next try would come after the deadline. The
+    /// run goes on until then: a smaller one may fit, and so may those of other models.
     pub(super) fn is_out_of_time(&self) {
         if let Some(after) = self.terms.bounds.deadline {
             self.met(Bound::Deadline { after });
