@@ -41,6 +41,15 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// The line, which is not sent for this reason; `input` is what messages call its file.
+    pub(super) fn refused(self, input: &str, message: &str) -> BadLine {
+        BadLine {
+            line: self.line,
+            message: format!("{input}:{}: {message}", self.line),
+            custom_id: Some(self.custom_id),
+        }
+    }
+
     /// One that has waited on the disk.
     pub(super) fn of(client: &RateLimitedClient, spooled: Spooled) -> Self {
         let Spooled {

@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -154,14 +155,20 @@ impl Lanes {
             } = counted;
             self.shared.brake.pass();
             let cost = request.cost();
+            let Some(claim) = self.shared.claim(&request) else {
+                continue; // the run ends: it stays undone
+            };
             let admitted = request.admit(wait);
             drop(led);
             match admitted {
                 Ok(admitted) => {
                     self.shared.watch.admitted(cost);
-                    send(&self.shared, custom_id, fingerprint, admitted);
+                    send(&self.shared, custom_id, fingerprint, admitted, claim);
                 }
-                Err(error) => self.shared.refused(custom_id, fingerprint, &error),
+                Err(error) => {
+                    self.shared
+                        .refused(custom_id, fingerprint, Duration::ZERO, &error);
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Record {
     id: String,
-    custom_id: Option<String>,
+    pub(super) custom_id: Option<String>,
     response: Option<Answer>,
     error: Option<Failure>,
     #[serde(skip)]

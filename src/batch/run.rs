@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
+use super::bounds::Bound;
 use super::brake::Brake;
 use super::count::{Bell, Event, count};
 use super::fingerprint::Fingerprint;
+use super::finished::{Effort, Listener};
+use super::gate::Gate;
 use super::input::Input;
 use super::journal::{Journal, Resume};
 use super::lanes::{Entrance, Lanes};
@@ -17,6 +21,7 @@ use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
 use super::summary::{Before, Ending, Summary};
+use super::terms::Terms;
 use super::write::{Times, Writing, Written, write};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
@@ -50,6 +55,8 @@ pub struct Run {
     max_in_flight: usize,
     stop: CancelToken,
     watch: Watch,
+    pub(super) terms: Terms,
+    pub(super) listener: Listener,
 }
 
 impl Run {
@@ -64,6 +71,8 @@ impl Run {
             max_in_flight: 1_000,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
+            terms: Terms::default(),
+            listener: Listener::default(),
             client,
             input,
         }
@@ -163,7 +172,7 @@ impl Run {
     ///
     /// When the input cannot be read on, or no thread can be started.
     pub fn plan(self) -> Result<Plan> {
-        plan::plan(&self.client, self.input)
+        plan::plan(&self.client, self.input, self.terms, self.max_in_flight)
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -176,6 +185,7 @@ impl Run {
     /// stays good. An error of the account is no error here: see [`Summary::ending`].
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
+        let currency = self.currency();
         let (mut journal, ids) =
             Journal::open(self.input.path(), &self.output, &self.errors, self.resume)?;
         let Self {
@@ -184,10 +194,17 @@ impl Run {
             times,
             stop,
             watch,
+            terms,
+            mut listener,
             ..
         } = self;
         let before = Before::of(client.registry());
+        let requests = input.requests(ids);
         let began = clock.now();
+        let deadline = terms
+            .bounds
+            .deadline
+            .and_then(|after| began.checked_add(after));
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
         // Handed over, not queued: a request keeps its sending thread until its answer is in the
@@ -201,10 +218,16 @@ impl Run {
             brake: Arc::clone(&brake),
             results,
             verdict: Arc::clone(&verdict),
+            gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
+            deadline,
+            failures: AtomicU64::new(0),
+            input: requests.name().to_owned(),
+            terms,
         });
+        let _timer = shared.start_timer()?;
         let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
-        let started = count(&client, input.requests(ids), &stop, &sink);
+        let started = count(&client, requests, &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);
@@ -220,7 +243,12 @@ impl Run {
             stopped: &bell.rung,
             stop: &|| stop.cancel(),
         };
-        let Written { abandoned, failure } = write(&mut journal, &outcomes, &writing);
+        let mut tell = |outcome: &Outcome| {
+            if !listener.tell(&outcome.finished()) {
+                stop.cancel();
+            }
+        };
+        let Written { abandoned, failure } = write(&mut journal, &outcomes, &writing, &mut tell);
         let failure = match failure {
             Some(error) => Some(error),
             None => journal.finish().err(),
@@ -228,19 +256,29 @@ impl Run {
         if let Some(error) = failure {
             verdict.lock().failure.get_or_insert(error);
         }
+        listener.end();
 
         let elapsed = clock.now().saturating_duration_since(began);
-        let Verdict { failure, account } = std::mem::take(&mut *verdict.lock());
+        let Verdict {
+            failure,
+            account,
+            bound,
+        } = std::mem::take(&mut *verdict.lock());
         if let Some(error) = failure {
             return Err(error);
         }
-        let ending = match account {
-            Some(reason) => Ending::AccountError(reason),
-            None if stop.is_cancelled() => Ending::Interrupted,
-            None => Ending::Finished,
+        let is_interrupted = bound.is_none() && stop.is_cancelled();
+        let progress = watch.progress();
+        // A bound that was met with the last line ended nothing.
+        let bound = bound.filter(|_| progress.total.is_none_or(|total| progress.done() < total));
+        let ending = match (account, bound) {
+            (Some(reason), _) => Ending::AccountError(reason),
+            (None, Some(bound)) => Ending::Bound(bound),
+            (None, None) if is_interrupted => Ending::Interrupted,
+            (None, None) => Ending::Finished,
         };
         let usage = before.usage_since(client.registry(), elapsed);
-        let mut summary = Summary::new(watch.progress(), elapsed, usage, ending);
+        let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
         summary.abandoned = abandoned;
         Ok(summary)
     }
@@ -251,24 +289,35 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
-    /// Closed while results cannot be written.
+    /// Pulled while results cannot be written.
     pub(super) brake: Arc<Brake>,
+    /// What messages call the input.
+    input: String,
+    pub(super) terms: Terms,
+    pub(super) gate: Arc<Gate>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) failures: AtomicU64,
     results: Sender<Outcome>,
-    verdict: Arc<Mutex<Verdict>>,
+    pub(super) verdict: Arc<Mutex<Verdict>>,
 }
 
 /// Why a run ended before its time, if it did.
 #[derive(Default)]
-struct Verdict {
+pub(super) struct Verdict {
     failure: Option<Error>,
     account: Option<String>,
+    pub(super) bound: Option<Bound>,
 }
 
 impl Shared {
-    /// How every request of a run waits: until the run is stopped, and behind those for which
-    /// somebody waits.
+    /// How every request of a run waits: until the run is stopped or its time is up, and behind
+    /// those for which somebody waits.
     pub(super) fn wait(&self) -> Wait<'_> {
-        Wait::new().cancel(&self.stop).priority(Priority::Batch)
+        let wait = Wait::new().cancel(&self.stop).priority(Priority::Batch);
+        match self.deadline {
+            Some(deadline) => wait.deadline(deadline),
+            None => wait,
+        }
     }
 
     /// Takes a line from the counting threads.
@@ -278,15 +327,15 @@ impl Shared {
             Event::Failed => self.watch.written(false, None),
             Event::Bad(line) => {
                 self.brake.pass();
-                self.finish(Outcome {
-                    record: Record::bad_line(line),
-                    usage: None,
-                });
+                self.finish(Outcome::failed(Record::bad_line(line)));
             }
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
-                if let Err(error) = lanes.put(counted) {
+                if let Some(message) = self.terms.objection(counted.request.model()) {
+                    let line = counted.refused(&self.input, &message);
+                    self.finish(Outcome::failed(Record::bad_line(line)));
+                } else if let Err(error) = lanes.put(counted) {
                     self.fail_for(error);
                 }
             }
@@ -295,23 +344,31 @@ impl Shared {
 
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
+        self.count_failure(&outcome);
         // Nobody takes it when the run's grace is over.
         let _ = self.results.send(outcome);
     }
 
     /// Ends a request that has no answer, or one that is an error.
-    pub(super) fn refused(&self, custom_id: String, fingerprint: Fingerprint, error: &Error) {
-        // Cancelled, it was waiting when the run was stopped: it stays undone, for the next run.
-        if matches!(error, Error::Cancelled) {
-            return;
+    pub(super) fn refused(
+        &self,
+        custom_id: String,
+        fingerprint: Fingerprint,
+        waited: Duration,
+        error: &Error,
+    ) {
+        match error {
+            // It was waiting when the run was stopped: it stays undone, for the next run.
+            Error::Cancelled => return,
+            Error::DeadlineExceeded { .. } => return self.is_out_of_time(),
+            _ => {}
         }
         if error.is_account_error() {
             self.stop_for(error);
         }
-        self.finish(Outcome {
-            record: Record::failure(custom_id, fingerprint, error),
-            usage: None,
-        });
+        let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
+        outcome.effort.waited = waited;
+        self.finish(outcome);
     }
 
     /// Stops the run: it cannot go on.
@@ -339,4 +396,16 @@ impl Shared {
 pub(super) struct Outcome {
     pub(super) record: Record,
     pub(super) usage: Option<Usage>,
+    pub(super) effort: Effort,
+}
+
+impl Outcome {
+    /// A line that was not answered.
+    pub(super) fn failed(record: Record) -> Self {
+        Self {
+            record,
+            usage: None,
+            effort: Effort::default(),
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Sending one request, and what becomes of it.
 
 use super::fingerprint::Fingerprint;
+use super::finished::Effort;
+use super::gate::Claim;
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use crate::Admitted;
@@ -10,19 +12,29 @@ pub(super) fn send(
     custom_id: String,
     fingerprint: Fingerprint,
     admitted: Admitted,
+    claim: Claim,
 ) {
     if shared.stop.is_cancelled() {
         // It was admitted just then: it stays undone.
         return admitted.withdraw();
     }
+    let waited = admitted.waited();
     shared.watch.begun();
     let result = admitted.send(shared.wait());
     shared.watch.ended();
     match result {
         Ok(response) => shared.finish(Outcome {
             usage: response.usage,
+            effort: Effort {
+                cost: shared.charge(claim, response.usage),
+                attempts: Some(response.attempts),
+                waited: response.waited,
+            },
             record: Record::success(custom_id, fingerprint, response),
         }),
-        Err(error) => shared.refused(custom_id, fingerprint, &error),
+        Err(error) => {
+            claim.failed(&error);
+            shared.refused(custom_id, fingerprint, waited, &error);
+        }
     }
 }

@@ -79,10 +79,12 @@ pub(super) fn write(
     sink: &mut impl Sink,
     outcomes: &Receiver<Outcome>,
     writing: &Writing<'_>,
+    tell: &mut dyn FnMut(&Outcome),
 ) -> Written {
     let mut writer = Writer {
         sink,
         writing,
+        tell,
         kept: VecDeque::new(),
         outage: None,
         unsynced_since: None,
@@ -110,6 +112,8 @@ enum End {
 struct Writer<'a, S> {
     sink: &'a mut S,
     writing: &'a Writing<'a>,
+    /// Called with each line that is written.
+    tell: &'a mut dyn FnMut(&Outcome),
     /// What could not be written yet, in order.
     kept: VecDeque<Outcome>,
     outage: Option<Outage>,
@@ -194,6 +198,7 @@ impl<S: Sink> Writer<'_, S> {
         self.sink.write(&outcome.record)?;
         let watch = self.writing.watch;
         watch.written(outcome.record.succeeded, outcome.usage);
+        (self.tell)(outcome);
         let now = self.writing.clock.now();
         self.unsynced_since.get_or_insert(now);
         Ok(())
@@ -373,10 +378,7 @@ mod tests {
             url: "http://h".to_owned(),
             message: "no".to_owned(),
         };
-        Outcome {
-            record: Record::failure(number.to_string(), Fingerprint(0), &error),
-            usage: None,
-        }
+        Outcome::failed(Record::failure(number.to_string(), Fingerprint(0), &error))
     }
 
     fn bad() -> Outcome {
@@ -385,10 +387,7 @@ mod tests {
             custom_id: None,
             message: "no".to_owned(),
         };
-        Outcome {
-            record: Record::bad_line(line),
-            usage: None,
-        }
+        Outcome::failed(Record::bad_line(line))
     }
 
     /// What a test needs around a disk.
@@ -464,7 +463,7 @@ mod tests {
                 stopped: &rung,
                 stop: &stop,
             };
-            write(disk, outcomes, &writing)
+            write(disk, outcomes, &writing, &mut |_| {})
         }
     }
 
@@ -481,10 +480,7 @@ mod tests {
     }
 
     fn written(disk: &Disk<'_>) -> Vec<String> {
-        let outcome = |record: &Record| Outcome {
-            record: record.clone(),
-            usage: None,
-        };
+        let outcome = |record: &Record| Outcome::failed(record.clone());
         records(disk.written.iter().map(outcome).collect())
     }
 

@@ -7,7 +7,7 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Folder, chat, chats, simulator};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "requests",
     "succeeded",
     "failed",
@@ -21,6 +21,7 @@ const KEYS: [&str; 13] = [
     "utilisation",
     "binding",
     "max_in_flight",
+    "ending",
 ];
 
 /// The example file, with limits that hold nothing up.

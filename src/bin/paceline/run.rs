@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::batch::{Ending, Input, Run};
+use paceline::batch::{Ending, Input, Prices, Run};
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.errors {
         run = run.errors(path);
     }
+    run = on_terms(run, arguments)?;
     if arguments.dry_run {
         return print_plan(&run.plan()?);
     }
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     listen_for_signals(&stop, arguments.grace)?;
     let watch = run.watch();
-    let display = Display::start(watch.clone(), arguments.progress);
+    let display = Display::start(watch.clone(), arguments.progress, run.currency());
     let result = run.run();
     drop(display);
     let summary = match result {
@@ -103,10 +104,34 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
+        Ending::Bound(_) => Exit::Bound,
         Ending::Interrupted => Exit::Interrupted,
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
+}
+
+/// With the prices and the bounds of the flags.
+fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
+    if let Some(path) = &arguments.prices {
+        run = run.prices(Prices::from_file(path)?);
+    }
+    if let Some(tokens) = arguments.budget_tokens {
+        run = run.budget_tokens(tokens);
+    }
+    if let Some(most) = arguments.max_cost {
+        run = run.max_cost(most);
+    }
+    if let Some(most) = arguments.max_failures {
+        run = run.max_failures(most);
+    }
+    if let Some(after) = arguments.deadline {
+        run = run.deadline(after);
+    }
+    if let Some(latency) = arguments.expect_latency {
+        run = run.expect_latency(latency);
+    }
+    Ok(run)
 }
 
 fn input(arguments: &args::Run) -> Result<Input> {
