@@ -18,7 +18,7 @@ const ROOMS: [&str; 12] = [
 
 /// Files that alone may name a crate.
 const HOMES: [(&str, &str); 7] = [
-    ("ureq::", "client/transport.rs"),
+    ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),

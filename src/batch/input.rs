@@ -1,12 +1,12 @@
 //! Lines of the Batch input format, and what can be wrong with them.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::ids::{Ids, Known};
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
@@ -74,11 +74,6 @@ impl Input {
         }
     }
 
-    /// What messages call it.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The file, if it is one.
     pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -89,12 +84,13 @@ impl Input {
         self.total
     }
 
-    pub(super) fn requests(self) -> Requests {
+    /// Its requests, of whose ids earlier runs know this.
+    pub(super) fn requests(self, ids: Ids) -> Requests {
         Requests {
             input: self,
             line: 0,
             blank: true,
-            seen: HashMap::new(),
+            ids,
         }
     }
 }
@@ -133,6 +129,8 @@ pub(super) struct Request {
     pub(super) custom_id: String,
     pub(super) url: String,
     pub(super) body: Value,
+    /// What an earlier run made of its `custom_id`.
+    pub(super) known: Option<Known>,
 }
 
 /// A line that is no request, and why.
@@ -151,8 +149,7 @@ pub(super) struct Requests {
     line: u64,
     /// Nothing but blank lines so far.
     blank: bool,
-    /// The line of each `custom_id`.
-    seen: HashMap<String, u64>,
+    ids: Ids,
 }
 
 impl Requests {
@@ -208,18 +205,18 @@ impl Requests {
         let Some(id) = id.map(str::to_owned) else {
             return Err(bad(None, "custom_id: a string is needed".to_owned()));
         };
-        if let Some(first) = self.seen.get(&id) {
+        let known = self.ids.meet(&id, self.line);
+        if let Some(Known::Line(first)) = known {
             let message = format!("custom_id {id:?} stands in line {first} already");
             return Err(bad(Some(&id), message));
         }
-        let checked = check(&mut fields).map_err(|message| bad(Some(&id), message));
-        self.seen.insert(id.clone(), self.line);
-        let (url, body) = checked?;
+        let (url, body) = check(&mut fields).map_err(|message| bad(Some(&id), message))?;
         Ok(Request {
             line: self.line,
             custom_id: id,
             url,
             body,
+            known,
         })
     }
 }
@@ -266,7 +263,7 @@ mod tests {
 
     fn requests(text: &str) -> Requests {
         let bytes = io::Cursor::new(text.as_bytes().to_vec());
-        Input::reader("in.jsonl", bytes).requests()
+        Input::reader("in.jsonl", bytes).requests(Ids::default())
     }
 
     fn line(change: &str) -> String {
@@ -375,7 +372,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut requests = Input::reader("x", io::Cursor::new(bytes)).requests();
+            let mut requests = Input::reader("x", io::Cursor::new(bytes)).requests(Ids::default());
             while let Ok(Some(_)) = requests.next() {}
         }
     }

@@ -60,6 +60,8 @@ struct Current {
     began: Instant,
     registry: Arc<Registry>,
     recording: Recording,
+    /// What is still under way when the run's grace is over is none of its.
+    has_ended: bool,
 }
 
 /// A request that is under way, to tell of its tries.
@@ -87,8 +89,10 @@ impl History {
 
     /// A copy of what was recorded so far.
     pub(super) fn recording(&self) -> Recording {
-        self.event(|_, recording| recording.clone())
-            .unwrap_or_default()
+        let shared = self.shared.as_ref();
+        let run = shared.map(|shared| shared.run.lock());
+        let current = run.as_ref().and_then(|run| run.as_ref());
+        current.map_or_else(Recording::default, |current| current.recording.clone())
     }
 
     /// A run over `input` begins.
@@ -98,6 +102,7 @@ impl History {
                 began: shared.clock.now(),
                 registry: Arc::clone(registry),
                 recording: Recording::new(input, wall_clock()),
+                has_ended: false,
             });
         }
     }
@@ -169,10 +174,13 @@ impl History {
                 }
             });
         }
-        self.event(|at, recording| recording.lasted(at));
+        self.with(|at, current| {
+            current.recording.lasted(at);
+            current.has_ended = true;
+        });
     }
 
-    /// Does something with the recording and the time since it began, if there is one.
+    /// Does something with the recording and the time since it began, if there is one that goes on.
     fn event<T>(&self, what: impl FnOnce(Duration, &mut Recording) -> T) -> Option<T> {
         self.with(|at, current| what(at, &mut current.recording))
     }
@@ -181,7 +189,7 @@ impl History {
         let shared = self.shared.as_ref()?;
         let now = shared.clock.now();
         let mut run = shared.run.lock();
-        let current = run.as_mut()?;
+        let current = run.as_mut().filter(|current| !current.has_ended)?;
         Some(what(now.saturating_duration_since(current.began), current))
     }
 }

@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::escape::Text;
 use super::words::{self, counted, date, grouped, lasting, percent, trimmed};
 use super::{Report, flow, limits, spread, table};
@@ -123,8 +121,13 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
         facts.join(" "),
         Text(&verdict(summary)),
     );
-    if let Ending::AccountError(reason) = &summary.ending {
-        let _ = writeln!(out, "<p class=\"reason\">{}</p>", Text(reason));
+    let reason = match &summary.ending {
+        Ending::AccountError(reason) => Some(reason.clone()),
+        Ending::Bound(bound) => Some(format!("It had {bound}.")),
+        Ending::Finished | Ending::Interrupted => None,
+    };
+    if let Some(reason) = reason {
+        let _ = writeln!(out, "<p class=\"reason {class}\">{}</p>", Text(&reason));
     }
     out.push_str("</header>\n");
 }
@@ -133,6 +136,7 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
 fn badge(summary: &Summary) -> (&'static str, &'static str) {
     match &summary.ending {
         Ending::AccountError(_) => ("bad", "✕ stopped by an account error"),
+        Ending::Bound(_) => ("warn", "◼ stopped at a bound"),
         Ending::Interrupted => ("warn", "◼ interrupted"),
         Ending::Finished if summary.failed == 0 => ("good", "✓ finished"),
         Ending::Finished if summary.succeeded + summary.resumed == 0 => {
@@ -196,8 +200,19 @@ fn verdict(summary: &Summary) -> String {
             count => format!(", and {} tries were refused with a 429.", grouped(count)),
         });
     }
+    if summary.abandoned > 0 {
+        let count = counted(summary.abandoned, "request");
+        text.push_str(&format!(" When its grace was over {count} had no answer."));
+    }
     if !all_done {
-        text.push_str(" The same command goes on from here.");
+        let go_on = "the same command goes on from here.";
+        text.push_str(&match summary.total {
+            Some(total) => {
+                let (done, total) = (grouped(requests), counted(total, "line"));
+                format!(" {done} of {total} are done; {go_on}")
+            }
+            None => format!(" Not all is done; {go_on}"),
+        });
     }
     text
 }
@@ -273,18 +288,13 @@ fn tiles(out: &mut String, summary: &Summary) {
     );
     tile("", &grouped(summary.retries), "retries", "");
     tile("", &grouped(summary.max_in_flight), "most in flight", "");
-    if let Some(cost) = cost(summary) {
-        tile("", &cost, "cost", "");
+    if let Some(cost) = summary.cost {
+        let currency = summary.currency.as_deref().unwrap_or_default();
+        let left_out = match summary.unpriced {
+            None | Some(0) => String::new(),
+            Some(count) => format!("{} without a price left out", counted(count, "answer")),
+        };
+        tile("", &format!("{cost} {currency}"), "cost", &left_out);
     }
     out.push_str("</div>\n");
-}
-
-/// What it cost, where the summary says so.
-fn cost(summary: &Summary) -> Option<String> {
-    let fields = serde_json::to_value(summary).ok()?;
-    match fields.get("cost")? {
-        Value::Null => None,
-        Value::String(cost) => Some(cost.clone()),
-        other => Some(other.to_string()),
-    }
 }

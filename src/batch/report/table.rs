@@ -14,7 +14,7 @@ use crate::batch::summary::Summary;
 pub(super) const NOTABLE: f64 = 0.02;
 
 /// What people call what the summary's keys say. Keys that are not here are called by their own names.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 17] = [
     ("requests", "Requests dealt with"),
     ("succeeded", "Succeeded"),
     ("failed", "Failed"),
@@ -23,10 +23,15 @@ const NAMES: [(&str, &str); 12] = [
     ("rate_limited", "429 answers that asked to wait"),
     ("tokens_reserved", "Tokens reserved"),
     ("tokens_used", "Tokens used"),
+    ("abandoned", "Without an answer when the grace was over"),
     ("wall_seconds", "Time taken"),
     ("utilisation", "Used of the busiest limit"),
     ("binding", "The busiest limit"),
     ("max_in_flight", "Most in flight at once"),
+    ("cost", "Cost of the answers"),
+    ("currency", "Currency"),
+    ("unpriced", "Answers without a price"),
+    ("ending", "How it ended"),
 ];
 
 /// All that the summary says, by the keys of its JSON.
@@ -79,6 +84,7 @@ fn said(key: &str, value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) if key == "binding" => binding(text),
+        Value::String(text) if key == "ending" => text.replace('_', " "),
         Value::String(text) => text.clone(),
         Value::Number(number) => match (key, number.as_u64(), number.as_f64()) {
             ("wall_seconds", _, Some(seconds)) => {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Report;
+use crate::batch::bounds::Bound;
 use crate::batch::history::Recording;
 use crate::batch::progress::Progress;
 use crate::batch::summary::{Ending, QuotaUse, Summary};
@@ -199,6 +200,31 @@ fn a_run_that_had_nothing_to_do_has_no_plots() {
     let text = text(&parsed(&html));
     assert!(text.contains("Nothing was left to do: all 90\u{a0}requests were done before."));
     assert!(!html.contains("<figure"), "{html}");
+}
+
+#[test]
+fn a_run_that_was_stopped_says_at_what_and_what_it_cost() {
+    let mut recording = busy();
+    recording.lasted(60 * SECOND);
+    let summary = summary(|it| {
+        (it.requests, it.succeeded, it.total) = (60, 60, Some(90));
+        it.ending = Ending::Bound(Bound::Failures { most: 3 });
+        it.cost = Some("12.5".parse().unwrap());
+        (it.currency, it.unpriced) = (Some("USD".to_owned()), Some(2));
+        it.abandoned = 1;
+    });
+    let html = page(recording, summary);
+    let text = text(&parsed(&html)).replace('\u{a0}', " ");
+    for said in [
+        "◼ stopped at a bound",
+        "It had 3 failures.",
+        "12.50 USD",
+        "2 answers without a price left out",
+        "When its grace was over 1 request had no answer.",
+        "60 of 90 lines are done; the same command goes on from here.",
+    ] {
+        assert!(text.contains(said), "{said} in {text}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use paceline::batch::{Ending, Input, Run};
+use paceline::batch::{Ending, Input, Prices, Run};
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
@@ -12,6 +13,7 @@ use crate::args;
 use crate::display::Display;
 use crate::exit::Exit;
 use crate::limits;
+use crate::numbers::lasting;
 use crate::plan::print_plan;
 use crate::report;
 use crate::say::say;
@@ -61,6 +63,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let stop = CancelToken::new();
     let mut run = Run::new(client, input(arguments)?)
         .fresh(arguments.fresh)
+        .keep_failed(arguments.keep_failed)
+        .sync_every(arguments.sync_every)
+        .write_patience(arguments.write_patience)
+        .grace(arguments.grace)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {
@@ -69,6 +75,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.errors {
         run = run.errors(path);
     }
+    run = on_terms(run, arguments)?;
     if arguments.dry_run {
         return print_plan(&run.plan()?);
     }
@@ -79,9 +86,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     let report = report::Recorder::of(arguments, &[&arguments.input, &results, &errors])?;
     run = report.record(run);
-    listen_for_signals(&stop)?;
+    listen_for_signals(&stop, arguments.grace)?;
     let watch = run.watch();
-    let display = Display::start(watch.clone(), arguments.progress);
+    let display = Display::start(watch.clone(), arguments.progress, run.currency());
     let result = run.run();
     drop(display);
     let summary = match result {
@@ -94,7 +101,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             return Ok(exit);
         }
     };
-    summary::print(&summary, &results, &errors);
+    summary::print(&summary, &results, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
     let reported = report.write(&summary);
     if let Some(path) = &arguments.summary {
@@ -103,10 +110,34 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     reported?;
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
+        Ending::Bound(_) => Exit::Bound,
         Ending::Interrupted => Exit::Interrupted,
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
+}
+
+/// With the prices and the bounds of the flags.
+fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
+    if let Some(path) = &arguments.prices {
+        run = run.prices(Prices::from_file(path)?);
+    }
+    if let Some(tokens) = arguments.budget_tokens {
+        run = run.budget_tokens(tokens);
+    }
+    if let Some(most) = arguments.max_cost {
+        run = run.max_cost(most);
+    }
+    if let Some(most) = arguments.max_failures {
+        run = run.max_failures(most);
+    }
+    if let Some(after) = arguments.deadline {
+        run = run.deadline(after);
+    }
+    if let Some(latency) = arguments.expect_latency {
+        run = run.expect_latency(latency);
+    }
+    Ok(run)
 }
 
 fn input(arguments: &args::Run) -> Result<Input> {
@@ -134,7 +165,7 @@ fn input(arguments: &args::Run) -> Result<Input> {
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.
-fn listen_for_signals(stop: &CancelToken) -> Result<()> {
+fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<()> {
     let stop = stop.clone();
     let mut told = false;
     let heard = move || {
@@ -143,7 +174,10 @@ fn listen_for_signals(stop: &CancelToken) -> Result<()> {
         }
         told = true;
         stop.cancel();
-        say!("paceline: finishing what is under way; once more to stop at once");
+        say!(
+            "paceline: finishing what is under way, for at most {}; once more to stop at once",
+            lasting(grace)
+        );
     };
     signals::listen(heard)
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))
