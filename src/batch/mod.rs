@@ -16,13 +16,15 @@ mod output; //   one of them: locked, read, appended to
 mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
 mod progress; // where a run stands
+mod prompt; //   requests made of rows
 mod record; //   one line of an output file
 mod run; //      the stages put together
 mod send; //     threads that wait for answers
 mod summary; //  what a run came to
 
-pub use input::Input;
+pub use input::{Input, RowFormat};
 pub use plan::{ModelPlan, Plan};
 pub use progress::{Progress, Watch};
+pub use prompt::Prompt;
 pub use run::Run;
 pub use summary::{Ending, Summary};

@@ -58,10 +58,9 @@ pub struct Run {
 impl Run {
     /// A run that sends the requests of `input` with `client`.
     pub fn new(client: RateLimitedClient, input: Input) -> Self {
-        let base = input.path().unwrap_or(Path::new("paceline.jsonl"));
         Self {
-            output: base.with_extension("results.jsonl"),
-            errors: base.with_extension("errors.jsonl"),
+            output: input.beside("results"),
+            errors: input.beside("errors"),
             fresh: false,
             max_in_flight: 1_000,
             stop: CancelToken::new(),
