@@ -19,11 +19,12 @@ use serde_json::{Map, Value};
 use super::prompt::Prompt;
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
-use lines::{Lines, count_lines};
+use lines::count_lines;
 use rows::Rows;
 use shard::Shard;
 use unpack::unpacked;
 
+pub(super) use lines::Lines;
 pub use rows::RowFormat;
 
 /// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, which

@@ -10,6 +10,7 @@
 //! killed and started again goes on after the last line that it holds.
 
 mod count; //    parse and count, on every core
+mod extract; //  answers alone
 mod input; //    lines, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod output; //   one of them: locked, read, appended to
@@ -22,6 +23,7 @@ mod run; //      the stages put together
 mod send; //     threads that wait for answers
 mod summary; //  what a run came to
 
+pub use extract::{Extract, extract};
 pub use input::{Input, RowFormat};
 pub use plan::{ModelPlan, Plan};
 pub use progress::{Progress, Watch};

@@ -8,7 +8,7 @@ pub(super) const MAX_LINE: usize = 256 * 1024 * 1024;
 const KEEP: usize = 1024 * 1024;
 
 /// The lines of a reader, one at a time.
-pub(super) struct Lines {
+pub(in crate::batch) struct Lines {
     reader: Box<dyn BufRead + Send>,
     most: usize,
     number: u64,
@@ -17,7 +17,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(reader: Box<dyn BufRead + Send>) -> Self {
+    pub(in crate::batch) fn new(reader: Box<dyn BufRead + Send>) -> Self {
         Self {
             reader,
             most: MAX_LINE,
@@ -28,7 +28,7 @@ impl Lines {
     }
 
     /// Goes to the next line that is not blank. False at the end.
-    pub(super) fn advance(&mut self) -> io::Result<bool> {
+    pub(in crate::batch) fn advance(&mut self) -> io::Result<bool> {
         loop {
             self.text.clear();
             self.text.shrink_to(KEEP);
@@ -54,12 +54,12 @@ impl Lines {
     }
 
     /// The number of the line, from 1.
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::batch) fn number(&self) -> u64 {
         self.number
     }
 
     /// The line, or what is wrong with it.
-    pub(super) fn text(&self) -> Result<&[u8], String> {
+    pub(in crate::batch) fn text(&self) -> Result<&[u8], String> {
         match self.is_too_long {
             false => Ok(&self.text),
             true => Err(format!(
