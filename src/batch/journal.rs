@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::output::{Holds, Output};
+use super::output::{Holds, Output, STANDARD_OUTPUT};
 use super::record::Record;
 use crate::{Error, Result};
 
@@ -84,6 +84,9 @@ impl Journal {
 /// Renames a file that holds something to the first free name with a number behind it. Nothing
 /// is ever deleted.
 fn move_aside(path: &Path) -> Result<bool> {
+    if path == Path::new(STANDARD_OUTPUT) {
+        return Ok(false);
+    }
     let fail = |error| Error::io(path, error);
     let data = fs::metadata(path).map_err(fail)?;
     if !data.is_file() || data.len() == 0 {

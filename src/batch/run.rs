@@ -71,14 +71,15 @@ impl Run {
     }
 
     /// Sets where results go. Defaults to the input with `.results.jsonl` in place of its
-    /// extension.
+    /// extension, with the part in it when the input is [one of several](Input::shard). `-` is
+    /// standard output, from which no later run can go on.
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = path.into();
         self
     }
 
     /// Sets where failures go. Defaults to the input with `.errors.jsonl` in place of its
-    /// extension.
+    /// extension, with the part in it when there are several.
     pub fn errors(mut self, path: impl Into<PathBuf>) -> Self {
         self.errors = path.into();
         self

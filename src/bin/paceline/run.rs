@@ -1,16 +1,17 @@
 //! `paceline run`.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use paceline::batch::{Ending, Input, Run};
+use paceline::batch::{Ending, Run};
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
 use crate::args;
 use crate::display::Display;
 use crate::exit::Exit;
+use crate::extract;
+use crate::input::{input, prints_results};
 use crate::limits;
 use crate::plan::print_plan;
 use crate::say::say;
@@ -73,8 +74,11 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
+    extract::check(arguments, &results, &errors)?;
     if let Some(path) = &arguments.summary {
-        summary::check(path, &[&arguments.input, &results, &errors])?;
+        let answers = arguments.shape.extract.iter().map(PathBuf::as_path);
+        let taken = [&*arguments.input, &*results, &*errors].into_iter();
+        summary::check("--summary", path, &taken.chain(answers).collect::<Vec<_>>())?;
     }
     listen_for_signals(&stop)?;
     let watch = run.watch();
@@ -91,40 +95,21 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             return Ok(exit);
         }
     };
-    summary::print(&summary, &results, &errors);
+    let shown = match prints_results(arguments) {
+        true => Path::new("standard output"),
+        false => &*results,
+    };
+    summary::print(&summary, shown, &errors);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
+    extract::write(&arguments.shape, &results)?;
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
         Ending::Interrupted => Exit::Interrupted,
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
-}
-
-fn input(arguments: &args::Run) -> Result<Input> {
-    for (flag, path) in [
-        ("--output", &arguments.output),
-        ("--errors", &arguments.errors),
-    ] {
-        if path.as_deref() == Some(Path::new("-")) {
-            let message = format!("{flag} -: name a file, from which a run can go on");
-            return Err(Error::Config(message));
-        }
-        // What is no file, such as a pipe, has no place beside it for others.
-        let is_file = arguments.input.is_file() || !arguments.input.exists();
-        let is_stream = arguments.input == Path::new("-") || !(is_file || arguments.input.is_dir());
-        if is_stream && path.is_none() && !arguments.dry_run {
-            let message = format!("{flag} is needed when the input is not a file");
-            return Err(Error::Config(message));
-        }
-    }
-    if arguments.input == Path::new("-") {
-        Ok(Input::reader("standard input", io::stdin()))
-    } else {
-        Input::file(&arguments.input)
-    }
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.

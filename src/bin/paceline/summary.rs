@@ -14,10 +14,10 @@ use crate::say::{self, say};
 /// A charge that differs from our count by less is not worth a line.
 const NOTABLE: f64 = 0.02;
 
-/// Says that the summary cannot be written before anything is sent, not after hours.
+/// Says that a flag's file cannot be written before anything is sent, not after hours.
 ///
 /// `taken` are the files that it must not overwrite.
-pub(crate) fn check(path: &Path, taken: &[&Path]) -> Result<()> {
+pub(crate) fn check(flag: &str, path: &Path, taken: &[&Path]) -> Result<()> {
     if path == Path::new("-") {
         return Ok(());
     }
@@ -28,7 +28,7 @@ pub(crate) fn check(path: &Path, taken: &[&Path]) -> Result<()> {
         Err(_) => **other == path,
     };
     if let Some(other) = taken.iter().find(is_taken) {
-        let message = format!("--summary would overwrite {}", other.display());
+        let message = format!("{flag} would overwrite {}", other.display());
         return Err(Error::Config(message));
     }
     let fail = |kind: io::ErrorKind| Error::Io {
