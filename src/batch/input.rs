@@ -287,7 +287,7 @@ struct Records {
 
 enum Kind {
     Lines(Lines),
-    Rows(Rows),
+    Rows(Box<Rows>),
 }
 
 impl Records {
@@ -302,7 +302,7 @@ impl Records {
             kind: match rows {
                 None => Kind::Lines(Lines::new(reader)),
                 Some((format, prompt)) => {
-                    Kind::Rows(Rows::open(name, reader, format, prompt, shard)?)
+                    Kind::Rows(Box::new(Rows::open(name, reader, format, prompt, shard)?))
                 }
             },
             shard,

@@ -9,6 +9,7 @@
     reason = "tests wait for other processes by the wall clock, and fail by panicking"
 )]
 
+mod echo; //    answers that are the requests
 mod harness; // a folder, the command in it, and what came of it
 mod server; //  scripted answers
 
@@ -18,7 +19,10 @@ mod display; // what is shown while it runs, and outputs that nobody reads
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
 mod outputs; // files that cannot be written, or are no files
+mod packed; //  inputs that are packed
+mod parts; //   parts of an input, each run by a process of its own
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
+mod table; //   prompts over tables, and the answers alone
 mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work

@@ -112,7 +112,7 @@ impl Extract {
         let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         write_whole(to, |writer| {
             let mut sink = match is_csv {
-                true => Sink::Csv(csv::Writer::from_writer(writer)),
+                true => Sink::Csv(Box::new(csv::Writer::from_writer(writer))),
                 false => Sink::Jsonl(writer),
             };
             let fail = |error| Error::io(to, error);
@@ -168,7 +168,7 @@ impl Extract {
 
 /// The form in which answers are written.
 enum Sink<'a> {
-    Csv(csv::Writer<&'a mut dyn Write>),
+    Csv(Box<csv::Writer<&'a mut dyn Write>>),
     Jsonl(&'a mut dyn Write),
 }
 

@@ -13,7 +13,7 @@ const PROMPTS: &str = "Prompts over a table";
 pub(crate) struct Shape {
     /// Take one part of the requests, such as 1/8 to 8/8, each in a process of its own
     ///
-    /// A request belongs to the part that the hash of its custom_id names, also when lines are added
+    /// A request belongs to the part that the hash of its id names, also when lines are added
     /// or sorted. The outputs get the part in their names, such as in.results.1-of-8.jsonl.
     #[arg(long, value_name = "I/N", help_heading = FILES)]
     pub(crate) shard: Option<Shard>,
@@ -42,7 +42,7 @@ pub(crate) struct Shape {
     /// A JSON schema that each answer follows, strictly
     #[arg(long, value_name = "FILE", requires = "prompt", help_heading = PROMPTS)]
     pub(crate) schema: Option<PathBuf>,
-    /// The column that holds the custom_ids [default: row-1, row-2 and so on]
+    /// The column that holds the ids of requests [default: row-1, row-2 and so on]
     #[arg(long, value_name = "COLUMN", requires = "prompt", help_heading = PROMPTS)]
     pub(crate) id: Option<String>,
     /// What the rows are [default: csv if INPUT ends in .csv, .csv.gz or .csv.zst, otherwise jsonl]
