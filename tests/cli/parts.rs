@@ -79,14 +79,14 @@ fn progress_knows_how_many_are_of_the_part() {
             "--progress",
             "always",
             "--rpm",
-            "gpt-4o-mini=600",
+            "gpt-4o-mini=240",
             "--burst-seconds",
             "1",
         ])
         .ends_with(0);
     let own = ids(&folder, "in.results.2-of-4.jsonl").len();
     assert!(own < 60);
-    output.says(&[&format!(" of {own} done, ")]);
+    output.says(&[&format!(" of {own} done")]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::Draft;
 use super::lines::Lines;
+use super::records::{Draft, object};
 use super::shard::Shard;
 use super::table::{Fault, Table};
 use crate::batch::prompt::Prompt;
@@ -143,7 +143,7 @@ impl Rows {
                 columns: table.columns(),
                 fields: table.row()?,
             },
-            Source::Jsonl(lines) => Row::Object(super::object(lines.text()?)?),
+            Source::Jsonl(lines) => Row::Object(object(lines.text()?)?),
         })
     }
 }

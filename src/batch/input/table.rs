@@ -1,11 +1,11 @@
 //! Rows of a CSV file, as RFC 4180 has them: a header, quoted fields, line ends in fields.
 
-use std::io::{self, BufRead, Read};
-use std::mem;
+use std::io::{self, BufRead};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::lines::MAX_LINE;
+use super::tap::Tap;
 
 /// A record that has grown above this is given back.
 const KEEP: usize = 1024 * 1024;
@@ -21,12 +21,7 @@ pub(super) struct Table {
 impl Table {
     /// Reads the header. `None` when there is none, because the file is empty.
     pub(super) fn open(reader: Box<dyn BufRead + Send>) -> Result<Option<Self>, Fault> {
-        let tap = Tap {
-            reader: without_mark(reader).map_err(Fault::Io)?,
-            filter: Filter::default(),
-            room: MAX_LINE,
-            ended: false,
-        };
+        let tap = Tap::new(reader).map_err(Fault::Io)?;
         let mut table = Self {
             // A row that is too long or too short is one row's mistake, and told by us.
             reader: ReaderBuilder::new()
@@ -84,7 +79,7 @@ impl Table {
         // The parser tells where it is: behind the row, and behind what ended it.
         let fields = self.record.as_slice().iter();
         let inside = fields.filter(|byte| **byte == b'\n').count() as u64;
-        let end = u64::from(!self.reader.get_ref().ended);
+        let end = u64::from(!self.reader.get_ref().has_ended());
         let behind = self.reader.position().line();
         self.line = behind.saturating_sub(inside + end);
         Ok(is_there)
@@ -108,8 +103,7 @@ impl Table {
     }
 
     fn fields(&self) -> Result<Vec<String>, String> {
-        let tap = self.reader.get_ref();
-        if tap.ended && tap.filter.place == Place::Quoted {
+        if self.reader.get_ref().ended_in_quotes() {
             return Err("a quote that is not closed before the end of the file".to_owned());
         }
         let fields = self.record.iter().enumerate().map(|(at, field)| {
@@ -132,126 +126,10 @@ pub(super) enum Fault {
     Table { line: u64, message: String },
 }
 
-/// What goes to the parser.
-struct Tap {
-    reader: Box<dyn BufRead + Send>,
-    filter: Filter,
-    /// Bytes that the row may still take.
-    room: usize,
-    ended: bool,
-}
-
-/// What the parser does not do: tell when a quote is left open, behind which it takes all that
-/// follows for one field; and count lines that end in another way than with `\n` alone.
-#[derive(Default)]
-struct Filter {
-    place: Place,
-    /// A `\r` that ends a line, and may have a `\n` behind it.
-    held: bool,
-}
-
-/// Where in a row the last byte was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Place {
-    #[default]
-    Start,
-    Plain,
-    Quoted,
-    /// Behind a quote in quotes: the first of two, or the last.
-    Closed,
-}
-
-impl Filter {
-    /// Copies bytes, with `\n` at the end of each line. Returns how many were taken, and given.
-    fn pass(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, usize) {
-        let (mut taken, mut given) = (0, 0);
-        for byte in bytes {
-            if given + 2 > buffer.len() {
-                break; // a line end that was held may come before the byte
-            }
-            taken += 1;
-            if mem::take(&mut self.held) && *byte != b'\n' {
-                buffer[given] = b'\n';
-                given += 1;
-            }
-            self.place = match (self.place, byte) {
-                (Place::Quoted, b'"') => Place::Closed,
-                (Place::Quoted, _) | (Place::Start | Place::Closed, b'"') => Place::Quoted,
-                (_, b',' | b'\n' | b'\r') => Place::Start,
-                _ => Place::Plain,
-            };
-            self.held = *byte == b'\r' && self.place == Place::Start;
-            if !self.held {
-                buffer[given] = *byte;
-                given += 1;
-            }
-        }
-        (taken, given)
-    }
-
-    /// What is given at the end.
-    fn finish(&mut self, buffer: &mut [u8]) -> usize {
-        match buffer.first_mut() {
-            Some(first) if mem::take(&mut self.held) => {
-                *first = b'\n';
-                1
-            }
-            _ => 0,
-        }
-    }
-}
-
-impl Read for Tap {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.room == 0 || buffer.len() < 2 {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        loop {
-            let bytes = filled(&mut self.reader)?;
-            let given = if bytes.is_empty() {
-                let given = self.filter.finish(buffer);
-                self.ended = given == 0;
-                given
-            } else {
-                let (taken, given) = self.filter.pass(bytes, buffer);
-                self.reader.consume(taken);
-                given
-            };
-            self.room = self.room.saturating_sub(given);
-            if given > 0 || self.ended {
-                return Ok(given);
-            }
-        }
-    }
-}
-
-/// The reader without a byte order mark, as some editors leave it.
-fn without_mark(mut reader: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    for found in 0..MARK.len() {
-        if filled(&mut reader)?.first() != Some(&MARK[found]) {
-            return Ok(Box::new(MARK[..found].chain(reader)));
-        }
-        reader.consume(1);
-    }
-    Ok(reader)
-}
-
-/// `fill_buf`, which is called again when a signal comes in between: the parser would end there.
-fn filled(reader: &mut dyn BufRead) -> io::Result<&[u8]> {
-    loop {
-        match reader.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Asked twice because what is returned in a loop is borrowed beyond it; the second
-            // time it is there.
-            Ok(_) => return reader.fill_buf(),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use proptest::prelude::*;
 
     use super::*;
