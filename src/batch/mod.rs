@@ -1,4 +1,5 @@
-//! The work: a JSONL file of requests in the Batch format, run at the pace of its limits.
+//! The work: a file of requests in the Batch format, or a table and a prompt, run at the pace of its
+//! limits.
 //!
 //! ```text
 //! read ─► count ─► pace ─► send ─► write
@@ -11,7 +12,7 @@
 
 mod count; //    parse and count, on every core
 mod extract; //  answers alone
-mod input; //    lines, and what can be wrong with them
+mod input; //    requests from lines or rows, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod output; //   one of them: locked, read, appended to
 mod pace; //     one line of requests for each limiter
