@@ -1,9 +1,12 @@
 //! Lines with something in them, each with its number, and none longer than memory has room for.
 
 use std::io::{self, BufRead, Read};
+use std::mem;
 
 /// The longest line that is read: more than any request the API takes.
 pub(super) const MAX_LINE: usize = 256 * 1024 * 1024;
+/// A byte order mark, as some editors leave it at the start.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A buffer that has grown above this is given back.
 const KEEP: usize = 1024 * 1024;
 
@@ -44,8 +47,8 @@ impl Lines {
                 self.reader.skip_until(b'\n')?;
                 return Ok(true);
             }
-            if self.number == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
-                self.text.drain(..3); // a byte order mark, as some editors leave it
+            if self.number == 1 && self.text.starts_with(MARK) {
+                self.text.drain(..MARK.len());
             }
             if !self.text.trim_ascii().is_empty() {
                 return Ok(true);
@@ -73,13 +76,14 @@ impl Lines {
 /// Lines with something in them.
 pub(super) fn count_lines(reader: &mut dyn BufRead) -> io::Result<u64> {
     let mut count = 0;
-    let mut filled = false;
+    let (mut filled, mut is_start) = (false, true);
     loop {
         let buffer = reader.fill_buf()?;
         if buffer.is_empty() {
             return Ok(count + u64::from(filled));
         }
-        for byte in buffer {
+        let start = mem::take(&mut is_start).then_some(MARK).unwrap_or_default();
+        for byte in buffer.strip_prefix(start).unwrap_or(buffer) {
             match byte {
                 b'\n' => {
                     count += u64::from(filled);
@@ -122,6 +126,9 @@ mod tests {
             ("a", 1),
             ("a\n", 1),
             ("a\n\nb\r\nc", 3),
+            ("\u{feff}", 0),
+            ("\u{feff}\na", 1),
+            ("\u{feff}a\n\u{feff}", 2),
         ] {
             let counted = count_lines(&mut text.as_bytes()).unwrap();
             assert_eq!(counted, count, "{text:?}");

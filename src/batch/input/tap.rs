@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, Read};
 use std::mem;
 
+use super::lines::MARK;
+
 /// What goes to the parser.
 pub(super) struct Tap {
     reader: Box<dyn BufRead + Send>,
@@ -119,7 +121,6 @@ impl Read for Tap {
 
 /// The reader without a byte order mark, as some editors leave it.
 fn without_mark(mut reader: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
     for found in 0..MARK.len() {
         if filled(&mut reader)?.first() != Some(&MARK[found]) {
             return Ok(Box::new(MARK[..found].chain(reader)));
