@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod fuzz_tests; // any bytes, in any shape
 mod lines; //      lines with something in them, each with its number
+mod mark; //       byte order marks
 mod records; //    what an input holds, before it is known whether an id is new
 mod rows; //       rows of a table, of which a prompt makes requests
 mod shard; //      one part of the input, for several processes
@@ -189,8 +190,8 @@ impl Input {
             && is_lines
         {
             let fail = |error| Error::io(&self.name, error);
-            let mut reader = from_start(file).map_err(fail)?;
-            return count_lines(&mut *reader).map(Some).map_err(fail);
+            let count = from_start(file).and_then(count_lines);
+            return count.map(Some).map_err(fail);
         }
         let Some(mut records) = self.look()? else {
             return Ok(None);

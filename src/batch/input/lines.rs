@@ -1,12 +1,11 @@
 //! Lines with something in them, each with its number, and none longer than memory has room for.
 
 use std::io::{self, BufRead, Read};
-use std::mem;
+
+use super::mark::{MARK, filled, without_mark};
 
 /// The longest line that is read: more than any request the API takes.
 pub(super) const MAX_LINE: usize = 256 * 1024 * 1024;
-/// A byte order mark, as some editors leave it at the start.
-pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A buffer that has grown above this is given back.
 const KEEP: usize = 1024 * 1024;
 
@@ -74,22 +73,22 @@ impl Lines {
 }
 
 /// Lines with something in them.
-pub(super) fn count_lines(reader: &mut dyn BufRead) -> io::Result<u64> {
+pub(super) fn count_lines(reader: Box<dyn BufRead + Send>) -> io::Result<u64> {
+    let mut reader = without_mark(reader)?;
     let mut count = 0;
-    let (mut filled, mut is_start) = (false, true);
+    let mut is_filled = false;
     loop {
-        let buffer = reader.fill_buf()?;
+        let buffer = filled(&mut reader)?;
         if buffer.is_empty() {
-            return Ok(count + u64::from(filled));
+            return Ok(count + u64::from(is_filled));
         }
-        let start = mem::take(&mut is_start).then_some(MARK).unwrap_or_default();
-        for byte in buffer.strip_prefix(start).unwrap_or(buffer) {
+        for byte in buffer {
             match byte {
                 b'\n' => {
-                    count += u64::from(filled);
-                    filled = false;
+                    count += u64::from(is_filled);
+                    is_filled = false;
                 }
-                byte => filled |= !byte.is_ascii_whitespace(),
+                byte => is_filled |= !byte.is_ascii_whitespace(),
             }
         }
         let read = buffer.len();
@@ -130,7 +129,7 @@ mod tests {
             ("\u{feff}\na", 1),
             ("\u{feff}a\n\u{feff}", 2),
         ] {
-            let counted = count_lines(&mut text.as_bytes()).unwrap();
+            let counted = count_lines(Box::new(text.as_bytes())).unwrap();
             assert_eq!(counted, count, "{text:?}");
             assert_eq!(all(lines(text, 100)).len() as u64, count, "{text:?}");
         }

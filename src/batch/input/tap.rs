@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 use std::mem;
 
-use super::lines::MARK;
+use super::mark::{filled, without_mark};
 
 /// What goes to the parser.
 pub(super) struct Tap {
@@ -115,30 +115,6 @@ impl Read for Tap {
             if given > 0 || self.ended {
                 return Ok(given);
             }
-        }
-    }
-}
-
-/// The reader without a byte order mark, as some editors leave it.
-fn without_mark(mut reader: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
-    for found in 0..MARK.len() {
-        if filled(&mut reader)?.first() != Some(&MARK[found]) {
-            return Ok(Box::new(MARK[..found].chain(reader)));
-        }
-        reader.consume(1);
-    }
-    Ok(reader)
-}
-
-/// `fill_buf`, which is called again when a signal comes in between: the parser would end there.
-fn filled(reader: &mut dyn BufRead) -> io::Result<&[u8]> {
-    loop {
-        match reader.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Asked twice because what is returned in a loop is borrowed beyond it; the second
-            // time it is there.
-            Ok(_) => return reader.fill_buf(),
-            Err(error) => return Err(error),
         }
     }
 }
