@@ -145,7 +145,9 @@ proptest! {
                 }
                 let mut sum = 0;
                 for index in 1..=count {
-                    let part = open().unwrap().shard(index, count).unwrap();
+                    let whole = open().unwrap();
+                    prop_assert_eq!(whole.total(), total);
+                    let part = whole.shard(index, count).unwrap();
                     let total = part.total();
                     let (found, end) = outcomes(part);
                     if end.is_none() {

@@ -210,6 +210,11 @@ mod tests {
 
     #[test]
     fn a_header_is_needed_and_has_to_be_text() {
+        // What only begins as a byte order mark does is a name.
+        for name in ["\u{fefe}", "\u{ff41}"] {
+            let table = open(format!("{name},b\n")).unwrap().unwrap();
+            assert_eq!(table.columns(), [name, "b"]);
+        }
         for text in ["", "\n \r\n", "\u{feff}", "\u{feff}\n"] {
             assert!(open(text).unwrap().is_none(), "{text:?}");
         }
