@@ -84,6 +84,9 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Tokens of the answer, reasoning included.
     pub output_tokens: u64,
+    /// Those of the prompt's tokens that the server had read before. They count against a limit
+    /// like the others, and may cost less.
+    pub cached_tokens: u64,
 }
 
 impl Usage {
@@ -146,7 +149,7 @@ impl Charge {
     /// use paceline::{Charge, Usage};
     ///
     /// let reserved = Charge::Sum.reserve(250, 1_000);
-    /// let used = Usage { input_tokens: 240, output_tokens: 60 };
+    /// let used = Usage { input_tokens: 240, output_tokens: 60, cached_tokens: 0 };
     /// assert_eq!(Charge::Sum.settle(reserved, used).tokens, 1_250);
     /// assert_eq!(Charge::Usage.settle(reserved, used).tokens, 300);
     /// ```
@@ -178,6 +181,7 @@ mod tests {
         let usage = Usage {
             input_tokens: u64::MAX,
             output_tokens: u64::MAX,
+            cached_tokens: 0,
         };
         assert_eq!(usage.total(), u64::MAX);
     }
@@ -187,10 +191,12 @@ mod tests {
         let more = Usage {
             input_tokens: 400,
             output_tokens: 1_200,
+            cached_tokens: 0,
         };
         let less = Usage {
             input_tokens: 100,
             output_tokens: 10,
+            cached_tokens: 0,
         };
         // rule, reserved, settled with less, settled with more
         let table = [

@@ -1,6 +1,5 @@
 //! Reading and counting: one thread takes lines, as many as there are cores count tokens.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -8,7 +7,10 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
+use super::fingerprint::Fingerprint;
+use super::ids::Known;
 use super::input::{BadLine, Request, Requests};
+use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
@@ -21,7 +23,9 @@ pub(super) enum Event {
     Counted(Counted),
     /// It stands in the results already.
     Finished,
-    /// It is no request.
+    /// It failed before, and is left at that.
+    Failed,
+    /// It is no request, or not the one that has a result already.
     Bad(BadLine),
     /// The input cannot be read on.
     Broken(Error),
@@ -31,16 +35,44 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) line: u64,
-    /// `FILE:LINE`, for messages.
-    pub(super) place: String,
     pub(super) custom_id: String,
+    pub(super) fingerprint: Fingerprint,
     pub(super) request: Prepared,
+}
+
+impl Counted {
+    /// The line, which is not sent for this reason; `input` is what messages call its file.
+    pub(super) fn refused(self, input: &str, message: &str) -> BadLine {
+        BadLine {
+            line: self.line,
+            message: format!("{input}:{}: {message}", self.line),
+            custom_id: Some(self.custom_id),
+        }
+    }
+
+    /// One that has waited on the disk.
+    pub(super) fn of(client: &RateLimitedClient, spooled: Spooled) -> Self {
+        let Spooled {
+            line,
+            custom_id,
+            fingerprint,
+            path,
+            model,
+            estimate,
+            body,
+        } = spooled;
+        Self {
+            line,
+            custom_id,
+            fingerprint,
+            request: Prepared::of(client, path, body, model, estimate),
+        }
+    }
 }
 
 /// What the reading thread hands on.
 enum Line {
     Request(Request),
-    Finished,
     Bad(BadLine),
     Broken(Error),
 }
@@ -51,7 +83,6 @@ enum Line {
 pub(super) fn count(
     client: &RateLimitedClient,
     requests: Requests,
-    finished: HashSet<String>,
     stop: &CancelToken,
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
@@ -71,21 +102,13 @@ pub(super) fn count(
         start("paceline-count", move || counter.count_lines(&*sink))?;
     }
     let stop = stop.clone();
-    start("paceline-read", move || {
-        read_lines(requests, &finished, &lines, &stop);
-    })
+    start("paceline-read", move || read_lines(requests, &lines, &stop))
 }
 
-fn read_lines(
-    mut requests: Requests,
-    finished: &HashSet<String>,
-    lines: &Sender<Line>,
-    stop: &CancelToken,
-) {
+fn read_lines(mut requests: Requests, lines: &Sender<Line>, stop: &CancelToken) {
     while !stop.is_cancelled() {
         let line = match requests.next() {
             Ok(None) => return,
-            Ok(Some(Ok(request))) if finished.contains(&request.custom_id) => Line::Finished,
             Ok(Some(Ok(request))) => Line::Request(request),
             Ok(Some(Err(bad))) => Line::Bad(bad),
             Err(error) => Line::Broken(error),
@@ -97,14 +120,16 @@ fn read_lines(
     }
 }
 
-/// Wakes the counting threads, which wait for lines, when the run is stopped.
-struct Bell {
+/// Wakes threads that wait for something else, such as lines, when the run is stopped.
+#[derive(Debug)]
+pub(super) struct Bell {
     rope: Mutex<Option<Sender<()>>>,
-    rung: Receiver<()>,
+    /// Disconnected when the run is stopped.
+    pub(super) rung: Receiver<()>,
 }
 
 impl Bell {
-    fn on(stop: &CancelToken) -> Arc<Self> {
+    pub(super) fn on(stop: &CancelToken) -> Arc<Self> {
         let (rope, rung) = bounded(0);
         let bell = Arc::new(Self {
             rope: Mutex::new(Some(rope)),
@@ -146,7 +171,6 @@ impl Counter {
             };
             sink(match line {
                 Line::Request(request) => self.count(request),
-                Line::Finished => Event::Finished,
                 Line::Bad(bad) => Event::Bad(bad),
                 Line::Broken(error) => Event::Broken(error),
             });
@@ -159,19 +183,39 @@ impl Counter {
             custom_id,
             url,
             body,
+            known,
         } = request;
-        let place = format!("{}:{line}", self.name);
-        match self.client.prepare(&url, &body) {
+        let place = || format!("{}:{line}", self.name);
+        let fingerprint = Fingerprint::of(&url, &body);
+        match known {
+            Some(Known::Failed) => return Event::Failed,
+            Some(Known::Finished(Some(other))) if other != fingerprint => {
+                let message = format!(
+                    "{}: custom_id {custom_id:?} has a result already, of a request with \
+                     another url or body (fingerprint {other}, here {fingerprint}); give this one \
+                     another custom_id, or start over with --fresh",
+                    place()
+                );
+                return Event::Bad(BadLine {
+                    line,
+                    custom_id: Some(custom_id),
+                    message,
+                });
+            }
+            Some(Known::Finished(_)) => return Event::Finished,
+            Some(Known::Line(_)) | None => {}
+        }
+        match self.client.prepare_value(&url, &body) {
             Ok(request) => Event::Counted(Counted {
                 line,
-                place,
                 custom_id,
+                fingerprint,
                 request,
             }),
             Err(error) => Event::Bad(BadLine {
                 line,
                 custom_id: Some(custom_id),
-                message: format!("{place}: {error}"),
+                message: format!("{}: {error}", place()),
             }),
         }
     }

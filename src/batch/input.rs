@@ -12,7 +12,6 @@ mod table; //      CSV
 mod tap; //        its bytes, watched
 mod unpack; //     gzip and zstd, known by their first bytes
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -20,6 +19,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::ids::{Ids, Known};
 use super::prompt::Prompt;
 use crate::{Error, Result};
 use lines::count_lines;
@@ -213,12 +213,13 @@ impl Input {
         Records::open(&self.name, reader, rows, self.shard).map(Some)
     }
 
-    pub(super) fn requests(self) -> Requests {
+    /// Its requests, of whose ids earlier runs know this.
+    pub(super) fn requests(self, ids: Ids) -> Requests {
         Requests {
             name: self.name.clone(),
             input: Some(self),
             records: None,
-            seen: HashMap::new(),
+            ids,
         }
     }
 
@@ -260,6 +261,8 @@ pub(super) struct Request {
     pub(super) custom_id: String,
     pub(super) url: String,
     pub(super) body: Value,
+    /// What an earlier run made of its `custom_id`.
+    pub(super) known: Option<Known>,
 }
 
 /// A line that is no request, and why.
@@ -278,8 +281,7 @@ pub(super) struct Requests {
     /// Until the first of them is read.
     input: Option<Input>,
     records: Option<Records>,
-    /// The line of each `custom_id`.
-    seen: HashMap<String, u64>,
+    ids: Ids,
 }
 
 impl Requests {
@@ -317,18 +319,18 @@ impl Requests {
             message: format!("{}:{line}: {message}", self.name),
         };
         let Draft { id, request } = draft.map_err(|message| bad(None, message))?;
-        if let Some(first) = self.seen.get(&id) {
+        let known = self.ids.meet(&id, line);
+        if let Some(Known::Line(first)) = known {
             let message = format!("custom_id {id:?} stands in line {first} already");
             return Err(bad(Some(&id), message));
         }
-        let checked = request.map_err(|message| bad(Some(&id), message));
-        self.seen.insert(id.clone(), line);
-        let (url, body) = checked?;
+        let (url, body) = request.map_err(|message| bad(Some(&id), message))?;
         Ok(Request {
             line,
             custom_id: id,
             url,
             body,
+            known,
         })
     }
 }
@@ -341,7 +343,7 @@ mod tests {
 
     fn requests(text: &str) -> Requests {
         let bytes = io::Cursor::new(text.as_bytes().to_vec());
-        Input::reader("in.jsonl", bytes).requests()
+        Input::reader("in.jsonl", bytes).requests(Ids::default())
     }
 
     fn line(change: &str) -> String {
@@ -437,7 +439,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut requests = Input::reader("x", io::Cursor::new(bytes)).requests();
+            let mut requests = Input::reader("x", io::Cursor::new(bytes)).requests(Ids::default());
             while let Ok(Some(_)) = requests.next() {}
         }
     }

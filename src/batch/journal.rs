@@ -1,33 +1,52 @@
 //! The output files: what is done already, and each finished line written whole.
 //!
-//! The results file is the journal. Failed lines are tried again on the next start, so the errors
-//! file always tells of the last run alone.
+//! The results file is the journal. A failure stays in the errors file until its line is dealt with
+//! anew: so a run that is killed on the way loses no reason, and one that is to leave failures
+//! alone finds all of them. Meanwhile both the old and the new word on a line may stand there;
+//! the old word is taken out when a run ends, or else when the next one begins.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::output::{Holds, Output, STANDARD_OUTPUT};
+use super::ids::{Ids, Known};
+use super::output::{Finished, Holds, Output, STANDARD_OUTPUT};
 use super::record::Record;
+use super::write::Sink;
 use crate::{Error, Result};
+
+/// What to do with what the files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Resume {
+    /// Files that hold something are moved aside.
+    pub(super) fresh: bool,
+    /// What failed is left at that.
+    pub(super) keep_failed: bool,
+}
 
 /// The files of a run, open and locked.
 #[derive(Debug)]
 pub(super) struct Journal {
     results: Output,
     errors: Output,
+    /// Where the lines of this run begin.
+    began: Began,
+}
+
+#[derive(Debug, Default)]
+struct Began {
+    results: u64,
+    errors: u64,
 }
 
 impl Journal {
-    /// Opens the files for a run over `input`, and returns the ids that are finished. With
-    /// `fresh`, files that hold something are moved aside first.
+    /// Opens the files for a run over `input`, and returns what they say of each id.
     pub(super) fn open(
         input: Option<&Path>,
         results: &Path,
         errors: &Path,
-        fresh: bool,
-    ) -> Result<(Self, HashSet<String>)> {
+        resume: Resume,
+    ) -> Result<(Self, Ids)> {
         let named = [("--output", results), ("--errors", errors)];
         for (flag, path) in named {
             if input.is_some_and(|input| same_file(input, path)) {
@@ -46,8 +65,9 @@ impl Journal {
         let mut journal = Self {
             results: Output::open(results)?,
             errors: Output::open(errors)?,
+            began: Began::default(),
         };
-        if fresh {
+        if resume.fresh {
             for (output, path) in [
                 (&mut journal.results, results),
                 (&mut journal.errors, errors),
@@ -57,25 +77,101 @@ impl Journal {
                 }
             }
         }
-        let finished = journal.results.read(Holds::Results)?;
-        // A file that holds anything but failures is not cut off.
-        journal.errors.read(Holds::Failures)?;
-        journal.errors.clear()?;
-        Ok((journal, finished))
+        let ids = journal.read(resume.keep_failed)?;
+        Ok((journal, ids))
     }
 
-    /// Writes a finished line to the file that it belongs in.
-    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        let output = if record.succeeded {
-            &mut self.results
-        } else {
-            &mut self.errors
+    fn read(&mut self, keep_failed: bool) -> Result<Ids> {
+        let mut ids = Ids::default();
+        self.results.read(Holds::Results, |_, line| {
+            if let Some(id) = &line.custom_id {
+                ids.set(id, Known::Finished(line.fingerprint()));
+            }
+        })?;
+        // Of the failures of an id the last one stays, and none of what succeeded since. Bad lines
+        // are told of afresh.
+        let mut last = Ids::default();
+        let mut has_old_words = false;
+        self.errors.read(Holds::Failures, |at, line| {
+            let bad = line.is_of_bad_line();
+            has_old_words |= bad;
+            if let Some(id) = line.custom_id.as_deref().filter(|_| !bad) {
+                has_old_words |= ids.get(id).is_some();
+                has_old_words |= last.set(id, Known::Line(at)).is_some();
+            }
+        })?;
+        if has_old_words {
+            self.errors.thin_out(|at, line| {
+                let is_old =
+                    |id: &String| ids.get(id).is_some() || last.get(id) != Some(Known::Line(at));
+                line.is_of_bad_line() || line.custom_id.as_ref().is_some_and(is_old)
+            })?;
+        }
+        if keep_failed {
+            self.errors.look(0, |_, line| {
+                if let Some(id) = &line.custom_id {
+                    ids.set(id, Known::Failed);
+                }
+            })?;
+        }
+        self.began = Began {
+            results: self.results.end(),
+            errors: self.errors.end(),
         };
-        output.append(record)
+        Ok(ids)
     }
 
-    /// Waits until everything is on the disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    /// Takes the failures of earlier runs out of the errors file whose lines this run has dealt
+    /// with, and waits until everything is on the disk.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.sync()?;
+        let old = 0..self.began.errors;
+        if old.is_empty() {
+            return Ok(());
+        }
+        let mut anew = Ids::default();
+        for (output, start) in [
+            (&mut self.results, self.began.results),
+            (&mut self.errors, self.began.errors),
+        ] {
+            output.look(start, |_, line| {
+                if let Some(id) = &line.custom_id {
+                    anew.set(id, Known::Line(0));
+                }
+            })?;
+        }
+        let is_old = |at: u64, line: &Finished| {
+            let id = line.custom_id.as_deref();
+            old.contains(&at) && id.is_some_and(|id| anew.get(id).is_some())
+        };
+        let mut has_old_words = false;
+        self.errors
+            .look(0, |at, line| has_old_words |= is_old(at, line))?;
+        match has_old_words {
+            true => self.errors.thin_out(is_old),
+            false => Ok(()),
+        }
+    }
+
+    /// The file that a finished line belongs in.
+    fn output_of(&mut self, record: &Record) -> &mut Output {
+        match record.succeeded {
+            true => &mut self.results,
+            false => &mut self.errors,
+        }
+    }
+}
+
+impl Sink for Journal {
+    fn write(&mut self, record: &Record) -> Result<()> {
+        self.output_of(record).append(record)
+    }
+
+    fn may_try_again(&mut self, record: &Record) -> bool {
+        self.output_of(record).is_file()
+    }
+
+    fn sync(&mut self) -> Result<()> {
         self.results.sync()?;
         self.errors.sync()
     }
@@ -136,8 +232,16 @@ mod tests {
     use serde_json::Value;
     use tempfile::TempDir;
 
+    use super::super::fingerprint::Fingerprint;
+    use super::super::input::BadLine;
     use super::*;
     use crate::{Cost, Response};
+
+    const PRINT: Fingerprint = Fingerprint(0x0123_4567_89ab_cdef);
+    const FRESH: Resume = Resume {
+        fresh: true,
+        keep_failed: false,
+    };
 
     struct Files {
         _dir: TempDir,
@@ -155,8 +259,28 @@ mod tests {
             }
         }
 
-        fn open(&self, fresh: bool) -> Result<(Journal, HashSet<String>)> {
-            Journal::open(None, &self.results, &self.errors, fresh)
+        fn open(&self) -> Result<(Journal, Ids)> {
+            self.resume(Resume::default())
+        }
+
+        fn resume(&self, resume: Resume) -> Result<(Journal, Ids)> {
+            Journal::open(None, &self.results, &self.errors, resume)
+        }
+
+        /// What failed and how, in the order of the errors file.
+        fn failures(&self) -> Vec<(String, String)> {
+            let text = fs::read_to_string(&self.errors).unwrap();
+            let parse = |line| serde_json::from_str::<Value>(line).unwrap();
+            let text_of = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+            text.lines()
+                .map(parse)
+                .map(|line| {
+                    (
+                        text_of(&line["custom_id"]),
+                        text_of(&line["error"]["message"]),
+                    )
+                })
+                .collect()
         }
     }
 
@@ -171,59 +295,189 @@ mod tests {
             waited: Duration::ZERO,
             url: String::new(),
         };
-        Record::success(id.to_owned(), response)
+        Record::success(id.to_owned(), PRINT, response)
     }
 
-    fn failure(id: &str) -> Record {
-        Record::failure(id.to_owned(), &Error::Closed)
+    /// A failure whose message holds `reason`.
+    fn failure(id: &str, reason: &str) -> Record {
+        Record::failure(
+            id.to_owned(),
+            PRINT,
+            &Error::InvalidRequest(reason.to_owned()),
+        )
     }
 
-    fn ids(of: &HashSet<String>) -> Vec<&str> {
-        let mut ids: Vec<_> = of.iter().map(String::as_str).collect();
-        ids.sort_unstable();
-        ids
+    fn bad_line(id: &str) -> Record {
+        Record::bad_line(BadLine {
+            line: 1,
+            custom_id: Some(id.to_owned()),
+            message: "bad".to_owned(),
+        })
+    }
+
+    /// Those of `a` to `g` that are finished.
+    fn finished(ids: &Ids) -> String {
+        let is_finished = |id: &char| {
+            let known = ids.get(&id.to_string());
+            assert!(known.is_none() || known == Some(Known::Finished(Some(PRINT))));
+            known.is_some()
+        };
+        ('a'..='g').filter(is_finished).collect()
+    }
+
+    fn write(journal: &mut Journal, records: &[Record]) {
+        for record in records {
+            journal.write(record).unwrap();
+        }
     }
 
     #[test]
     fn what_was_written_is_finished_on_the_next_start_and_failures_are_not() {
         let files = Files::new();
-        let (mut journal, finished) = files.open(false).unwrap();
-        assert!(finished.is_empty());
-        journal.write(&success("a")).unwrap();
-        journal.write(&success("b")).unwrap();
-        journal.write(&failure("c")).unwrap();
-        journal.sync().unwrap();
+        let (mut journal, ids) = files.open().unwrap();
+        assert_eq!(finished(&ids), "");
+        write(
+            &mut journal,
+            &[success("a"), success("b"), failure("c", "no")],
+        );
+        journal.finish().unwrap();
         drop(journal);
-        assert_ne!(fs::metadata(&files.errors).unwrap().len(), 0);
-        let (_journal, finished) = files.open(false).unwrap();
-        assert_eq!(ids(&finished), ["a", "b"]);
+        let (_journal, ids) = files.open().unwrap();
+        assert_eq!(finished(&ids), "ab");
+    }
+
+    #[test]
+    fn ids_of_others_are_finished_and_tell_of_no_request() {
+        let files = Files::new();
+        let line = r#"{"id":"batch_req_6740c1ea","custom_id":"a","response":{"status_code":200,"request_id":"r","body":{}},"error":null}"#;
+        fs::write(&files.results, format!("{line}\n")).unwrap();
+        let (_journal, ids) = files.open().unwrap();
+        assert_eq!(ids.get("a"), Some(Known::Finished(None)));
+    }
+
+    fn said(of: &[(&str, &str)]) -> Vec<(String, String)> {
+        let message = |text: &str| match text {
+            "bad" => text.to_owned(),
+            text => Error::InvalidRequest(text.to_owned()).to_string(),
+        };
+        of.iter()
+            .map(|(id, text)| ((*id).to_owned(), message(text)))
+            .collect()
+    }
+
+    #[test]
+    fn a_failure_stays_until_its_line_was_dealt_with_anew() {
+        let files = Files::new();
+        let (mut journal, _) = files.open().unwrap();
+        let first = ["a", "b", "c", "d"].map(|id| failure(id, "first"));
+        write(&mut journal, &first);
+        write(&mut journal, &[bad_line("e")]);
+        journal.finish().unwrap();
+        drop(journal);
+        let all = [
+            ("a", "first"),
+            ("b", "first"),
+            ("c", "first"),
+            ("d", "first"),
+        ];
+        // This one is killed: it does not come to its end.
+        let (mut journal, _) = files.open().unwrap();
+        assert_eq!(files.failures(), said(&all), "without the bad line");
+        write(&mut journal, &[success("a"), failure("b", "second")]);
+        drop(journal);
+        let (mut journal, ids) = files.open().unwrap();
+        assert_eq!(finished(&ids), "a");
+        let left = [("c", "first"), ("d", "first"), ("b", "second")];
+        assert_eq!(files.failures(), said(&left));
+        // And this one does, though it was stopped on its way.
+        write(
+            &mut journal,
+            &[failure("b", "third"), success("c"), bad_line("e")],
+        );
+        journal.finish().unwrap();
+        let left = said(&[("d", "first"), ("b", "third"), ("e", "bad")]);
+        assert_eq!(files.failures(), left);
+        // It can be written to as before, and is still locked.
+        write(&mut journal, &[failure("f", "late")]);
+        assert_eq!(files.failures().len(), 4);
+        let second = files.open().unwrap_err().to_string();
+        assert!(second.contains("another run is writing to it"), "{second}");
+        let names = fs::read_dir(files.errors.parent().unwrap()).unwrap();
+        assert_eq!(names.count(), 2, "nothing is left behind");
+    }
+
+    #[test]
+    fn failures_that_are_kept_stay_and_bad_lines_are_not_doubled() {
+        let files = Files::new();
+        let (mut journal, _) = files.open().unwrap();
+        let records = [failure("a", "first"), bad_line("b"), success("c")];
+        write(&mut journal, &records);
+        drop(journal);
+        let keep = Resume {
+            keep_failed: true,
+            ..Resume::default()
+        };
+        for round in 0..3 {
+            let (mut journal, ids) = files.resume(keep).unwrap();
+            assert_eq!(ids.get("a"), Some(Known::Failed), "round {round}");
+            assert_eq!(ids.get("b"), None, "round {round}");
+            assert_eq!(ids.get("c"), Some(Known::Finished(Some(PRINT))));
+            write(&mut journal, &[bad_line("b")]);
+            journal.finish().unwrap();
+            let expected = said(&[("a", "first"), ("b", "bad")]);
+            assert_eq!(files.failures(), expected, "round {round}");
+        }
+        // A line that failed and is no request any more has one word, the new one.
+        let (mut journal, _) = files.resume(keep).unwrap();
+        write(&mut journal, &[bad_line("a")]);
+        journal.finish().unwrap();
+        assert_eq!(files.failures(), said(&[("a", "bad")]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_errors_file_behind_a_link_stays_there_with_its_rights() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let files = Files::new();
+        let real = files.errors.with_file_name("real.jsonl");
+        fs::write(&real, "").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&real, &files.errors).unwrap();
+        for _ in 0..2 {
+            let (mut journal, _) = files.open().unwrap();
+            write(&mut journal, &[bad_line("a"), failure("b", "no")]);
+            journal.finish().unwrap();
+        }
+        assert!(files.errors.is_symlink());
+        assert_eq!(files.failures().len(), 2);
         assert_eq!(
-            fs::metadata(&files.errors).unwrap().len(),
-            0,
-            "they are tried again"
+            fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+            0o600
         );
     }
 
     #[test]
     fn a_torn_last_line_is_cut_off_unless_only_its_end_is_missing() {
         let files = Files::new();
-        let (mut journal, _) = files.open(false).unwrap();
-        journal.write(&success("a")).unwrap();
-        journal.write(&success("b")).unwrap();
+        let (mut journal, _) = files.open().unwrap();
+        write(&mut journal, &[success("a"), success("b")]);
         drop(journal);
         let whole = fs::read(&files.results).unwrap();
         let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         for length in first..whole.len() {
             fs::write(&files.results, &whole[..length]).unwrap();
-            let mut expected = vec!["a"];
-            expected.extend((length == whole.len() - 1).then_some("b"));
-            let (mut journal, finished) = files.open(false).unwrap();
-            assert_eq!(ids(&finished), expected, "torn after {length} bytes");
-            journal.write(&success("c")).unwrap();
+            let expected = if length == whole.len() - 1 { "ab" } else { "a" };
+            let (mut journal, ids) = files.open().unwrap();
+            assert_eq!(finished(&ids), expected, "torn after {length} bytes");
+            write(&mut journal, &[success("c")]);
             drop(journal);
-            expected.push("c");
-            let (_journal, finished) = files.open(false).unwrap();
-            assert_eq!(ids(&finished), expected, "torn after {length} bytes");
+            let (_journal, ids) = files.open().unwrap();
+            assert_eq!(
+                finished(&ids),
+                format!("{expected}c"),
+                "after {length} bytes"
+            );
         }
     }
 
@@ -234,7 +488,7 @@ mod tests {
             // Without a line end it is no torn line of ours either.
             for notes in ["my notes\n", "my notes", "{\"id\":7}"] {
                 fs::write(path, notes).unwrap();
-                let error = files.open(false).unwrap_err().to_string();
+                let error = files.open().unwrap_err().to_string();
                 assert!(
                     error.contains(".jsonl:1: not a line of an output file"),
                     "{error}"
@@ -248,20 +502,19 @@ mod tests {
     #[test]
     fn results_are_not_taken_for_failures_nor_failures_for_results() {
         let files = Files::new();
-        let (mut journal, _) = files.open(false).unwrap();
-        journal.write(&success("a")).unwrap();
-        journal.write(&failure("b")).unwrap();
+        let (mut journal, _) = files.open().unwrap();
+        write(&mut journal, &[success("a"), failure("b", "no")]);
         drop(journal);
         let before = fs::read(&files.results).unwrap();
         for (results, errors) in [
             (&files.errors, &files.results),
             (&files.errors, &files.errors.with_extension("new")),
         ] {
-            let error = Journal::open(None, results, errors, false).unwrap_err();
+            let error = Journal::open(None, results, errors, Resume::default()).unwrap_err();
             assert!(error.to_string().contains("mixed up"), "{error}");
         }
         let unused = files.results.with_extension("new");
-        let error = Journal::open(None, &unused, &files.results, false).unwrap_err();
+        let error = Journal::open(None, &unused, &files.results, Resume::default()).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -275,9 +528,9 @@ mod tests {
     fn fresh_moves_aside_and_deletes_nothing() {
         let files = Files::new();
         for round in 0..3 {
-            let (mut journal, finished) = files.open(true).unwrap();
-            assert!(finished.is_empty(), "round {round}");
-            journal.write(&success("a")).unwrap();
+            let (mut journal, ids) = files.resume(FRESH).unwrap();
+            assert_eq!(finished(&ids), "", "round {round}");
+            write(&mut journal, &[success("a")]);
         }
         for aside in ["r.jsonl.1", "r.jsonl.2", "r.jsonl"] {
             let path = files.results.with_file_name(aside);
@@ -292,21 +545,27 @@ mod tests {
     #[test]
     fn two_runs_on_one_output_are_refused_and_so_is_the_input_as_output() {
         let files = Files::new();
-        let running = files.open(false).unwrap();
-        for fresh in [false, true] {
-            let error = files.open(fresh).unwrap_err().to_string();
+        let running = files.open().unwrap();
+        for resume in [Resume::default(), FRESH] {
+            let error = files.resume(resume).unwrap_err().to_string();
             assert!(error.contains("another run is writing to it"), "{error}");
         }
         drop(running);
         let dotted = files.results.parent().unwrap().join(".").join("r.jsonl");
-        let error = Journal::open(Some(&dotted), &files.results, &files.errors, false);
+        let error = Journal::open(
+            Some(&dotted),
+            &files.results,
+            &files.errors,
+            Resume::default(),
+        );
         assert!(
             error
                 .unwrap_err()
                 .to_string()
                 .contains("is the input itself")
         );
-        let error = Journal::open(None, &files.results, &files.results, false).unwrap_err();
+        let error =
+            Journal::open(None, &files.results, &files.results, Resume::default()).unwrap_err();
         assert!(error.to_string().contains("are the same file"), "{error}");
     }
 
@@ -314,7 +573,7 @@ mod tests {
     fn an_output_that_cannot_be_written_is_named() {
         let files = Files::new();
         let nowhere = files.results.join("no/such/folder.jsonl");
-        let error = Journal::open(None, &nowhere, &files.errors, false).unwrap_err();
+        let error = Journal::open(None, &nowhere, &files.errors, Resume::default()).unwrap_err();
         assert!(error.to_string().contains("folder.jsonl"), "{error}");
     }
 }

@@ -5,28 +5,48 @@
 //! read ─► count ─► pace ─► send ─► write
 //! ```
 //!
+//! A run that has bounds lets through to its limiters only what fits into them.
+//!
 //! Each stage hands over to the next through a bounded channel, so memory does not grow with the
 //! file. Counting has as many threads as there are cores, pacing one for each limiter, sending
 //! as many as there are requests in flight. The results file is the journal: a run that is
 //! killed and started again goes on after the last line that it holds.
 
+mod bounds; //   what a run may take, and what still fits
+mod brake; //     no new request while results cannot be written
 mod count; //    parse and count, on every core
+mod deadline; // when its time is up
 mod extract; //  answers alone
+mod fingerprint; // what tells a request from another
+mod finished; // who is told of each line
+mod gate; //     only what fits goes to its limiter
+mod ids; //      what is known of each `custom_id`
 mod input; //    requests from lines or rows, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod lane; //     the requests of one limiter that wait
+mod lanes; //    who leads them
+mod money; //    amounts, exact
 mod output; //   one of them: locked, read, appended to
-mod pace; //     one line of requests for each limiter
 mod plan; //     what a run would take
+mod prices; //   what tokens cost
 mod progress; // where a run stands
 mod prompt; //   requests made of rows
 mod record; //   one line of an output file
 mod run; //      the stages put together
-mod send; //     threads that wait for answers
+mod send; //     one request, and what becomes of it
+mod spool; //    requests that wait on the disk
+mod stopping; // at its bounds
 mod summary; //  what a run came to
+mod terms; //    prices, bounds, callbacks
+mod write; //    outcomes as they come, and kept while they cannot be written
 
+pub use bounds::Bound;
 pub use extract::{Extract, extract};
+pub use finished::Finished;
 pub use input::{Input, RowFormat};
+pub use money::Money;
 pub use plan::{ModelPlan, Plan};
+pub use prices::Prices;
 pub use progress::{Progress, Watch};
 pub use prompt::Prompt;
 pub use run::Run;

@@ -1,16 +1,22 @@
 //! What a run would take: everything but the sending.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::count::{Counted, Event, count};
-use super::input::Input;
+use super::ids::Ids;
+use super::input::{BadLine, Input};
+use super::money::Money;
+use super::terms::Terms;
 use crate::limiter::CancelToken;
 use crate::quota::{Limits, Quota};
 use crate::{Cost, Error, RateLimitedClient, Result};
+
+/// Bad lines that are kept, at most: memory does not grow with the file.
+const MOST_BAD_LINES: usize = 2_000;
 
 /// What a run would take.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +24,15 @@ use crate::{Cost, Error, RateLimitedClient, Result};
 pub struct Plan {
     /// By model, or family of models that share limits.
     pub models: Vec<ModelPlan>,
-    /// What is wrong with lines that cannot be sent, each with its place, in their order.
+    /// What is wrong with lines that cannot be sent, each with its place, in their order: the
+    /// first 2,000 of them.
     pub bad_lines: Vec<String>,
+    /// How many more there are.
+    pub more_bad_lines: u64,
+    /// What costs are in, where the run has [prices](super::Run::prices).
+    pub currency: Option<String>,
+    /// How long an answer is taken to take; see [`Run::expect_latency`](super::Run::expect_latency).
+    pub latency: Duration,
 }
 
 /// What a run would take of one model's limits.
@@ -40,6 +53,13 @@ pub struct ModelPlan {
     pub binding: Option<Quota>,
     /// The shortest time until the last request is admitted, beginning with full buckets.
     pub shortest: Duration,
+    /// Requests in flight at the rate of the binding quota, when each takes the plan's latency.
+    /// While full buckets empty, at first, they can be more.
+    pub in_flight: u64,
+    /// What the requests can cost at most, where the run has prices.
+    pub at_most: Option<Money>,
+    /// Requests that have no price and are left out of that.
+    pub unpriced: u64,
 }
 
 impl Plan {
@@ -47,6 +67,34 @@ impl Plan {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.models.iter().map(|model| model.requests).sum()
+    }
+
+    /// Tokens of all prompts.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> u64 {
+        let models = self.models.iter();
+        models.fold(0, |sum, model| sum.saturating_add(model.prompt_tokens))
+    }
+
+    /// Tokens that are reserved in all.
+    #[must_use]
+    pub fn reserved_tokens(&self) -> u64 {
+        let models = self.models.iter();
+        models.fold(0, |sum, model| sum.saturating_add(model.reserved.tokens))
+    }
+
+    /// What all requests can cost at most, where the run has prices.
+    #[must_use]
+    pub fn at_most(&self) -> Option<Money> {
+        self.currency.as_ref()?;
+        let costs = self.models.iter().filter_map(|model| model.at_most);
+        Some(costs.fold(Money::ZERO, Money::saturating_add))
+    }
+
+    /// Requests without a price, where the run has prices.
+    #[must_use]
+    pub fn unpriced(&self) -> u64 {
+        self.models.iter().map(|model| model.unpriced).sum()
     }
 
     /// The shortest time until the last request of all is admitted. Models wait side by side.
@@ -62,10 +110,29 @@ impl Plan {
 
 #[derive(Default)]
 struct Tally {
+    /// What messages call the input.
+    input: String,
     models: BTreeMap<String, Sums>,
-    /// By the number of the line: threads count side by side, and finish in any order.
-    bad_lines: BTreeMap<u64, String>,
+    bad_lines: BadLines,
     failure: Option<Error>,
+}
+
+/// The first bad lines, and how many more there are. By the number of the line: threads count
+/// side by side, and finish in any order.
+#[derive(Default)]
+struct BadLines {
+    first: BTreeMap<u64, String>,
+    more: u64,
+}
+
+impl BadLines {
+    fn add(&mut self, bad: BadLine) {
+        self.first.insert(bad.line, bad.message);
+        if self.first.len() > MOST_BAD_LINES {
+            self.first.pop_last();
+            self.more += 1;
+        }
+    }
 }
 
 struct Sums {
@@ -73,63 +140,74 @@ struct Sums {
     prompt_tokens: u64,
     reserved: Cost,
     limits: Limits,
+    at_most: Money,
+    unpriced: u64,
 }
 
-pub(super) fn plan(client: &RateLimitedClient, input: Input) -> Result<Plan> {
+pub(super) fn plan(
+    client: &RateLimitedClient,
+    input: Input,
+    terms: Terms,
+    max_in_flight: usize,
+) -> Result<Plan> {
     let tally = Arc::new(Mutex::new(Tally::default()));
+    let latency = terms.latency;
+    let prices = terms.prices.as_ref();
+    let currency = prices.map(|prices| prices.currency().to_owned());
+    let requests = input.requests(Ids::default());
+    tally.lock().input = requests.name().to_owned();
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
         let (tally, client) = (Arc::clone(&tally), client.clone());
         Arc::new(move |event| {
             let _until_all_have_ended = &ended;
-            tally.lock().add(&client, event);
+            tally.lock().add(&client, &terms, event);
         })
     };
-    count(
-        client,
-        input.requests(),
-        HashSet::new(),
-        &CancelToken::new(),
-        &sink,
-    )?;
+    count(client, requests, &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {
         models,
         bad_lines,
         failure,
+        input: _,
     } = std::mem::take(&mut *tally.lock());
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(Plan {
-            models: models
-                .into_iter()
-                .map(|(name, sums)| sums.plan(name))
-                .collect(),
-            bad_lines: bad_lines.into_values().collect(),
-        }),
+    if let Some(error) = failure {
+        return Err(error);
     }
+    let most = u64::try_from(max_in_flight).unwrap_or(u64::MAX);
+    let models = models.into_iter();
+    Ok(Plan {
+        models: models
+            .map(|(name, sums)| sums.plan(name, latency, most, currency.is_some()))
+            .collect(),
+        bad_lines: bad_lines.first.into_values().collect(),
+        more_bad_lines: bad_lines.more,
+        currency,
+        latency,
+    })
 }
 
 impl Tally {
-    fn add(&mut self, client: &RateLimitedClient, event: Event) {
+    fn add(&mut self, client: &RateLimitedClient, terms: &Terms, event: Event) {
         match event {
-            Event::Finished => {}
-            Event::Bad(bad) => drop(self.bad_lines.insert(bad.line, bad.message)),
+            Event::Finished | Event::Failed => {}
+            Event::Bad(bad) => self.bad_lines.add(bad),
             Event::Broken(error) => self.failure = Some(error),
-            Event::Counted(counted) => self.count(client, &counted),
+            Event::Counted(counted) => self.count(client, terms, counted),
         }
     }
 
-    fn count(&mut self, client: &RateLimitedClient, counted: &Counted) {
+    fn count(&mut self, client: &RateLimitedClient, terms: &Terms, counted: Counted) {
         let (model, cost) = (counted.request.model(), counted.request.cost());
         let table = client.registry().table();
         let limits = table.limits_for(model);
         let mut quotas = limits.quotas().iter();
-        if let Err(error) = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit()))) {
-            let message = format!("{}: {error}", counted.place);
-            self.bad_lines.insert(counted.line, message);
-            return;
+        let fits = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit())));
+        let too_large = fits.err().map(|error| error.to_string());
+        if let Some(message) = too_large.or_else(|| terms.objection(model)) {
+            return self.bad_lines.add(counted.refused(&self.input, &message));
         }
         let family = table.family_of(model).to_owned();
         let sums = self.models.entry(family).or_insert_with(|| Sums {
@@ -137,29 +215,122 @@ impl Tally {
             prompt_tokens: 0,
             reserved: Cost::default(),
             limits: limits.clone(),
+            at_most: Money::ZERO,
+            unpriced: 0,
         });
         sums.requests += 1;
-        let prompt = counted.request.estimate().prompt;
-        sums.prompt_tokens = sums.prompt_tokens.saturating_add(prompt);
+        let size = counted.request.estimate();
+        sums.prompt_tokens = sums.prompt_tokens.saturating_add(size.prompt);
         sums.reserved = sums.reserved.saturating_add(cost);
+        if let Some(prices) = &terms.prices {
+            match prices.at_most(model, size) {
+                Some(cost) => sums.at_most = sums.at_most.saturating_add(cost),
+                None => sums.unpriced += 1,
+            }
+        }
     }
 }
 
 impl Sums {
-    fn plan(self, model: String) -> ModelPlan {
+    fn plan(self, model: String, latency: Duration, most: u64, is_priced: bool) -> ModelPlan {
         let times = self.limits.quotas().iter().map(|quota| {
             let total = self.reserved.amount(quota.unit());
             (quota.time_for(total.saturating_sub(quota.burst())), *quota)
         });
         let longest = times.max_by_key(|(time, _)| *time);
+        let binding = longest.map(|(_, quota)| quota);
         ModelPlan {
             model,
             requests: self.requests,
             prompt_tokens: self.prompt_tokens,
             reserved: self.reserved,
-            binding: longest.map(|(_, quota)| quota),
+            binding,
             shortest: longest.map_or(Duration::ZERO, |(time, _)| time),
+            in_flight: self.in_flight(binding, latency, most),
+            at_most: is_priced.then_some(self.at_most),
+            unpriced: self.unpriced,
             limits: self.limits,
         }
+    }
+
+    /// As many as begin while one is answered.
+    fn in_flight(&self, binding: Option<Quota>, latency: Duration, most: u64) -> u64 {
+        let at_rate = binding.map_or(u64::MAX, |quota| {
+            // requests per total of the unit · amount per period · latency
+            let total = u128::from(self.reserved.amount(quota.unit()));
+            let per_period = u128::from(self.requests) * u128::from(quota.amount());
+            let whole = per_period.saturating_mul(latency.as_nanos());
+            let each = total.max(1).saturating_mul(quota.period().as_nanos());
+            u64::try_from(whole.div_ceil(each)).unwrap_or(u64::MAX)
+        });
+        let cap = self.limits.in_flight().unwrap_or(u64::MAX);
+        at_rate.max(1).min(self.requests).min(cap).min(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LimitTable, Unit};
+
+    fn sums(requests: u64, each: Cost, limits: &str) -> Sums {
+        let table = LimitTable::from_toml(&format!("[default]\n{limits}")).unwrap();
+        Sums {
+            requests,
+            prompt_tokens: 0,
+            reserved: (0..requests).fold(Cost::default(), |sum, _| sum.saturating_add(each)),
+            limits: table.default_limits().clone(),
+            at_most: Money::ZERO,
+            unpriced: 0,
+        }
+    }
+
+    #[test]
+    fn the_number_in_flight_follows_the_binding_limit_and_the_latency() {
+        let each = Cost::sized(300, 200);
+        let table = [
+            // 600 requests a minute are 10 a second.
+            ("rpm = 600", 5, 1_000, Unit::Requests, 50),
+            ("rpm = 600", 0, 1_000, Unit::Requests, 1),
+            // 60,000 tokens are 120 requests, 2 a second.
+            ("rpm = 600\ntpm = 60_000", 5, 1_000, Unit::Tokens, 10),
+            ("otpm = 240_000", 5, 1_000, Unit::OutputTokens, 100),
+            ("rpm = 600_000", 5, 1_000, Unit::Requests, 400), // no more than there are
+            ("rpm = 600_000", 5, 7, Unit::Requests, 7),
+            ("rpm = 600\nin_flight = 3", 5, 1_000, Unit::Requests, 3),
+            ("rpd = 1", 1, 1_000, Unit::Requests, 1),
+        ];
+        for (step, (limits, seconds, most, binding, expected)) in table.into_iter().enumerate() {
+            let latency = Duration::from_secs(seconds);
+            let plan = sums(400, each, limits).plan(String::new(), latency, most, false);
+            assert_eq!(
+                plan.binding.map(|quota| quota.unit()),
+                Some(binding),
+                "step {step}"
+            );
+            assert_eq!(plan.in_flight, expected, "step {step}");
+        }
+        let unlimited = sums(400, each, "in_flight = 1_000").plan(
+            String::new(),
+            Duration::from_secs(5),
+            30,
+            false,
+        );
+        assert_eq!((unlimited.binding, unlimited.in_flight), (None, 30));
+    }
+
+    #[test]
+    fn the_first_bad_lines_are_kept_and_the_others_counted() {
+        let mut bad_lines = BadLines::default();
+        for line in (1..=3_000).rev() {
+            bad_lines.add(BadLine {
+                line,
+                custom_id: None,
+                message: String::new(),
+            });
+        }
+        let kept: Vec<u64> = bad_lines.first.into_keys().collect();
+        assert_eq!(kept, (1..=2_000).collect::<Vec<_>>());
+        assert_eq!(bad_lines.more, 1_000);
     }
 }

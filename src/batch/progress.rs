@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
+use super::money::Money;
 use crate::client::ClientStats;
 use crate::{Cost, RateLimitedClient, Usage};
 
@@ -31,6 +34,11 @@ pub struct Progress {
     pub tokens_reserved: u64,
     /// Tokens that answers say were used.
     pub tokens_used: u64,
+    /// What answers cost. `None` without [prices](super::Run::prices).
+    pub cost: Option<Money>,
+    /// Answers whose model has no price, or that do not say what they used: their cost is left
+    /// out. 0 without prices.
+    pub unpriced: u64,
 }
 
 impl Progress {
@@ -38,6 +46,28 @@ impl Progress {
     #[must_use]
     pub fn done(&self) -> u64 {
         self.resumed + self.succeeded + self.failed
+    }
+
+    /// Tokens that the run will have used at its end, if the rest takes as many a line as the
+    /// lines so far. `None` as long as nothing can be said.
+    #[must_use]
+    pub fn expected_tokens(&self) -> Option<u64> {
+        let tokens = self.at_the_end(self.tokens_used.into())?;
+        Some(u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
+
+    /// What the run will have cost at its end, by the same rule.
+    #[must_use]
+    pub fn expected_cost(&self) -> Option<Money> {
+        let cost = self.at_the_end(self.cost?.trillionths())?;
+        Some(Money::from_trillionths(cost))
+    }
+
+    fn at_the_end(&self, so_far: u128) -> Option<u128> {
+        let finished = u128::from(self.succeeded + self.failed);
+        let remaining = u128::from(self.total?.saturating_sub(self.done()));
+        let rest = so_far.saturating_mul(remaining).checked_div(finished)?;
+        Some(so_far.saturating_add(rest))
     }
 }
 
@@ -60,6 +90,9 @@ struct Counts {
     max_in_flight: AtomicU64,
     tokens_reserved: AtomicU64,
     tokens_used: AtomicU64,
+    unpriced: AtomicU64,
+    /// Larger than any atomic.
+    cost: Mutex<Option<Money>>,
 }
 
 impl Watch {
@@ -90,6 +123,8 @@ impl Watch {
             rate_limited: stats.rate_limited - self.before.rate_limited,
             tokens_reserved: read(&counts.tokens_reserved),
             tokens_used: read(&counts.tokens_used),
+            cost: *counts.cost.lock(),
+            unpriced: read(&counts.unpriced),
         }
     }
 
@@ -97,6 +132,21 @@ impl Watch {
     #[must_use]
     pub fn client(&self) -> &RateLimitedClient {
         &self.client
+    }
+
+    /// From now on the cost is counted.
+    pub(super) fn is_priced(&self) {
+        self.counts.cost.lock().get_or_insert_default();
+    }
+
+    /// An answer came that cost this, or nobody knows what.
+    pub(super) fn spent(&self, cost: Option<Money>) {
+        let mut sum = self.counts.cost.lock();
+        match (&mut *sum, cost) {
+            (None, _) => {}
+            (Some(sum), Some(cost)) => *sum = sum.saturating_add(cost),
+            (Some(_), None) => drop(self.counts.unpriced.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(super) fn resumed(&self) {
@@ -127,5 +177,34 @@ impl Watch {
         count.fetch_add(1, Ordering::Relaxed);
         let used = usage.map_or(0, |usage| usage.total());
         self.counts.tokens_used.fetch_add(used, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_expected_to_take_as_much_a_line_as_what_is_done() {
+        let mut progress = Progress {
+            total: Some(100),
+            resumed: 40,
+            tokens_used: 150,
+            cost: Some(Money::from_trillionths(70)),
+            ..Progress::default()
+        };
+        assert_eq!(progress.expected_tokens(), None);
+        (progress.succeeded, progress.failed) = (8, 2);
+        assert_eq!(progress.expected_tokens(), Some(150 + 15 * 50));
+        assert_eq!(
+            progress.expected_cost(),
+            Some(Money::from_trillionths(70 + 7 * 50))
+        );
+        progress.cost = None;
+        assert_eq!(progress.expected_cost(), None);
+        progress.tokens_used = u64::MAX;
+        assert_eq!(progress.expected_tokens(), Some(u64::MAX));
+        progress.total = None;
+        assert_eq!(progress.expected_tokens(), None);
     }
 }

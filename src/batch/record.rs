@@ -3,8 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
 use crate::{Error, Response};
+
+/// The code of a line of the input that is no request.
+pub(super) const INVALID_LINE: &str = "invalid_line";
+
+/// The code of an answer that made no sense.
+const INVALID_ANSWER: &str = "invalid_answer";
 
 /// How each line begins.
 pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
@@ -13,7 +20,7 @@ pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Record {
     id: String,
-    custom_id: Option<String>,
+    pub(super) custom_id: Option<String>,
     response: Option<Answer>,
     error: Option<Failure>,
     #[serde(skip)]
@@ -34,18 +41,19 @@ struct Failure {
 }
 
 impl Record {
-    pub(super) fn success(custom_id: String, response: Response) -> Self {
+    pub(super) fn success(custom_id: String, of: Fingerprint, response: Response) -> Self {
         let answer = Answer {
             status_code: response.status,
             request_id: response.request_id,
             body: response.body,
         };
-        Self::new(Some(custom_id), Some(answer), None)
+        Self::new(of.line_id(), Some(custom_id), Some(answer), None)
     }
 
     /// A request that failed. An answer with an error status is an answer; what failed without
     /// one has an `error`.
-    pub(super) fn failure(custom_id: String, error: &Error) -> Self {
+    pub(super) fn failure(custom_id: String, of: Fingerprint, error: &Error) -> Self {
+        let id = of.line_id();
         match error {
             Error::Api(api) => {
                 let answer = Answer {
@@ -56,31 +64,42 @@ impl Record {
                         .clone()
                         .unwrap_or_else(|| api.message.clone().into()),
                 };
-                Self::new(Some(custom_id), Some(answer), None)
+                Self::new(id, Some(custom_id), Some(answer), None)
             }
             error => {
                 let failure = Failure {
                     code: code(error),
                     message: error.to_string(),
                 };
-                Self::new(Some(custom_id), None, Some(failure))
+                Self::new(id, Some(custom_id), None, Some(failure))
             }
         }
     }
 
     pub(super) fn bad_line(line: BadLine) -> Self {
         let failure = Failure {
-            code: "invalid_line",
+            code: INVALID_LINE,
             message: line.message,
         };
-        Self::new(line.custom_id, None, Some(failure))
+        Self::new(bare_line_id(), line.custom_id, None, Some(failure))
     }
 
-    fn new(custom_id: Option<String>, response: Option<Answer>, error: Option<Failure>) -> Self {
+    /// True when the server answered, in whatever way.
+    pub(super) fn is_answered(&self) -> bool {
+        let code = self.error.as_ref().map(|failure| failure.code);
+        self.response.is_some() || code == Some(INVALID_ANSWER)
+    }
+
+    fn new(
+        id: String,
+        custom_id: Option<String>,
+        response: Option<Answer>,
+        error: Option<Failure>,
+    ) -> Self {
         let answered = response.as_ref();
         Self {
             succeeded: answered.is_some_and(|answer| (200..300).contains(&answer.status_code)),
-            id: format!("batch_req_{:032x}", fastrand::u128(..)),
+            id,
             custom_id,
             response,
             error,
@@ -92,7 +111,7 @@ fn code(error: &Error) -> &'static str {
     match error {
         Error::TooLarge { .. } => "request_too_large",
         Error::Transport { .. } => "no_answer",
-        Error::InvalidResponse { .. } => "invalid_answer",
+        Error::InvalidResponse { .. } => INVALID_ANSWER,
         Error::InvalidRequest(_) => "invalid_request",
         _ => "not_sent",
     }
@@ -113,10 +132,12 @@ mod tests {
             message: "refused".to_owned(),
             unsent: true,
         };
-        let record = Record::failure("a".to_owned(), &error);
+        let record = Record::failure("a".to_owned(), Fingerprint(0x17), &error);
         let line = json(&record);
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.starts_with(LINE_START), "{text}");
+        let id = line["id"].as_str().unwrap();
+        assert!(id.starts_with("batch_req_0000000000000017-"), "{id}");
         assert_eq!(line["custom_id"], "a");
         assert_eq!(line["response"], Value::Null);
         assert_eq!(line["error"]["code"], "no_answer");

@@ -2,28 +2,29 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
-use super::count::{Event, count};
+use super::bounds::Bound;
+use super::brake::Brake;
+use super::count::{Bell, Event, count};
+use super::fingerprint::Fingerprint;
+use super::finished::{Effort, Listener};
+use super::gate::Gate;
 use super::input::Input;
-use super::journal::Journal;
-use super::pace::Lanes;
+use super::journal::{Journal, Resume};
+use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
-use super::send::Senders;
 use super::summary::{Before, Ending, Summary};
+use super::terms::Terms;
+use super::write::{Times, Writing, Written, write};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
-
-/// Finished lines that are not written yet, at most.
-const WRITE_BEHIND: usize = 256;
-
-/// Lines are on the disk at the latest this long after they were written, while more follow.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A run over a file of requests.
 ///
@@ -49,10 +50,13 @@ pub struct Run {
     input: Input,
     output: PathBuf,
     errors: PathBuf,
-    fresh: bool,
+    resume: Resume,
+    times: Times,
     max_in_flight: usize,
     stop: CancelToken,
     watch: Watch,
+    pub(super) terms: Terms,
+    pub(super) listener: Listener,
 }
 
 impl Run {
@@ -61,10 +65,13 @@ impl Run {
         Self {
             output: input.beside("results"),
             errors: input.beside("errors"),
-            fresh: false,
+            resume: Resume::default(),
+            times: Times::default(),
             max_in_flight: 1_000,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
+            terms: Terms::default(),
+            listener: Listener::default(),
             client,
             input,
         }
@@ -100,7 +107,41 @@ impl Run {
     /// Sets whether to start over. Files that hold something are then moved aside, with a number
     /// behind their names. Defaults to going on after what they hold.
     pub fn fresh(mut self, fresh: bool) -> Self {
-        self.fresh = fresh;
+        self.resume.fresh = fresh;
+        self
+    }
+
+    /// Sets whether requests whose failure stands in the errors file are left at that: they are not
+    /// sent, they count as failed, and stay there. Lines that were no requests are looked at
+    /// afresh. Defaults to trying all of them again.
+    pub fn keep_failed(mut self, keep: bool) -> Self {
+        self.resume.keep_failed = keep;
+        self
+    }
+
+    /// Sets for how long a finished line may be written and not yet be on the disk; with 0 each
+    /// line is waited for. A kill loses none of them. When the machine loses its power, what was
+    /// finished in this time may be lost, and is sent and paid for again. Defaults to 1 s.
+    pub fn sync_every(mut self, time: Duration) -> Self {
+        self.times.sync_every = time;
+        self
+    }
+
+    /// Sets for how long a run waits when it cannot write, because the disk is full or the like.
+    /// Meanwhile it begins no request, keeps the answers of those under way in memory, and tries
+    /// once a second to write them; then it goes on. When this time has passed the run ends with
+    /// an error that says how many answers could not be written. With 0, and for an output
+    /// that is no file, it ends at once. Defaults to 60 s.
+    pub fn write_patience(mut self, time: Duration) -> Self {
+        self.times.patience = time;
+        self
+    }
+
+    /// Sets for how long a run that is told to stop waits for what is under way. What is not
+    /// answered by then stays undone, though the server may count it, and
+    /// [`Summary::abandoned`] says how many. Defaults to 120 s.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.times.grace = time;
         self
     }
 
@@ -112,7 +153,7 @@ impl Run {
     }
 
     /// Sets the token that stops the run: nothing more is begun, what is under way is finished
-    /// and written. The run cancels it itself when it has to stop. Defaults to one of its own.
+    /// and written, in its [grace](Self::grace). The run cancels it itself when it has to stop. Defaults to one of its own.
     pub fn stop(mut self, token: &CancelToken) -> Self {
         self.stop = token.clone();
         self
@@ -131,7 +172,7 @@ impl Run {
     ///
     /// When the input cannot be read on, or no thread can be started.
     pub fn plan(self) -> Result<Plan> {
-        plan::plan(&self.client, self.input)
+        plan::plan(&self.client, self.input, self.terms, self.max_in_flight)
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -140,35 +181,53 @@ impl Run {
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
-    /// or in the middle, and then what is written stays good. An error of the account is no error
-    /// here: see [`Summary::ending`].
+    /// or in the middle, when [patience](Self::write_patience) has ended, and then what is written
+    /// stays good. An error of the account is no error here: see [`Summary::ending`].
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
-        let (journal, finished) =
-            Journal::open(self.input.path(), &self.output, &self.errors, self.fresh)?;
+        let currency = self.currency();
+        let (mut journal, ids) =
+            Journal::open(self.input.path(), &self.output, &self.errors, self.resume)?;
         let Self {
             client,
             input,
+            times,
             stop,
             watch,
+            terms,
+            mut listener,
             ..
         } = self;
         let before = Before::of(client.registry());
+        let requests = input.requests(ids);
         let began = clock.now();
+        let deadline = terms
+            .bounds
+            .deadline
+            .and_then(|after| began.checked_add(after));
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
-        let (results, outcomes) = bounded(WRITE_BEHIND);
+        // Handed over, not queued: a request keeps its sending thread until its answer is in the
+        // writer's hands, so a kill loses at most one answer a thread, and that of the writer.
+        let (results, outcomes) = bounded(0);
+        let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
             watch: watch.clone(),
+            brake: Arc::clone(&brake),
             results,
             verdict: Arc::clone(&verdict),
+            gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
+            deadline,
+            failures: AtomicU64::new(0),
+            input: requests.name().to_owned(),
+            terms,
         });
-        let senders = Senders::new(Arc::clone(&shared), self.max_in_flight);
-        let lanes = Lanes::new(Arc::clone(&shared), senders);
+        let _timer = shared.start_timer()?;
+        let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
-        let started = count(&client, input.requests(), finished, &stop, &sink);
+        let started = count(&client, requests, &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);
@@ -176,48 +235,53 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        write(journal, &outcomes, &watch, &clock, |error| {
-            stop.cancel();
+        let writing = Writing {
+            times,
+            clock: &clock,
+            watch: &watch,
+            brake: &brake,
+            stopped: &bell.rung,
+            stop: &|| stop.cancel(),
+        };
+        let mut tell = |outcome: &Outcome| {
+            if !listener.tell(&outcome.finished()) {
+                stop.cancel();
+            }
+        };
+        let Written { abandoned, failure } = write(&mut journal, &outcomes, &writing, &mut tell);
+        let failure = match failure {
+            Some(error) => Some(error),
+            None => journal.finish().err(),
+        };
+        if let Some(error) = failure {
             verdict.lock().failure.get_or_insert(error);
-        });
+        }
+        listener.end();
 
         let elapsed = clock.now().saturating_duration_since(began);
-        let Verdict { failure, account } = std::mem::take(&mut *verdict.lock());
+        let Verdict {
+            failure,
+            account,
+            bound,
+        } = std::mem::take(&mut *verdict.lock());
         if let Some(error) = failure {
             return Err(error);
         }
-        let ending = match account {
-            Some(reason) => Ending::AccountError(reason),
-            None if stop.is_cancelled() => Ending::Interrupted,
-            None => Ending::Finished,
+        let is_interrupted = bound.is_none() && stop.is_cancelled();
+        let progress = watch.progress();
+        // A bound that was met with the last line ended nothing.
+        let bound = bound.filter(|_| progress.total.is_none_or(|total| progress.done() < total));
+        let ending = match (account, bound) {
+            (Some(reason), _) => Ending::AccountError(reason),
+            (None, Some(bound)) => Ending::Bound(bound),
+            (None, None) if is_interrupted => Ending::Interrupted,
+            (None, None) => Ending::Finished,
         };
         let usage = before.usage_since(client.registry(), elapsed);
-        Ok(Summary::new(watch.progress(), elapsed, usage, ending))
+        let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
+        summary.abandoned = abandoned;
+        Ok(summary)
     }
-}
-
-/// Writes outcomes until there are no more. What is under way when a write fails is still taken:
-/// it is paid for, and the next write may succeed.
-fn write(
-    mut journal: Journal,
-    outcomes: &Receiver<Outcome>,
-    watch: &Watch,
-    clock: &Clock,
-    fail: impl Fn(Error),
-) {
-    let mut synced = clock.now();
-    for Outcome { record, usage } in outcomes {
-        match journal.write(&record) {
-            Ok(()) => watch.written(record.succeeded, usage),
-            Err(error) => fail(error),
-        }
-        let now = clock.now();
-        if now.saturating_duration_since(synced) >= SYNC_EVERY {
-            journal.sync().unwrap_or_else(&fail);
-            synced = now;
-        }
-    }
-    journal.sync().unwrap_or_else(fail);
 }
 
 /// What the stages of a run share.
@@ -225,38 +289,54 @@ pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
     pub(super) stop: CancelToken,
     pub(super) watch: Watch,
+    /// Pulled while results cannot be written.
+    pub(super) brake: Arc<Brake>,
+    /// What messages call the input.
+    input: String,
+    pub(super) terms: Terms,
+    pub(super) gate: Arc<Gate>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) failures: AtomicU64,
     results: Sender<Outcome>,
-    verdict: Arc<Mutex<Verdict>>,
+    pub(super) verdict: Arc<Mutex<Verdict>>,
 }
 
 /// Why a run ended before its time, if it did.
 #[derive(Default)]
-struct Verdict {
+pub(super) struct Verdict {
     failure: Option<Error>,
     account: Option<String>,
+    pub(super) bound: Option<Bound>,
 }
 
 impl Shared {
-    /// How every request of a run waits: until the run is stopped, and behind those for which
-    /// somebody waits.
+    /// How every request of a run waits: until the run is stopped or its time is up, and behind
+    /// those for which somebody waits.
     pub(super) fn wait(&self) -> Wait<'_> {
-        Wait::new().cancel(&self.stop).priority(Priority::Batch)
+        let wait = Wait::new().cancel(&self.stop).priority(Priority::Batch);
+        match self.deadline {
+            Some(deadline) => wait.deadline(deadline),
+            None => wait,
+        }
     }
 
     /// Takes a line from the counting threads.
-    fn hear(&self, event: Event, lanes: &Lanes) {
+    fn hear(&self, event: Event, lanes: &Entrance) {
         match event {
             Event::Finished => self.watch.resumed(),
-            Event::Bad(line) => self.finish(Outcome {
-                record: Record::bad_line(line),
-                usage: None,
-            }),
+            Event::Failed => self.watch.written(false, None),
+            Event::Bad(line) => {
+                self.brake.pass();
+                self.finish(Outcome::failed(Record::bad_line(line)));
+            }
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
-                if let Err(error) = lanes.put(counted) {
-                    self.fail(error);
-                    self.stop.cancel();
+                if let Some(message) = self.terms.objection(counted.request.model()) {
+                    let line = counted.refused(&self.input, &message);
+                    self.finish(Outcome::failed(Record::bad_line(line)));
+                } else if let Err(error) = lanes.put(counted) {
+                    self.fail_for(error);
                 }
             }
         }
@@ -264,8 +344,37 @@ impl Shared {
 
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
-        // Nobody takes it when writing has failed; the error of that is the run's.
+        self.count_failure(&outcome);
+        // Nobody takes it when the run's grace is over.
         let _ = self.results.send(outcome);
+    }
+
+    /// Ends a request that has no answer, or one that is an error.
+    pub(super) fn refused(
+        &self,
+        custom_id: String,
+        fingerprint: Fingerprint,
+        waited: Duration,
+        error: &Error,
+    ) {
+        match error {
+            // It was waiting when the run was stopped: it stays undone, for the next run.
+            Error::Cancelled => return,
+            Error::DeadlineExceeded { .. } => return self.is_out_of_time(),
+            _ => {}
+        }
+        if error.is_account_error() {
+            self.stop_for(error);
+        }
+        let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
+        outcome.effort.waited = waited;
+        self.finish(outcome);
+    }
+
+    /// Stops the run: it cannot go on.
+    pub(super) fn fail_for(&self, error: Error) {
+        self.fail(error);
+        self.stop.cancel();
     }
 
     /// Stops the run: no request can succeed.
@@ -283,7 +392,20 @@ impl Shared {
 }
 
 /// A finished line on its way to the journal.
+#[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) record: Record,
     pub(super) usage: Option<Usage>,
+    pub(super) effort: Effort,
+}
+
+impl Outcome {
+    /// A line that was not answered.
+    pub(super) fn failed(record: Record) -> Self {
+        Self {
+            record,
+            usage: None,
+            effort: Effort::default(),
+        }
+    }
 }

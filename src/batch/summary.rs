@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::bounds::Bound;
+use super::money::Money;
 use super::progress::Progress;
 use crate::Unit;
 use crate::limiter::{QuotaSnapshot, Registry};
@@ -29,6 +31,9 @@ pub struct Summary {
     pub tokens_reserved: u64,
     /// Tokens that answers say were used.
     pub tokens_used: u64,
+    /// Requests that were under way when the run was told to stop, and had no answer when its
+    /// [grace](super::Run::grace) was over. They are undone, and may have to be paid for.
+    pub abandoned: u64,
     /// How long the run took, in seconds.
     pub wall_seconds: f64,
     /// How much of what the binding quota could grant in that time was granted, 0 to 1.
@@ -37,12 +42,24 @@ pub struct Summary {
     pub binding: Option<String>,
     /// The most requests that were under way at once.
     pub max_in_flight: u64,
+    /// What answers cost, where the run has [prices](super::Run::prices).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// What the cost is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Answers whose cost is not known and left out: their model has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpriced: Option<u64>,
     /// What the server charges for each token that is reserved, by model or family, where its
     /// answers have shown it: 1.12 when it counts 1.12 times our tokens. Not serialized.
     #[serde(skip)]
     pub charge_ratios: BTreeMap<String, f64>,
-    /// How the run ended.
+    /// Lines of the input, if that is known. Not serialized.
     #[serde(skip)]
+    pub total: Option<u64>,
+    /// How the run ended; serialized as its [name](Ending::name).
+    #[serde(serialize_with = "by_name")]
     pub ending: Ending,
 }
 
@@ -53,10 +70,30 @@ pub enum Ending {
     /// Every line was dealt with.
     #[default]
     Finished,
-    /// It was told to stop. What was under way was finished; a later run goes on.
+    /// It was told to stop. What was under way was finished, or else
+    /// [abandoned](Summary::abandoned); a later run goes on.
     Interrupted,
     /// The server refused the account, for this reason. A later run goes on.
     AccountError(String),
+    /// It met a bound. What was under way was finished; a later run goes on.
+    Bound(Bound),
+}
+
+impl Ending {
+    /// `finished`, `interrupted`, `account_error`, or the [name](Bound::name) of a bound.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+            Self::AccountError(_) => "account_error",
+            Self::Bound(bound) => bound.name(),
+        }
+    }
+}
+
+fn by_name<S: Serializer>(ending: &Ending, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(ending.name())
 }
 
 impl Summary {
@@ -70,13 +107,23 @@ impl Summary {
             rate_limited: progress.rate_limited,
             tokens_reserved: progress.tokens_reserved,
             tokens_used: progress.tokens_used,
+            abandoned: 0,
             wall_seconds: round(wall.as_secs_f64()),
             utilisation: round(usage.utilisation),
             binding: usage.binding,
             max_in_flight: progress.max_in_flight,
+            cost: progress.cost,
+            currency: None,
+            unpriced: progress.cost.map(|_| progress.unpriced),
             charge_ratios: usage.charge_ratios,
+            total: progress.total,
             ending,
         }
+    }
+
+    pub(super) fn priced_in(mut self, currency: Option<String>) -> Self {
+        self.currency = currency;
+        self
     }
 }
 

@@ -24,7 +24,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct Prepared {
     client: RateLimitedClient,
     path: String,
-    body: Vec<u8>,
+    /// JSON.
+    body: String,
     model: String,
     limiter: RateLimiter,
     estimate: Estimate,
@@ -39,12 +40,24 @@ impl Prepared {
         model: &str,
         estimate: Estimate,
     ) -> Self {
+        let (path, model) = (path.to_owned(), model.to_owned());
+        Self::of(client, path, body.to_string(), model, estimate)
+    }
+
+    /// One that has been counted before.
+    pub(crate) fn of(
+        client: &RateLimitedClient,
+        path: String,
+        body: String,
+        model: String,
+        estimate: Estimate,
+    ) -> Self {
         Self {
             client: client.clone(),
-            path: path.to_owned(),
-            body: body.to_string().into_bytes(),
-            model: model.to_owned(),
-            limiter: client.registry().limiter_for(model),
+            path,
+            body,
+            limiter: client.registry().limiter_for(&model),
+            model,
             cost: client
                 .settings()
                 .charge
@@ -57,6 +70,14 @@ impl Prepared {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        &self.body
     }
 
     /// How its size was estimated.
@@ -242,7 +263,10 @@ impl Prepared {
             told,
             should_retry,
         };
-        let sent = self.client.transport().post(&self.path, &self.body);
+        let sent = self
+            .client
+            .transport()
+            .post(&self.path, self.body.as_bytes());
         let mut answer = sent.map_err(|error| failed(error, None, None))?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
         let received = if answer.is_error() {

@@ -208,12 +208,16 @@ impl RateLimitedClient {
     pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
         let body = serde_json::to_value(body)
             .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
+        self.prepare_value(path, &body)
+    }
+
+    pub(crate) fn prepare_value(&self, path: &str, body: &Value) -> Result<Prepared> {
         if body.get("stream") == Some(&Value::Bool(true)) {
             // Read as a whole, a stream makes no sense, and each further try would be charged.
             let message = "only chat_stream can read a stream; leave out \"stream\"";
             return Err(Error::InvalidRequest(message.to_owned()));
         }
-        self.count(path, &body)
+        self.count(path, body)
     }
 
     fn count(&self, path: &str, body: &Value) -> Result<Prepared> {

@@ -1,14 +1,21 @@
-//! The wire: one agent, its pool and its timeouts. The only file that names ureq.
+//! The wire: one agent, its pool and its timeouts. With its parts, the only file that names ureq.
+
+mod addresses; // of hosts, kept for a while
 
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Timeout};
+
+use addresses::Addresses;
 
 use super::config::{Secret, Settings};
 use crate::Error;
+use crate::limiter::Clock;
 
 /// The largest answer that is read: far above any the API gives, and below what would exhaust a
 /// machine with many in flight.
@@ -61,6 +68,7 @@ impl Transport {
             config = config.proxy(None);
         }
         let config = config.build();
+        let addresses = Addresses::new(DefaultResolver::default(), Clock::real());
         let headers = headers.iter().filter_map(|(name, value)| {
             let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
             let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
@@ -68,7 +76,7 @@ impl Transport {
             Some((name, value))
         });
         Self {
-            agent: config.new_agent(),
+            agent: Agent::with_parts(config, DefaultConnector::default(), addresses),
             base_url,
             headers: headers.collect(),
         }

@@ -47,8 +47,8 @@ struct Shared {
 struct State {
     pending: BinaryHeap<Alarm>,
     is_stopped: bool,
-    /// How often the thread has woken.
-    wakes: u64,
+    /// How often the thread has gone to sleep.
+    sleeps: u64,
 }
 
 impl Scheduler {
@@ -70,10 +70,11 @@ impl Scheduler {
         &GLOBAL
     }
 
-    /// How often the thread has woken since the start: what an idle one must not do.
+    /// How often the thread has gone to sleep. Counted with the lock held that it lets go of in its
+    /// sleep: whoever reads the number finds it asleep, or woken since.
     #[cfg(all(test, not(paceline_loom)))]
-    pub(super) fn wakes(&self) -> u64 {
-        self.shared.state.lock().wakes
+    fn sleeps(&self) -> u64 {
+        self.shared.state.lock().sleeps
     }
 }
 
@@ -139,11 +140,14 @@ impl Shared {
                     continue;
                 }
                 Some(at) => {
+                    state.sleeps += 1;
                     self.changed.wait_until(&mut state, at);
                 }
-                None => self.changed.wait(&mut state),
+                None => {
+                    state.sleeps += 1;
+                    self.changed.wait(&mut state);
+                }
             }
-            state.wakes += 1;
         }
     }
 }
@@ -215,6 +219,13 @@ mod tests {
             let bell = Arc::downgrade(&self.bell) as Weak<dyn Ring>;
             assert!(self.scheduler.set(self.due(millis), bell));
         }
+
+        /// Until the thread sleeps, or has slept, for the `count`th time.
+        fn asleep(&self, count: u64) {
+            while self.scheduler.sleeps() < count {
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]
@@ -244,7 +255,9 @@ mod tests {
     #[test]
     fn an_alarm_far_ahead_does_not_hide_one_that_is_near() {
         let setup = Setup::new();
+        setup.asleep(1);
         setup.set(3_600_000);
+        setup.asleep(2);
         setup.set(5);
         assert_eq!(setup.rings.recv().unwrap().0, Tick(5));
     }
@@ -265,13 +278,17 @@ mod tests {
     #[test]
     fn only_an_alarm_that_is_the_first_wakes_the_thread() {
         let setup = Setup::new();
-        for millis in [3_600_000, 3_600_001, 3_600_002] {
-            setup.set(millis);
+        setup.asleep(1);
+        setup.set(3_600_000);
+        setup.asleep(2);
+        for _ in 0..100 {
+            setup.set(3_600_000);
+            setup.set(3_600_001);
+            std::thread::yield_now(); // a thread that is woken can run
         }
         setup.set(0);
         setup.rings.recv().unwrap();
-        // The first one, and the last; fewer where the thread had not yet begun to sleep.
-        let wakes = setup.scheduler.wakes();
-        assert!(wakes <= 2, "{wakes}");
+        setup.asleep(3);
+        assert_eq!(setup.scheduler.sleeps(), 3);
     }
 }

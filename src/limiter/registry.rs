@@ -138,6 +138,7 @@ mod tests {
     #[test]
     fn every_thread_gets_the_same_limiter_for_every_name_of_a_model() {
         let registry = Registry::new(LimitTable::default());
+        assert_eq!(*registry.table(), LimitTable::default());
         let names = [
             "gpt-4o-mini",
             "gpt-4o-mini-2024-07-18",

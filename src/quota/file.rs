@@ -174,7 +174,8 @@ fn key(quota: Quota) -> Option<&'static str> {
     KEYS.iter().find(is_it).map(|(key, ..)| *key)
 }
 
-fn place(text: &str, offset: usize) -> String {
+/// Where in a text something stands, for people.
+pub(crate) fn place(text: &str, offset: usize) -> String {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;

@@ -10,6 +10,8 @@ mod table; //   limits by model
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "client")]
+pub(crate) use file::place;
 pub use limits::{Limits, LimitsBuilder};
 pub use names::base_model;
 pub use presets::{PRESETS_DATED, Tier};

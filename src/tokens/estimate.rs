@@ -1,5 +1,6 @@
 //! Prompt and output of a whole request, by endpoint.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chat::{chat, responses};
@@ -51,7 +52,7 @@ impl PromptRule {
 ///
 /// [`prompt`](Estimate::prompt) and [`output`](Estimate::output) are what
 /// [`Charge::reserve`](crate::Charge::reserve) takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Estimate {
     /// Tokens of the prompt in the model's encoding, with the overhead of the chat format.
     pub tokens: u64,

@@ -1,4 +1,4 @@
-//! The client against servers: the simulator, which judges its pace, and scripted ones, which
+//! The client and batch runs against servers: the simulator, which judges its pace, and scripted ones, which
 //! misbehave.
 
 #![allow(
@@ -10,6 +10,7 @@
     reason = "clippy knows tests by their attribute, and these have helpers beside them"
 )]
 
+mod batch; //     runs: who is told of each line, and what stops them
 mod calls; //     what is sent and what comes back
 mod charges; //   what the limiter is charged in the end
 mod faults; //    connections and answers that break

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -109,6 +109,12 @@ impl Folder {
         ids
     }
 
+    /// How many whole lines a file has, if it is there.
+    pub(crate) fn whole_lines(&self, name: &str) -> usize {
+        let bytes = fs::read(self.path(name)).unwrap_or_default();
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    }
+
     /// Fails unless `r0` up to `count` stand in the results and the errors exactly once each.
     pub(crate) fn assert_each_once(&self, count: usize) {
         let ids = self.ids();
@@ -120,8 +126,7 @@ impl Folder {
     pub(crate) fn wait_for_lines(&self, name: &str, count: usize) {
         let began = Instant::now();
         loop {
-            let bytes = fs::read(self.path(name)).unwrap_or_default();
-            if bytes.iter().filter(|byte| **byte == b'\n').count() >= count {
+            if self.whole_lines(name) >= count {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "{name} has no {count} lines");
@@ -258,6 +263,28 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
+    }
+
+    /// Waits until standard error has a line with this word. What is returned is to be kept: who
+    /// closes it ends what is written to it.
+    pub(crate) fn wait_for_word(&mut self, word: &str) -> impl BufRead + use<> {
+        let mut stderr = BufReader::new(self.child.stderr.take().unwrap());
+        let mut text = String::new();
+        while !text.contains(word) {
+            let read = stderr.read_line(&mut text).unwrap();
+            assert!(read > 0, "{word:?} is not in {text}");
+        }
+        stderr
+    }
+
+    /// Waits for its end, which must have this status, with the rest of what
+    /// [`wait_for_word`](Self::wait_for_word) has begun to read, in which this word must be.
+    pub(crate) fn wait_for_end(mut self, mut stderr: impl BufRead, word: &str, status: i32) {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        let ended = self.child.wait().unwrap();
+        assert_eq!(ended.code(), Some(status), "{}\n{text}", self.shown);
+        assert!(text.contains(word), "{word:?} is not in {text}");
     }
 
     pub(crate) fn ends_with(self, status: i32) -> Output {

@@ -7,7 +7,7 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Folder, chat, chats, simulator};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "requests",
     "succeeded",
     "failed",
@@ -16,10 +16,12 @@ const KEYS: [&str; 12] = [
     "rate_limited",
     "tokens_reserved",
     "tokens_used",
+    "abandoned",
     "wall_seconds",
     "utilisation",
     "binding",
     "max_in_flight",
+    "ending",
 ];
 
 /// The example file, with limits that hold nothing up.

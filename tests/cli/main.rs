@@ -16,11 +16,15 @@ mod server; //  scripted answers
 mod account; // keys that are refused, money that has run out
 mod ask; //     `limits`
 mod display; // what is shown while it runs, and outputs that nobody reads
+mod full; //    disks without room
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
+mod kills; //   killed at any moment, and servers that go away
+mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
 mod packed; //  inputs that are packed
 mod parts; //   parts of an input, each run by a process of its own
+mod resume; //  what earlier runs did, and lines that have changed since
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
 mod table; //   prompts over tables, and the answers alone

@@ -83,26 +83,6 @@ fn results_are_never_taken_for_failures() {
 }
 
 #[test]
-fn a_full_disk_stops_the_run_and_what_was_written_stays_good() {
-    let api = simulator();
-    let folder = Folder::with_input(chats(300));
-    // The largest file is 8 blocks of 512 bytes or 1 KiB.
-    let limit = r#"trap "" XFSZ; ulimit -f 8; exec "$@""#;
-    let run = || folder.run(&api.base_url());
-    let output = run().in_shell(limit).ends_with(2);
-    output.says(&[
-        "in.results.jsonl: File too large",
-        "the same command goes on",
-    ]);
-    let written = folder.lines("in.results.jsonl").len();
-    assert!((1..300).contains(&written), "{written}");
-    run()
-        .ends_with(0)
-        .says(&[&format!("{written} done before")]);
-    folder.assert_each_once(300);
-}
-
-#[test]
 fn devices_are_only_written_to() {
     let api = simulator();
     let folder = Folder::with_input(chats(5));

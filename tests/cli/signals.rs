@@ -1,6 +1,6 @@
 //! Killed, interrupted, resumed.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -104,11 +104,25 @@ fn a_second_interrupt_ends_at_once() {
 
 /// Waits until the command has said that it heard the first signal.
 fn wait_for_word(running: &mut Running) -> impl Sized + use<> {
-    let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    assert!(line.contains("once more to stop at once"), "{line}");
-    stderr // to be kept: who closes it ends what is written to it
+    running.wait_for_word("once more to stop at once")
+}
+
+#[test]
+fn what_has_no_answer_when_the_grace_is_over_is_left_undone_and_counted() {
+    let server = server::silent();
+    let folder = Folder::with_input(chats(3));
+    let run = folder.run(&server.base_url);
+    let running = run
+        .args(["--grace", "0.2", "--summary", "-"])
+        .in_shell(r#"exec "$@""#)
+        .start();
+    (0..3).for_each(|_| server.arrived.recv().unwrap());
+    running.signal("TERM");
+    let output = running.ends_with(130);
+    output.says(&["finishing what is under way, for at most 0.2 s"]);
+    output.says(&["3 requests had no answer when the grace was over; they are undone"]);
+    assert_eq!(output.summary()["abandoned"], 3);
+    assert_eq!(folder.ids().len(), 0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_dry_run_sends_and_writes_nothing_and_needs_no_key() {
         .ends_with(0);
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let rows: Vec<String> = output.stdout.lines().map(words).collect();
-    assert_eq!(rows.len(), 4, "{output}");
+    assert_eq!(rows.len(), 5, "{output}");
     // 600 at once, and 10 a second for the other 600.
     assert!(rows[1].starts_with("gpt-4o-mini 1,200 "), "{output}");
     assert!(
@@ -30,6 +30,9 @@ fn a_dry_run_sends_and_writes_nothing_and_needs_no_key() {
     );
     assert!(rows[2].starts_with("o3 1 "), "{output}");
     assert!(rows[3].starts_with("1,201 requests"), "{output}");
+    // 10 a second, each for 5 s.
+    assert_eq!(rows[1].split(' ').nth(4), Some("50"), "{output}");
+    assert!(rows[4].ends_with("if an answer takes 5.0 s"), "{output}");
     assert_eq!(output.stderr, "");
     assert_eq!(api.report().received, 0);
     assert_eq!(folder.files(), ["in.jsonl"]);
@@ -37,18 +40,22 @@ fn a_dry_run_sends_and_writes_nothing_and_needs_no_key() {
 
 #[test]
 fn a_dry_run_names_what_cannot_be_sent_in_the_order_of_the_lines() {
-    let mut text: String = (0..30).map(|_| "{}\n").collect();
+    let mut text: String = (0..510).map(|_| "{}\n").collect();
     text.push_str(&chats(1));
     let folder = Folder::with_input(text);
     let output = folder
         .paceline(["run", "in.jsonl", "--dry-run"])
         .ends_with(1);
     let lines: Vec<&str> = output.stderr.lines().collect();
-    for (index, line) in lines[..20].iter().enumerate() {
+    assert_eq!(lines.len(), 501, "{output}");
+    for (index, line) in lines[..500].iter().enumerate() {
         let place = format!("in.jsonl:{}: custom_id", index + 1);
         assert!(line.contains(&place), "{place} in {output}");
     }
-    assert_eq!(lines[20], "paceline: and 10 more lines that cannot be sent");
+    assert_eq!(
+        lines[500],
+        "paceline: and 10 more lines that cannot be sent"
+    );
     let small = ["run", "in.jsonl", "--dry-run", "--tpm", "10"];
     folder.write("in.jsonl", chats(1));
     let output = folder.paceline(small).ends_with(1);

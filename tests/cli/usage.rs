@@ -6,7 +6,7 @@ use crate::harness::{Folder, chats, simulator};
 
 #[test]
 fn wrong_flags_are_named_with_what_would_be_right() {
-    let table: [(&[&str], &[&str]); 17] = [
+    let table: [(&[&str], &[&str]); 24] = [
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--tpm", "0"], &["--tpm", "a limit of 0 admits nothing"]),
         (
@@ -44,6 +44,22 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["--progress", "sometimes"], &["auto", "always", "never"]),
         (&["--charge", "all"], &["sum", "max", "usage", "input"]),
         (&["--sim-latency", "1"], &["--simulate"]),
+        (
+            &["--budget-tokens", "0"],
+            &["--budget-tokens", "at least 1"],
+        ),
+        (
+            &["--budget-tokens", "many"],
+            &["--budget-tokens", "a whole number such as 30000"],
+        ),
+        (&["--max-failures", "0"], &["--max-failures", "at least 1"]),
+        (&["--deadline", "0"], &["--deadline", "above 0"]),
+        (&["--max-cost", "5"], &["--prices <FILE>"]),
+        (
+            &["--prices", "p", "--max-cost", "5 USD"],
+            &["--max-cost", "a number such as 12.50 is needed"],
+        ),
+        (&["--expect-latency", "1"], &["--dry-run"]),
         (
             &["--simulate", "--base-url", "http://h/v1"],
             &["--simulate", "--base-url"],
@@ -158,6 +174,7 @@ fn help_says_what_the_exit_statuses_mean() {
         .join(" ");
     for words in [
         "Exit status:",
+        "4 stopped at a bound",
         "130 interrupted",
         "OPENAI_BASE_URL",
         "--dry-run",

@@ -16,7 +16,7 @@ use super::*;
 type Outcomes = BTreeMap<u64, std::result::Result<(String, Value), String>>;
 
 fn outcomes(input: Input) -> (Outcomes, Option<String>) {
-    let mut requests = input.requests();
+    let mut requests = input.requests(Ids::default());
     let mut found = Outcomes::new();
     loop {
         match requests.next() {

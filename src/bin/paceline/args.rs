@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paceline::DEFAULT_BASE_URL;
+use paceline::batch::Money;
 
 pub(crate) use shape::Shape;
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{Charging, Limit, Rule, When};
 
-use values::{at_least_one, seconds, time};
+use values::{at_least_one, count, seconds, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
+const BOUNDS: &str = "Prices and bounds";
 const TRYING: &str = "Trying out";
 
 /// Run language-model requests at exactly the pace that your limits allow.
@@ -39,7 +41,8 @@ pub(crate) enum Command {
     /// command goes on where it left off, and failed requests are tried again.
     ///
     /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage, or a file that cannot be
-    /// used; 3 stopped by an account error; 130 interrupted (and resumable).
+    /// used; 3 stopped by an account error; 4 stopped at a bound, such as --max-cost (and resumable);
+    /// 130 interrupted (and resumable).
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
@@ -75,6 +78,18 @@ pub(crate) struct Run {
     /// Start over; output files that hold something are moved aside, none is deleted
     #[arg(long, help_heading = FILES)]
     pub(crate) fresh: bool,
+    /// Send failed requests of earlier runs again [the default]
+    #[arg(long, overrides_with = "keep_failed", help_heading = FILES)]
+    pub(crate) retry_failed: bool,
+    /// Leave failed requests of earlier runs at that: they stay in the errors file
+    #[arg(long, overrides_with = "retry_failed", help_heading = FILES)]
+    pub(crate) keep_failed: bool,
+    /// Most time until a finished line is on the disk, not only written; 0 waits for each
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = time, help_heading = FILES)]
+    pub(crate) sync_every: Duration,
+    /// How long to wait, sending nothing, for room on a full disk and the like
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = time, help_heading = FILES)]
+    pub(crate) write_patience: Duration,
     /// Write a JSON summary at the end, to a file or to standard output (-)
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) summary: Option<PathBuf>,
@@ -102,10 +117,32 @@ pub(crate) struct Run {
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,
+    /// How long to wait, when told to stop, for what is under way
+    #[arg(long, value_name = "SECS", default_value = "120", value_parser = time, help_heading = SENDING)]
+    pub(crate) grace: Duration,
+
+    /// What tokens cost, by model, in TOML: the run says what it costs
+    #[arg(long, value_name = "FILE", help_heading = BOUNDS)]
+    pub(crate) prices: Option<PathBuf>,
+    /// Stop before this run uses more tokens
+    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
+    pub(crate) budget_tokens: Option<u64>,
+    /// Stop before this run costs more, in the currency of the prices
+    #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS)]
+    pub(crate) max_cost: Option<Money>,
+    /// Stop when so many lines have failed
+    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
+    pub(crate) max_failures: Option<u64>,
+    /// Begin nothing more after this time
+    #[arg(long, value_name = "SECS", value_parser = seconds, help_heading = BOUNDS)]
+    pub(crate) deadline: Option<Duration>,
 
     /// Read, check and count, print what the run would take, and send nothing
     #[arg(long, help_heading = TRYING)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: how long an answer is taken to take [default: 5]
+    #[arg(long, value_name = "SECS", value_parser = time, requires = "dry_run", help_heading = TRYING)]
+    pub(crate) expect_latency: Option<Duration>,
     /// Run against a built-in simulated API with the same limits: no key, no network
     #[arg(long, conflicts_with = "base_url", help_heading = TRYING)]
     pub(crate) simulate: bool,

@@ -10,29 +10,50 @@ use paceline::Clock;
 use paceline::batch::{Progress, Watch};
 
 use crate::args::When;
-use crate::numbers::{grouped, lasting};
+use crate::numbers::{grouped, lasting, money};
 use crate::pace::{Pace, TimeLeft};
 use crate::say::{self, say};
 
 /// How often the live display is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
-/// When the first line is printed where there is no terminal.
-const FIRST_LINE: Duration = Duration::from_secs(1);
-/// How often one follows.
+/// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(30);
+/// When the first one is, where lines are asked for.
+const FIRST_LINE: Duration = Duration::from_secs(1);
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Nothing,
+    Live,
+    /// Lines, the first of them after this time.
+    Lines(Duration),
+}
+
+impl Form {
+    fn of(when: When, is_terminal: bool) -> Self {
+        match (when, is_terminal) {
+            (When::Never, _) => Self::Nothing,
+            (When::Auto | When::Always, true) => Self::Live,
+            (When::Auto, false) => Self::Lines(LINE),
+            (When::Always, false) => Self::Lines(FIRST_LINE),
+        }
+    }
+}
 
 /// A thread that shows progress until this is dropped.
 pub(crate) struct Display(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Display {
-    pub(crate) fn start(watch: Watch, when: When) -> Self {
-        let terminal = io::stderr().is_terminal();
+    /// `currency` is what costs are in, where there are prices.
+    pub(crate) fn start(watch: Watch, when: When, currency: Option<String>) -> Self {
         let (stop, stopped) = bounded(0);
+        let currency = currency.unwrap_or_default();
         let thread = Builder::new().name("paceline-display".to_owned());
-        let thread = match (when, terminal) {
-            (When::Never, _) | (When::Auto, false) => return Self(None),
-            (When::Auto | When::Always, true) => thread.spawn(move || live(&watch, &stopped)),
-            (When::Always, false) => thread.spawn(move || lines(&watch, &stopped)),
+        let thread = match Form::of(when, io::stderr().is_terminal()) {
+            Form::Nothing => return Self(None),
+            Form::Live => thread.spawn(move || live(&watch, &stopped, &currency)),
+            Form::Lines(first) => thread.spawn(move || lines(&watch, &stopped, &currency, first)),
         };
         // A run without a display is better than none.
         Self(thread.ok().map(|thread| (stop, thread)))
@@ -53,25 +74,30 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
     matches!(stopped.recv_timeout(frame), Err(RecvTimeoutError::Timeout))
 }
 
-fn lines(watch: &Watch, stopped: &Receiver<()>) {
+fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) {
     let clock = Clock::real();
     let mut left = TimeLeft::new(clock.now());
-    let mut pause = FIRST_LINE;
+    let mut pause = first;
     while next(stopped, pause) {
         let progress = watch.progress();
         let left = left.after(clock.now(), &progress);
-        say!("{}", counts(&progress, left));
+        let (done, under_way) = (done(&progress, left), under_way(&progress));
+        say!("{done}, {under_way}, {}", spent(&progress, currency));
         pause = LINE;
     }
 }
 
-fn live(watch: &Watch, stopped: &Receiver<()>) {
+fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
     let clock = Clock::real();
     let bars = MultiProgress::new();
     let head = bars.add(ProgressBar::new(0));
     let known = watch.progress().total.is_some();
-    let style = ProgressStyle::with_template(if known { "{bar:24} {msg}" } else { "{msg}" });
-    head.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    head.set_style(style(match known {
+        true => "{bar:24} {wide_msg}",
+        false => "{wide_msg}",
+    }));
+    let line = || bars.add(ProgressBar::new_spinner().with_style(style("  {wide_msg}")));
+    let (middle, tokens) = (line(), line());
     say::above(Some(bars.clone()));
     let mut left = TimeLeft::new(clock.now());
     let mut models: Vec<(Pace, ProgressBar)> = Vec::new();
@@ -79,14 +105,12 @@ fn live(watch: &Watch, stopped: &Receiver<()>) {
         let progress = watch.progress();
         head.set_length(progress.total.unwrap_or(0));
         head.set_position(progress.done());
-        let left = left.after(clock.now(), &progress);
-        head.set_message(counts(&progress, left));
+        head.set_message(done(&progress, left.after(clock.now(), &progress)));
+        middle.set_message(under_way(&progress));
+        tokens.set_message(spent(&progress, currency));
         for (name, limiter) in watch.client().registry().limiters() {
             if !models.iter().any(|(pace, _)| pace.name() == name) {
-                let line = bars.add(ProgressBar::new_spinner());
-                let style = ProgressStyle::with_template("  {msg}");
-                line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-                models.push((Pace::new(name, limiter), line));
+                models.push((Pace::new(name, limiter), line()));
             }
         }
         let names = models.iter().map(|(pace, _)| pace.name().chars().count());
@@ -95,21 +119,38 @@ fn live(watch: &Watch, stopped: &Receiver<()>) {
             line.set_message(pace.describe(width));
         }
     }
-    for (_, line) in models {
+    for line in models
+        .into_iter()
+        .map(|(_, line)| line)
+        .chain([tokens, middle])
+    {
         line.finish_and_clear();
     }
     head.finish_and_clear();
     say::above(None);
 }
 
-/// `120 of 240 done, 35 in flight, 2 failed, 3 retries, 1 × 429, 12 s left`.
-fn counts(progress: &Progress, left: Option<Duration>) -> String {
+/// What is too wide for the terminal is cut off: a line that wraps could not be drawn over.
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// `120 of 240 done, about 12.0 s left`.
+fn done(progress: &Progress, left: Option<Duration>) -> String {
     let mut text = match progress.total {
         Some(total) => format!("{} of {} done", grouped(progress.done()), grouped(total)),
         None => format!("{} done", grouped(progress.done())),
     };
-    let in_flight = grouped(progress.in_flight);
-    text.push_str(&format!(", {in_flight} in flight"));
+    if let Some(left) = left {
+        text.push_str(&format!(", about {} left", lasting(left)));
+    }
+    text
+}
+
+/// `35 in flight, 2 failed, 3 retries, 1 × 429`.
+fn under_way(progress: &Progress) -> String {
+    let mut text = format!("{} in flight", grouped(progress.in_flight));
     for (count, what) in [
         (progress.failed, " failed"),
         (progress.retries, " retries"),
@@ -119,8 +160,67 @@ fn counts(progress: &Progress, left: Option<Duration>) -> String {
             text.push_str(&format!(", {}{what}", grouped(count)));
         }
     }
-    if let Some(left) = left {
-        text.push_str(&format!(", about {} left", lasting(left)));
+    text
+}
+
+/// `4,620 tokens used of about 9,240, 0.012 USD of about 0.024`.
+fn spent(progress: &Progress, currency: &str) -> String {
+    let mut text = format!("{} tokens used", grouped(progress.tokens_used));
+    if let Some(tokens) = progress.expected_tokens() {
+        text.push_str(&format!(" of about {}", grouped(tokens)));
+    }
+    if let Some(cost) = progress.cost {
+        text.push_str(&format!(", {} {currency}", money(cost)));
+        if let Some(cost) = progress.expected_cost() {
+            text.push_str(&format!(" of about {}", money(cost)));
+        }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_terminal_there_are_lines_and_never_is_never() {
+        let table = [
+            (When::Auto, true, Form::Live),
+            (When::Always, true, Form::Live),
+            (When::Never, true, Form::Nothing),
+            (When::Auto, false, Form::Lines(Duration::from_secs(30))),
+            (When::Always, false, Form::Lines(Duration::from_secs(1))),
+            (When::Never, false, Form::Nothing),
+        ];
+        for (when, is_terminal, form) in table {
+            assert_eq!(Form::of(when, is_terminal), form, "{when:?} {is_terminal}");
+        }
+    }
+
+    #[test]
+    fn progress_is_said_with_what_is_known() {
+        let mut progress = Progress::default();
+        (progress.succeeded, progress.in_flight) = (1_198, 35);
+        progress.tokens_used = 4_800;
+        assert_eq!(done(&progress, None), "1,198 done");
+        assert_eq!(under_way(&progress), "35 in flight");
+        assert_eq!(spent(&progress, ""), "4,800 tokens used");
+        (progress.failed, progress.retries, progress.rate_limited) = (2, 3, 1);
+        progress.total = Some(2_400);
+        progress.cost = "0.6".parse().ok();
+        let left = Some(Duration::from_secs(12));
+        assert_eq!(
+            done(&progress, left),
+            "1,200 of 2,400 done, about 12.0 s left"
+        );
+        assert_eq!(
+            under_way(&progress),
+            "35 in flight, 2 failed, 3 retries, 1 × 429"
+        );
+        let text = spent(&progress, "USD");
+        assert_eq!(
+            text,
+            "4,800 tokens used of about 9,600, 0.60 USD of about 1.20"
+        );
+    }
 }

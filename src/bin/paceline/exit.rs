@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The server refused the account.
     Account = 3,
+    /// Stopped at a bound of the caller's; the run can be resumed.
+    Bound = 4,
     /// Stopped by a signal; the run can be resumed.
     Interrupted = 130,
 }

@@ -3,10 +3,23 @@
 use std::time::Duration;
 
 use paceline::Quota;
+use paceline::batch::Money;
 
 /// Thousands apart: `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
+    apart(&number.to_string())
+}
+
+/// Thousands apart: `1,234.56`.
+pub(crate) fn money(money: Money) -> String {
+    let text = money.to_string();
+    match text.split_once('.') {
+        Some((whole, digits)) => format!("{}.{digits}", apart(whole)),
+        None => apart(&text),
+    }
+}
+
+fn apart(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -15,6 +28,12 @@ pub(crate) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Whole percents, rounded down: 100 is all of it.
+pub(crate) fn percent(part: u64, whole: u64) -> u64 {
+    let percent = u128::from(part) * 100 / u128::from(whole.max(1));
+    u64::try_from(percent).unwrap_or(u64::MAX)
 }
 
 /// `30,000 tokens per minute`.
@@ -50,6 +69,21 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
+        for (amount, text) in [
+            ("0", "0.00"),
+            ("1234567.5", "1,234,567.50"),
+            ("0.00012", "0.00012"),
+        ] {
+            assert_eq!(money(amount.parse().unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn percents_are_whole() {
+        for (part, whole, expected) in [(0, 7, 0), (299, 300, 99), (3, 2, 150), (1, 0, 100)] {
+            assert_eq!(percent(part, whole), expected, "{part} of {whole}");
+        }
+        assert_eq!(percent(u64::MAX, 1), u64::MAX);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use paceline::batch::Progress;
-use paceline::{QuotaSnapshot, RateLimiter, Snapshot, Unit};
+use paceline::{Quota, QuotaSnapshot, RateLimiter, Snapshot, Unit};
 
-use crate::numbers::{grouped, lasting, quota as said};
+use crate::numbers::{lasting, percent, quota as said};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// The stretch over which rates are measured: long enough to be calm.
@@ -80,6 +80,8 @@ pub(crate) struct Pace {
     name: String,
     limiter: RateLimiter,
     rates: Vec<Rate>,
+    /// What was waited for last.
+    binding: Option<Quota>,
 }
 
 impl Pace {
@@ -88,6 +90,7 @@ impl Pace {
             name,
             limiter,
             rates: Vec::new(),
+            binding: None,
         }
     }
 
@@ -95,31 +98,45 @@ impl Pace {
         &self.name
     }
 
-    /// `gpt-4.1  29,870 of 30,000 tokens per minute, 212 of 500 requests per minute`.
+    /// `gpt-4.1  *99 % of 30,000 tokens/minute,  42 % of 500 requests/minute`, with a star at the
+    /// limit that is waited for. Of a limit per minute it is the rate, of others what is used.
     pub(crate) fn describe(&mut self, width: usize) -> String {
         let now = self.limiter.clock().now();
         let Snapshot {
-            quotas, paused_for, ..
+            quotas,
+            paused_for,
+            binding,
+            ..
         } = self.limiter.snapshot();
         if self.rates.len() != quotas.len() {
             self.rates = quotas.iter().map(|_| Rate::new(now)).collect();
         }
+        self.binding = binding.or(self.binding); // between two waits nobody waits for anything
         let rates = self.rates.iter_mut().zip(&quotas);
         let mut rates: Vec<(Unit, String)> = rates
-            .map(|(rate, quota)| (quota.quota.unit(), rate.describe(now, quota)))
+            .map(|(rate, of)| {
+                let star = match self.binding == Some(of.quota) {
+                    true => "*",
+                    false => " ",
+                };
+                let share = rate.percent(now, of);
+                let quota = said(of.quota).replace(" per ", "/");
+                // No jumping while digits come and go.
+                (of.quota.unit(), format!("{star}{share:>2} % of {quota}"))
+            })
             .collect();
         // Tokens first: they are what most runs wait for.
         rates.sort_by_key(|(unit, _)| *unit == Unit::Requests);
         let rates: Vec<String> = rates.into_iter().map(|(_, text)| text).collect();
         let rates = match rates.is_empty() {
-            true => "no limit".to_owned(),
+            true => " no limit".to_owned(),
             false => rates.join(", "),
         };
         let paused = match paused_for.is_zero() {
             true => String::new(),
-            false => format!(", told to wait {}", lasting(paused_for)),
+            false => format!(" told to wait {},", lasting(paused_for)),
         };
-        format!("{:<width$}  {rates}{paused}", self.name)
+        format!("{:<width$} {paused}{rates}", self.name)
     }
 }
 
@@ -144,19 +161,18 @@ impl Rate {
         }
     }
 
-    fn describe(&mut self, now: Instant, of: &QuotaSnapshot) -> String {
+    fn percent(&mut self, now: Instant, of: &QuotaSnapshot) -> u64 {
         self.look(now, of);
         let quota = of.quota;
         if quota.period() != MINUTE {
             let left = u64::try_from(of.level).unwrap_or(0); // debt is none
-            return format!("{} left of {}", grouped(left), said(quota));
+            return percent(quota.burst().saturating_sub(left), quota.burst());
         }
         let (spent, elapsed) = self.window.add(now, self.spent);
         let millis = elapsed.max(AT_LEAST).as_millis();
         let rate = u128::from(spent) * MINUTE.as_millis() / millis;
-        let rate = grouped(u64::try_from(rate).unwrap_or(u64::MAX));
-        let most = grouped(quota.amount()).len(); // no jumping while digits come and go
-        format!("{rate:>most$} of {}", said(quota))
+        // Above the limit is what stood ready at first.
+        percent(u64::try_from(rate).unwrap_or(u64::MAX), quota.amount()).min(100)
     }
 
     /// What went out since the last frame is what came in, less what the level rose by.
@@ -220,19 +236,60 @@ mod tests {
         let limits = Limits::tokens_per_minute(60_000).unwrap();
         let limiter = RateLimiter::builder(limits).clock(&clock).build();
         let mut pace = Pace::new("m".to_owned(), limiter.clone());
-        let mut expect = |rate: &str| {
-            let text = format!("m   {rate} of 60,000 tokens per minute");
+        let expect = |pace: &mut Pace, percent: &str| {
+            let text = format!("m   {percent} % of 60,000 tokens/minute");
             assert_eq!(pace.describe(2), text);
         };
-        expect("     0");
+        expect(&mut pace, " 0");
         let permit = limiter.acquire(Cost::tokens(10_000)).unwrap();
         permit.settle(Cost::tokens(1_000));
-        expect("30,000"); // 1,000 in the shortest stretch
+        expect(&mut pace, "50"); // 1,000 in the shortest stretch
         clock.advance(RATE_OVER);
-        expect("     0"); // what came in was not spent
+        expect(&mut pace, " 0"); // what came in was not spent
         let permit = limiter.acquire(Cost::tokens(30_000)).unwrap();
         clock.advance(RATE_OVER);
         permit.settle(Cost::tokens(12_000));
-        expect("72,000");
+        expect(&mut pace, "100"); // 72,000 a minute: what stood ready was used, too
+        assert_eq!(pace.rates[0].spent, 1_000 + 12_000);
+    }
+
+    #[test]
+    fn the_limit_that_is_waited_for_has_a_star_and_keeps_it_between_two_waits() {
+        let clock = ManualClock::new();
+        let limits = Limits::builder()
+            .per_day(Unit::Requests, 200)
+            .tokens_per_minute(60_000)
+            .build()
+            .unwrap();
+        let limiter = RateLimiter::builder(limits).clock(&clock).build();
+        let mut pace = Pace::new("m".to_owned(), limiter.clone());
+        limiter
+            .acquire(Cost::tokens(60_000))
+            .unwrap()
+            .settle(Cost::tokens(60_000));
+        assert_eq!(
+            pace.describe(1),
+            "m  100 % of 60,000 tokens/minute,   0 % of 200 requests/day"
+        );
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| limiter.acquire(Cost::tokens(30_000)).map(drop));
+            while limiter.snapshot().waiters == 0 {
+                std::thread::yield_now();
+            }
+            let starred = pace.describe(1);
+            assert!(starred.starts_with("m *100 % of 60,000"), "{starred}");
+            assert!(
+                starred.ends_with(",   0 % of 200 requests/day"),
+                "{starred}"
+            );
+            clock.advance(MINUTE / 2);
+            waiting.join().unwrap().unwrap();
+        });
+        let starred = pace.describe(1);
+        assert!(starred.starts_with("m *"), "{starred}");
+        assert!(
+            starred.ends_with(",   1 % of 200 requests/day"),
+            "{starred}"
+        );
     }
 }

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use paceline::Result;
-use paceline::batch::Plan;
+use paceline::batch::{ModelPlan, Money, Plan};
 
 use crate::exit::Exit;
-use crate::numbers::{grouped, lasting, quota};
+use crate::numbers::{grouped, lasting, money, quota};
 use crate::say::{self, say};
 
 /// How many bad lines are printed.
-const MOST_BAD_LINES: usize = 20;
+const MOST_BAD_LINES: usize = 500;
 
 pub(crate) fn print_plan(plan: &Plan) -> Result<Exit> {
     say::result(&table(plan))?;
@@ -18,8 +18,10 @@ pub(crate) fn print_plan(plan: &Plan) -> Result<Exit> {
     for line in bad.iter().take(MOST_BAD_LINES) {
         say!("paceline: {line}");
     }
-    if bad.len() > MOST_BAD_LINES {
-        let more = bad.len() - MOST_BAD_LINES;
+    let kept = u64::try_from(bad.len().saturating_sub(MOST_BAD_LINES)).unwrap_or(u64::MAX);
+    let more = kept.saturating_add(plan.more_bad_lines);
+    if more > 0 {
+        let more = grouped(more);
         say!("paceline: and {more} more lines that cannot be sent");
     }
     Ok(match bad.is_empty() {
@@ -31,28 +33,63 @@ pub(crate) fn print_plan(plan: &Plan) -> Result<Exit> {
 fn table(plan: &Plan) -> String {
     let names = plan.models.iter().map(|model| model.model.chars().count());
     let width = names.max().unwrap_or(0).max("model".len());
+    let currency = plan.currency.as_deref();
+    let at_most = currency.map_or_else(String::new, |currency| {
+        format!(" {:>16}", format!("at most {currency}"))
+    });
     let mut text = format!(
-        "{:<width$} {:>9} {:>14} {:>15} {:>14}  binding limit\n",
-        "model", "requests", "prompt tokens", "reserved tokens", "shortest time"
+        "{:<width$} {:>9} {:>14} {:>15} {:>9}{at_most} {:>14}  binding limit\n",
+        "model", "requests", "prompt tokens", "reserved tokens", "in flight", "shortest time"
     );
     // Writing to a string does not fail.
     for model in &plan.models {
         let _ = writeln!(
             text,
-            "{:<width$} {:>9} {:>14} {:>15} {:>14}  {}",
+            "{:<width$} {:>9} {:>14} {:>15} {:>9}{} {:>14}  {}",
             model.model,
             grouped(model.requests),
             grouped(model.prompt_tokens),
             grouped(model.reserved.tokens),
+            grouped(model.in_flight),
+            cost(model),
             lasting(model.shortest),
             model.binding.map_or_else(|| "none".to_owned(), quota),
         );
     }
-    let requests = grouped(plan.requests());
-    let shortest = lasting(plan.shortest());
     let _ = writeln!(
         text,
-        "{requests} requests; from full buckets, the last one is admitted after {shortest} at the earliest"
+        "{} requests, {} prompt tokens, {} reserved; from full buckets, the last one is admitted \
+         after {} at the earliest",
+        grouped(plan.requests()),
+        grouped(plan.prompt_tokens()),
+        grouped(plan.reserved_tokens()),
+        lasting(plan.shortest()),
     );
+    let latency = lasting(plan.latency);
+    let _ = writeln!(
+        text,
+        "in flight at the rate of the binding limit, if an answer takes {latency}"
+    );
+    if let (Some(cost), Some(currency)) = (plan.at_most(), currency) {
+        let cost = money(cost);
+        let _ = writeln!(
+            text,
+            "at most {cost} {currency}, if nothing is cached and every answer is as long as its cap"
+        );
+        if plan.unpriced() > 0 {
+            let unpriced = grouped(plan.unpriced());
+            let _ = writeln!(text, "{unpriced} requests have no price and are left out");
+        }
+    }
     text
+}
+
+/// The cell of what a model's requests cost at most, where there are prices.
+fn cost(model: &ModelPlan) -> String {
+    let said = |cost: Money| match model.unpriced == model.requests {
+        true => "no price".to_owned(),
+        false => money(cost),
+    };
+    let cost = model.at_most.map(said);
+    cost.map_or_else(String::new, |cost| format!(" {cost:>16}"))
 }

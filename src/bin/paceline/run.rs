@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use paceline::batch::{Ending, Run};
+use paceline::batch::{Ending, Prices, Run};
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
@@ -13,6 +14,7 @@ use crate::exit::Exit;
 use crate::extract;
 use crate::input::{input, prints_results};
 use crate::limits;
+use crate::numbers::lasting;
 use crate::plan::print_plan;
 use crate::say::say;
 use crate::server;
@@ -61,6 +63,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let stop = CancelToken::new();
     let mut run = Run::new(client, input(arguments)?)
         .fresh(arguments.fresh)
+        .keep_failed(arguments.keep_failed)
+        .sync_every(arguments.sync_every)
+        .write_patience(arguments.write_patience)
+        .grace(arguments.grace)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {
@@ -69,6 +75,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.errors {
         run = run.errors(path);
     }
+    run = on_terms(run, arguments)?;
     if arguments.dry_run {
         return print_plan(&run.plan()?);
     }
@@ -80,9 +87,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         let taken = [&*arguments.input, &*results, &*errors].into_iter();
         summary::check("--summary", path, &taken.chain(answers).collect::<Vec<_>>())?;
     }
-    listen_for_signals(&stop)?;
+    listen_for_signals(&stop, arguments.grace)?;
     let watch = run.watch();
-    let display = Display::start(watch.clone(), arguments.progress);
+    let display = Display::start(watch.clone(), arguments.progress, run.currency());
     let result = run.run();
     drop(display);
     let summary = match result {
@@ -99,21 +106,45 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         true => Path::new("standard output"),
         false => &*results,
     };
-    summary::print(&summary, shown, &errors);
+    summary::print(&summary, shown, &errors, arguments.keep_failed);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
     extract::write(&arguments.shape, &results)?;
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
+        Ending::Bound(_) => Exit::Bound,
         Ending::Interrupted => Exit::Interrupted,
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
 }
 
+/// With the prices and the bounds of the flags.
+fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
+    if let Some(path) = &arguments.prices {
+        run = run.prices(Prices::from_file(path)?);
+    }
+    if let Some(tokens) = arguments.budget_tokens {
+        run = run.budget_tokens(tokens);
+    }
+    if let Some(most) = arguments.max_cost {
+        run = run.max_cost(most);
+    }
+    if let Some(most) = arguments.max_failures {
+        run = run.max_failures(most);
+    }
+    if let Some(after) = arguments.deadline {
+        run = run.deadline(after);
+    }
+    if let Some(latency) = arguments.expect_latency {
+        run = run.expect_latency(latency);
+    }
+    Ok(run)
+}
+
 /// The first signal lets what is under way finish; the second one ends everything.
-fn listen_for_signals(stop: &CancelToken) -> Result<()> {
+fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<()> {
     let stop = stop.clone();
     let mut told = false;
     let heard = move || {
@@ -122,7 +153,10 @@ fn listen_for_signals(stop: &CancelToken) -> Result<()> {
         }
         told = true;
         stop.cancel();
-        say!("paceline: finishing what is under way; once more to stop at once");
+        say!(
+            "paceline: finishing what is under way, for at most {}; once more to stop at once",
+            lasting(grace)
+        );
     };
     signals::listen(heard)
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))

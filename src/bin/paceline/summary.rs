@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use paceline::batch::{Ending, Summary};
+use paceline::batch::{Bound, Ending, Summary};
 use paceline::{Error, Result};
 
-use crate::numbers::{grouped, lasting};
+use crate::numbers::{grouped, lasting, money};
 use crate::say::{self, say};
 
 /// A charge that differs from our count by less is not worth a line.
@@ -60,7 +60,7 @@ pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
 }
 
 /// As a few lines on standard error.
-pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
+pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_failed: bool) {
     let wall = Duration::try_from_secs_f64(summary.wall_seconds).unwrap_or_default();
     let resumed = match summary.resumed {
         0 => String::new(),
@@ -84,6 +84,16 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
         grouped(summary.tokens_reserved),
         grouped(summary.tokens_used)
     );
+    if let (Some(cost), Some(currency)) = (summary.cost, &summary.currency) {
+        let left_out = match summary.unpriced {
+            None | Some(0) => String::new(),
+            Some(count) => format!(
+                "; {} answers have no price and are left out",
+                grouped(count)
+            ),
+        };
+        say!("{} {currency} spent{left_out}", money(cost));
+    }
     if let Some(binding) = &summary.binding {
         let percent = summary.utilisation * 100.0;
         say!("busiest limit {binding}, {percent:.1} % of it used");
@@ -96,14 +106,62 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path) {
     say!("results in {}", results.display());
     if summary.failed > 0 {
         let errors = errors.display();
-        say!("failures in {errors}; the same command tries them again");
+        match keeps_failed {
+            false => say!("failures in {errors}; the same command tries them again"),
+            true => say!("failures in {errors}; without --keep-failed they are tried again"),
+        }
+    }
+    if summary.abandoned > 0 {
+        let abandoned = grouped(summary.abandoned);
+        say!(
+            "paceline: {abandoned} requests had no answer when the grace was over; they are undone"
+        );
     }
     match &summary.ending {
         Ending::AccountError(reason) => {
             say!("paceline: stopped by an account error: {reason}");
             say!("paceline: nothing is lost; once that is put right, the same command goes on");
         }
+        Ending::Bound(bound) => {
+            let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
+            let done = grouped(summary.requests);
+            let done = match summary.total {
+                Some(total) => format!("{done} of {} lines are done", grouped(total)),
+                None => format!("{done} lines are done"),
+            };
+            say!("paceline: stopped at {bound}");
+            say!("paceline: {done}; the same command goes on from here, and its bounds count anew");
+        }
         Ending::Interrupted => say!("paceline: interrupted; the same command goes on from here"),
         _ => {}
+    }
+}
+
+/// A bound by its flag, and how far the run got in it.
+fn said(bound: &Bound, currency: &str) -> String {
+    match *bound {
+        Bound::Tokens {
+            budget,
+            used,
+            needed,
+        } => format!(
+            "--budget-tokens {}: {} are used, and the next request may take {}",
+            grouped(budget),
+            grouped(used),
+            grouped(needed),
+        ),
+        Bound::Cost {
+            budget,
+            used,
+            needed,
+        } => format!(
+            "--max-cost {} {currency}: {} is spent, and the next request may cost {}",
+            money(budget),
+            money(used),
+            money(needed),
+        ),
+        Bound::Failures { most } => format!("--max-failures {}", grouped(most)),
+        Bound::Deadline { after } => format!("--deadline, after {}", lasting(after)),
+        ref other => other.to_string(),
     }
 }

@@ -8,9 +8,14 @@ use crate::cost::Usage;
 pub(in crate::client) fn usage(body: &Value) -> Option<Usage> {
     let usage = body.get("usage")?;
     let field = |names: [&str; 2]| names.into_iter().find_map(|name| usage.get(name)?.as_u64());
+    let details = ["prompt_tokens_details", "input_tokens_details"];
+    let mut details = details.into_iter().filter_map(|name| usage.get(name));
     Some(Usage {
         input_tokens: field(["prompt_tokens", "input_tokens"])?,
         output_tokens: field(["completion_tokens", "output_tokens"]).unwrap_or(0),
+        cached_tokens: details
+            .find_map(|details| details.get("cached_tokens")?.as_u64())
+            .unwrap_or(0),
     })
 }
 
@@ -27,6 +32,16 @@ mod tests {
         let embeddings = json!({"usage": {"prompt_tokens": 3, "total_tokens": 3}});
         let outputs = [&chat, &responses, &embeddings].map(|b| usage(b).unwrap().output_tokens);
         assert_eq!(outputs, [4, 4, 0]);
+        let cached =
+            |details: &str| json!({"usage": {"input_tokens": 3, details: {"cached_tokens": 2}}});
+        for details in ["prompt_tokens_details", "input_tokens_details"] {
+            assert_eq!(
+                usage(&cached(details)).unwrap().cached_tokens,
+                2,
+                "{details}"
+            );
+        }
+        assert_eq!(usage(&cached("other")).unwrap().cached_tokens, 0);
         for none in [
             json!({}),
             json!({"usage": null}),

@@ -161,3 +161,34 @@ impl Alarms for Hands {
         ahead
     }
 }
+
+#[cfg(all(test, not(paceline_loom)))]
+mod tests {
+    use super::*;
+    use crate::limiter::level::Tick;
+
+    struct Nobody;
+
+    impl Ring for Nobody {
+        fn ring(&self, _: Tick) -> Option<Due> {
+            None
+        }
+    }
+
+    #[test]
+    fn an_alarm_whose_time_has_come_is_not_set() {
+        let clock = ManualClock::new();
+        let origin = clock.now();
+        let second = Duration::from_secs(1);
+        clock.advance(second * 10);
+        for (seconds, is_set) in [(9, false), (10, false), (11, true)] {
+            let after = second * seconds;
+            let due = Due {
+                at: origin + after,
+                tick: Tick(0).after(after),
+            };
+            let set = clock.0.set(due, Weak::<Nobody>::new());
+            assert_eq!(set, is_set, "{seconds}");
+        }
+    }
+}

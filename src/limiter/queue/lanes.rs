@@ -192,11 +192,10 @@ impl<'a> Iterator for Order<'a> {
         }
         let waiter = self.lanes.lane(priority).get(*seen)?;
         *seen += 1;
-        let batch_waits = self.batch < self.lanes.batch.len()
-            || self.guest.is_some_and(|(lane, _)| lane == Priority::Batch);
+        // Where no batch work waits, none will: these are the lanes as they stand.
         self.run = match priority {
-            Priority::Interactive if batch_waits => self.run + 1,
-            _ => 0,
+            Priority::Interactive => self.run.saturating_add(1),
+            Priority::Batch => 0,
         };
         Some(waiter)
     }

@@ -11,9 +11,9 @@ use paceline::tokens::PromptRule;
 /// When to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal
+    /// Live on a terminal, else a line every 30 seconds
     Auto,
-    /// Also without a terminal, as a line now and then
+    /// Without a terminal also a line after the first second
     Always,
     /// Not at all
     Never,
@@ -143,6 +143,15 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least 1 is needed".to_owned()),
         Ok(number) => Ok(number),
         Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// A whole number above 0.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    match text.trim().replace(['_', ','], "").parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number such as 30000 or 30_000 is needed".to_owned()),
     }
 }
 

@@ -1,0 +1,25 @@
+//! The end of a run's time: a thread that waits for it.
+
+use std::time::Instant;
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use super::count::start;
+use crate::Result;
+
+/// A thread that acts when the time is up. Dropped before, it never does.
+pub(super) struct Timer {
+    _running: Sender<()>,
+}
+
+impl Timer {
+    pub(super) fn start(end: Instant, act: impl FnOnce() + Send + 'static) -> Result<Self> {
+        let (running, ended) = bounded::<()>(0);
+        start("paceline-deadline", move || {
+            if ended.recv_deadline(end) == Err(RecvTimeoutError::Timeout) {
+                act();
+            }
+        })?;
+        Ok(Self { _running: running })
+    }
+}

@@ -1,0 +1,103 @@
+//! Telling the caller of each finished line.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use super::money::Money;
+use super::run::Outcome;
+use crate::Usage;
+
+/// A line that is finished and written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Finished<'a> {
+    /// The line's own, unless it has none that can be read.
+    pub custom_id: Option<&'a str>,
+    /// True for a result, false for a failure.
+    pub succeeded: bool,
+    /// What the request used, if its answer says so.
+    pub usage: Option<Usage>,
+    /// What it cost, if that is known and its model has a price.
+    pub cost: Option<Money>,
+    /// How often it was sent, if it succeeded: 1 without retries.
+    pub attempts: Option<u32>,
+    /// How long it stood in its limiter's line; of a failure without the lines of its retries.
+    pub waited: Duration,
+}
+
+/// What it took to finish a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Effort {
+    pub(super) cost: Option<Money>,
+    pub(super) attempts: Option<u32>,
+    pub(super) waited: Duration,
+}
+
+impl Outcome {
+    pub(super) fn finished(&self) -> Finished<'_> {
+        let Effort {
+            cost,
+            attempts,
+            waited,
+        } = self.effort;
+        Finished {
+            custom_id: self.record.custom_id.as_deref(),
+            succeeded: self.record.succeeded,
+            usage: self.usage,
+            cost,
+            attempts,
+            waited,
+        }
+    }
+}
+
+type Call = Box<dyn FnMut(&Finished<'_>) + Send>;
+
+/// Who wants to be told. Lives in the thread that writes.
+#[derive(Default)]
+pub(super) struct Listener {
+    call: Option<Call>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Listener {
+    pub(super) fn new(call: impl FnMut(&Finished<'_>) + Send + 'static) -> Self {
+        Self {
+            call: Some(Box::new(call)),
+            panic: None,
+        }
+    }
+
+    /// Tells of a line that is written already. False when the call panicked: then it is not
+    /// called again, and the run ends. Its panic is kept for then, because what is under way is
+    /// paid for and has to be written first.
+    pub(super) fn tell(&mut self, finished: &Finished<'_>) -> bool {
+        let Some(call) = &mut self.call else {
+            return true;
+        };
+        let told = catch_unwind(AssertUnwindSafe(|| call(finished))); // never called again if not
+        let Err(panic) = told else {
+            return true;
+        };
+        self.call = None;
+        self.panic = Some(panic);
+        false
+    }
+
+    /// Goes on with the panic, if there was one.
+    pub(super) fn end(self) {
+        if let Some(panic) = self.panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("called", &self.call.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,361 @@
+//! The gate before the line: only what fits into the budget goes to its limiter.
+//!
+//! A request claims its share before it waits for its turn, and holds it until its answer is
+//! there. So the share is reserved while it is under way, whatever becomes of it.
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::bounds::{Bound, Bounds, Budget, Share, Verdict};
+use super::money::Money;
+use super::prices::{Price, Prices, most};
+use crate::limiter::{CancelToken, Watcher};
+use crate::{Error, Prepared, Usage};
+
+/// # Locking
+///
+/// The lock is held for one look, and let go of while waiting. Whatever can end a wait (a claim
+/// that ends, a gate that closes, a run that is stopped) notifies under the lock under which
+/// waiters look before they sleep.
+pub(super) struct Gate {
+    prices: Option<Prices>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    budget: Budget,
+    /// Requests that hold a share.
+    claims: u64,
+    /// A request came that will never fit: nothing more goes through.
+    closed: bool,
+    /// An answer used more than it reserved, and that was said.
+    warned: bool,
+}
+
+/// Why a request does not go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is the first that does not fit. What was under way is finished.
+    Bound(Bound),
+    /// The run is ending already.
+    Ending,
+}
+
+impl Gate {
+    /// A gate whose waiters go when `stop` is cancelled.
+    pub(super) fn new(bounds: &Bounds, prices: Option<Prices>, stop: &CancelToken) -> Arc<Self> {
+        let gate = Arc::new(Self {
+            prices,
+            state: Mutex::new(State {
+                budget: Budget::new(bounds),
+                claims: 0,
+                closed: false,
+                warned: false,
+            }),
+            changed: Condvar::new(),
+        });
+        stop.watch(&(Arc::downgrade(&gate) as Weak<dyn Watcher>));
+        gate
+    }
+
+    /// Waits until a request fits into what is left.
+    ///
+    /// The first that never will closes the gate, and waits for all that went through before: so
+    /// none of those is called back, and a budget is used as far as it goes. Whoever gets
+    /// [`Refused::Bound`] stops the run, for which all others wait then.
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        request: &Prepared,
+        stop: &CancelToken,
+    ) -> Result<Claim, Refused> {
+        let model = request.model();
+        let price = self.prices.as_ref().and_then(|prices| prices.of(model));
+        let size = request.estimate();
+        let share = Share {
+            tokens: most(size).total(),
+            cost: price.map_or(Money::ZERO, |price| price.at_most(size)),
+        };
+        self.reserve(share, stop)?;
+        Ok(Claim {
+            gate: Arc::clone(self),
+            price,
+            reserved: share,
+            used: Share::default(),
+        })
+    }
+
+    fn reserve(&self, share: Share, stop: &CancelToken) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        let first = loop {
+            if stop.is_cancelled() {
+                return Err(Refused::Ending);
+            }
+            if !state.closed {
+                match state.budget.ask(share) {
+                    Verdict::Begin => {
+                        state.claims += 1;
+                        return Ok(());
+                    }
+                    Verdict::Wait => {}
+                    Verdict::Stop(bound) => break bound,
+                }
+            }
+            // When it is closed, who closed it stops the run: nothing more is asked until then.
+            self.changed.wait(&mut state);
+        };
+        state.closed = true;
+        while state.claims > 0 && !stop.is_cancelled() {
+            self.changed.wait(&mut state);
+        }
+        if stop.is_cancelled() {
+            return Err(Refused::Ending);
+        }
+        // Asked again, for what is used in the end.
+        match state.budget.ask(share) {
+            Verdict::Stop(bound) => Err(Refused::Bound(bound)),
+            Verdict::Begin | Verdict::Wait => Err(Refused::Bound(first)),
+        }
+    }
+
+    fn settle(&self, reserved: Share, used: Share) {
+        let mut state = self.state.lock();
+        if state.budget.is_passed_by(reserved, used) && !state.warned {
+            state.warned = true;
+            log::warn!(
+                "an answer used {} tokens, and {} were reserved: without an output cap in every \
+                 request, a budget can be passed",
+                used.tokens,
+                reserved.tokens
+            );
+        }
+        state.budget.settle(reserved, used);
+        state.claims = state.claims.saturating_sub(1);
+        self.changed.notify_all();
+    }
+}
+
+impl Watcher for Gate {
+    fn cancelled(&self) {
+        let _looking = self.state.lock(); // nobody is between its look and its sleep
+        self.changed.notify_all();
+    }
+}
+
+/// A share that a request holds while it is under way. Dropped, it is given back.
+#[must_use = "a claim holds a share only as long as it is kept"]
+pub(super) struct Claim {
+    gate: Arc<Gate>,
+    price: Option<Price>,
+    reserved: Share,
+    used: Share,
+}
+
+impl Claim {
+    /// Ends with an answer, and returns what it cost if its model has a price. An answer that does
+    /// not say what it used is taken to have used all that it reserved.
+    pub(super) fn answered(mut self, usage: Option<Usage>) -> Option<Money> {
+        let cost = self.price.map(|price| match usage {
+            Some(usage) => price.cost(usage),
+            None => self.reserved.cost,
+        });
+        self.used = Share {
+            tokens: usage.map_or(self.reserved.tokens, |usage| usage.total()),
+            cost: cost.unwrap_or_default(),
+        };
+        cost
+    }
+
+    /// Ends with an error. What may have been done before its answer was lost is taken to be
+    /// paid for; an answer that is an error is not.
+    pub(super) fn failed(mut self, error: &Error) {
+        let may_be_paid = matches!(
+            error,
+            Error::Transport { unsent: false, .. } | Error::InvalidResponse { .. }
+        );
+        if may_be_paid {
+            self.used = self.reserved;
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.gate.settle(self.reserved, self.used);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    fn gate(tokens: u64, stop: &CancelToken) -> Arc<Gate> {
+        let bounds = Bounds {
+            tokens: Some(tokens),
+            ..Bounds::default()
+        };
+        Gate::new(&bounds, None, stop)
+    }
+
+    fn claim(gate: &Arc<Gate>, tokens: u64, stop: &CancelToken) -> Result<Claim, Refused> {
+        let reserved = Share {
+            tokens,
+            ..Share::default()
+        };
+        // As the run does.
+        gate.reserve(reserved, stop).inspect_err(|refused| {
+            if matches!(refused, Refused::Bound(_)) {
+                stop.cancel();
+            }
+        })?;
+        Ok(Claim {
+            gate: Arc::clone(gate),
+            price: None,
+            reserved,
+            used: Share::default(),
+        })
+    }
+
+    fn usage(tokens: u64) -> Option<Usage> {
+        Some(Usage {
+            input_tokens: tokens,
+            ..Usage::default()
+        })
+    }
+
+    fn used_up(used: u64, needed: u64) -> Refused {
+        Refused::Bound(Bound::Tokens {
+            budget: 100,
+            used,
+            needed,
+        })
+    }
+
+    /// Waits until somebody has looked and sleeps: under the lock, nobody is between the two.
+    fn wait_for_sleeper(gate: &Gate, has_looked: &mpsc::Receiver<()>) {
+        has_looked.recv().unwrap();
+        drop(gate.state.lock());
+    }
+
+    #[test]
+    fn who_waits_goes_when_others_give_back_and_what_never_fits_waits_for_them() {
+        let stop = CancelToken::new();
+        let gate = gate(100, &stop);
+        let [first, second] = [60, 40].map(|tokens| claim(&gate, tokens, &stop).unwrap());
+        let (tell, has_come) = mpsc::channel();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                tell.send(()).unwrap();
+                claim(&gate, 70, &stop).map(|claim| claim.answered(usage(70)))
+            });
+            wait_for_sleeper(&gate, &has_come);
+            first.answered(usage(20)); // 80 less 40 that are reserved: not enough yet
+            second.answered(usage(10));
+            assert_eq!(waiting.join().unwrap(), Ok(None));
+        });
+        // 100 are used: whatever comes now is the first that does not fit.
+        assert_eq!(claim(&gate, 1, &stop).err(), Some(used_up(100, 1)));
+        assert_eq!(claim(&gate, 0, &stop).err(), Some(Refused::Ending));
+    }
+
+    #[test]
+    fn the_first_that_never_fits_calls_back_none_that_went_before() {
+        let stop = CancelToken::new();
+        let gate = gate(100, &stop);
+        let under_way = claim(&gate, 90, &stop).unwrap();
+        thread::scope(|scope| {
+            let too_large = scope.spawn(|| claim(&gate, 101, &stop).err());
+            // It has closed the gate, whatever comes first here: nothing fits beside it.
+            loop {
+                let state = gate.state.lock();
+                if state.closed {
+                    break;
+                }
+                drop(state);
+                thread::yield_now();
+            }
+            let fits = scope.spawn(|| claim(&gate, 1, &stop).err());
+            assert!(!too_large.is_finished() && !fits.is_finished());
+            under_way.answered(usage(33));
+            assert_eq!(too_large.join().unwrap(), Some(used_up(33, 101)));
+            assert_eq!(fits.join().unwrap(), Some(Refused::Ending));
+        });
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_lets_everyone_go() {
+        let stop = CancelToken::new();
+        let gate = gate(100, &stop);
+        let under_way = claim(&gate, 100, &stop).unwrap();
+        let (tell, has_come) = mpsc::channel();
+        thread::scope(|scope| {
+            let waiting = [50, 101].map(|tokens| {
+                let (gate, stop, tell) = (&gate, &stop, tell.clone());
+                scope.spawn(move || {
+                    tell.send(()).unwrap();
+                    claim(gate, tokens, stop).err()
+                })
+            });
+            wait_for_sleeper(&gate, &has_come);
+            wait_for_sleeper(&gate, &has_come);
+            stop.cancel();
+            for waiting in waiting {
+                assert_eq!(waiting.join().unwrap(), Some(Refused::Ending));
+            }
+        });
+        drop(under_way);
+        assert_eq!(claim(&gate, 1, &stop).err(), Some(Refused::Ending));
+    }
+
+    #[test]
+    fn what_became_of_a_request_decides_what_it_used() {
+        let error = |unsent| Error::Transport {
+            url: String::new(),
+            message: String::new(),
+            unsent,
+        };
+        let lost = Error::InvalidResponse {
+            url: String::new(),
+            message: String::new(),
+        };
+        type End = fn(Claim, &Error);
+        let ends: [(End, Error, u64); 6] = [
+            (|claim, _| drop(claim), Error::Cancelled, 0),
+            (Claim::failed, error(true), 0),
+            (Claim::failed, error(false), 10),
+            (Claim::failed, lost, 10),
+            (|claim, _| _ = claim.answered(None), Error::Cancelled, 10),
+            (|claim, _| _ = claim.answered(usage(4)), Error::Cancelled, 4),
+        ];
+        for (step, (end, error, used)) in ends.into_iter().enumerate() {
+            let stop = CancelToken::new();
+            let gate = gate(100, &stop);
+            end(claim(&gate, 10, &stop).unwrap(), &error);
+            let refused = claim(&gate, 101, &stop).err();
+            assert_eq!(refused, Some(used_up(used, 101)), "step {step}");
+        }
+    }
+
+    #[test]
+    fn many_threads_never_pass_the_budget_and_use_all_of_it() {
+        let stop = CancelToken::new();
+        let gate = gate(1_000, &stop);
+        let used = Mutex::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while let Ok(claim) = claim(&gate, 10, &stop) {
+                        claim.answered(usage(7));
+                        *used.lock() += 7;
+                    }
+                });
+            }
+        });
+        // One more would fit only if it used less than it may.
+        assert_eq!(used.into_inner(), 994);
+    }
+}

@@ -1,0 +1,96 @@
+//! The requests of one limiter that wait for their turn: the first of them in memory, the rest on
+//! the disk.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::count::Counted;
+use super::spool::{Spool, Spooled};
+use crate::RateLimitedClient;
+
+/// Requests in memory, at most.
+pub(super) const QUEUE: usize = 4_096;
+/// When so few are left in memory there is room for others, and some come back from the disk.
+const LOW: usize = QUEUE / 2;
+/// How many come back at once.
+const BACK: usize = 64;
+
+/// Who takes care of a lane. One thread at a time, so that its requests go in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leader {
+    Nobody,
+    /// It stands among those that need one.
+    Called,
+    Somebody,
+}
+
+pub(super) struct Lane {
+    pub(super) leader: Leader,
+    memory: VecDeque<Counted>,
+    spool: Spool,
+}
+
+impl Lane {
+    pub(super) fn new() -> Self {
+        Self {
+            leader: Leader::Nobody,
+            memory: VecDeque::new(),
+            spool: Spool::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.memory.is_empty() && self.spool.is_empty()
+    }
+
+    /// Whether there is room in memory for one more.
+    pub(super) fn has_room(&self) -> bool {
+        self.memory.len() < QUEUE && self.spool.is_empty()
+    }
+
+    /// Whether those who wait for room may go on: not for each place that gets free.
+    pub(super) fn has_plenty_of_room(&self) -> bool {
+        self.memory.len() <= LOW && self.spool.is_empty()
+    }
+
+    /// What it takes of the disk.
+    pub(super) fn spooled(&self) -> u64 {
+        self.spool.bytes()
+    }
+
+    /// Puts a request into memory.
+    pub(super) fn push(&mut self, counted: Counted) {
+        self.memory.push_back(counted);
+    }
+
+    /// Puts a request onto the disk.
+    pub(super) fn spool(&mut self, counted: &Counted) -> io::Result<()> {
+        let request = &counted.request;
+        self.spool.push(&Spooled {
+            line: counted.line,
+            custom_id: counted.custom_id.clone(),
+            fingerprint: counted.fingerprint,
+            path: request.path().to_owned(),
+            model: request.model().to_owned(),
+            estimate: request.estimate(),
+            body: request.body().to_owned(),
+        })
+    }
+
+    /// Takes the first request.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not give back what it was given.
+    pub(super) fn pop(&mut self, client: &RateLimitedClient) -> io::Result<Option<Counted>> {
+        if self.memory.len() <= LOW {
+            for _ in 0..BACK {
+                let Some(spooled) = self.spool.pop()? else {
+                    break;
+                };
+                self.memory.push_back(Counted::of(client, spooled));
+            }
+        }
+        Ok(self.memory.pop_front())
+    }
+}

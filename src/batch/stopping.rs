@@ -1,0 +1,82 @@
+//! What stops a run at its bounds, seen from its stages.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::bounds::Bound;
+use super::deadline::Timer;
+use super::gate::{Claim, Refused};
+use super::money::Money;
+use super::run::{Outcome, Shared};
+use crate::{Prepared, Result, Usage};
+
+impl Shared {
+    /// Waits until a request fits into what the run may take. `None` when the run ends before it
+    /// does, or because it never will.
+    pub(super) fn claim(&self, request: &Prepared) -> Option<Claim> {
+        match self.gate.claim(request, &self.stop) {
+            Ok(claim) => Some(claim),
+            Err(Refused::Ending) => None,
+            Err(Refused::Bound(bound)) => {
+                self.stop_at(bound);
+                None
+            }
+        }
+    }
+
+    /// Ends a claim with an answer, and returns what that cost.
+    pub(super) fn charge(&self, claim: Claim, usage: Option<Usage>) -> Option<Money> {
+        let cost = claim.answered(usage).filter(|_| usage.is_some());
+        self.watch.spent(cost);
+        cost
+    }
+
+    /// Stops the run when as many have failed as may.
+    pub(super) fn count_failure(&self, outcome: &Outcome) {
+        let Some(most) = self.terms.bounds.failures else {
+            return;
+        };
+        if !outcome.record.succeeded && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+            self.stop_at(Bound::Failures { most });
+        }
+    }
+
+    /// Stops the run when its time is up, as long as what is returned is kept. The thread that
+    /// does holds no stage: they end when they are done.
+    pub(super) fn start_timer(&self) -> Result<Option<Timer>> {
+        let (Some(end), Some(after)) = (self.deadline, self.terms.bounds.deadline) else {
+            return Ok(None);
+        };
+        let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
+        let act = move || {
+            if !stop.is_cancelled() {
+                verdict
+                    .lock()
+                    .bound
+                    .get_or_insert(Bound::Deadline { after });
+                stop.cancel();
+            }
+        };
+        Timer::start(end, act).map(Some)
+    }
+
+    /// A request stays undone, because its turn or its next try would come after the deadline. The
+    /// run goes on until then: a smaller one may fit, and so may those of other models.
+    pub(super) fn is_out_of_time(&self) {
+        if let Some(after) = self.terms.bounds.deadline {
+            self.met(Bound::Deadline { after });
+        }
+    }
+
+    fn stop_at(&self, bound: Bound) {
+        self.met(bound);
+        self.stop.cancel();
+    }
+
+    /// The first reason to end is the one that is told.
+    fn met(&self, bound: Bound) {
+        if !self.stop.is_cancelled() {
+            self.verdict.lock().bound.get_or_insert(bound);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! On what terms a run goes: prices, bounds, and who is told.
+
+use std::time::Duration;
+
+use super::bounds::Bounds;
+use super::finished::{Finished, Listener};
+use super::money::Money;
+use super::prices::Prices;
+use super::run::Run;
+
+/// How long an answer is taken to take where nothing was sent yet.
+const LATENCY: Duration = Duration::from_secs(5);
+
+/// What a run is told beside where its lines come from and go to.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) prices: Option<Prices>,
+    pub(super) bounds: Bounds,
+    pub(super) latency: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            prices: None,
+            bounds: Bounds::default(),
+            latency: LATENCY,
+        }
+    }
+}
+
+impl Terms {
+    /// What is wrong with a request whose cost has to be known and is not.
+    pub(super) fn objection(&self, model: &str) -> Option<String> {
+        self.bounds.cost?;
+        let price = self.prices.as_ref().and_then(|prices| prices.of(model));
+        price.is_none().then(|| Prices::missing(model))
+    }
+}
+
+/// # Prices and bounds
+///
+/// Bounds are for one run: what an earlier one used is not counted again. A run that meets one
+/// begins nothing more, finishes and writes what is under way, and ends with
+/// [`Ending::Bound`](super::Ending::Bound); a later run goes on after the last line.
+impl Run {
+    /// Sets what tokens cost, so that the run says what it costs. A model without a price is left
+    /// out of that. Defaults to no prices.
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.watch().is_priced();
+        self.terms.prices = Some(prices);
+        self
+    }
+
+    /// What costs are in, where there are prices.
+    #[must_use]
+    pub fn currency(&self) -> Option<String> {
+        let prices = self.terms.prices.as_ref();
+        prices.map(|prices| prices.currency().to_owned())
+    }
+
+    /// Sets how many tokens the run may use: what answers say they used, and what requests under
+    /// way may use at most (prompt and output cap), is never above it. The first request that does
+    /// not fit into what is left ends the run, after those under way. Defaults to no bound.
+    ///
+    /// A request without an output cap is taken to have the client's
+    /// [default](crate::ClientBuilder::max_completion_tokens); one that uses more can pass the
+    /// budget by that much, which is logged. So can tries that were lost and sent again: a request
+    /// is counted once.
+    pub fn budget_tokens(mut self, tokens: u64) -> Self {
+        self.terms.bounds.tokens = Some(tokens);
+        self
+    }
+
+    /// Sets how much the run may cost, by its [`prices`](Run::prices), as
+    /// [`budget_tokens`](Run::budget_tokens) does for tokens. A line whose model has no price is
+    /// not sent: it fails. Defaults to no bound.
+    pub fn max_cost(mut self, most: Money) -> Self {
+        self.terms.bounds.cost = Some(most);
+        self
+    }
+
+    /// Sets how many failed lines stop the run, at least 1: as many as that, and those that fail
+    /// among what is under way then. Lines that cannot be sent count. Defaults to no bound.
+    pub fn max_failures(mut self, most: u64) -> Self {
+        self.terms.bounds.failures = Some(most.max(1));
+        self
+    }
+
+    /// Sets after which time nothing more is begun, counted from the call of [`run`](Run::run).
+    /// What would have to wait for longer is not waited for. Defaults to no bound.
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.terms.bounds.deadline = Some(after);
+        self
+    }
+
+    /// Sets how long an answer is taken to take, for [`plan`](Run::plan) alone. Defaults to 5 s.
+    pub fn expect_latency(mut self, latency: Duration) -> Self {
+        self.terms.latency = latency;
+        self
+    }
+
+    /// Has `call` told of each finished line, after it was written, in the thread that called
+    /// [`run`](Run::run); the next line is written when it returns. Defaults to nobody.
+    ///
+    /// If it panics, it is not called again, and the run stops as if it were interrupted. When
+    /// what is under way is written, the panic goes on.
+    ///
+    /// ```no_run
+    /// # use paceline::RateLimitedClient;
+    /// use paceline::batch::{Input, Run};
+    ///
+    /// # let client = RateLimitedClient::new()?;
+    /// let run = Run::new(client, Input::file("requests.jsonl")?);
+    /// run.on_result(|line| println!("{:?}: {}", line.custom_id, line.succeeded)).run()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn on_result(mut self, call: impl FnMut(&Finished<'_>) + Send + 'static) -> Self {
+        self.listener = Listener::new(call);
+        self
+    }
+}

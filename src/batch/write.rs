@@ -1,0 +1,653 @@
+//! The last stage: each outcome written as it comes, and kept while it cannot be.
+//!
+//! An answer is paid for. When it cannot be written, because the disk is full or the like, it is
+//! kept in memory and no new request is begun, until there is room again or patience ends.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError, at, never, select};
+
+use super::brake::Brake;
+use super::progress::Watch;
+use super::record::Record;
+use super::run::Outcome;
+use crate::limiter::Clock;
+use crate::{Error, Result};
+
+/// Outcomes that are kept while they cannot be written, at most: what is under way when writing
+/// fails is far less, unless something is wrong with this as well.
+const MOST_KEPT: usize = 10_000;
+
+/// Where outcomes go.
+pub(super) trait Sink {
+    /// Writes all of a record, or nothing of it.
+    fn write(&mut self, record: &Record) -> Result<()>;
+    /// False when a record that could not be written may stand there in part.
+    fn may_try_again(&mut self, record: &Record) -> bool;
+    /// Waits until everything is on the disk.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// For how long what is waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    /// From the first line that is not on the disk to putting it there.
+    pub(super) sync_every: Duration,
+    /// From the first line that cannot be written to giving up.
+    pub(super) patience: Duration,
+    /// From being told to stop to leaving what is under way.
+    pub(super) grace: Duration,
+    /// From one try to write to the next.
+    pub(super) retry_every: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            sync_every: Duration::from_secs(1),
+            patience: Duration::from_secs(60),
+            grace: Duration::from_secs(120),
+            retry_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a writer needs to know and to tell.
+pub(super) struct Writing<'a> {
+    pub(super) times: Times,
+    pub(super) clock: &'a Clock,
+    pub(super) watch: &'a Watch,
+    pub(super) brake: &'a Brake,
+    /// Disconnected when the run is told to stop.
+    pub(super) stopped: &'a Receiver<()>,
+    /// Stops the run.
+    pub(super) stop: &'a dyn Fn(),
+}
+
+/// How writing ended.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Requests that were under way when the run's grace was over.
+    pub(super) abandoned: u64,
+    /// What could not be written or synced, if anything.
+    pub(super) failure: Option<Error>,
+}
+
+/// Writes outcomes until there are no more, or the run's grace is over.
+pub(super) fn write(
+    sink: &mut impl Sink,
+    outcomes: &Receiver<Outcome>,
+    writing: &Writing<'_>,
+    tell: &mut dyn FnMut(&Outcome),
+) -> Written {
+    let mut writer = Writer {
+        sink,
+        writing,
+        tell,
+        kept: VecDeque::new(),
+        outage: None,
+        unsynced_since: None,
+        failure: None,
+        has_given_up: false,
+    };
+    let abandoned = match writer.take_all(outcomes) {
+        End::AllTaken => 0,
+        End::GraceOver => writing.watch.progress().in_flight,
+    };
+    // There may be room again, for the last time.
+    writer.write_kept();
+    writer.sync();
+    Written {
+        abandoned,
+        failure: writer.into_failure(),
+    }
+}
+
+enum End {
+    AllTaken,
+    GraceOver,
+}
+
+struct Writer<'a, S> {
+    sink: &'a mut S,
+    writing: &'a Writing<'a>,
+    /// Called with each line that is written.
+    tell: &'a mut dyn FnMut(&Outcome),
+    /// What could not be written yet, in order.
+    kept: VecDeque<Outcome>,
+    outage: Option<Outage>,
+    unsynced_since: Option<Instant>,
+    /// Why nothing can be written now, or why the run was stopped.
+    failure: Option<Error>,
+    has_given_up: bool,
+}
+
+/// A time in which nothing can be written.
+struct Outage {
+    /// `None` is never.
+    patience_ends: Option<Instant>,
+    /// `None` when what was written in part cannot be taken back.
+    next_try: Option<Instant>,
+}
+
+impl<S: Sink> Writer<'_, S> {
+    fn take_all(&mut self, outcomes: &Receiver<Outcome>) -> End {
+        let (no_outcome, no_word) = (never(), never());
+        let mut outcomes = outcomes;
+        let mut stopped = self.writing.stopped;
+        let mut grace_ends = None;
+        let mut is_last = false;
+        loop {
+            // Nothing else has to be looked for while outcomes come, but what is due.
+            let taken = outcomes.try_recv();
+            is_last |= taken == Err(TryRecvError::Disconnected);
+            if is_last && (self.kept.is_empty() || self.has_given_up) {
+                return End::AllTaken;
+            }
+            if let Ok(outcome) = taken {
+                self.take(outcome);
+            } else {
+                if is_last {
+                    outcomes = &no_outcome;
+                }
+                let due = [self.next_try(), self.next_sync(), grace_ends];
+                let due = due.into_iter().flatten().min().map_or_else(never, at);
+                select! {
+                    recv(outcomes) -> outcome => match outcome {
+                        Ok(outcome) => self.take(outcome),
+                        Err(_) => continue, // the last one was taken
+                    },
+                    recv(stopped) -> _ => {
+                        stopped = &no_word;
+                        grace_ends = self.after(self.writing.times.grace);
+                    }
+                    recv(due) -> _ => {}
+                }
+            }
+            let now = self.writing.clock.now();
+            if self.next_try().is_some_and(|due| due <= now) {
+                self.write_kept();
+            }
+            if self.next_sync().is_some_and(|due| due <= now) {
+                self.sync();
+            }
+            if grace_ends.is_some_and(|end| end <= now) {
+                // What is answered and stands before the door still comes in.
+                outcomes.try_iter().for_each(|outcome| self.take(outcome));
+                return End::GraceOver;
+            }
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        if self.outage.is_some() {
+            self.kept.push_back(outcome);
+            if self.kept.len() > MOST_KEPT {
+                self.give_up();
+            }
+            return;
+        }
+        if let Err(error) = self.write(&outcome) {
+            self.begin_outage(error, &outcome.record);
+            self.kept.push_back(outcome);
+        }
+    }
+
+    fn write(&mut self, outcome: &Outcome) -> Result<()> {
+        self.sink.write(&outcome.record)?;
+        let watch = self.writing.watch;
+        watch.written(outcome.record.succeeded, outcome.usage);
+        (self.tell)(outcome);
+        let now = self.writing.clock.now();
+        self.unsynced_since.get_or_insert(now);
+        Ok(())
+    }
+
+    fn begin_outage(&mut self, error: Error, record: &Record) {
+        self.writing.brake.pull();
+        let Times {
+            patience,
+            retry_every,
+            ..
+        } = self.writing.times;
+        let may_try_again = self.sink.may_try_again(record);
+        if may_try_again && !patience.is_zero() && !self.has_given_up {
+            log::error!(
+                "{error}; what is answered is kept, and no request is begun, until it can be \
+                 written, or for {patience:?}"
+            );
+        }
+        self.outage = Some(Outage {
+            patience_ends: self.after(patience),
+            next_try: self.after(retry_every).filter(|_| may_try_again),
+        });
+        self.failure.get_or_insert(error);
+        if !may_try_again || patience.is_zero() {
+            self.give_up();
+        }
+    }
+
+    /// Tries to write what is kept, and ends the outage when all of it is written.
+    fn write_kept(&mut self) {
+        if self.next_try().is_none() {
+            return;
+        }
+        let kept = self.kept.len();
+        while let Some(outcome) = self.kept.pop_front() {
+            let Err(error) = self.write(&outcome) else {
+                continue;
+            };
+            self.kept.push_front(outcome);
+            return self.go_on_waiting(error);
+        }
+        log::warn!("writing goes on: {kept} finished lines that were kept are written");
+        self.outage = None;
+        if !self.has_given_up {
+            self.failure = None;
+        }
+        self.writing.brake.release();
+    }
+
+    fn go_on_waiting(&mut self, error: Error) {
+        let next_try = self.after(self.writing.times.retry_every);
+        let now = self.writing.clock.now();
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
+        outage.next_try = next_try;
+        if outage.patience_ends.is_some_and(|end| end <= now) {
+            self.failure = Some(error);
+            self.give_up();
+        }
+    }
+
+    /// Stops the run: what is under way is still taken, it is paid for.
+    fn give_up(&mut self) {
+        self.has_given_up = true;
+        (self.writing.stop)();
+    }
+
+    fn sync(&mut self) {
+        if self.unsynced_since.take().is_none() {
+            return;
+        }
+        if let Err(error) = self.sink.sync() {
+            // Nobody knows what is on the disk: the system may say at the next try that all is well.
+            self.failure = Some(error);
+            self.give_up();
+        }
+    }
+
+    fn next_try(&self) -> Option<Instant> {
+        self.outage.as_ref()?.next_try
+    }
+
+    fn next_sync(&self) -> Option<Instant> {
+        let since = self.unsynced_since?;
+        since.checked_add(self.writing.times.sync_every)
+    }
+
+    /// `None` is never.
+    fn after(&self, time: Duration) -> Option<Instant> {
+        self.writing.clock.now().checked_add(time)
+    }
+
+    fn into_failure(self) -> Option<Error> {
+        let error = self.failure?;
+        let answered = self.kept.iter().filter(|kept| kept.record.is_answered());
+        Some(match answered.count() {
+            0 => error,
+            lost => Error::Batch(format!(
+                "{error}; {lost} answered requests could not be written, and will be sent again"
+            )),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io;
+
+    use crossbeam_channel::{Sender, bounded, unbounded};
+
+    use super::super::fingerprint::Fingerprint;
+    use super::super::input::BadLine;
+    use super::*;
+    use crate::RateLimitedClient;
+    use crate::limiter::CancelToken;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// Times in which nothing ends but what a test makes end.
+    const CALM: Times = Times {
+        sync_every: HOUR,
+        patience: HOUR,
+        grace: HOUR,
+        retry_every: Duration::ZERO,
+    };
+
+    /// A disk that fails as often as it is told.
+    struct Disk<'a> {
+        failures: usize,
+        is_file: bool,
+        sync_fails: bool,
+        written: Vec<Record>,
+        tries: usize,
+        /// How much had been written at each sync.
+        syncs: Vec<usize>,
+        synced: Option<Sender<()>>,
+        /// Whether new requests were held up, at each try.
+        held_up: Vec<bool>,
+        brake: &'a Brake,
+    }
+
+    impl Sink for Disk<'_> {
+        fn write(&mut self, record: &Record) -> Result<()> {
+            self.tries += 1;
+            self.held_up.push(self.brake.is_pulled());
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(full());
+            }
+            self.written.push(record.clone());
+            Ok(())
+        }
+
+        fn may_try_again(&mut self, _: &Record) -> bool {
+            self.is_file
+        }
+
+        fn sync(&mut self) -> Result<()> {
+            self.syncs.push(self.written.len());
+            let _ = self.synced.as_ref().map(|synced| synced.send(()));
+            match self.sync_fails {
+                true => Err(full()),
+                false => Ok(()),
+            }
+        }
+    }
+
+    fn full() -> Error {
+        Error::io("r.jsonl", io::ErrorKind::StorageFull.into())
+    }
+
+    fn answered(number: usize) -> Outcome {
+        let error = Error::InvalidResponse {
+            url: "http://h".to_owned(),
+            message: "no".to_owned(),
+        };
+        Outcome::failed(Record::failure(number.to_string(), Fingerprint(0), &error))
+    }
+
+    fn bad() -> Outcome {
+        let line = BadLine {
+            line: 1,
+            custom_id: None,
+            message: "no".to_owned(),
+        };
+        Outcome::failed(Record::bad_line(line))
+    }
+
+    /// What a test needs around a disk.
+    struct World {
+        clock: Clock,
+        watch: Watch,
+        brake: std::sync::Arc<Brake>,
+        stop: CancelToken,
+        stops: Cell<usize>,
+        /// The outcomes that had not been taken when the run was first stopped.
+        left: Cell<Option<usize>>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let client = RateLimitedClient::builder().api_key("k").build().unwrap();
+            let stop = CancelToken::new();
+            Self {
+                clock: Clock::real(),
+                watch: Watch::new(&client, None),
+                brake: Brake::new(&stop),
+                stop,
+                stops: Cell::new(0),
+                left: Cell::new(None),
+            }
+        }
+
+        fn disk(&self, failures: usize) -> Disk<'_> {
+            Disk {
+                failures,
+                is_file: true,
+                sync_fails: false,
+                written: Vec::new(),
+                tries: 0,
+                syncs: Vec::new(),
+                synced: None,
+                held_up: Vec::new(),
+                brake: &self.brake,
+            }
+        }
+
+        fn write(&self, disk: &mut Disk<'_>, times: Times, outcomes: Vec<Outcome>) -> Written {
+            let (results, queue) = unbounded();
+            outcomes
+                .into_iter()
+                .for_each(|it| results.send(it).unwrap());
+            drop(results);
+            self.write_from(disk, times, &queue)
+        }
+
+        fn write_from(
+            &self,
+            disk: &mut Disk<'_>,
+            times: Times,
+            outcomes: &Receiver<Outcome>,
+        ) -> Written {
+            let (rope, rung) = bounded(0);
+            let rope = Cell::new(Some(rope));
+            let stop = || {
+                self.stops.set(self.stops.get() + 1);
+                self.left.set(self.left.get().or(Some(outcomes.len())));
+                self.stop.cancel();
+                drop(rope.take());
+            };
+            if self.stop.is_cancelled() {
+                drop(rope.take());
+            }
+            let writing = Writing {
+                times,
+                clock: &self.clock,
+                watch: &self.watch,
+                brake: &self.brake,
+                stopped: &rung,
+                stop: &stop,
+            };
+            write(disk, outcomes, &writing, &mut |_| {})
+        }
+    }
+
+    fn numbers(count: usize) -> Vec<Outcome> {
+        (0..count).map(answered).collect()
+    }
+
+    fn records(of: Vec<Outcome>) -> Vec<String> {
+        let json = |outcome: Outcome| serde_json::to_value(&outcome.record).unwrap();
+        of.into_iter()
+            .map(json)
+            .map(|line| line["custom_id"].to_string())
+            .collect()
+    }
+
+    fn written(disk: &Disk<'_>) -> Vec<String> {
+        let outcome = |record: &Record| Outcome::failed(record.clone());
+        records(disk.written.iter().map(outcome).collect())
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_kept_in_order_until_there_is_room() {
+        for failures in [1, 2, 5] {
+            let world = World::new();
+            let mut disk = world.disk(failures);
+            let written_ = world.write(&mut disk, CALM, numbers(10));
+            assert!(written_.failure.is_none(), "{written_:?}");
+            assert_eq!(written(&disk), records(numbers(10)));
+            assert_eq!(world.watch.progress().failed, 10, "each counts once");
+            assert_eq!(world.stops.get(), 0);
+            // From the first failure on, and not any more at the end.
+            let open = [&disk.held_up[..1], &disk.held_up[disk.tries..]].concat();
+            assert_eq!(open, [false]);
+            assert!(disk.held_up[1..=failures].iter().all(|held_up| *held_up));
+            assert!(!world.brake.is_pulled());
+        }
+    }
+
+    #[test]
+    fn a_second_outage_is_waited_for_as_the_first() {
+        let world = World::new();
+        let mut disk = world.disk(3);
+        world.write(&mut disk, CALM, numbers(3));
+        disk.failures = 3;
+        let ended = world.write(&mut disk, CALM, numbers(3));
+        assert!(ended.failure.is_none(), "{ended:?}");
+        assert_eq!(disk.written.len(), 6);
+    }
+
+    #[test]
+    fn when_patience_ends_the_run_does_and_says_what_is_lost() {
+        for patience in [Duration::ZERO, Duration::from_millis(5)] {
+            let world = World::new();
+            let mut disk = world.disk(usize::MAX);
+            let mut outcomes = numbers(3);
+            outcomes.push(bad());
+            let times = Times { patience, ..CALM };
+            let ended = world.write(&mut disk, times, outcomes);
+            let error = ended.failure.unwrap().to_string();
+            assert!(error.starts_with("r.jsonl: "), "{error}");
+            let end = "; 3 answered requests could not be written, and will be sent again";
+            assert!(error.ends_with(end), "{error}");
+            assert!(world.stops.get() > 0 && disk.written.is_empty());
+            assert_eq!(world.watch.progress().failed, 0);
+        }
+    }
+
+    #[test]
+    fn room_that_comes_too_late_saves_what_is_under_way() {
+        let world = World::new();
+        let mut disk = world.disk(2);
+        let times = Times {
+            patience: Duration::ZERO,
+            ..CALM
+        };
+        let ended = world.write(&mut disk, times, numbers(4));
+        let error = ended.failure.unwrap().to_string();
+        assert_eq!(
+            error,
+            full().to_string(),
+            "the run ends, and nothing is lost"
+        );
+        assert!(world.stop.is_cancelled());
+        assert_eq!(written(&disk), records(numbers(4)));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_what_is_kept() {
+        let world = World::new();
+        let mut disk = world.disk(usize::MAX);
+        let times = Times {
+            retry_every: HOUR,
+            patience: Duration::from_secs(10), // should the bound be missing
+            ..CALM
+        };
+        world.write(&mut disk, times, numbers(3 * MOST_KEPT));
+        assert_eq!(world.left.get(), Some(2 * MOST_KEPT - 1));
+    }
+
+    #[test]
+    fn what_may_stand_there_in_part_is_not_written_again() {
+        let world = World::new();
+        let mut disk = world.disk(1);
+        disk.is_file = false;
+        let ended = world.write(&mut disk, CALM, numbers(3));
+        let error = ended.failure.unwrap().to_string();
+        assert!(error.contains("3 answered requests"), "{error}");
+        assert_eq!((disk.tries, disk.written.len()), (1, 0));
+        assert!(world.stop.is_cancelled());
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_is_left_when_its_grace_is_over() {
+        for grace in [Duration::ZERO, Duration::from_millis(5)] {
+            let world = World::new();
+            let mut disk = world.disk(0);
+            let (results, queue) = unbounded();
+            numbers(3)
+                .into_iter()
+                .for_each(|it| results.send(it).unwrap());
+            (0..2).for_each(|_| world.watch.begun());
+            world.stop.cancel();
+            let times = Times { grace, ..CALM };
+            let ended = world.write_from(&mut disk, times, &queue);
+            assert_eq!(ended.abandoned, 2);
+            assert!(ended.failure.is_none(), "{:?}", ended.failure);
+            assert_eq!(disk.written.len(), 3);
+            drop(results);
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_does_not_wait_when_nothing_is_under_way() {
+        let world = World::new();
+        let mut disk = world.disk(0);
+        world.stop.cancel();
+        let ended = world.write(&mut disk, CALM, numbers(3));
+        assert_eq!((ended.abandoned, disk.written.len()), (0, 3));
+    }
+
+    #[test]
+    fn lines_are_synced_in_groups_or_each() {
+        for (sync_every, syncs) in [(HOUR, vec![3]), (Duration::ZERO, vec![1, 2, 3])] {
+            let world = World::new();
+            let mut disk = world.disk(0);
+            let times = Times { sync_every, ..CALM };
+            world.write(&mut disk, times, numbers(3));
+            assert_eq!(disk.syncs, syncs);
+        }
+    }
+
+    #[test]
+    fn a_line_is_synced_in_time_when_no_other_follows() {
+        let world = World::new();
+        let (results, queue) = unbounded();
+        let (synced, heard) = unbounded();
+        results.send(answered(0)).unwrap();
+        let mut disk = world.disk(0);
+        disk.synced = Some(synced);
+        let times = Times {
+            sync_every: Duration::from_millis(1),
+            ..CALM
+        };
+        std::thread::scope(|scope| {
+            // The outcomes do not end before this one is on the disk.
+            let waiting = scope.spawn(move || heard.recv().map(|()| drop(results)));
+            world.write_from(&mut disk, times, &queue);
+            waiting.join().unwrap().unwrap();
+        });
+        assert_eq!(disk.syncs, [1]);
+    }
+
+    #[test]
+    fn a_sync_that_fails_stops_the_run() {
+        let world = World::new();
+        let mut disk = world.disk(0);
+        disk.sync_fails = true;
+        let times = Times {
+            sync_every: Duration::ZERO,
+            ..CALM
+        };
+        let ended = world.write(&mut disk, times, numbers(2));
+        assert_eq!(ended.failure.unwrap().to_string(), full().to_string());
+        assert!(world.stop.is_cancelled());
+        assert_eq!(disk.written.len(), 2, "what is under way is still taken");
+    }
+}

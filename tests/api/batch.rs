@@ -1,0 +1,134 @@
+//! Runs: who is told of each line, and what stops them.
+
+use std::fmt::Write;
+use std::fs;
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use paceline::batch::{Bound, Ending, Input, Money, Prices, Run};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{client, free_simulator};
+
+const LINES: usize = 40;
+
+/// So many chat requests, `r0` and so on, and a line that is none.
+fn lines(count: usize) -> String {
+    let mut text = "{}\n".to_owned();
+    for number in 0..count {
+        let line = json!({
+            "custom_id": format!("r{number}"),
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": "gpt-4o-mini",
+                "messages": [{"role": "user", "content": "How far is the moon?"}],
+                "max_completion_tokens": 16,
+            },
+        });
+        writeln!(text, "{line}").unwrap();
+    }
+    text
+}
+
+fn run(base_url: &str, folder: &Path) -> Run {
+    let input = Input::reader("in.jsonl", Cursor::new(lines(LINES)));
+    Run::new(client(base_url), input)
+        .output(folder.join("results.jsonl"))
+        .errors(folder.join("errors.jsonl"))
+}
+
+fn prices() -> Prices {
+    Prices::from_toml("[models.gpt-4o-mini]\ninput = 0.15\noutput = 0.6").unwrap()
+}
+
+/// The ids of the results, sorted.
+fn results(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("results.jsonl")).unwrap();
+    let id = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["custom_id"].as_str().unwrap().to_owned()
+    };
+    let mut ids: Vec<String> = text.lines().map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn each_finished_line_is_told_after_it_was_written() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let file = folder.path().join("results.jsonl");
+    let caller = std::thread::current().id();
+    let run = run(&api.base_url(), folder.path()).prices(prices());
+    let summary = run.on_result(move |line| {
+        assert_eq!(std::thread::current().id(), caller);
+        let id = line.custom_id.unwrap_or("none").to_owned();
+        assert_eq!(line.usage.is_some(), line.succeeded);
+        assert_eq!(line.attempts, line.succeeded.then_some(1));
+        if line.succeeded {
+            let written = fs::read_to_string(&file).unwrap();
+            assert!(written.contains(&format!("\"custom_id\":\"{id}\"")), "{id}");
+        }
+        heard.lock().unwrap().push((id, line.cost));
+    });
+    let summary = summary.run().unwrap();
+    let told = told.lock().unwrap();
+    assert_eq!((told.len(), summary.failed), (LINES + 1, 1));
+    let none: Vec<_> = told.iter().filter(|(_, cost)| cost.is_none()).collect();
+    assert_eq!(none, [&("none".to_owned(), None)]);
+    let costs = told.iter().filter_map(|(_, cost)| *cost);
+    let sum = costs.fold(Money::ZERO, Money::saturating_add);
+    assert_eq!(summary.cost, Some(sum));
+    assert!(sum > Money::ZERO);
+}
+
+#[test]
+fn a_callback_that_panics_stops_the_run_and_loses_no_line() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let run = run(&api.base_url(), folder.path()).max_in_flight(4);
+    let mut calls = 0;
+    let run = run.on_result(move |line| {
+        calls += 1;
+        assert!(calls <= 5, "{:?} is one too many", line.custom_id);
+    });
+    let panic = catch_unwind(AssertUnwindSafe(|| run.run())).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("is one too many"), "{message}");
+    // All that was sent is written: 6 at least, for one of them is no request.
+    let received = usize::try_from(api.report().received).unwrap();
+    let written = results(folder.path());
+    assert_eq!(written.len(), received);
+    assert!(written.len() >= 5, "{written:?}");
+
+    let summary = self::run(&api.base_url(), folder.path()).run().unwrap();
+    assert_eq!(summary.resumed, written.len() as u64);
+    assert_eq!(api.report().received, LINES as u64, "nothing is sent twice");
+    assert_eq!(results(folder.path()).len(), LINES);
+}
+
+#[test]
+fn a_bound_says_how_far_the_run_came() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let most: Money = "0.0001".parse().unwrap();
+    let run = run(&api.base_url(), folder.path());
+    let summary = run.prices(prices()).max_cost(most).run().unwrap();
+    let Ending::Bound(Bound::Cost {
+        budget,
+        used,
+        needed,
+        ..
+    }) = summary.ending
+    else {
+        panic!("{summary:?}");
+    };
+    assert_eq!((budget, Some(used)), (most, summary.cost));
+    assert!(used <= budget && used.saturating_add(needed) > budget);
+    assert_eq!(summary.currency.as_deref(), Some("USD"));
+    let text = summary.ending.name();
+    assert_eq!(text, "max_cost");
+}
