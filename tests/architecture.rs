@@ -17,9 +17,13 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate.
-const HOMES: [(&str, &str); 7] = [
+const HOMES: [(&str, &str); 11] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
+    ("csv::", "batch/"),
+    ("flate2::", "batch/input/unpack.rs"),
+    ("ruzstd::", "batch/input/unpack.rs"),
+    ("twox_hash::", "batch/"),
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),

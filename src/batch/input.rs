@@ -1,77 +1,165 @@
-//! Lines of the Batch input format, and what can be wrong with them.
+//! Requests from a file or any reader: lines of the Batch input format, or rows and a prompt; and
+//! what can be wrong with them.
+
+#[cfg(test)]
+mod fuzz_tests; // any bytes, in any shape
+mod lines; //      lines with something in them, each with its number
+mod mark; //       byte order marks
+mod records; //    what an input holds, before it is known whether an id is new
+mod rows; //       rows of a table, of which a prompt makes requests
+mod shard; //      one part of the input, for several processes
+mod table; //      CSV
+mod tap; //        its bytes, watched
+mod unpack; //     gzip and zstd, known by their first bytes
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ids::{Ids, Known};
-use crate::tokens::Endpoint;
+use super::prompt::Prompt;
 use crate::{Error, Result};
+use lines::count_lines;
+use records::{Draft, Records};
+use shard::Shard;
+use unpack::unpacked;
 
-/// The longest line that is read: more than any request the API takes.
-const MAX_LINE: u64 = 256 * 1024 * 1024;
+pub(super) use lines::Lines;
+pub use rows::RowFormat;
 
-/// Where requests come from: a file, or any reader.
+/// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, which
+/// is seen by its first bytes, not by its name.
+///
+/// # A part of the rows of a packed table
+///
+/// ```no_run
+/// use paceline::batch::{Input, Prompt};
+///
+/// let prompt = Prompt::new("gpt-4.1-mini", "Summarize: {text}")?;
+/// let input = Input::rows("articles.csv.zst", prompt)?.shard(1, 8)?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 pub struct Input {
     name: String,
     path: Option<PathBuf>,
-    lines: Box<dyn BufRead + Send>,
-    total: Option<u64>,
+    source: Source,
+    rows: Option<(RowFormat, Prompt)>,
+    shard: Option<Shard>,
+    total: OnceLock<Option<u64>>,
+}
+
+enum Source {
+    /// Can be gone through as often as needed.
+    File(File),
+    /// Can be gone through once.
+    Stream(Box<dyn Read + Send>),
 }
 
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input")
             .field("name", &self.name)
-            .field("total", &self.total)
+            .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
 }
 
 impl Input {
-    /// Reads a file. It is gone through once now, to know how many lines it has, unless it is a
-    /// pipe or the like.
+    /// Reads a file of requests in the Batch format. Unless it is a pipe or the like, a run goes
+    /// through it once before it begins, to know how many lines it has.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when it cannot be read, [`Error::Batch`] when it holds no line at all.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open(path.as_ref(), None)
+    }
+
+    /// Reads any reader of requests in the Batch format; `name` is what messages call it.
+    pub fn reader(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
+        Self::new(name.into(), Source::Stream(Box::new(reader)), None)
+    }
+
+    /// Reads a file of rows, of each of which `prompt` makes a request. What they are written in is
+    /// [what the name says](RowFormat::of).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be read, [`Error::Batch`] when it holds no row, or has not the
+    /// columns that the prompt names.
+    pub fn rows(path: impl AsRef<Path>, prompt: Prompt) -> Result<Self> {
+        let format = RowFormat::of(&path);
+        Self::rows_in(path, format, prompt)
+    }
+
+    /// Reads a file of rows in this format.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Input::rows`].
+    pub fn rows_in(path: impl AsRef<Path>, format: RowFormat, prompt: Prompt) -> Result<Self> {
+        Self::open(path.as_ref(), Some((format, prompt)))
+    }
+
+    /// Reads any reader of rows; `name` is what messages call it. Whether it has the columns that
+    /// the prompt names is seen when a run begins.
+    pub fn rows_reader(
+        name: impl Into<String>,
+        reader: impl Read + Send + 'static,
+        format: RowFormat,
+        prompt: Prompt,
+    ) -> Self {
+        let source = Source::Stream(Box::new(reader));
+        Self::new(name.into(), source, Some((format, prompt)))
+    }
+
+    /// Takes one part of the requests: part `index` of `count`, the first of which is 1. The parts
+    /// are disjoint, and together they are everything: each request belongs to the one that the
+    /// XXH64 of its `custom_id` modulo `count` names, also when lines are added, sorted or taken
+    /// out. So parts are equal on the whole only. The names of outputs get the part in them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] unless `index` is from 1 to `count`.
+    pub fn shard(mut self, index: u32, count: u32) -> Result<Self> {
+        self.shard = Some(Shard::new(index, count)?);
+        self.total = OnceLock::new();
+        Ok(self)
+    }
+
+    fn new(name: String, source: Source, rows: Option<(RowFormat, Prompt)>) -> Self {
+        Self {
+            name,
+            path: None,
+            source,
+            rows,
+            shard: None,
+            total: OnceLock::new(),
+        }
+    }
+
+    fn open(path: &Path, rows: Option<(RowFormat, Prompt)>) -> Result<Self> {
         let fail = |error| Error::io(path, error);
-        let mut file = File::open(path).map_err(fail)?;
+        let file = File::open(path).map_err(fail)?;
         let data = file.metadata().map_err(fail)?;
         if data.is_dir() {
             return Err(fail(io::ErrorKind::IsADirectory.into()));
         }
-        // What is no file, such as a pipe, can be gone through only once.
-        let total = if data.is_file() {
-            let total = count_lines(BufReader::new(&file)).map_err(fail)?;
-            if total == 0 {
-                return Err(no_requests(&path.display().to_string()));
-            }
-            file.rewind().map_err(fail)?;
-            Some(total)
-        } else {
-            None
+        let name = path.display().to_string();
+        let source = match data.is_file() {
+            true => Source::File(file),
+            // What is no file, such as a pipe, can be gone through only once.
+            false => Source::Stream(Box::new(file)),
         };
-        Ok(Self {
-            name: path.display().to_string(),
-            path: Some(path.to_owned()),
-            lines: Box::new(BufReader::with_capacity(1 << 16, file)),
-            total,
-        })
-    }
-
-    /// Reads any reader; `name` is what messages call it.
-    pub fn reader(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
-        Self {
-            name: name.into(),
-            path: None,
-            lines: Box::new(BufReader::with_capacity(1 << 16, reader)),
-            total: None,
+        let mut input = Self::new(name, source, rows);
+        input.path = Some(path.to_owned());
+        if let Some(mut records) = input.look()? {
+            records.advance()?; // fails when there is nothing
         }
+        Ok(input)
     }
 
     /// The file, if it is one.
@@ -79,46 +167,90 @@ impl Input {
         self.path.as_deref()
     }
 
-    /// How many lines it has, if that is known.
+    /// Where an output goes unless it is said: beside the input, with the part in its name.
+    pub(super) fn beside(&self, what: &str) -> PathBuf {
+        let base = without_packing(self.path().unwrap_or(Path::new("paceline")));
+        base.with_extension(match self.shard {
+            None => format!("{what}.jsonl"),
+            Some(shard) => format!("{what}.{}.jsonl", shard.label()),
+        })
+    }
+
+    /// How many requests it has, if that is known: those of its part. The first time, a file is
+    /// gone through for it.
     pub(super) fn total(&self) -> Option<u64> {
-        self.total
+        // What cannot be read is said when it is run.
+        *self.total.get_or_init(|| self.count().ok().flatten())
+    }
+
+    fn count(&self) -> Result<Option<u64>> {
+        let is_lines = !matches!(self.rows, Some((RowFormat::Csv, _)));
+        if let Source::File(file) = &self.source
+            && self.shard.is_none()
+            && is_lines
+        {
+            let fail = |error| Error::io(&self.name, error);
+            let count = from_start(file).and_then(count_lines);
+            return count.map(Some).map_err(fail);
+        }
+        let Some(mut records) = self.look()? else {
+            return Ok(None);
+        };
+        let mut count = 0;
+        while records.advance()? {
+            count += 1;
+        }
+        Ok(Some(count))
+    }
+
+    /// What it holds, to look at before it is run. `None` when it can be gone through only once.
+    fn look(&self) -> Result<Option<Records>> {
+        let Source::File(file) = &self.source else {
+            return Ok(None);
+        };
+        let reader = from_start(file).map_err(|error| Error::io(&self.name, error))?;
+        let rows = self.rows.clone();
+        Records::open(&self.name, reader, rows, self.shard).map(Some)
     }
 
     /// Its requests, of whose ids earlier runs know this.
     pub(super) fn requests(self, ids: Ids) -> Requests {
         Requests {
-            input: self,
-            line: 0,
-            blank: true,
+            name: self.name.clone(),
+            input: Some(self),
+            records: None,
             ids,
         }
     }
-}
 
-fn no_requests(name: &str) -> Error {
-    Error::Batch(format!("{name}: no requests in it"))
-}
-
-/// Lines with something in them.
-fn count_lines(mut reader: impl BufRead) -> io::Result<u64> {
-    let mut count = 0;
-    let mut filled = false;
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(count + u64::from(filled));
-        }
-        for byte in buffer {
-            match byte {
-                b'\n' => {
-                    count += u64::from(filled);
-                    filled = false;
-                }
-                byte => filled |= !byte.is_ascii_whitespace(),
+    /// Reads as far as it takes to know the columns, which on a pipe may be a wait.
+    fn records(self) -> Result<Records> {
+        let reader = match self.source {
+            Source::Stream(reader) => unpacked(reader),
+            Source::File(file) => {
+                from_start(&file).map_err(|error| Error::io(&self.name, error))?
             }
-        }
-        let read = buffer.len();
-        reader.consume(read);
+        };
+        Records::open(&self.name, reader, self.rows, self.shard)
+    }
+}
+
+/// The file from its start, unpacked. Whoever reads it next goes back to the start again.
+fn from_start(file: &File) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut file = file.try_clone()?;
+    file.rewind()?;
+    Ok(unpacked(file))
+}
+
+/// A path without an ending that says how the file is packed.
+fn without_packing(path: &Path) -> PathBuf {
+    let is_packing = |end: &std::ffi::OsStr| {
+        let mut known = ["gz", "gzip", "zst", "zstd"].into_iter();
+        known.any(|packing| end.eq_ignore_ascii_case(packing))
+    };
+    match path.extension() {
+        Some(end) if is_packing(end) => path.with_extension(""),
+        _ => path.to_owned(),
     }
 }
 
@@ -145,114 +277,62 @@ pub(super) struct BadLine {
 
 /// The requests of an input, one by one.
 pub(super) struct Requests {
-    input: Input,
-    line: u64,
-    /// Nothing but blank lines so far.
-    blank: bool,
+    name: String,
+    /// Until the first of them is read.
+    input: Option<Input>,
+    records: Option<Records>,
     ids: Ids,
 }
 
 impl Requests {
     /// What messages call the input.
     pub(super) fn name(&self) -> &str {
-        &self.input.name
+        &self.name
     }
 
-    /// The next line: a request, or what is wrong with it. `None` at the end.
+    /// The next request, or what is wrong with its line. `None` at the end.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when the input cannot be read on, [`Error::Batch`] when it ends and held
-    /// nothing.
+    /// nothing, or has not the columns that the prompt names.
     pub(super) fn next(&mut self) -> Result<Option<Result<Request, BadLine>>> {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let mut lines = (&mut self.input.lines).take(MAX_LINE);
-            let read = lines.read_until(b'\n', &mut bytes);
-            if read.map_err(|error| Error::io(&self.input.name, error))? == 0 {
-                return match self.blank {
-                    true => Err(no_requests(&self.input.name)),
-                    false => Ok(None),
-                };
-            }
-            self.line += 1;
-            if self.line == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
-                bytes.drain(..3); // a byte order mark, as some editors leave it
-            }
-            if !bytes.trim_ascii().is_empty() {
-                self.blank = false;
-                return Ok(Some(self.parse(&bytes)));
+        if let Some(input) = self.input.take() {
+            self.records = Some(input.records()?);
+        }
+        let Some(records) = &mut self.records else {
+            return Ok(None); // it could not be opened
+        };
+        match records.advance()? {
+            false => Ok(None),
+            true => {
+                let (line, draft) = (records.line(), records.draft());
+                Ok(Some(self.parse(line, draft)))
             }
         }
     }
 
-    fn parse(&mut self, bytes: &[u8]) -> Result<Request, BadLine> {
+    fn parse(&mut self, line: u64, draft: Result<Draft, String>) -> Result<Request, BadLine> {
         let bad = |custom_id: Option<&str>, message: String| BadLine {
-            line: self.line,
+            line,
             custom_id: custom_id.map(str::to_owned),
-            message: format!("{}:{}: {message}", self.input.name, self.line),
+            message: format!("{}:{line}: {message}", self.name),
         };
-        let parsed = serde_json::from_slice(bytes).map_err(|error| {
-            let text = error.to_string();
-            let what = text.split(" at line ").next().unwrap_or(&text);
-            bad(None, format!("column {}: {what}", error.column()))
-        })?;
-        let Value::Object(mut fields) = parsed else {
-            return Err(bad(None, "a JSON object is needed".to_owned()));
-        };
-        let id = fields.get("custom_id").and_then(Value::as_str);
-        let Some(id) = id.map(str::to_owned) else {
-            return Err(bad(None, "custom_id: a string is needed".to_owned()));
-        };
-        let known = self.ids.meet(&id, self.line);
+        let Draft { id, request } = draft.map_err(|message| bad(None, message))?;
+        let known = self.ids.meet(&id, line);
         if let Some(Known::Line(first)) = known {
             let message = format!("custom_id {id:?} stands in line {first} already");
             return Err(bad(Some(&id), message));
         }
-        let (url, body) = check(&mut fields).map_err(|message| bad(Some(&id), message))?;
+        let (url, body) = request.map_err(|message| bad(Some(&id), message))?;
         Ok(Request {
-            line: self.line,
+            line,
             custom_id: id,
             url,
             body,
             known,
         })
     }
-}
-
-/// The URL and the body of a line, if they make a request.
-fn check(fields: &mut Map<String, Value>) -> Result<(String, Value), String> {
-    match fields.get("method") {
-        None => {}
-        Some(Value::String(method)) if method == "POST" => {}
-        Some(other) => return Err(format!("method: \"POST\" is needed, not {other}")),
-    }
-    let url = match fields.get("url") {
-        Some(Value::String(url)) if is_known(url) => url.clone(),
-        Some(Value::String(url)) => {
-            return Err(format!(
-                "url: {url:?} is no endpoint such as \"/v1/chat/completions\""
-            ));
-        }
-        _ => return Err("url: an endpoint such as \"/v1/chat/completions\" is needed".to_owned()),
-    };
-    let Some(Value::Object(body)) = fields.remove("body") else {
-        return Err("body: an object is needed".to_owned());
-    };
-    match body.get("model") {
-        Some(Value::String(model)) if !model.trim().is_empty() => {}
-        _ => return Err("body.model: the name of a model is needed".to_owned()),
-    }
-    if body.get("stream") == Some(&Value::Bool(true)) {
-        return Err("body.stream: a result is one line; leave it out".to_owned());
-    }
-    Ok((url, Value::Object(body)))
-}
-
-fn is_known(url: &str) -> bool {
-    let known = Endpoint::from_path(url) != Endpoint::Other || url.starts_with("/v1/images/");
-    known && url.starts_with('/') && !url.contains(['?', '#', ' '])
 }
 
 #[cfg(test)]
@@ -353,19 +433,6 @@ mod tests {
         for text in ["", "\n \n", "\u{feff}", "\u{feff}\r\n"] {
             let error = requests(text).next().unwrap_err().to_string();
             assert_eq!(error, "in.jsonl: no requests in it", "{text:?}");
-        }
-    }
-
-    #[test]
-    fn lines_are_counted_as_they_are_read() {
-        for (text, count) in [
-            ("", 0),
-            ("\n \n", 0),
-            ("a", 1),
-            ("a\n", 1),
-            ("a\n\nb\r\nc", 3),
-        ] {
-            assert_eq!(count_lines(text.as_bytes()).unwrap(), count, "{text:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ids::{Ids, Known};
-use super::output::{Finished, Holds, Output};
+use super::output::{Finished, Holds, Output, STANDARD_OUTPUT};
 use super::record::Record;
 use super::write::Sink;
 use crate::{Error, Result};
@@ -180,6 +180,9 @@ impl Sink for Journal {
 /// Renames a file that holds something to the first free name with a number behind it. Nothing
 /// is ever deleted.
 fn move_aside(path: &Path) -> Result<bool> {
+    if path == Path::new(STANDARD_OUTPUT) {
+        return Ok(false);
+    }
     let fail = |error| Error::io(path, error);
     let data = fs::metadata(path).map_err(fail)?;
     if !data.is_file() || data.len() == 0 {

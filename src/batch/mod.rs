@@ -1,4 +1,5 @@
-//! The work: a JSONL file of requests in the Batch format, run at the pace of its limits.
+//! The work: a file of requests in the Batch format, or a table and a prompt, run at the pace of its
+//! limits.
 //!
 //! ```text
 //! read ─► count ─► pace ─► send ─► write
@@ -15,12 +16,13 @@ mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
 mod count; //    parse and count, on every core
 mod deadline; // when its time is up
+mod extract; //  answers alone
 mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
 mod gate; //     only what fits goes to its limiter
 mod history; //  what happened when
 mod ids; //      what is known of each `custom_id`
-mod input; //    lines, and what can be wrong with them
+mod input; //    requests from lines or rows, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
 mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
@@ -29,6 +31,7 @@ mod output; //   one of them: locked, read, appended to
 mod plan; //     what a run would take
 mod prices; //   what tokens cost
 mod progress; // where a run stands
+mod prompt; //   requests made of rows
 mod record; //   one line of an output file
 mod report; //   a run as a page
 mod run; //      the stages put together
@@ -40,13 +43,15 @@ mod terms; //    prices, bounds, callbacks
 mod write; //    outcomes as they come, and kept while they cannot be written
 
 pub use bounds::Bound;
+pub use extract::{Extract, extract};
 pub use finished::Finished;
 pub use history::History;
-pub use input::Input;
+pub use input::{Input, RowFormat};
 pub use money::Money;
 pub use plan::{ModelPlan, Plan};
 pub use prices::Prices;
 pub use progress::{Progress, Watch};
+pub use prompt::Prompt;
 pub use report::Report;
 pub use run::Run;
 pub use summary::{Ending, Summary};

@@ -1,8 +1,8 @@
 //! One output file: locked, read for what it holds, appended to line by line.
 //!
 //! A line is one write. What a kill leaves of it is a torn last line, which the next start cuts
-//! off, or completes when only its end is missing. An output that is no file, such as
-//! `/dev/stdout`, is only written to.
+//! off, or completes when only its end is missing. An output that is no file, such as a pipe or
+//! standard output, is only written to.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,6 +15,9 @@ use serde_json::Value;
 use super::fingerprint::Fingerprint;
 use super::record::{INVALID_LINE, LINE_START, Record};
 use crate::{Error, Result};
+
+/// What standard output is called in place of a file.
+pub(super) const STANDARD_OUTPUT: &str = "-";
 
 #[derive(Debug)]
 pub(super) struct Output {
@@ -72,14 +75,24 @@ impl Finished {
 
 impl Output {
     pub(super) fn open(path: &Path) -> Result<Self> {
+        let is_standard = path == Path::new(STANDARD_OUTPUT);
+        let path = if is_standard {
+            Path::new("standard output")
+        } else {
+            path
+        };
         let fail = |error| Error::io(path, error);
-        let is_special = fs::metadata(path).is_ok_and(|data| !data.is_file());
+        let is_special = is_standard || fs::metadata(path).is_ok_and(|data| !data.is_file());
         let mut options = OpenOptions::new();
         options.write(true);
         if !is_special {
             options.read(true).create(true).truncate(false);
         }
-        let file = options.open(path).map_err(fail)?;
+        let file = match is_standard {
+            true => standard_output(),
+            false => options.open(path),
+        };
+        let file = file.map_err(fail)?;
         if is_special {
             let path = path.to_owned();
             // Not locked either: any number of runs may write to the null device.
@@ -273,6 +286,15 @@ impl Output {
         };
         synced.map_err(|error| Error::io(&self.path, error))
     }
+}
+
+/// Without the buffer that `println` has: a line is one write.
+fn standard_output() -> io::Result<File> {
+    #[cfg(unix)]
+    let file = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
+    #[cfg(windows)]
+    let file = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
+    file.map(File::from)
 }
 
 /// The lines of an output file, one by one.

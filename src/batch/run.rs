@@ -64,10 +64,9 @@ pub struct Run {
 impl Run {
     /// A run that sends the requests of `input` with `client`.
     pub fn new(client: RateLimitedClient, input: Input) -> Self {
-        let base = input.path().unwrap_or(Path::new("paceline.jsonl"));
         Self {
-            output: base.with_extension("results.jsonl"),
-            errors: base.with_extension("errors.jsonl"),
+            output: input.beside("results"),
+            errors: input.beside("errors"),
             resume: Resume::default(),
             times: Times::default(),
             max_in_flight: 1_000,
@@ -82,14 +81,15 @@ impl Run {
     }
 
     /// Sets where results go. Defaults to the input with `.results.jsonl` in place of its
-    /// extension.
+    /// extension, with the part in it when the input is [one of several](Input::shard). `-` is
+    /// standard output, from which no later run can go on.
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = path.into();
         self
     }
 
     /// Sets where failures go. Defaults to the input with `.errors.jsonl` in place of its
-    /// extension.
+    /// extension, with the part in it when there are several.
     pub fn errors(mut self, path: impl Into<PathBuf>) -> Self {
         self.errors = path.into();
         self

@@ -9,6 +9,7 @@
     reason = "tests wait for other processes by the wall clock, and fail by panicking"
 )]
 
+mod echo; //    answers that are the requests
 mod harness; // a folder, the command in it, and what came of it
 mod server; //  scripted answers
 
@@ -21,9 +22,12 @@ mod job; //     the main job, from first to last
 mod kills; //   killed at any moment, and servers that go away
 mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
+mod packed; //  inputs that are packed
+mod parts; //   parts of an input, each run by a process of its own
 mod report; //  `--report`
 mod resume; //  what earlier runs did, and lines that have changed since
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
+mod table; //   prompts over tables, and the answers alone
 mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work

@@ -10,7 +10,7 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
     fs::create_dir(folder.path("folder")).unwrap();
     folder.write("notes", "my notes");
     let api = simulator();
-    let table: [(&[&str], &str); 13] = [
+    let table: [(&[&str], &str); 14] = [
         (
             &["--output", "no/such.jsonl"],
             "no/such.jsonl: No such file",
@@ -37,7 +37,11 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
             &["--errors", "notes"],
             "notes:1: not a line of an output file",
         ),
-        (&["--output", "-"], "--output -: name a file"),
+        (&["--errors", "-"], "--errors -: name a file"),
+        (
+            &["--output", "-", "--summary", "-"],
+            "would both go to standard output",
+        ),
         (&["--summary", "no/such.json"], "no/such.json: "),
         (&["--summary", "folder"], "folder: is a directory"),
         (
@@ -102,4 +106,49 @@ fn devices_are_only_written_to() {
     to("two", "/dev/null").ends_with(0);
     first.signal("INT");
     first.ends_with(130);
+}
+
+#[test]
+fn results_may_go_to_standard_output() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(40));
+    let run = || {
+        folder
+            .run(&api.base_url())
+            .args(["--output", "-", "--progress", "always"])
+    };
+    for flags in [&[][..], &["--fresh"]] {
+        let output = run()
+            .args(flags)
+            .args(["--summary", "sum.json"])
+            .ends_with(0);
+        output.says(&["40 succeeded", "results in standard output"]);
+        let lines = output.stdout.lines();
+        let mut ids: Vec<_> = lines
+            .map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                line["custom_id"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 40, "{output}");
+    }
+    let files = ["in.errors.jsonl", "in.jsonl", "sum.json"];
+    assert_eq!(folder.files(), files);
+    assert_eq!(api.report().received, 80, "nothing is resumed");
+
+    // From one pipe into the next.
+    let piped = folder.paceline(["run", "-", "--base-url", &api.base_url()]);
+    let piped = piped.args(["--output", "-", "--errors", "in.errors.jsonl"]);
+    let output = piped.fed(chats(30), 0);
+    assert_eq!(output.stdout.lines().count(), 30, "{output}");
+
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = run().stdout(full).ends_with(2);
+    output.says(&["standard output: No space left on device"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = run().stdout(writer).ends_with(2);
+    output.says(&["standard output: Broken pipe"]);
 }

@@ -1,5 +1,6 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
+mod shape; //    what the input is made of, and what is taken of it
 mod simulate; // `paceline simulate`
 mod values; //   what flags take
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use paceline::DEFAULT_BASE_URL;
 use paceline::batch::Money;
 
+pub(crate) use shape::Shape;
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{Charging, Limit, Rule, When};
 
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a JSONL file of requests in the Batch format
+    /// Run a JSONL file of requests in the Batch format, or a prompt over a table
     ///
     /// Results are appended to the output as they come. When a run was stopped or killed, the same
     /// command goes on where it left off, and failed requests are tried again.
@@ -62,10 +64,12 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// JSONL in the Batch format, or - for standard input
+    /// JSONL in the Batch format, or rows with --prompt; gzip and zstd are unpacked; - for standard
+    /// input
     pub(crate) input: PathBuf,
 
-    /// Where results go [default: INPUT with .results.jsonl in place of its extension]
+    /// Where results go, - for standard output, from which nothing is resumed [default: INPUT with
+    /// .results.jsonl in place of its extension]
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) output: Option<PathBuf>,
     /// Where failures go [default: INPUT with .errors.jsonl in place of its extension]
@@ -95,6 +99,9 @@ pub(crate) struct Run {
     /// Show on standard error where the run stands
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = FILES)]
     pub(crate) progress: When,
+
+    #[command(flatten)]
+    pub(crate) shape: Shape,
 
     #[command(flatten)]
     pub(crate) limits: Limits,

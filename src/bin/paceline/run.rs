@@ -1,17 +1,18 @@
 //! `paceline run`.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::batch::{Ending, Input, Prices, Run};
+use paceline::batch::{Ending, Prices, Run};
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
 use crate::args;
 use crate::display::Display;
 use crate::exit::Exit;
+use crate::extract;
+use crate::input::{input, prints_results};
 use crate::limits;
 use crate::numbers::lasting;
 use crate::plan::print_plan;
@@ -81,10 +82,14 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
+    extract::check(arguments, &results, &errors)?;
+    let answers = arguments.shape.extract.iter().map(PathBuf::as_path);
+    let taken = [&*arguments.input, &*results, &*errors].into_iter();
+    let taken: Vec<_> = taken.chain(answers).collect();
     if let Some(path) = &arguments.summary {
-        summary::check("--summary", path, &[&arguments.input, &results, &errors])?;
+        summary::check("--summary", path, &taken)?;
     }
-    let report = report::Recorder::of(arguments, &[&arguments.input, &results, &errors])?;
+    let report = report::Recorder::of(arguments, &taken)?;
     run = report.record(run);
     listen_for_signals(&stop, arguments.grace)?;
     let watch = run.watch();
@@ -101,13 +106,18 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             return Ok(exit);
         }
     };
-    summary::print(&summary, &results, &errors, arguments.keep_failed);
+    let shown = match prints_results(arguments) {
+        true => Path::new("standard output"),
+        false => &*results,
+    };
+    summary::print(&summary, shown, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
     let reported = report.write(&summary);
+    let extracted = extract::write(&arguments.shape, &results);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
-    reported?;
+    extracted.and(reported)?;
     Ok(match summary.ending {
         Ending::AccountError(_) => Exit::Account,
         Ending::Bound(_) => Exit::Bound,
@@ -138,30 +148,6 @@ fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
         run = run.expect_latency(latency);
     }
     Ok(run)
-}
-
-fn input(arguments: &args::Run) -> Result<Input> {
-    for (flag, path) in [
-        ("--output", &arguments.output),
-        ("--errors", &arguments.errors),
-    ] {
-        if path.as_deref() == Some(Path::new("-")) {
-            let message = format!("{flag} -: name a file, from which a run can go on");
-            return Err(Error::Config(message));
-        }
-        // What is no file, such as a pipe, has no place beside it for others.
-        let is_file = arguments.input.is_file() || !arguments.input.exists();
-        let is_stream = arguments.input == Path::new("-") || !(is_file || arguments.input.is_dir());
-        if is_stream && path.is_none() && !arguments.dry_run {
-            let message = format!("{flag} is needed when the input is not a file");
-            return Err(Error::Config(message));
-        }
-    }
-    if arguments.input == Path::new("-") {
-        Ok(Input::reader("standard input", io::stdin()))
-    } else {
-        Input::file(&arguments.input)
-    }
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.

@@ -14,7 +14,7 @@ use crate::say::{self, say};
 /// A charge that differs from our count by less is not worth a line.
 const NOTABLE: f64 = 0.02;
 
-/// Says that the file of a flag cannot be written before anything is sent, not after hours.
+/// Says that a flag's file cannot be written before anything is sent, not after hours.
 ///
 /// `taken` are the files that it must not overwrite.
 pub(crate) fn check(flag: &str, path: &Path, taken: &[&Path]) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use paceline::Charge;
+use paceline::batch::RowFormat;
 use paceline::tokens::PromptRule;
 
 /// When to show progress.
@@ -98,6 +99,45 @@ impl FromStr for Limit {
     }
 }
 
+/// What rows are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// With a header that names the columns
+    Csv,
+    /// One object a line
+    Jsonl,
+}
+
+impl From<Table> for RowFormat {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::Csv => Self::Csv,
+            Table::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// One part of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) index: u32,
+    pub(crate) count: u32,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(index, count)| {
+            let (index, count) = (index.parse().ok()?, count.parse().ok()?);
+            (1..=count)
+                .contains(&index)
+                .then_some(Self { index, count })
+        });
+        parts.ok_or_else(|| "a part such as 1/8 is needed, the last of which is 8/8".to_owned())
+    }
+}
+
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least 1 is needed".to_owned()),
@@ -158,6 +198,32 @@ mod tests {
             .enumerate()
         {
             assert!(text.parse::<Limit>().is_err(), "step {step}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_one_of_those_that_there_are() {
+        let shard = |index, count| Ok(Shard { index, count });
+        for (text, expected) in [
+            ("1/1", shard(1, 1)),
+            ("3/8", shard(3, 8)),
+            ("8/8", shard(8, 8)),
+        ] {
+            assert_eq!(text.parse::<Shard>(), expected, "{text}");
+        }
+        for text in [
+            "",
+            "1",
+            "0/8",
+            "9/8",
+            "0/0",
+            "1/",
+            "/8",
+            "-1/8",
+            "1/8/8",
+            "1/9999999999",
+        ] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
         }
     }
 

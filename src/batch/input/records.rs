@@ -1,0 +1,168 @@
+//! What an input holds, one by one, before it is known whether an id is new.
+
+use std::io::BufRead;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::lines::Lines;
+use super::rows::{RowFormat, Rows};
+use super::shard::Shard;
+use crate::batch::prompt::Prompt;
+use crate::tokens::Endpoint;
+use crate::{Error, Result};
+
+/// A request before it is known whether there was one of its name before.
+pub(super) struct Draft {
+    pub(super) id: String,
+    /// URL and body, or what is wrong with them.
+    pub(super) request: Result<(String, Value), String>,
+}
+
+/// What an input holds, one by one.
+pub(super) struct Records {
+    name: String,
+    kind: Kind,
+    shard: Option<Shard>,
+    /// Nothing but blank lines so far.
+    blank: bool,
+}
+
+enum Kind {
+    Lines(Lines),
+    Rows(Box<Rows>),
+}
+
+impl Records {
+    pub(super) fn open(
+        name: &str,
+        reader: Box<dyn BufRead + Send>,
+        rows: Option<(RowFormat, Prompt)>,
+        shard: Option<Shard>,
+    ) -> Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            kind: match rows {
+                None => Kind::Lines(Lines::new(reader)),
+                Some((format, prompt)) => {
+                    Kind::Rows(Box::new(Rows::open(name, reader, format, prompt, shard)?))
+                }
+            },
+            shard,
+            blank: true,
+        })
+    }
+
+    /// Goes to the next one of the shard. False at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the input cannot be read on, [`Error::Batch`] when it ends and held
+    /// nothing.
+    pub(super) fn advance(&mut self) -> Result<bool> {
+        let is_there = match &mut self.kind {
+            Kind::Rows(rows) => {
+                let is_there = rows.advance()?;
+                self.blank = rows.number() == 0;
+                is_there
+            }
+            Kind::Lines(lines) => loop {
+                let advanced = lines.advance();
+                if !advanced.map_err(|error| Error::io(&self.name, error))? {
+                    break false;
+                }
+                self.blank = false;
+                if self.shard.is_none_or(|shard| is_of(shard, lines)) {
+                    break true;
+                }
+            },
+        };
+        match self.blank {
+            true => Err(Error::Batch(format!("{}: no requests in it", self.name))),
+            false => Ok(is_there),
+        }
+    }
+
+    pub(super) fn line(&self) -> u64 {
+        match &self.kind {
+            Kind::Lines(lines) => lines.number(),
+            Kind::Rows(rows) => rows.line(),
+        }
+    }
+
+    pub(super) fn draft(&self) -> Result<Draft, String> {
+        match &self.kind {
+            Kind::Rows(rows) => rows.draft(),
+            Kind::Lines(lines) => {
+                let mut fields = object(lines.text()?)?;
+                let id = fields.get("custom_id").and_then(Value::as_str);
+                let id = id.map(str::to_owned);
+                Ok(Draft {
+                    id: id.ok_or("custom_id: a string is needed")?,
+                    request: check(&mut fields),
+                })
+            }
+        }
+    }
+}
+
+/// All that is read of a line to tell whose it is.
+#[derive(Deserialize)]
+struct Id {
+    custom_id: String,
+}
+
+fn is_of(shard: Shard, lines: &Lines) -> bool {
+    let text = lines.text().unwrap_or_default();
+    match serde_json::from_slice::<Id>(text) {
+        Ok(id) => shard.has(&id.custom_id),
+        Err(_) => shard.has_line(lines.number()),
+    }
+}
+
+/// The JSON object of a line.
+pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err("a JSON object is needed".to_owned()),
+        Err(error) => {
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            Err(format!("column {}: {what}", error.column()))
+        }
+    }
+}
+
+/// The URL and the body of a line, if they make a request.
+fn check(fields: &mut Map<String, Value>) -> Result<(String, Value), String> {
+    match fields.get("method") {
+        None => {}
+        Some(Value::String(method)) if method == "POST" => {}
+        Some(other) => return Err(format!("method: \"POST\" is needed, not {other}")),
+    }
+    let url = match fields.get("url") {
+        Some(Value::String(url)) if is_known(url) => url.clone(),
+        Some(Value::String(url)) => {
+            return Err(format!(
+                "url: {url:?} is no endpoint such as \"/v1/chat/completions\""
+            ));
+        }
+        _ => return Err("url: an endpoint such as \"/v1/chat/completions\" is needed".to_owned()),
+    };
+    let Some(Value::Object(body)) = fields.remove("body") else {
+        return Err("body: an object is needed".to_owned());
+    };
+    match body.get("model") {
+        Some(Value::String(model)) if !model.trim().is_empty() => {}
+        _ => return Err("body.model: the name of a model is needed".to_owned()),
+    }
+    if body.get("stream") == Some(&Value::Bool(true)) {
+        return Err("body.stream: a result is one line; leave it out".to_owned());
+    }
+    Ok((url, Value::Object(body)))
+}
+
+fn is_known(url: &str) -> bool {
+    let known = Endpoint::from_path(url) != Endpoint::Other || url.starts_with("/v1/images/");
+    known && url.starts_with('/') && !url.contains(['?', '#', ' '])
+}

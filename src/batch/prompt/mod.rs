@@ -1,0 +1,249 @@
+//! Requests made of rows: a prompt with places for a row's values.
+
+mod template; // a text with places for values
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+use crate::{Error, Message, Result};
+use template::Template;
+
+/// Where the requests go.
+const URL: &str = "/v1/chat/completions";
+
+/// A prompt that makes a chat request of each row of a table, as the lines of an
+/// [`Input::rows`](super::Input::rows).
+///
+/// In its templates `{column}` stands for the value that a row has in that column; `{{` and `}}` are
+/// braces. Values are put in as they are, once: braces in them mean nothing.
+///
+/// # A prompt over a table
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Prompt, Run, extract};
+///
+/// let prompt = Prompt::new("gpt-4.1-mini", "Is this {kind} review good or bad?\n\n{text}")?
+///     .system("Answer in one word.")?
+///     .max_completion_tokens(16)
+///     .set("temperature", 0)
+///     .id_column("sku");
+/// let input = Input::rows("reviews.csv", prompt)?;
+/// Run::new(RateLimitedClient::new()?, input).run()?;
+/// extract("reviews.results.jsonl", "reviews.answers.csv")?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Prompt {
+    model: String,
+    system: Option<Template>,
+    user: Template,
+    fields: Map<String, Value>,
+    id_column: Option<String>,
+}
+
+impl Prompt {
+    /// A prompt for a model: `template` is what the user says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the template has a brace too many, with its place, or the model has no
+    /// name.
+    pub fn new(model: impl Into<String>, template: &str) -> Result<Self> {
+        let model = model.into();
+        if model.trim().is_empty() {
+            let message = "the name of a model is needed for a prompt".to_owned();
+            return Err(Error::Config(message));
+        }
+        Ok(Self {
+            model,
+            system: None,
+            user: parse("prompt", template)?,
+            fields: Map::new(),
+            id_column: None,
+        })
+    }
+
+    /// Sets a template for instructions that stand before the prompt. Defaults to none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when it has a brace too many, with its place.
+    pub fn system(mut self, template: &str) -> Result<Self> {
+        self.system = Some(parse("system prompt", template)?);
+        Ok(self)
+    }
+
+    /// Sets the output cap in tokens, reasoning included. Defaults to the client's. What is not
+    /// used of it is reserved all the same, so a tight cap is speed.
+    pub fn max_completion_tokens(self, tokens: u64) -> Self {
+        self.set("max_completion_tokens", tokens)
+    }
+
+    /// Sets the JSON schema that each answer has to follow, strictly. It is sent under its title
+    /// where that can be a name, and otherwise as `answer`. Defaults to none: answers are texts.
+    pub fn schema(self, schema: impl Into<Value>) -> Self {
+        let schema = schema.into();
+        let title = schema.get("title").and_then(Value::as_str);
+        let name = title.filter(|title| is_name(title)).unwrap_or("answer");
+        let format = json!({
+            "type": "json_schema",
+            "json_schema": {"name": name, "strict": true, "schema": schema},
+        });
+        self.set("response_format", format)
+    }
+
+    /// Sets any other field of the requests, known to this crate or not.
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.into(), value.into());
+        self
+    }
+
+    /// Sets the column whose values are the `custom_id`s, by which results are told apart and a run
+    /// is resumed. Defaults to the number of the row: `row-1`, `row-2` and so on, which stay right as
+    /// long as rows are added at the end alone.
+    pub fn id_column(mut self, column: impl Into<String>) -> Self {
+        self.id_column = Some(column.into());
+        self
+    }
+
+    /// The `custom_id` of a row.
+    pub(super) fn id<'a>(
+        &self,
+        number: u64,
+        value: impl Fn(&str) -> Result<Cow<'a, str>, String>,
+    ) -> Result<String, String> {
+        let Some(column) = &self.id_column else {
+            return Ok(format!("row-{number}"));
+        };
+        match value(column)? {
+            id if id.trim().is_empty() => Err(format!("column {column:?}: an id is needed")),
+            id => Ok(id.into_owned()),
+        }
+    }
+
+    /// The request that a row makes: its URL and its body.
+    pub(super) fn request<'a>(
+        &self,
+        value: impl Fn(&str) -> Result<Cow<'a, str>, String>,
+    ) -> Result<(String, Value), String> {
+        let mut messages = Vec::with_capacity(2);
+        if let Some(system) = &self.system {
+            messages.push(Message::system(system.render(&value)?));
+        }
+        messages.push(Message::user(self.user.render(&value)?));
+        let mut body = Map::new();
+        body.insert("model".to_owned(), self.model.clone().into());
+        body.insert("messages".to_owned(), json!(messages));
+        let more = self.fields.iter();
+        let more = more.filter(|(field, _)| !matches!(field.as_str(), "model" | "messages"));
+        body.extend(more.map(|(field, value)| (field.clone(), value.clone())));
+        Ok((URL.to_owned(), Value::Object(body)))
+    }
+
+    /// The columns that it needs, each with what needs it.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let system = self.system.iter().flat_map(Template::columns);
+        let user = self.user.columns().map(|column| ("the prompt", column));
+        let system = system.map(|column| ("the system prompt", column));
+        let id = self
+            .id_column
+            .iter()
+            .map(|column| ("the id", column.as_str()));
+        user.chain(system).chain(id)
+    }
+}
+
+fn parse(what: &str, template: &str) -> Result<Template> {
+    Template::parse(template).map_err(|fault| Error::Config(format!("{what}: {fault}")))
+}
+
+/// True for what the API takes as the name of a schema.
+fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=64).contains(&text.len()) && text.chars().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(column: &str) -> Result<Cow<'static, str>, String> {
+        match column {
+            "text" => Ok("{kind} of tea".into()),
+            "kind" => Ok("cup".into()),
+            "empty" => Ok(" ".into()),
+            column => Err(format!("no {column}")),
+        }
+    }
+
+    #[test]
+    fn a_row_makes_a_chat_request() {
+        let prompt = Prompt::new("m", "A {kind}: {text}").unwrap();
+        let (url, body) = prompt.request(value).unwrap();
+        assert_eq!(url, "/v1/chat/completions");
+        let user = json!({"role": "user", "content": "A cup: {kind} of tea"});
+        assert_eq!(body, json!({"model": "m", "messages": [user]}));
+
+        let schema = json!({"title": "kinds_1", "type": "object"});
+        let prompt = prompt.system("{{}} {kind}").unwrap();
+        let prompt = prompt.max_completion_tokens(7).schema(schema.clone());
+        let (_, body) = prompt.set("model", "other").request(value).unwrap();
+        let format = json!({"name": "kinds_1", "strict": true, "schema": schema});
+        let expected = json!({
+            "model": "m",
+            "messages": [{"role": "system", "content": "{} cup"}, user],
+            "max_completion_tokens": 7,
+            "response_format": {"type": "json_schema", "json_schema": format},
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_id_is_the_number_or_what_the_column_says() {
+        let prompt = Prompt::new("m", "{text}").unwrap();
+        assert_eq!(prompt.id(3, value).unwrap(), "row-3");
+        let id = |column: &str| prompt.clone().id_column(column).id(3, value);
+        assert_eq!(id("kind").unwrap(), "cup");
+        assert_eq!(
+            id("empty").unwrap_err(),
+            "column \"empty\": an id is needed"
+        );
+        assert_eq!(id("none").unwrap_err(), "no none");
+    }
+
+    #[test]
+    fn a_schema_has_a_name_that_the_api_takes() {
+        let prompt = Prompt::new("m", "").unwrap();
+        for (schema, name) in [
+            (json!({"title": "Good_-9"}), "Good_-9"),
+            (json!({"title": "two words"}), "answer"),
+            (json!({"title": "x".repeat(65)}), "answer"),
+            (json!({"title": ""}), "answer"),
+            (json!({"title": 7}), "answer"),
+            (json!({}), "answer"),
+        ] {
+            let (_, body) = prompt.clone().schema(schema).request(value).unwrap();
+            assert_eq!(body["response_format"]["json_schema"]["name"], name);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_template_and_place() {
+        let error = Prompt::new("m", "a\nb}").unwrap_err().to_string();
+        assert!(
+            error.starts_with("prompt: line 2, character 2: a }"),
+            "{error}"
+        );
+        let prompt = Prompt::new("m", "").unwrap();
+        let error = prompt.system("{").unwrap_err().to_string();
+        assert!(
+            error.starts_with("system prompt: line 1, character 1: a {"),
+            "{error}"
+        );
+        let error = Prompt::new(" ", "").unwrap_err().to_string();
+        assert!(error.contains("the name of a model"), "{error}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The answers alone, at the end of a run.
+
+use std::path::Path;
+
+use paceline::batch::Extract;
+use paceline::{Error, Result};
+
+use crate::args;
+use crate::input::prints_results;
+use crate::numbers::grouped;
+use crate::say::say;
+use crate::summary;
+
+/// Says that answers cannot be written before anything is sent, not after hours.
+pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Result<()> {
+    let Some(path) = &arguments.shape.extract else {
+        return Ok(());
+    };
+    let wrong = |message: &str| Err(Error::Config(message.to_owned()));
+    if path == Path::new("-") {
+        return wrong("--extract -: name a file, which is there when it is whole");
+    }
+    let is_special = results.exists() && !results.is_file() && !results.is_dir();
+    if prints_results(arguments) || is_special {
+        return wrong("--extract reads the results again: name a file for them with --output");
+    }
+    summary::check("--extract", path, &[&arguments.input, results, errors])
+}
+
+/// Writes them, if it was asked for. All of them are there, those of earlier runs too.
+pub(crate) fn write(shape: &args::Shape, results: &Path) -> Result<()> {
+    let Some(path) = &shape.extract else {
+        return Ok(());
+    };
+    let extract = Extract::new(results).json_answers(shape.extract_json || shape.schema.is_some());
+    let answers = extract.write(path)?;
+    say!("{} answers in {}", grouped(answers), path.display());
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What is run, from flags: requests, or rows and a prompt.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use paceline::batch::{Input, Prompt, RowFormat};
+use paceline::{Error, Result};
+use serde_json::Value;
+
+use crate::args;
+
+/// What standard input and standard output are called.
+const DASH: &str = "-";
+
+/// The input, after a look at whether its outputs have places to go to.
+pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
+    check(arguments)?;
+    let (path, shape) = (&arguments.input, &arguments.shape);
+    let is_stdin = path == Path::new(DASH);
+    let name = "standard input";
+    let input = match prompt(shape)? {
+        None if is_stdin => Input::reader(name, io::stdin()),
+        None => Input::file(path)?,
+        Some(prompt) => {
+            let format = shape
+                .rows
+                .map_or_else(|| RowFormat::of(path), RowFormat::from);
+            match is_stdin {
+                true => Input::rows_reader(name, io::stdin(), format, prompt),
+                false => Input::rows_in(path, format, prompt)?,
+            }
+        }
+    };
+    match shape.shard {
+        Some(shard) => input.shard(shard.index, shard.count),
+        None => Ok(input),
+    }
+}
+
+/// True when results go to standard output.
+pub(crate) fn prints_results(arguments: &args::Run) -> bool {
+    arguments.output.as_deref() == Some(Path::new(DASH))
+}
+
+fn check(arguments: &args::Run) -> Result<()> {
+    let wrong = |message: String| Err(Error::Config(message));
+    if arguments.errors.as_deref() == Some(Path::new(DASH)) {
+        return wrong("--errors -: name a file; standard output is for results".to_owned());
+    }
+    if prints_results(arguments) && arguments.summary.as_deref() == Some(Path::new(DASH)) {
+        let message = "--output - and --summary - would both go to standard output";
+        return wrong(message.to_owned());
+    }
+    for (flag, path) in [
+        ("--output", &arguments.output),
+        ("--errors", &arguments.errors),
+    ] {
+        // What is no file, such as a pipe, has no place beside it for others.
+        let is_file = arguments.input.is_file() || !arguments.input.exists();
+        let is_stream =
+            arguments.input == Path::new(DASH) || !(is_file || arguments.input.is_dir());
+        if is_stream && path.is_none() && !arguments.dry_run {
+            return wrong(format!("{flag} is needed when the input is not a file"));
+        }
+    }
+    Ok(())
+}
+
+fn prompt(shape: &args::Shape) -> Result<Option<Prompt>> {
+    let Some(template) = &shape.prompt else {
+        return Ok(None);
+    };
+    let model = shape.model.as_deref().unwrap_or_default(); // clap asks for one
+    let mut prompt = of_text(template, |text| Prompt::new(model, text))?;
+    if let Some(system) = &shape.system {
+        prompt = of_text(system, |text| prompt.system(text))?;
+    }
+    if let Some(tokens) = shape.max_tokens {
+        prompt = prompt.max_completion_tokens(tokens as u64);
+    }
+    if let Some(path) = &shape.schema {
+        prompt = prompt.schema(schema(path)?);
+    }
+    if let Some(column) = &shape.id {
+        prompt = prompt.id_column(column);
+    }
+    Ok(Some(prompt))
+}
+
+/// What `make` makes of a flag's text, or of that of the file which it names with `@`.
+fn of_text<T>(value: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    let Some(path) = value.strip_prefix('@') else {
+        return make(value);
+    };
+    let text = read(Path::new(path))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    make(text).map_err(|error| Error::Config(format!("{path}: {error}")))
+}
+
+fn schema(path: &Path) -> Result<Value> {
+    let wrong = |what: String| Error::Config(format!("--schema {}: {what}", path.display()));
+    match serde_json::from_str(&read(path)?) {
+        Ok(Value::Object(schema)) => Ok(schema.into()),
+        Ok(_) => Err(wrong("a JSON object is needed".to_owned())),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let without_mark = text.strip_prefix('\u{feff}').map(str::to_owned);
+    Ok(without_mark.unwrap_or(text))
+}
