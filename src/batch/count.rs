@@ -15,7 +15,11 @@ use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
 /// Lines that are read and not counted yet, at most.
-const READ_AHEAD: usize = 256;
+const READ_AHEAD: usize = 512;
+/// Lines that are handed on together, at most: for each hand-over a thread may have to be woken.
+const TOGETHER: usize = 32;
+/// From so many bytes on no more lines are handed on together.
+const TOGETHER_BYTES: usize = 64 * 1024;
 
 /// What comes of a line.
 pub(super) enum Event {
@@ -86,7 +90,7 @@ pub(super) fn count(
     stop: &CancelToken,
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
-    let (lines, queue) = bounded(READ_AHEAD);
+    let (lines, queue) = bounded(READ_AHEAD / TOGETHER);
     let bell = Bell::on(stop);
     let name: Arc<str> = requests.name().into();
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -105,17 +109,32 @@ pub(super) fn count(
     start("paceline-read", move || read_lines(requests, &lines, &stop))
 }
 
-fn read_lines(mut requests: Requests, lines: &Sender<Line>, stop: &CancelToken) {
-    while !stop.is_cancelled() {
-        let line = match requests.next() {
-            Ok(None) => return,
-            Ok(Some(Ok(request))) => Line::Request(request),
-            Ok(Some(Err(bad))) => Line::Bad(bad),
-            Err(error) => Line::Broken(error),
-        };
-        let was_last = matches!(line, Line::Broken(_));
-        if lines.send(line).is_err() || was_last {
-            return; // nobody counts any more, or nothing more can be read
+fn read_lines(mut requests: Requests, lines: &Sender<Vec<Line>>, stop: &CancelToken) {
+    let mut is_last = false;
+    while !is_last && !stop.is_cancelled() {
+        let (mut together, mut bytes) = (Vec::new(), 0_usize);
+        loop {
+            together.push(match requests.next() {
+                Ok(None) => {
+                    is_last = true;
+                    break;
+                }
+                Ok(Some(Ok(request))) => Line::Request(request),
+                Ok(Some(Err(bad))) => Line::Bad(bad),
+                Err(error) => {
+                    is_last = true; // nothing more can be read
+                    Line::Broken(error)
+                }
+            });
+            bytes = bytes.saturating_add(requests.size());
+            // What has arrived does not wait for what may never come.
+            let is_enough = together.len() == TOGETHER || bytes >= TOGETHER_BYTES;
+            if is_last || is_enough || !requests.is_at_hand() {
+                break;
+            }
+        }
+        if lines.send(together).is_err() {
+            return; // nobody counts any more
         }
     }
 }
@@ -153,7 +172,7 @@ impl Watcher for Bell {
 struct Counter {
     client: RateLimitedClient,
     name: Arc<str>,
-    queue: Receiver<Line>,
+    queue: Receiver<Vec<Line>>,
     bell: Arc<Bell>,
     stop: CancelToken,
 }
@@ -161,19 +180,24 @@ struct Counter {
 impl Counter {
     fn count_lines(self, sink: &impl Fn(Event)) {
         loop {
-            let line = select! {
-                recv(self.queue) -> line => line.ok(),
+            let lines = select! {
+                recv(self.queue) -> lines => lines.ok(),
                 recv(self.bell.rung) -> _ => None,
             };
-            // Both can be ready at once, and then either is taken.
-            let Some(line) = line.filter(|_| !self.stop.is_cancelled()) else {
+            let Some(lines) = lines else {
                 return;
             };
-            sink(match line {
-                Line::Request(request) => self.count(request),
-                Line::Bad(bad) => Event::Bad(bad),
-                Line::Broken(error) => Event::Broken(error),
-            });
+            for line in lines {
+                // The bell and lines can be there at once, and then either is taken.
+                if self.stop.is_cancelled() {
+                    return;
+                }
+                sink(match line {
+                    Line::Request(request) => self.count(request),
+                    Line::Bad(bad) => Event::Bad(bad),
+                    Line::Broken(error) => Event::Broken(error),
+                });
+            }
         }
     }
 

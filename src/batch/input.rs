@@ -217,6 +217,7 @@ impl Input {
     pub(super) fn requests(self, ids: Ids) -> Requests {
         Requests {
             name: self.name.clone(),
+            is_at_hand: matches!(self.source, Source::File(_)),
             input: Some(self),
             records: None,
             ids,
@@ -278,6 +279,7 @@ pub(super) struct BadLine {
 /// The requests of an input, one by one.
 pub(super) struct Requests {
     name: String,
+    is_at_hand: bool,
     /// Until the first of them is read.
     input: Option<Input>,
     records: Option<Records>,
@@ -288,6 +290,16 @@ impl Requests {
     /// What messages call the input.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the next one is there as soon as it is asked for, as in a file, and need not arrive.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.is_at_hand
+    }
+
+    /// The bytes of the one that was read last, about.
+    pub(super) fn size(&self) -> usize {
+        self.records.as_ref().map_or(0, Records::size)
     }
 
     /// The next request, or what is wrong with its line. `None` at the end.

@@ -258,11 +258,7 @@ impl Output {
     }
 
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        let line = serde_json::to_vec(record).map(|mut line| {
-            line.push(b'\n');
-            line
-        });
-        self.write(&line.map_err(|error| Error::io(&self.path, error.into()))?)
+        self.write(&record.line)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -410,12 +406,11 @@ mod tests {
             };
             let print = Fingerprint(number as u64);
             let record = Record::success(format!("r{number}"), print, response);
-            let mut line = serde_json::to_vec(&record).unwrap();
+            let mut line = record.line;
             // The same whenever it is made: no chance in its id.
             let chance = LINE_START.len() + 17;
             line[chance..chance + 16].fill(b'7');
             bytes.extend(line);
-            bytes.push(b'\n');
         }
         let foreign = r#"{"id":"batch_req_6740","custom_id":"r3","response":{"status_code":200,"request_id":"q","body":{}},"error":null}"#;
         bytes.extend(foreign.as_bytes());

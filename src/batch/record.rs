@@ -16,25 +16,36 @@ const INVALID_ANSWER: &str = "invalid_answer";
 /// How each line begins.
 pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
 
-/// One finished line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One finished line, as it will stand in its file: made where its answer came, so that what writes it
+/// has nothing else to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    id: String,
     pub(super) custom_id: Option<String>,
-    response: Option<Answer>,
-    error: Option<Failure>,
-    #[serde(skip)]
     pub(super) succeeded: bool,
+    /// True when the server answered, in whatever way.
+    pub(super) is_answered: bool,
+    /// Why it failed, if it did: its kind in a few words, and what was said.
+    pub(super) reason: Option<(String, String)>,
+    /// JSON, with its line end.
+    pub(super) line: Vec<u8>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Serialize)]
+struct Line<'a> {
+    id: String,
+    custom_id: Option<&'a str>,
+    response: Option<Answer>,
+    error: Option<Failure>,
+}
+
+#[derive(Serialize)]
 struct Answer {
     status_code: u16,
     request_id: Option<String>,
     body: Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 struct Failure {
     code: &'static str,
     message: String,
@@ -84,8 +95,40 @@ impl Record {
         Self::new(bare_line_id(), line.custom_id, None, Some(failure))
     }
 
-    /// Why it failed: its kind in a few words, and what was said.
-    pub(super) fn reason(&self) -> (String, String) {
+    fn new(
+        id: String,
+        custom_id: Option<String>,
+        response: Option<Answer>,
+        error: Option<Failure>,
+    ) -> Self {
+        let answered = response.as_ref();
+        let succeeded = answered.is_some_and(|answer| (200..300).contains(&answer.status_code));
+        let code = error.as_ref().map(|failure| failure.code);
+        let line = Line {
+            id,
+            custom_id: custom_id.as_deref(),
+            response,
+            error,
+        };
+        Self {
+            succeeded,
+            is_answered: line.response.is_some() || code == Some(INVALID_ANSWER),
+            reason: (!succeeded).then(|| line.reason()),
+            line: line.to_bytes(),
+            custom_id,
+        }
+    }
+}
+
+impl Line<'_> {
+    fn to_bytes(&self) -> Vec<u8> {
+        // What came as JSON, and strings, can always be written as JSON.
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    fn reason(&self) -> (String, String) {
         let text = |value: &Value| {
             value
                 .as_str()
@@ -108,28 +151,6 @@ impl Record {
             (None, None) => (String::new(), String::new()),
         }
     }
-
-    /// True when the server answered, in whatever way.
-    pub(super) fn is_answered(&self) -> bool {
-        let code = self.error.as_ref().map(|failure| failure.code);
-        self.response.is_some() || code == Some(INVALID_ANSWER)
-    }
-
-    fn new(
-        id: String,
-        custom_id: Option<String>,
-        response: Option<Answer>,
-        error: Option<Failure>,
-    ) -> Self {
-        let answered = response.as_ref();
-        Self {
-            succeeded: answered.is_some_and(|answer| (200..300).contains(&answer.status_code)),
-            id,
-            custom_id,
-            response,
-            error,
-        }
-    }
 }
 
 fn code(error: &Error) -> &'static str {
@@ -147,7 +168,7 @@ mod tests {
     use super::*;
 
     fn json(record: &Record) -> Value {
-        serde_json::to_value(record).unwrap()
+        serde_json::from_slice(&record.line).unwrap()
     }
 
     #[test]
@@ -159,7 +180,7 @@ mod tests {
         };
         let record = Record::failure("a".to_owned(), Fingerprint(0x17), &error);
         let line = json(&record);
-        let text = serde_json::to_string(&record).unwrap();
+        let text = String::from_utf8_lossy(&record.line);
         assert!(text.starts_with(LINE_START), "{text}");
         let id = line["id"].as_str().unwrap();
         assert!(id.starts_with("batch_req_0000000000000017-"), "{id}");
@@ -172,12 +193,10 @@ mod tests {
 
     #[test]
     fn a_reason_is_a_kind_and_what_was_said() {
-        let failed = |response, error| Record {
-            id: String::new(),
-            custom_id: None,
-            response,
-            error,
-            succeeded: false,
+        let failed = |response, error| {
+            Record::new(String::new(), None, response, error)
+                .reason
+                .unwrap()
         };
         let api = |body: &str| {
             let answer = Answer {
@@ -185,7 +204,7 @@ mod tests {
                 request_id: None,
                 body: serde_json::from_str(body).unwrap(),
             };
-            failed(Some(answer), None).reason()
+            failed(Some(answer), None)
         };
         let table = [
             (
@@ -210,7 +229,7 @@ mod tests {
             message: "the limiter is closed".to_owned(),
         };
         let expected = ("not sent".to_owned(), failure.message.clone());
-        assert_eq!(failed(None, Some(failure)).reason(), expected);
+        assert_eq!(failed(None, Some(failure)), expected);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::progress::Watch;
 use super::record::Record;
 use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
-use super::write::{Times, Writing, Written, write};
+use super::write::{Desk, Times, Writing, Written, desk};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, Usage};
 
@@ -196,7 +196,7 @@ impl Run {
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
         let currency = self.currency();
-        let (mut journal, ids) =
+        let (journal, ids) =
             Journal::open(self.input.path(), &self.output, &self.errors, self.resume)?;
         let Self {
             client,
@@ -206,7 +206,7 @@ impl Run {
             watch,
             history,
             terms,
-            mut listener,
+            listener,
             ..
         } = self;
         let before = Before::of(client.registry());
@@ -219,17 +219,39 @@ impl Run {
         history.begin(requests.name(), client.registry());
         let verdict = Arc::new(Mutex::new(Verdict::default()));
 
-        // Handed over, not queued: a request keeps its sending thread until its answer is in the
-        // writer's hands, so a kill loses at most one answer a thread, and that of the writer.
-        let (results, outcomes) = bounded(0);
+        // Disconnected when no stage is left.
+        let (running, done) = bounded(0);
         let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
+        let listener = Arc::new(Mutex::new(listener));
+        let writing = Writing {
+            times,
+            clock: clock.clone(),
+            watch: watch.clone(),
+            brake: Arc::clone(&brake),
+            stop: Box::new({
+                let stop = stop.clone();
+                move || stop.cancel()
+            }),
+            tell: Box::new({
+                let (history, listener, stop) =
+                    (history.clone(), Arc::clone(&listener), stop.clone());
+                move |outcome| {
+                    history.written(&outcome.record);
+                    if !listener.lock().tell(&outcome.finished()) {
+                        stop.cancel();
+                    }
+                }
+            }),
+        };
+        let (desk, keeper) = desk(journal, writing);
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
             watch: watch.clone(),
             history: history.clone(),
-            brake: Arc::clone(&brake),
-            results,
+            brake,
+            desk,
+            _running: running,
             verdict: Arc::clone(&verdict),
             gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
             deadline,
@@ -248,21 +270,7 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        let writing = Writing {
-            times,
-            clock: &clock,
-            watch: &watch,
-            brake: &brake,
-            stopped: &bell.rung,
-            stop: &|| stop.cancel(),
-        };
-        let mut tell = |outcome: &Outcome| {
-            history.written(&outcome.record);
-            if !listener.tell(&outcome.finished()) {
-                stop.cancel();
-            }
-        };
-        let Written { abandoned, failure } = write(&mut journal, &outcomes, &writing, &mut tell);
+        let (mut journal, Written { abandoned, failure }) = keeper.keep(&done, &bell.rung);
         let failure = match failure {
             Some(error) => Some(error),
             None => journal.finish().err(),
@@ -271,6 +279,7 @@ impl Run {
             verdict.lock().failure.get_or_insert(error);
         }
         history.end();
+        let listener = std::mem::take(&mut *listener.lock());
         listener.end();
 
         let elapsed = clock.now().saturating_duration_since(began);
@@ -313,7 +322,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
     pub(super) failures: AtomicU64,
-    results: Sender<Outcome>,
+    desk: Arc<Desk<Journal>>,
+    _running: Sender<()>,
     pub(super) verdict: Arc<Mutex<Verdict>>,
 }
 
@@ -361,8 +371,7 @@ impl Shared {
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
         self.count_failure(&outcome);
-        // Nobody takes it when the run's grace is over.
-        let _ = self.results.send(outcome);
+        self.desk.take(outcome);
     }
 
     /// Ends a request that has no answer, or one that is an error.

@@ -4,9 +4,11 @@
 //! kept in memory and no new request is begun, until there is room again or patience ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TryRecvError, at, never, select};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
+use parking_lot::Mutex;
 
 use super::brake::Brake;
 use super::progress::Watch;
@@ -54,15 +56,15 @@ impl Default for Times {
 }
 
 /// What a writer needs to know and to tell.
-pub(super) struct Writing<'a> {
+pub(super) struct Writing {
     pub(super) times: Times,
-    pub(super) clock: &'a Clock,
-    pub(super) watch: &'a Watch,
-    pub(super) brake: &'a Brake,
-    /// Disconnected when the run is told to stop.
-    pub(super) stopped: &'a Receiver<()>,
+    pub(super) clock: Clock,
+    pub(super) watch: Watch,
+    pub(super) brake: Arc<Brake>,
     /// Stops the run.
-    pub(super) stop: &'a dyn Fn(),
+    pub(super) stop: Box<dyn Fn() + Send>,
+    /// Called with each line that is written.
+    pub(super) tell: Box<dyn FnMut(&Outcome) + Send>,
 }
 
 /// How writing ended.
@@ -74,46 +76,120 @@ pub(super) struct Written {
     pub(super) failure: Option<Error>,
 }
 
-/// Writes outcomes until there are no more, or the run's grace is over.
-pub(super) fn write(
-    sink: &mut impl Sink,
-    outcomes: &Receiver<Outcome>,
-    writing: &Writing<'_>,
-    tell: &mut dyn FnMut(&Outcome),
-) -> Written {
-    let mut writer = Writer {
+/// Where outcomes are written, by the threads that have them: a request keeps its thread until its
+/// answer stands in the file, so a kill loses at most what was under way.
+///
+/// # Locking
+///
+/// The lock is held while a line is written or synced. Under it a run may be stopped and new requests be
+/// held up: nobody comes here with a lock of those. Whoever makes something due calls the keeper,
+/// after the lock is free.
+pub(super) struct Desk<S> {
+    /// `None` when the run's grace is over: nothing is written any more.
+    writer: Mutex<Option<Writer<S>>>,
+    call: Sender<()>,
+}
+
+/// The thread that sees to what becomes due while nobody comes with an outcome.
+pub(super) struct Keeper<S> {
+    desk: Arc<Desk<S>>,
+    called: Receiver<()>,
+}
+
+/// A desk over `sink`, and its keeper.
+pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<S>) {
+    let (call, called) = bounded(1);
+    let writer = Writer {
         sink,
         writing,
-        tell,
         kept: VecDeque::new(),
         outage: None,
         unsynced_since: None,
         failure: None,
         has_given_up: false,
     };
-    let abandoned = match writer.take_all(outcomes) {
-        End::AllTaken => 0,
-        End::GraceOver => writing.watch.progress().in_flight,
+    let desk = Arc::new(Desk {
+        writer: Mutex::new(Some(writer)),
+        call,
+    });
+    let keeper = Keeper {
+        desk: Arc::clone(&desk),
+        called,
     };
-    // There may be room again, for the last time.
-    writer.write_kept();
-    writer.sync();
-    Written {
-        abandoned,
-        failure: writer.into_failure(),
+    (desk, keeper)
+}
+
+impl<S: Sink> Desk<S> {
+    /// Writes an outcome, or keeps it until it can be written.
+    pub(super) fn take(&self, outcome: Outcome) {
+        let mut guard = self.writer.lock();
+        let Some(writer) = guard.as_mut() else {
+            return;
+        };
+        let was_due = writer.next_due();
+        writer.take(outcome);
+        let now = writer.writing.clock.now();
+        if writer.next_sync().is_some_and(|due| due <= now) {
+            writer.sync();
+        }
+        let is_due = writer.next_due();
+        drop(guard);
+        if is_due.is_some_and(|due| was_due.is_none_or(|before| due < before)) {
+            let _ = self.call.try_send(()); // full, it is called already
+        }
     }
 }
 
-enum End {
-    AllTaken,
-    GraceOver,
+impl<S: Sink> Keeper<S> {
+    /// Sees to what is due until `done` is disconnected, which says that no outcome will come, or the
+    /// run's grace is over, which begins when `stopped` is disconnected. Returns the sink.
+    pub(super) fn keep(self, done: &Receiver<()>, stopped: &Receiver<()>) -> (S, Written) {
+        let (nothing, no_word) = (never(), never());
+        let (mut done, mut stopped) = (done, stopped);
+        let (mut grace_ends, mut is_last) = (None, false);
+        loop {
+            let mut guard = self.desk.writer.lock();
+            // Only the keeper takes it out, below.
+            let Some(writer) = guard.as_mut() else {
+                continue;
+            };
+            writer.see_to_what_is_due();
+            let now = writer.writing.clock.now();
+            let is_over = grace_ends.is_some_and(|end: Instant| end <= now);
+            let is_written = is_last && (writer.kept.is_empty() || writer.has_given_up);
+            if is_over || is_written {
+                let abandoned = match is_written {
+                    true => 0,
+                    false => writer.writing.watch.progress().in_flight,
+                };
+                if let Some(writer) = guard.take() {
+                    return writer.end(abandoned);
+                }
+                continue;
+            }
+            let due = [writer.next_due(), grace_ends];
+            let due = due.into_iter().flatten().min().map_or_else(never, at);
+            let grace = writer.after(writer.writing.times.grace);
+            drop(guard);
+            select! {
+                recv(self.called) -> _ => {}
+                recv(done) -> _ => {
+                    done = &nothing;
+                    is_last = true;
+                }
+                recv(stopped) -> _ => {
+                    stopped = &no_word;
+                    grace_ends = grace;
+                }
+                recv(due) -> _ => {}
+            }
+        }
+    }
 }
 
-struct Writer<'a, S> {
-    sink: &'a mut S,
-    writing: &'a Writing<'a>,
-    /// Called with each line that is written.
-    tell: &'a mut dyn FnMut(&Outcome),
+struct Writer<S> {
+    sink: S,
+    writing: Writing,
     /// What could not be written yet, in order.
     kept: VecDeque<Outcome>,
     outage: Option<Outage>,
@@ -131,53 +207,24 @@ struct Outage {
     next_try: Option<Instant>,
 }
 
-impl<S: Sink> Writer<'_, S> {
-    fn take_all(&mut self, outcomes: &Receiver<Outcome>) -> End {
-        let (no_outcome, no_word) = (never(), never());
-        let mut outcomes = outcomes;
-        let mut stopped = self.writing.stopped;
-        let mut grace_ends = None;
-        let mut is_last = false;
-        loop {
-            // Nothing else has to be looked for while outcomes come, but what is due.
-            let taken = outcomes.try_recv();
-            is_last |= taken == Err(TryRecvError::Disconnected);
-            if is_last && (self.kept.is_empty() || self.has_given_up) {
-                return End::AllTaken;
-            }
-            if let Ok(outcome) = taken {
-                self.take(outcome);
-            } else {
-                if is_last {
-                    outcomes = &no_outcome;
-                }
-                let due = [self.next_try(), self.next_sync(), grace_ends];
-                let due = due.into_iter().flatten().min().map_or_else(never, at);
-                select! {
-                    recv(outcomes) -> outcome => match outcome {
-                        Ok(outcome) => self.take(outcome),
-                        Err(_) => continue, // the last one was taken
-                    },
-                    recv(stopped) -> _ => {
-                        stopped = &no_word;
-                        grace_ends = self.after(self.writing.times.grace);
-                    }
-                    recv(due) -> _ => {}
-                }
-            }
-            let now = self.writing.clock.now();
-            if self.next_try().is_some_and(|due| due <= now) {
-                self.write_kept();
-            }
-            if self.next_sync().is_some_and(|due| due <= now) {
-                self.sync();
-            }
-            if grace_ends.is_some_and(|end| end <= now) {
-                // What is answered and stands before the door still comes in.
-                outcomes.try_iter().for_each(|outcome| self.take(outcome));
-                return End::GraceOver;
-            }
+impl<S: Sink> Writer<S> {
+    fn see_to_what_is_due(&mut self) {
+        let now = self.writing.clock.now();
+        if self.next_try().is_some_and(|due| due <= now) {
+            self.write_kept();
         }
+        if self.next_sync().is_some_and(|due| due <= now) {
+            self.sync();
+        }
+    }
+
+    fn end(mut self, abandoned: u64) -> (S, Written) {
+        // There may be room again, for the last time.
+        self.write_kept();
+        self.sync();
+        let failure = self.failure();
+        let written = Written { abandoned, failure };
+        (self.sink, written)
     }
 
     fn take(&mut self, outcome: Outcome) {
@@ -196,9 +243,9 @@ impl<S: Sink> Writer<'_, S> {
 
     fn write(&mut self, outcome: &Outcome) -> Result<()> {
         self.sink.write(&outcome.record)?;
-        let watch = self.writing.watch;
+        let watch = &self.writing.watch;
         watch.written(outcome.record.succeeded, outcome.usage);
-        (self.tell)(outcome);
+        (self.writing.tell)(outcome);
         let now = self.writing.clock.now();
         self.unsynced_since.get_or_insert(now);
         Ok(())
@@ -279,6 +326,11 @@ impl<S: Sink> Writer<'_, S> {
         }
     }
 
+    fn next_due(&self) -> Option<Instant> {
+        let due = [self.next_try(), self.next_sync()];
+        due.into_iter().flatten().min()
+    }
+
     fn next_try(&self) -> Option<Instant> {
         self.outage.as_ref()?.next_try
     }
@@ -293,9 +345,9 @@ impl<S: Sink> Writer<'_, S> {
         self.writing.clock.now().checked_add(time)
     }
 
-    fn into_failure(self) -> Option<Error> {
-        let error = self.failure?;
-        let answered = self.kept.iter().filter(|kept| kept.record.is_answered());
+    fn failure(&mut self) -> Option<Error> {
+        let error = self.failure.take()?;
+        let answered = self.kept.iter().filter(|kept| kept.record.is_answered);
         Some(match answered.count() {
             0 => error,
             lost => Error::Batch(format!(
@@ -307,11 +359,12 @@ impl<S: Sink> Writer<'_, S> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crossbeam_channel::{Sender, bounded, unbounded};
+    use crossbeam_channel::unbounded;
 
+    use super::super::count::Bell;
     use super::super::fingerprint::Fingerprint;
     use super::super::input::BadLine;
     use super::*;
@@ -390,15 +443,29 @@ mod tests {
         Outcome::failed(Record::bad_line(line))
     }
 
+    impl<S: Sink> Sink for &mut S {
+        fn write(&mut self, record: &Record) -> Result<()> {
+            (**self).write(record)
+        }
+
+        fn may_try_again(&mut self, record: &Record) -> bool {
+            (**self).may_try_again(record)
+        }
+
+        fn sync(&mut self) -> Result<()> {
+            (**self).sync()
+        }
+    }
+
     /// What a test needs around a disk.
     struct World {
-        clock: Clock,
         watch: Watch,
-        brake: std::sync::Arc<Brake>,
+        brake: Arc<Brake>,
         stop: CancelToken,
-        stops: Cell<usize>,
-        /// The outcomes that had not been taken when the run was first stopped.
-        left: Cell<Option<usize>>,
+        /// Outcomes that have come.
+        came: Arc<AtomicUsize>,
+        /// How many had come when the run was first stopped.
+        came_before_stop: Arc<Mutex<Option<usize>>>,
     }
 
     impl World {
@@ -406,12 +473,11 @@ mod tests {
             let client = RateLimitedClient::builder().api_key("k").build().unwrap();
             let stop = CancelToken::new();
             Self {
-                clock: Clock::real(),
                 watch: Watch::new(&client, None),
                 brake: Brake::new(&stop),
                 stop,
-                stops: Cell::new(0),
-                left: Cell::new(None),
+                came: Arc::default(),
+                came_before_stop: Arc::default(),
             }
         }
 
@@ -429,41 +495,46 @@ mod tests {
             }
         }
 
-        fn write(&self, disk: &mut Disk<'_>, times: Times, outcomes: Vec<Outcome>) -> Written {
-            let (results, queue) = unbounded();
-            outcomes
-                .into_iter()
-                .for_each(|it| results.send(it).unwrap());
-            drop(results);
-            self.write_from(disk, times, &queue)
+        fn writing(&self, times: Times) -> Writing {
+            let (stop, came) = (self.stop.clone(), Arc::clone(&self.came));
+            let before = Arc::clone(&self.came_before_stop);
+            Writing {
+                times,
+                clock: Clock::real(),
+                watch: self.watch.clone(),
+                brake: Arc::clone(&self.brake),
+                stop: Box::new(move || {
+                    before.lock().get_or_insert(came.load(Ordering::SeqCst));
+                    stop.cancel();
+                }),
+                tell: Box::new(|_| {}),
+            }
         }
 
-        fn write_from(
+        /// Writes outcomes that come one after the other, before the keeper begins.
+        fn write(&self, disk: &mut Disk<'_>, times: Times, outcomes: Vec<Outcome>) -> Written {
+            let (open, done) = bounded(0);
+            self.write_until(disk, times, outcomes, &done, || drop(open))
+        }
+
+        fn write_until(
             &self,
             disk: &mut Disk<'_>,
             times: Times,
-            outcomes: &Receiver<Outcome>,
+            outcomes: Vec<Outcome>,
+            done: &Receiver<()>,
+            end: impl FnOnce(),
         ) -> Written {
-            let (rope, rung) = bounded(0);
-            let rope = Cell::new(Some(rope));
-            let stop = || {
-                self.stops.set(self.stops.get() + 1);
-                self.left.set(self.left.get().or(Some(outcomes.len())));
-                self.stop.cancel();
-                drop(rope.take());
-            };
-            if self.stop.is_cancelled() {
-                drop(rope.take());
+            let bell = Bell::on(&self.stop);
+            let (desk, keeper) = desk(disk, self.writing(times));
+            for outcome in outcomes {
+                self.came.fetch_add(1, Ordering::SeqCst);
+                desk.take(outcome);
             }
-            let writing = Writing {
-                times,
-                clock: &self.clock,
-                watch: &self.watch,
-                brake: &self.brake,
-                stopped: &rung,
-                stop: &stop,
-            };
-            write(disk, outcomes, &writing, &mut |_| {})
+            end();
+            let (_, written) = keeper.keep(done, &bell.rung);
+            desk.take(answered(usize::MAX)); // too late, and not written
+            written
         }
     }
 
@@ -472,7 +543,9 @@ mod tests {
     }
 
     fn records(of: Vec<Outcome>) -> Vec<String> {
-        let json = |outcome: Outcome| serde_json::to_value(&outcome.record).unwrap();
+        let json = |outcome: Outcome| -> serde_json::Value {
+            serde_json::from_slice(&outcome.record.line).unwrap()
+        };
         of.into_iter()
             .map(json)
             .map(|line| line["custom_id"].to_string())
@@ -493,7 +566,7 @@ mod tests {
             assert!(written_.failure.is_none(), "{written_:?}");
             assert_eq!(written(&disk), records(numbers(10)));
             assert_eq!(world.watch.progress().failed, 10, "each counts once");
-            assert_eq!(world.stops.get(), 0);
+            assert!(!world.stop.is_cancelled());
             // From the first failure on, and not any more at the end.
             let open = [&disk.held_up[..1], &disk.held_up[disk.tries..]].concat();
             assert_eq!(open, [false]);
@@ -526,7 +599,7 @@ mod tests {
             assert!(error.starts_with("r.jsonl: "), "{error}");
             let end = "; 3 answered requests could not be written, and will be sent again";
             assert!(error.ends_with(end), "{error}");
-            assert!(world.stops.get() > 0 && disk.written.is_empty());
+            assert!(world.stop.is_cancelled() && disk.written.is_empty());
             assert_eq!(world.watch.progress().failed, 0);
         }
     }
@@ -560,7 +633,7 @@ mod tests {
             ..CALM
         };
         world.write(&mut disk, times, numbers(3 * MOST_KEPT));
-        assert_eq!(world.left.get(), Some(2 * MOST_KEPT - 1));
+        assert_eq!(*world.came_before_stop.lock(), Some(MOST_KEPT + 1));
     }
 
     #[test]
@@ -580,18 +653,15 @@ mod tests {
         for grace in [Duration::ZERO, Duration::from_millis(5)] {
             let world = World::new();
             let mut disk = world.disk(0);
-            let (results, queue) = unbounded();
-            numbers(3)
-                .into_iter()
-                .for_each(|it| results.send(it).unwrap());
+            let (open, done) = bounded(0);
             (0..2).for_each(|_| world.watch.begun());
             world.stop.cancel();
             let times = Times { grace, ..CALM };
-            let ended = world.write_from(&mut disk, times, &queue);
+            let ended = world.write_until(&mut disk, times, numbers(3), &done, || ());
             assert_eq!(ended.abandoned, 2);
             assert!(ended.failure.is_none(), "{:?}", ended.failure);
             assert_eq!(disk.written.len(), 3);
-            drop(results);
+            drop(open);
         }
     }
 
@@ -618,9 +688,8 @@ mod tests {
     #[test]
     fn a_line_is_synced_in_time_when_no_other_follows() {
         let world = World::new();
-        let (results, queue) = unbounded();
+        let (open, done) = bounded::<()>(0);
         let (synced, heard) = unbounded();
-        results.send(answered(0)).unwrap();
         let mut disk = world.disk(0);
         disk.synced = Some(synced);
         let times = Times {
@@ -629,8 +698,8 @@ mod tests {
         };
         std::thread::scope(|scope| {
             // The outcomes do not end before this one is on the disk.
-            let waiting = scope.spawn(move || heard.recv().map(|()| drop(results)));
-            world.write_from(&mut disk, times, &queue);
+            let waiting = scope.spawn(move || heard.recv().map(|()| drop(open)));
+            world.write_until(&mut disk, times, numbers(1), &done, || ());
             waiting.join().unwrap().unwrap();
         });
         assert_eq!(disk.syncs, [1]);

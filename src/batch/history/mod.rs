@@ -153,8 +153,8 @@ impl History {
 
     /// A line has been written to one of the output files.
     pub(super) fn written(&self, record: &Record) {
-        let reason = (!record.succeeded).then(|| record.reason());
-        let failure = reason.as_ref().map(|(kind, said)| (&**kind, &**said));
+        let failure = record.reason.as_ref();
+        let failure = failure.map(|(kind, said)| (&**kind, &**said));
         self.event(|at, recording| recording.written(at, failure));
     }
 

@@ -90,6 +90,14 @@ impl Records {
         }
     }
 
+    /// The bytes of a line. Those of a row are not known.
+    pub(super) fn size(&self) -> usize {
+        match &self.kind {
+            Kind::Lines(lines) => lines.text().map_or(0, <[u8]>::len),
+            Kind::Rows(_) => usize::MAX,
+        }
+    }
+
     pub(super) fn draft(&self) -> Result<Draft, String> {
         match &self.kind {
             Kind::Rows(rows) => rows.draft(),
