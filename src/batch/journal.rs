@@ -235,7 +235,7 @@ mod tests {
     use super::super::fingerprint::Fingerprint;
     use super::super::input::BadLine;
     use super::*;
-    use crate::{Cost, Response};
+    use crate::client::PassedOn;
 
     const PRINT: Fingerprint = Fingerprint(0x0123_4567_89ab_cdef);
     const FRESH: Resume = Resume {
@@ -285,15 +285,13 @@ mod tests {
     }
 
     fn success(id: &str) -> Record {
-        let response = Response {
+        let response = PassedOn {
             status: 200,
             request_id: None,
-            body: Value::Null,
+            body: serde_json::value::to_raw_value(&Value::Null).unwrap(),
             usage: None,
-            charged: Cost::default(),
             attempts: 1,
             waited: Duration::ZERO,
-            url: String::new(),
         };
         Record::success(id.to_owned(), PRINT, response)
     }

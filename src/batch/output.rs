@@ -373,7 +373,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{Cost, Response};
+    use crate::client::PassedOn;
 
     /// What was read of each line: where it begins, its id, its fingerprint.
     type Found = Vec<(u64, Option<String>, Option<Fingerprint>)>;
@@ -394,15 +394,16 @@ mod tests {
             .iter()
             .enumerate()
         {
-            let response = Response {
+            let response = PassedOn {
                 status: 200,
                 request_id: Some(format!("req_{number}")),
-                body: serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}}),
+                body: serde_json::value::to_raw_value(
+                    &serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}}),
+                )
+                .unwrap(),
                 usage: None,
-                charged: Cost::default(),
                 attempts: 1,
                 waited: Duration::ZERO,
-                url: String::new(),
             };
             let print = Fingerprint(number as u64);
             let record = Record::success(format!("r{number}"), print, response);

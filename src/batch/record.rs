@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
-use crate::{Error, Response};
+use crate::Error;
+use crate::client::PassedOn;
 
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
@@ -42,7 +44,15 @@ struct Line<'a> {
 struct Answer {
     status_code: u16,
     request_id: Option<String>,
-    body: Value,
+    body: Body,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Body {
+    /// As it came, on one line.
+    Passed(Box<RawValue>),
+    Told(Value),
 }
 
 #[derive(Serialize)]
@@ -52,11 +62,11 @@ struct Failure {
 }
 
 impl Record {
-    pub(super) fn success(custom_id: String, of: Fingerprint, response: Response) -> Self {
+    pub(super) fn success(custom_id: String, of: Fingerprint, response: PassedOn) -> Self {
         let answer = Answer {
             status_code: response.status,
             request_id: response.request_id,
-            body: response.body,
+            body: Body::Passed(on_one_line(response.body)),
         };
         Self::new(of.line_id(), Some(custom_id), Some(answer), None)
     }
@@ -70,10 +80,11 @@ impl Record {
                 let answer = Answer {
                     status_code: api.status,
                     request_id: api.request_id.clone(),
-                    body: api
-                        .body
-                        .clone()
-                        .unwrap_or_else(|| api.message.clone().into()),
+                    body: Body::Told(
+                        api.body
+                            .clone()
+                            .unwrap_or_else(|| api.message.clone().into()),
+                    ),
                 };
                 Self::new(id, Some(custom_id), Some(answer), None)
             }
@@ -136,11 +147,14 @@ impl Line<'_> {
         };
         match (&self.response, &self.error) {
             (Some(answer), _) => {
-                let error = answer.body.get("error");
+                let Body::Told(body) = &answer.body else {
+                    return (answer.status_code.to_string(), String::new());
+                };
+                let error = body.get("error");
                 let field = |name| error.and_then(|error| error.get(name));
                 let word = |name| field(name).and_then(Value::as_str);
                 let code = word("code").or(word("type"));
-                let said = field("message").unwrap_or(&answer.body);
+                let said = field("message").unwrap_or(body);
                 let status = answer.status_code;
                 (
                     code.map_or(status.to_string(), |code| format!("{status} {code}")),
@@ -151,6 +165,26 @@ impl Line<'_> {
             (None, None) => (String::new(), String::new()),
         }
     }
+}
+
+/// The same JSON without the white space between its parts, of which a line end would end the line.
+fn on_one_line(json: Box<RawValue>) -> Box<RawValue> {
+    if !json.get().contains(['\n', '\r']) {
+        return json;
+    }
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    let mut text = json.get().to_owned();
+    text.retain(|char| {
+        let is_kept = is_in_string || !char.is_ascii_whitespace();
+        match char {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_in_string,
+            '"' => is_in_string = !is_in_string,
+            _ => {}
+        }
+        is_kept
+    });
+    RawValue::from_string(text).unwrap_or(json) // it still is JSON
 }
 
 fn code(error: &Error) -> &'static str {
@@ -202,7 +236,7 @@ mod tests {
             let answer = Answer {
                 status_code: 500,
                 request_id: None,
-                body: serde_json::from_str(body).unwrap(),
+                body: Body::Told(serde_json::from_str(body).unwrap()),
             };
             failed(Some(answer), None)
         };
@@ -230,6 +264,21 @@ mod tests {
         };
         let expected = ("not sent".to_owned(), failure.message.clone());
         assert_eq!(failed(None, Some(failure)), expected);
+    }
+
+    #[test]
+    fn an_answer_is_passed_on_as_it_came_on_one_line() {
+        let table = [
+            ("{\"a\": 1e0}", "{\"a\": 1e0}"),
+            (
+                "{\r\n  \"a\": [1, \"x \\n\\\" y\"],\n\t\"b\\\\\": 0.10\n}\n",
+                "{\"a\":[1,\"x \\n\\\" y\"],\"b\\\\\":0.10}",
+            ),
+        ];
+        for (body, expected) in table {
+            let body: Box<RawValue> = serde_json::from_str(body).unwrap();
+            assert_eq!(on_one_line(body).get(), expected);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn send(
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
     let told = |tried: &Try<'_>| shared.history.tried(&sending, tried);
-    let result = admitted.send_watched(shared.wait(), told);
+    let result = admitted.pass_on(shared.wait(), told);
     shared.history.ended();
     shared.watch.ended();
     match result {

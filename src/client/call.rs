@@ -6,11 +6,13 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::feedback::{Heard, api_error, usage};
+use super::feedback::{Heard, api_error, usage, usage_in};
 use super::nap::nap;
-use super::response::Response;
+use super::response::{PassedOn, Response};
 use super::retry::{Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided};
 use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
@@ -202,14 +204,7 @@ impl Admitted {
     ///
     /// Those of [`send`](Admitted::send).
     pub fn send_watched(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<Response> {
-        let read = |answer: &mut Answer| {
-            let bytes = answer.read()?;
-            serde_json::from_slice::<Value>(&bytes).map_err(|error| Error::InvalidResponse {
-                url: answer.url.clone(),
-                message: error.to_string(),
-            })
-        };
-        let (sent, body) = self.perform(wait, read, watch)?;
+        let (sent, body) = self.perform(wait, json::<Value>, watch)?;
         let usage = usage(&body);
         let charged = sent.settlement.settle(usage);
         Ok(Response {
@@ -219,6 +214,22 @@ impl Admitted {
             body,
             usage,
             charged,
+            attempts: sent.attempts,
+            waited: sent.waited,
+        })
+    }
+
+    /// Sends it like [`send_watched`](Admitted::send_watched), for an answer that is only passed on: it
+    /// is not taken apart.
+    pub(crate) fn pass_on(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<PassedOn> {
+        let (sent, body) = self.perform(wait, json::<Box<RawValue>>, watch)?;
+        let usage = usage_in(&body);
+        sent.settlement.settle(usage);
+        Ok(PassedOn {
+            status: sent.status,
+            request_id: sent.request_id,
+            body,
+            usage,
             attempts: sent.attempts,
             waited: sent.waited,
         })
@@ -396,6 +407,15 @@ impl Prepared {
     fn now(&self) -> Instant {
         self.limiter.clock().now()
     }
+}
+
+/// Reads an answer that has to be JSON.
+fn json<T: DeserializeOwned>(answer: &mut Answer) -> Result<T> {
+    let bytes = answer.read()?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::InvalidResponse {
+        url: answer.url.clone(),
+        message: error.to_string(),
+    })
 }
 
 /// One try to send a request, when it has ended. See [`Admitted::send_watched`].

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::cost::{Cost, Usage};
 use crate::{Error, Result};
@@ -28,6 +29,17 @@ pub struct Response {
     pub waited: Duration,
     /// Where it came from, for errors.
     pub(crate) url: String,
+}
+
+/// An answer that is only passed on.
+pub(crate) struct PassedOn {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
+    /// As it came, white space and all.
+    pub(crate) body: Box<RawValue>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
 }
 
 impl Response {

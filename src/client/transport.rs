@@ -20,6 +20,8 @@ use crate::limiter::Clock;
 /// The largest answer that is read: far above any the API gives, and below what would exhaust a
 /// machine with many in flight.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+/// The most memory that is taken for an answer because its head says that it is that long.
+const MOST_AT_ONCE: u64 = 1024 * 1024;
 /// The longest timeout that is set: the wire adds it to an instant, which has an end.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
@@ -139,9 +141,13 @@ impl Answer {
 
     /// Reads the whole body.
     pub(super) fn read(&mut self) -> Result<Vec<u8>, Error> {
-        let body = self.body.with_config().limit(MAX_ANSWER);
-        body.read_to_vec()
-            .map_err(|error| failure(&self.url, &error, false))
+        let length = self.body.content_length().unwrap_or(0).min(MOST_AT_ONCE);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
+        match body.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(failure(&self.url, &error.into(), false)),
+        }
     }
 
     /// The body as it arrives.

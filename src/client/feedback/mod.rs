@@ -14,7 +14,7 @@ mod usage; //     what was used
 use std::time::{Duration, SystemTime};
 
 pub(super) use errors::api_error;
-pub(super) use usage::usage;
+pub(super) use usage::{usage, usage_in};
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};
