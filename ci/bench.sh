@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The benchmarks of an acquire and of a line run. A quick look, no figure to quote.
+# The benchmarks of an acquire, of a line and of a batch run. A quick look, no figure to quote.
 set -euo pipefail
 cargo bench --locked --no-default-features --bench acquire -- --quick
 cargo bench --locked --no-default-features --bench line -- --quick
+cargo bench --locked --all-features --bench batch -- --quick
