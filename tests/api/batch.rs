@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -107,6 +107,32 @@ fn a_callback_that_panics_stops_the_run_and_loses_no_line() {
     assert_eq!(summary.resumed, written.len() as u64);
     assert_eq!(api.report().received, LINES as u64, "nothing is sent twice");
     assert_eq!(results(folder.path()).len(), LINES);
+}
+
+/// A reader that panics behind some lines.
+struct Broken(Cursor<String>);
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        assert!(read > 0, "nothing more");
+        Ok(read)
+    }
+}
+
+#[test]
+fn a_reader_that_panics_is_no_end_of_the_input() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let input = Input::reader("in.jsonl", Broken(Cursor::new(lines(LINES))));
+    let run = Run::new(client(&api.base_url()), input)
+        .output(folder.path().join("results.jsonl"))
+        .errors(folder.path().join("errors.jsonl"));
+    let error = run.run().unwrap_err().to_string();
+    assert!(
+        error.contains("a thread that reads lines has panicked"),
+        "{error}"
+    );
+    assert_eq!(results(folder.path()).len(), LINES, "what was read is run");
 }
 
 #[test]
