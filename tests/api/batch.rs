@@ -124,7 +124,8 @@ impl Read for Broken {
 fn a_reader_that_panics_is_no_end_of_the_input() {
     let (api, folder) = (free_simulator(), TempDir::new().unwrap());
     let input = Input::reader("in.jsonl", Broken(Cursor::new(lines(LINES))));
-    let run = Run::new(client(&api.base_url()), input)
+    let url = api.base_url();
+    let run = Run::new(client(&url), input)
         .output(folder.path().join("results.jsonl"))
         .errors(folder.path().join("errors.jsonl"));
     let error = run.run().unwrap_err().to_string();
