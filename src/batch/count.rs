@@ -103,10 +103,35 @@ pub(super) fn count(
             stop: stop.clone(),
         };
         let sink = Arc::clone(sink);
-        start("paceline-count", move || counter.count_lines(&*sink))?;
+        start("paceline-count", move || {
+            let panicked = || sink(Event::Broken(panicked("counts")));
+            let _told = InPanic(panicked);
+            counter.count_lines(&*sink);
+        })?;
     }
     let stop = stop.clone();
-    start("paceline-read", move || read_lines(requests, &lines, &stop))
+    start("paceline-read", move || {
+        let panicked = || drop(lines.send(vec![Line::Broken(panicked("reads"))]));
+        let _told = InPanic(panicked);
+        read_lines(requests, &lines, &stop);
+    })
+}
+
+/// Calls this when its thread panics: a run that lost lines must not end as if it had not.
+struct InPanic<F: Fn()>(F);
+
+impl<F: Fn()> Drop for InPanic<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+fn panicked(does: &str) -> Error {
+    Error::Batch(format!(
+        "a thread that {does} lines has panicked: see standard error"
+    ))
 }
 
 fn read_lines(mut requests: Requests, lines: &Sender<Vec<Line>>, stop: &CancelToken) {

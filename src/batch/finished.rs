@@ -55,7 +55,7 @@ impl Outcome {
 
 type Call = Box<dyn FnMut(&Finished<'_>) + Send>;
 
-/// Who wants to be told. Lives in the thread that writes.
+/// Who wants to be told, of one line at a time.
 #[derive(Default)]
 pub(super) struct Listener {
     call: Option<Call>,

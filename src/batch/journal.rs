@@ -121,10 +121,17 @@ impl Journal {
         Ok(ids)
     }
 
-    /// Takes the failures of earlier runs out of the errors file whose lines this run has dealt
-    /// with, and waits until everything is on the disk.
+    /// Waits until everything is on the disk, and takes the failures of earlier runs out of the errors
+    /// file whose lines this run has dealt with. If that is not to be, the next run does it.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.sync()?;
+        if let Err(error) = self.take_out_old_words() {
+            log::warn!("{error}; failures of earlier runs stay until the next one");
+        }
+        Ok(())
+    }
+
+    fn take_out_old_words(&mut self) -> Result<()> {
         let old = 0..self.began.errors;
         if old.is_empty() {
             return Ok(());
@@ -430,6 +437,26 @@ mod tests {
         write(&mut journal, &[bad_line("a")]);
         journal.finish().unwrap();
         assert_eq!(files.failures(), said(&[("a", "bad")]));
+    }
+
+    #[test]
+    fn a_run_that_has_written_everything_does_not_fail_for_an_old_word() {
+        let files = Files::new();
+        let (mut journal, _) = files.open().unwrap();
+        write(&mut journal, &[failure("a", "first")]);
+        journal.finish().unwrap();
+        drop(journal);
+        let (mut journal, _) = files.open().unwrap();
+        write(&mut journal, &[success("a"), failure("b", "no")]);
+        // What is to take the file's place cannot be made.
+        let beside = files.errors.with_file_name("e.jsonl.new");
+        fs::create_dir(&beside).unwrap();
+        journal.finish().unwrap();
+        drop(journal);
+        assert_eq!(files.failures(), said(&[("a", "first"), ("b", "no")]));
+        fs::remove_dir(&beside).unwrap();
+        let (_journal, _) = files.open().unwrap();
+        assert_eq!(files.failures(), said(&[("b", "no")]));
     }
 
     #[cfg(unix)]

@@ -10,8 +10,11 @@ use crate::RateLimitedClient;
 
 /// Requests in memory, at most.
 pub(super) const QUEUE: usize = 4_096;
+/// Their bytes, at most, with one more request.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// When so few are left in memory there is room for others, and some come back from the disk.
 const LOW: usize = QUEUE / 2;
+const LOW_BYTES: usize = QUEUE_BYTES / 2;
 /// How many come back at once.
 const BACK: usize = 64;
 
@@ -27,6 +30,8 @@ pub(super) enum Leader {
 pub(super) struct Lane {
     pub(super) leader: Leader,
     memory: VecDeque<Counted>,
+    /// Of the bodies of those.
+    bytes: usize,
     spool: Spool,
 }
 
@@ -35,6 +40,7 @@ impl Lane {
         Self {
             leader: Leader::Nobody,
             memory: VecDeque::new(),
+            bytes: 0,
             spool: Spool::default(),
         }
     }
@@ -45,12 +51,16 @@ impl Lane {
 
     /// Whether there is room in memory for one more.
     pub(super) fn has_room(&self) -> bool {
-        self.memory.len() < QUEUE && self.spool.is_empty()
+        self.memory.len() < QUEUE && self.bytes < QUEUE_BYTES && self.spool.is_empty()
     }
 
     /// Whether those who wait for room may go on: not for each place that gets free.
     pub(super) fn has_plenty_of_room(&self) -> bool {
-        self.memory.len() <= LOW && self.spool.is_empty()
+        self.is_low() && self.spool.is_empty()
+    }
+
+    fn is_low(&self) -> bool {
+        self.memory.len() <= LOW && self.bytes <= LOW_BYTES
     }
 
     /// What it takes of the disk.
@@ -60,6 +70,7 @@ impl Lane {
 
     /// Puts a request into memory.
     pub(super) fn push(&mut self, counted: Counted) {
+        self.bytes = self.bytes.saturating_add(counted.request.body().len());
         self.memory.push_back(counted);
     }
 
@@ -83,14 +94,18 @@ impl Lane {
     ///
     /// When the disk does not give back what it was given.
     pub(super) fn pop(&mut self, client: &RateLimitedClient) -> io::Result<Option<Counted>> {
-        if self.memory.len() <= LOW {
-            for _ in 0..BACK {
-                let Some(spooled) = self.spool.pop()? else {
-                    break;
-                };
-                self.memory.push_back(Counted::of(client, spooled));
+        for _ in 0..BACK {
+            if !self.is_low() {
+                break;
             }
+            let Some(spooled) = self.spool.pop()? else {
+                break;
+            };
+            self.push(Counted::of(client, spooled));
         }
-        Ok(self.memory.pop_front())
+        let first = self.memory.pop_front();
+        let bytes = first.as_ref().map_or(0, |first| first.request.body().len());
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Ok(first)
     }
 }

@@ -23,7 +23,8 @@ use crate::limiter::Watcher;
 use crate::{Error, Result};
 
 /// What all lanes together put onto the disk, at most, in bytes. It lets a run look ahead for
-/// requests of other models. Beyond that reading waits, as it does when the disk is full.
+/// requests of other models. Beyond that reading waits, as it does when the disk is full: until half
+/// of it is free again, for other models may need it before all of it is.
 const SPOOL: u64 = 256 * 1024 * 1024;
 
 /// The lanes of all limiters, and the threads that lead them.
@@ -32,8 +33,8 @@ const SPOOL: u64 = 256 * 1024 * 1024;
 ///
 /// One lock guards the board. Nobody holds it while it waits for a limiter or the network. Who waits
 /// for something on it is woken under it: a free thread when a lane needs a leader, when all is
-/// done, and when the run is stopped; those who bring requests when a lane that was full has been
-/// half emptied, and when the run is stopped.
+/// done, and when the run is stopped; those who bring requests when a lane or the disk that was full
+/// has been half emptied, and when the run is stopped.
 pub(super) struct Lanes {
     shared: Arc<Shared>,
     board: Mutex<Board>,
@@ -100,7 +101,7 @@ impl Lanes {
             if board.spool(lane, &counted) {
                 break;
             }
-            while !board.lanes[lane].has_plenty_of_room() && !self.shared.stop.is_cancelled() {
+            while !board.has_plenty_of_room(lane) && !self.shared.stop.is_cancelled() {
                 self.room.wait(&mut board);
             }
         }
@@ -183,8 +184,9 @@ impl Lanes {
             }
             if let Some(lane) = board.called.pop_front() {
                 board.lanes[lane].leader = Leader::Somebody;
+                let had_room = board.has_plenty_of_room(lane);
                 let next = board.lanes[lane].pop(&self.shared.client);
-                if board.lanes[lane].has_plenty_of_room() {
+                if !had_room && board.has_plenty_of_room(lane) {
                     self.room.notify_all();
                 }
                 match next {
@@ -260,10 +262,18 @@ impl Board {
         lane
     }
 
+    fn spooled(&self) -> u64 {
+        self.lanes.iter().map(Lane::spooled).sum()
+    }
+
+    /// Whether those who wait to bring a request may go on, in memory or on the disk.
+    fn has_plenty_of_room(&self, lane: usize) -> bool {
+        self.lanes[lane].has_plenty_of_room() || (self.spools && self.spooled() <= SPOOL / 2)
+    }
+
     /// Puts a request onto the disk, if that is to be and can be.
     fn spool(&mut self, lane: usize, counted: &Counted) -> bool {
-        let spooled: u64 = self.lanes.iter().map(Lane::spooled).sum();
-        if !self.spools || spooled >= SPOOL {
+        if !self.spools || self.spooled() >= SPOOL {
             return false;
         }
         match self.lanes[lane].spool(counted) {

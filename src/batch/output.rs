@@ -190,8 +190,28 @@ impl Output {
         options.read(true).write(true).create(true).truncate(true);
         let thinner = options.open(&name).map_err(fail)?;
         lock(&thinner, &name)?;
+        let thinned = self.copy_without(drop, &thinner).and_then(|end| {
+            let rights = self.file.metadata().map(|data| data.permissions());
+            rights
+                .and_then(|rights| thinner.set_permissions(rights))
+                .and_then(|()| thinner.sync_all())
+                .and_then(|()| fs::rename(&name, &real))
+                .map(|()| end)
+                .map_err(fail)
+        });
+        if thinned.is_err() {
+            let _ = fs::remove_file(&name); // half of it is of no use, and takes room
+        }
+        self.end = Some(thinned?);
+        self.file = thinner;
+        Ok(())
+    }
+
+    /// Writes the lines that are not to be dropped into another file, and returns how long that is.
+    fn copy_without(&self, drop: impl Fn(u64, &Finished) -> bool, to: &File) -> Result<u64> {
+        let fail = |error| Error::io(&self.path, error);
         let mut end = 0;
-        let mut writer = BufWriter::new(&thinner);
+        let mut writer = BufWriter::new(to);
         let mut lines = self.lines(0)?;
         while let Some(line) = lines.next()? {
             let known = line.parse().and_then(std::result::Result::ok);
@@ -202,15 +222,7 @@ impl Output {
         }
         let flushed = writer.into_inner();
         flushed.map_err(|error| fail(error.into_error()))?;
-        let rights = self.file.metadata().map(|data| data.permissions());
-        rights
-            .and_then(|rights| thinner.set_permissions(rights))
-            .and_then(|()| thinner.sync_all())
-            .and_then(|()| fs::rename(&name, &real))
-            .map_err(fail)?;
-        self.file = thinner;
-        self.end = Some(end);
-        Ok(())
+        Ok(end)
     }
 
     fn lines(&self, start: u64) -> Result<Lines<'_>> {

@@ -15,7 +15,7 @@ use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
 use super::gate::Gate;
 use super::history::History;
-use super::input::Input;
+use super::input::{BadLine, Input};
 use super::journal::{Journal, Resume};
 use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
@@ -351,21 +351,23 @@ impl Shared {
         match event {
             Event::Finished => self.watch.resumed(),
             Event::Failed => self.watch.written(false, None),
-            Event::Bad(line) => {
-                self.brake.pass();
-                self.finish(Outcome::failed(Record::bad_line(line)));
-            }
+            Event::Bad(line) => self.refuse(line),
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
                 if let Some(message) = self.terms.objection(counted.request.model()) {
-                    let line = counted.refused(&self.input, &message);
-                    self.finish(Outcome::failed(Record::bad_line(line)));
+                    self.refuse(counted.refused(&self.input, &message));
                 } else if let Err(error) = lanes.put(counted) {
                     self.fail_for(error);
                 }
             }
         }
+    }
+
+    /// Ends a line that is not sent, when it can be written: there may be any number of them.
+    fn refuse(&self, line: BadLine) {
+        self.brake.pass();
+        self.finish(Outcome::failed(Record::bad_line(line)));
     }
 
     /// Hands a finished line to the journal.

@@ -100,8 +100,9 @@ impl Run {
         self
     }
 
-    /// Has `call` told of each finished line, after it was written, in the thread that called
-    /// [`run`](Run::run); the next line is written when it returns. Defaults to nobody.
+    /// Has `call` told of each finished line, after it was written: of one at a time, by whichever
+    /// thread of the run has written it. The next line is written when it returns, so whatever
+    /// takes long holds up the whole run, its end too. Defaults to nobody.
     ///
     /// If it panics, it is not called again, and the run stops as if it were interrupted. When
     /// what is under way is written, the panic goes on.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -63,10 +63,8 @@ fn each_finished_line_is_told_after_it_was_written() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&told);
     let file = folder.path().join("results.jsonl");
-    let caller = std::thread::current().id();
     let run = run(&api.base_url(), folder.path()).prices(prices());
     let summary = run.on_result(move |line| {
-        assert_eq!(std::thread::current().id(), caller);
         let id = line.custom_id.unwrap_or("none").to_owned();
         assert_eq!(line.usage.is_some(), line.succeeded);
         assert_eq!(line.attempts, line.succeeded.then_some(1));
@@ -109,6 +107,33 @@ fn a_callback_that_panics_stops_the_run_and_loses_no_line() {
     assert_eq!(summary.resumed, written.len() as u64);
     assert_eq!(api.report().received, LINES as u64, "nothing is sent twice");
     assert_eq!(results(folder.path()).len(), LINES);
+}
+
+/// A reader that panics behind some lines.
+struct Broken(Cursor<String>);
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        assert!(read > 0, "nothing more");
+        Ok(read)
+    }
+}
+
+#[test]
+fn a_reader_that_panics_is_no_end_of_the_input() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let input = Input::reader("in.jsonl", Broken(Cursor::new(lines(LINES))));
+    let url = api.base_url();
+    let run = Run::new(client(&url), input)
+        .output(folder.path().join("results.jsonl"))
+        .errors(folder.path().join("errors.jsonl"));
+    let error = run.run().unwrap_err().to_string();
+    assert!(
+        error.contains("a thread that reads lines has panicked"),
+        "{error}"
+    );
+    assert_eq!(results(folder.path()).len(), LINES, "what was read is run");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
     fs::create_dir(folder.path("folder")).unwrap();
     folder.write("notes", "my notes");
     let api = simulator();
-    let table: [(&[&str], &str); 14] = [
+    let table: [(&[&str], &str); 16] = [
         (
             &["--output", "no/such.jsonl"],
             "no/such.jsonl: No such file",
@@ -51,6 +51,15 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
         (
             &["--summary", "in.results.jsonl"],
             "--summary would overwrite in.results.jsonl",
+        ),
+        // None of these is there yet.
+        (
+            &["--summary", "./in.results.jsonl"],
+            "--summary would overwrite in.results.jsonl",
+        ),
+        (
+            &["--report", "./a.html", "--summary", "a.html"],
+            "--report would overwrite a.html",
         ),
     ];
     for (flags, message) in table {

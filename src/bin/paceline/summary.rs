@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paceline::batch::{Bound, Ending, Summary};
@@ -21,12 +21,10 @@ pub(crate) fn check(flag: &str, path: &Path, taken: &[&Path]) -> Result<()> {
     if path == Path::new("-") {
         return Ok(());
     }
-    let real = path.canonicalize();
-    let is_taken = |other: &&&Path| match &real {
-        Ok(real) if real.is_file() => other.canonicalize().is_ok_and(|other| other == *real),
-        Ok(_) => false,
-        Err(_) => **other == path,
-    };
+    // What is there and is no file, such as the null device, is not overwritten.
+    let is_special = path.exists() && !path.is_file();
+    let place = place(path);
+    let is_taken = |other: &&&Path| !is_special && self::place(other) == place;
     if let Some(other) = taken.iter().find(is_taken) {
         let message = format!("{flag} would overwrite {}", other.display());
         return Err(Error::Config(message));
@@ -43,6 +41,16 @@ pub(crate) fn check(flag: &str, path: &Path, taken: &[&Path]) -> Result<()> {
         true => Ok(()),
         false => Err(fail(io::ErrorKind::NotFound)),
     }
+}
+
+/// Where a path leads, by whatever name, also when there is nothing yet: most outputs do not exist
+/// when a run begins.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let beside = || Some(folder.ok()?.join(path.file_name()?));
+    let real = path.canonicalize().ok().or_else(beside);
+    real.unwrap_or_else(|| path.to_owned())
 }
 
 /// As JSON, to a file or to standard output.
