@@ -34,13 +34,12 @@ const SPOOL: u64 = 256 * 1024 * 1024;
 /// One lock guards the board. Nobody holds it while it waits for a limiter or the network. Who waits
 /// for something on it is woken under it: a free thread when a lane needs a leader, when all is
 /// done, and when the run is stopped; those who bring requests when a lane or the disk that was full
-/// has been half emptied, and when the run is stopped.
+/// has been half emptied, when a thread has nothing to do, and when the run is stopped.
 pub(super) struct Lanes {
     shared: Arc<Shared>,
     board: Mutex<Board>,
     work: Condvar,
     room: Condvar,
-    most: usize,
     me: Weak<Lanes>,
 }
 
@@ -50,6 +49,7 @@ struct Board {
     /// Lanes that need a leader, the one that has waited longest first.
     called: VecDeque<usize>,
     threads: usize,
+    most: usize,
     /// Those of them that wait for work, and have not been woken for it.
     free: usize,
     /// Whether more requests may come.
@@ -70,13 +70,13 @@ impl Lanes {
                 lanes: Vec::new(),
                 called: VecDeque::new(),
                 threads: 0,
+                most: most.max(1),
                 free: 0,
                 is_open: true,
                 spools: true,
             }),
             work: Condvar::new(),
             room: Condvar::new(),
-            most: most.max(1),
             shared,
             me: Weak::clone(me),
         });
@@ -120,7 +120,7 @@ impl Lanes {
             self.work.notify_one();
             return Ok(());
         }
-        if board.threads == self.most {
+        if board.threads == board.most {
             return Ok(()); // the next one to get free finds it
         }
         board.threads += 1;
@@ -210,6 +210,7 @@ impl Lanes {
                 break;
             }
             board.free += 1;
+            self.room.notify_all(); // there is somebody to look ahead for
             self.work.wait(&mut board);
         }
         None
@@ -266,14 +267,19 @@ impl Board {
         self.lanes.iter().map(Lane::spooled).sum()
     }
 
+    /// Whether to look ahead: while all threads are busy, nobody could send what is found.
+    fn looks_ahead(&self) -> bool {
+        self.spools && (self.free > 0 || self.threads < self.most)
+    }
+
     /// Whether those who wait to bring a request may go on, in memory or on the disk.
     fn has_plenty_of_room(&self, lane: usize) -> bool {
-        self.lanes[lane].has_plenty_of_room() || (self.spools && self.spooled() <= SPOOL / 2)
+        self.lanes[lane].has_plenty_of_room() || (self.looks_ahead() && self.spooled() <= SPOOL / 2)
     }
 
     /// Puts a request onto the disk, if that is to be and can be.
     fn spool(&mut self, lane: usize, counted: &Counted) -> bool {
-        if !self.spools || self.spooled() >= SPOOL {
+        if !self.looks_ahead() || self.spooled() >= SPOOL {
             return false;
         }
         match self.lanes[lane].spool(counted) {
