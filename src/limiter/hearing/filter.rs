@@ -122,8 +122,7 @@ impl Filter {
     /// What an answer changes.
     pub(super) fn correct(&mut self, seen: Sighting) -> Three {
         // The error then is the one now, and what has come of the other two since.
-        let then = [1.0, seen.spent, seen.time];
-        let along = |row: &[f64; 3]| row[0] * then[0] + row[1] * then[1] + row[2] * then[2];
+        let along = |row: &[f64; 3]| row[0] + row[1] * seen.spent + row[2] * seen.time;
         let mut shown = [0, 1, 2].map(|index| along(&self.covariance[index]));
         let mut expected = along(&shown) + seen.noise;
         let square = seen.error * seen.error;
@@ -251,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_before_is_parted_by_what_was_spent_and_waited_since() {
+        // Variances of 1 for the level, 0.09 · 5² for the charge, 0.04 · 3² for others and 0.01 of
+        // noise are 3.62 together.
+        let change = filter().correct(seen(0.362, 5.0, 3.0));
+        let expected = [0.1, 0.045, 0.012];
+        let found = [change.level, change.excess, change.foreign];
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-9, "{change:?}");
+        }
+    }
+
+    #[test]
     fn after_a_jump_the_level_is_known_as_well_as_the_answer_is() {
         let mut filter = filter();
         filter.set_level(0.01);
@@ -258,6 +269,36 @@ mod tests {
         assert!(change.level < -29.9, "{change:?}");
         let deviation = filter.level_deviation();
         assert!((deviation - NOISE.sqrt()).abs() < 0.01, "{deviation}");
+    }
+
+    #[test]
+    fn a_level_that_has_just_been_set_is_known_as_well_as_it_is_said() {
+        let mut filter = filter();
+        filter.set_level(0.5);
+        assert_eq!(filter.level_deviation(), 0.5);
+        assert_eq!(
+            filter.excess_deviation(),
+            0.3,
+            "of the charge it says nothing"
+        );
+    }
+
+    #[test]
+    fn a_request_is_one_whatever_is_spent_and_heard() {
+        let drift = Drift::of(Unit::Requests);
+        assert_eq!((drift.per_charge, drift.per_second.excess), (0.0, 0.0));
+        let mut filter = Filter::new(Three {
+            level: 1.0,
+            excess: 0.0,
+            foreign: 0.2,
+        });
+        filter.advance(5.0, 5.0, drift);
+        let change = filter.correct(seen(-0.5, 5.0, 5.0));
+        assert_eq!(change.excess, 0.0);
+        assert!(
+            change.level < 0.0 && change.foreign.is_finite(),
+            "{change:?}"
+        );
     }
 
     #[test]

@@ -107,6 +107,7 @@ mod tests {
         }
         let near = |slot: u64| history.around(Tick(slot * SLOT)).requests;
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(near), [3, 4, 3, 1, 1, 1, 1, 0]);
+        assert_eq!(history.slots.len(), 4, "those of one slot are one");
     }
 
     #[test]

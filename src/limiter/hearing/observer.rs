@@ -1,5 +1,8 @@
 //! One limit of the server's: what it says of it, against what is believed here.
 
+#[cfg(test)]
+mod tests; // one word of the server's at a time
+
 use std::time::Duration;
 
 use super::super::level::{Level, Tick};
@@ -87,11 +90,10 @@ impl Observer {
             _ => FIRST_EXCESS,
         };
         let whole = quota.period().as_secs_f64();
-        let burst = quota.burst() as f64 / quota.amount() as f64 * whole;
         Self {
             scope,
             stated: (!quota.is_assumed()).then_some(quota),
-            burst: (quota.burst() < quota.amount()).then_some(burst),
+            burst: Some(burst_seconds(quota)),
             told: None,
             changed: Tick::default(),
             filter: Filter::new(Three {
@@ -235,11 +237,7 @@ impl Observer {
     /// The user states another limit, or none.
     pub(super) fn restate(&mut self, stated: Option<Quota>, level: &mut Level) {
         self.stated = stated.filter(|quota| !quota.is_assumed());
-        let whole = self.quota.period().as_secs_f64();
-        self.burst = stated.and_then(|quota| {
-            let burst = quota.burst() as f64 / quota.amount() as f64 * whole;
-            (quota.burst() < quota.amount()).then_some(burst)
-        });
+        self.burst = stated.map(burst_seconds);
         if let Some(quota) = stated.filter(|_| !self.is_told()) {
             self.quota = quota;
         }
@@ -405,4 +403,9 @@ impl Observer {
     fn seconds(&self, units: f64) -> f64 {
         units / self.rate()
     }
+}
+
+/// A quota's burst, in seconds of its rate.
+fn burst_seconds(quota: Quota) -> f64 {
+    quota.burst() as f64 / quota.amount() as f64 * quota.period().as_secs_f64()
 }

@@ -122,5 +122,8 @@ mod tests {
         assert_eq!(outage.kept(at(3.5 + HALF_LIFE)), 0.75);
         outage.forget();
         assert_eq!(outage.kept(at(4.0)), 0.0);
+        outage.refused(at(5.0), at(5.0));
+        outage.admitted(at(5.0));
+        assert_eq!(outage.refusals, 0, "it left when that was heard");
     }
 }

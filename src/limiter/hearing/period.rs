@@ -64,7 +64,8 @@ mod tests {
             (150_000_000, 149_999_995, 0, Some(60)), // rounded down
             (30_000, 400, 200, Some(60)),            // a bucket of a second
             (30_000, 29_000, 41_000, Some(60)),      // a window
-            (30_000, 0, 61_000, Some(60)),
+            (30_000, 0, 62_000, Some(60)),           // as late as a minute may be whole
+            (30_000, 0, 62_001, Some(86_400)),
             (10_000, 10_000, 0, None), // nothing used: either
         ];
         for (step, (limit, remaining, reset, seconds)) in table.into_iter().enumerate() {

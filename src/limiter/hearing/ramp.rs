@@ -138,6 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn what_has_been_regained_after_an_overload_is_held_no_longer() {
+        let mut ramp = Ramp::of_told();
+        ramp.overloaded(Tick(0), Tick(1));
+        let speeds: Vec<f64> = std::iter::repeat_with(|| {
+            ramp.passed(Tick(1), true);
+            ramp.speed
+        })
+        .take(11)
+        .collect();
+        assert_eq!(speeds[..3], [0.75, 1.125, 1.6875], "step by step");
+        assert_eq!(speeds[10], HEARD);
+        ramp.refused(Tick(2));
+        ramp.passed(Tick(2), true);
+        assert_eq!(ramp.speed, HEARD, "at once, as if nothing had been");
+    }
+
+    #[test]
     fn a_server_that_says_nothing_is_met_with_more_care() {
         let mut ramp = Ramp::new(false, Tick(0));
         let speeds: Vec<f64> = std::iter::repeat_with(|| {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod words; // one answer at a time
 mod world;
 
 use world::{Outcome, Said, Server, World};

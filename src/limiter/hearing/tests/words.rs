@@ -1,0 +1,223 @@
+//! One answer at a time: which limit it speaks of, and what comes of that.
+
+use std::time::Duration;
+
+use super::super::super::level::{Level, Tick};
+use super::super::period::{DAY, MINUTE};
+use super::super::{Consequence, Heard, Hearing};
+use crate::cost::Cost;
+use crate::feedback::{Feedback, Refusal, Report, Scope};
+use crate::quota::{Limits, LimitsBuilder};
+use crate::unit::Unit;
+
+/// What is heard, with its levels. No time passes.
+struct Ear {
+    hearing: Hearing,
+    levels: Vec<Level>,
+}
+
+const NOW: Tick = Tick(0);
+
+impl Ear {
+    fn new(limits: LimitsBuilder) -> Self {
+        let limits = limits.build().unwrap();
+        let (hearing, levels) = Hearing::new(&limits, Duration::ZERO, NOW);
+        Self { hearing, levels }
+    }
+
+    fn grant(&mut self, cost: Cost) -> Heard {
+        for level in &mut self.levels {
+            level.take(cost.amount(level.unit()));
+        }
+        let spent = self.hearing.granted(cost, &mut self.levels, NOW);
+        Heard {
+            cost,
+            at: NOW,
+            spent,
+        }
+    }
+
+    /// Grants a request without tokens, and hears its answer.
+    fn hear(&mut self, feedback: &Feedback) -> Consequence {
+        let request = self.grant(Cost::tokens(0));
+        self.hearing.hear(request, feedback, &mut self.levels, NOW)
+    }
+
+    fn find(&mut self, report: &Report) -> Option<usize> {
+        self.hearing.find(report, &mut self.levels, NOW)
+    }
+
+    fn refused_by(&self, refusal: &Refusal, spoken_of: &[(usize, &Report)]) -> Option<usize> {
+        self.hearing.refused_by(refusal, spoken_of, &self.levels)
+    }
+
+    /// The amounts and periods that are known.
+    fn quotas(&self) -> Vec<(u64, Duration)> {
+        let entries = self.hearing.entries.iter();
+        let quotas = entries.map(|entry| entry.observer.quota());
+        quotas.map(|it| (it.amount(), it.period())).collect()
+    }
+
+    /// How many times as fast as the rate what is there may be spent.
+    fn speed(&self, index: usize) -> f64 {
+        let index = self.hearing.entries[index].ramp_level.unwrap();
+        let mut level = self.levels[index].clone();
+        level.set_units(0.0);
+        let half_a_second = level.quota().amount() / 120;
+        let time = level.due(half_a_second).since(NOW);
+        (0.5 / time.as_secs_f64()).round()
+    }
+}
+
+/// A report that says all that there is to say.
+fn report(unit: Unit, limit: u64, remaining: u64, reset: Duration) -> Report {
+    let mut report = Report::of(unit);
+    report.limit = Some(limit);
+    report.remaining = Some(remaining);
+    report.reset = Some(reset);
+    report
+}
+
+fn both() -> LimitsBuilder {
+    Limits::builder()
+        .tokens_per_minute(60_000)
+        .requests_per_minute(600)
+}
+
+#[test]
+fn a_limit_is_another_one_once() {
+    let mut ear = Ear::new(both());
+    let half = report(Unit::Tokens, 30_000, 29_000, Duration::from_secs(2));
+    let answer = Feedback::admitted().with(half);
+    assert!(ear.hear(&answer).limits_changed);
+    assert!(!ear.hear(&answer).limits_changed);
+}
+
+#[test]
+fn a_refusal_is_for_the_limit_that_it_fits_and_of_which_least_is_left() {
+    let mut ear = Ear::new(both().per_day(Unit::Requests, 10_000));
+    let [tokens, requests, day] = [0, 1, 2];
+    let left = |ear: &mut Ear, amounts: [f64; 3]| {
+        for (index, amount) in amounts.into_iter().enumerate() {
+            let level = ear.hearing.entries[index].level;
+            ear.levels[level].set_units(amount);
+        }
+    };
+    let of = |unit: Option<Unit>, period: Option<Duration>| Refusal {
+        unit,
+        period,
+        ..Refusal::default()
+    };
+    let any = of(None, None);
+    // Requests, 10 seconds' worth; tokens, 3.5; of the day a quarter of one.
+    left(&mut ear, [3_500.0, 105.0, 0.03]);
+    let table = [
+        (any, day),
+        (of(Some(Unit::Tokens), None), tokens),
+        (of(Some(Unit::Requests), None), day),
+        (of(Some(Unit::Requests), Some(MINUTE)), requests),
+        (of(None, Some(MINUTE)), tokens),
+        (of(None, Some(DAY)), day),
+    ];
+    for (step, (refusal, index)) in table.into_iter().enumerate() {
+        assert_eq!(ear.refused_by(&refusal, &[]), Some(index), "step {step}");
+    }
+    assert_eq!(
+        ear.refused_by(&of(Some(Unit::InputTokens), None), &[]),
+        None
+    );
+
+    // What was just said goes before what is believed.
+    let mut said = Report::of(Unit::Requests);
+    said.remaining = Some(20);
+    let minute = of(None, Some(MINUTE));
+    assert_eq!(
+        ear.refused_by(&minute, &[(requests, &said)]),
+        Some(requests)
+    );
+    assert_eq!(ear.refused_by(&minute, &[(day, &said)]), Some(tokens));
+    ear.hearing.entries[day].is_removed = true;
+    assert_eq!(
+        ear.refused_by(&any, &[]),
+        Some(tokens),
+        "it holds no longer"
+    );
+}
+
+#[test]
+fn a_refusal_slows_down_what_it_names_and_an_answer_without_a_word_nothing() {
+    let mut ear = Ear::new(both());
+    let speeds = |ear: &Ear| [ear.speed(0), ear.speed(1)];
+    ear.hear(&Feedback::default());
+    assert_eq!(speeds(&ear), [1.0, 1.0], "of the limits it says nothing");
+    let left = |unit| report(unit, 6_000, 3_000, Duration::from_secs(30));
+    let said = Feedback::default()
+        .with(left(Unit::Tokens))
+        .with(left(Unit::Requests));
+    ear.hear(&said);
+    assert_eq!(speeds(&ear), [30.0, 30.0]);
+    ear.hear(&Feedback::refused(Refusal {
+        unit: Some(Unit::Tokens),
+        ..Refusal::default()
+    }));
+    assert_eq!(speeds(&ear), [1.0, 30.0]);
+    ear.hear(&Feedback::refused(Refusal::default()));
+    assert_eq!(speeds(&ear), [1.0, 1.0], "it may be for any");
+}
+
+#[test]
+fn a_limit_of_a_day_has_no_careful_start() {
+    let mut ear = Ear::new(Limits::builder().per_day(Unit::Requests, 10_000));
+    for _ in 0..100 {
+        assert!(ear.levels.iter().all(|level| level.covers(1)));
+        ear.grant(Cost::tokens(1));
+    }
+}
+
+#[test]
+fn numbers_that_fit_a_minute_and_a_day_are_those_of_the_limit_that_is_known() {
+    let whole = |limit| report(Unit::Requests, limit, limit, Duration::ZERO);
+    let mut ear = Ear::new(both());
+    let used = report(Unit::Requests, 10_000, 9_990, Duration::from_millis(86_400));
+    ear.hear(&Feedback::admitted().with(used));
+    assert_eq!(ear.quotas()[2], (10_000, DAY));
+    assert_eq!(ear.find(&whole(10_000)), Some(2));
+    assert_eq!(ear.find(&whole(500)), None, "of either");
+    assert_eq!(
+        ear.find(&whole(600)),
+        None,
+        "nobody has said that it is a minute's"
+    );
+    let mut of_tokens = whole(10_000);
+    of_tokens.unit = Unit::Tokens;
+    assert_eq!(ear.find(&of_tokens), None);
+}
+
+#[test]
+fn half_a_report_is_of_a_minute() {
+    let mut ear = Ear::new(both().per_day(Unit::Requests, 10_000));
+    let mut report = Report::of(Unit::Requests);
+    report.remaining = Some(500);
+    assert_eq!(ear.find(&report), Some(1));
+    report.limit = Some(600);
+    assert_eq!(ear.find(&report), Some(1));
+    (report.limit, report.reset) = (None, Some(MINUTE));
+    assert_eq!(ear.find(&report), Some(1));
+}
+
+#[test]
+fn what_the_user_states_is_the_account_s_and_what_is_used_stays_used() {
+    let mut ear = Ear::new(Limits::builder().tokens_per_minute(6_000));
+    let mut project = report(Unit::Tokens, 3_000, 2_900, Duration::from_secs(2));
+    project.scope = Scope::Project;
+    ear.hear(&Feedback::admitted().with(project));
+    ear.grant(Cost::tokens(1_000));
+    let stated = Limits::tokens_per_minute(9_000).unwrap();
+    ear.hearing.restate(&stated, &mut ear.levels, NOW);
+    assert_eq!(ear.quotas(), [(9_000, MINUTE), (3_000, MINUTE)]);
+    let left = ear.levels[ear.hearing.entries[0].level].whole();
+    assert_eq!(left, 7_999, "one is held back for rounding");
+    let entries = ear.hearing.entries.iter();
+    let ceilings = entries.map(|entry| entry.observer.stated().map(|quota| quota.amount()));
+    assert_eq!(ceilings.collect::<Vec<_>>(), [Some(9_000), None]);
+}
