@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use paceline::CancelToken;
 use paceline::batch::{Bound, Ending, Input, Money, Prices, Run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -156,4 +157,24 @@ fn a_bound_says_how_far_the_run_came() {
     assert_eq!(summary.currency.as_deref(), Some("USD"));
     let text = summary.ending.name();
     assert_eq!(text, "max_cost");
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_with_its_last_line_has_finished() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let path = folder.path().join("in.jsonl");
+    for (lines_told, ending) in [(LINES + 1, Ending::Finished), (1, Ending::Interrupted)] {
+        fs::write(&path, lines(LINES)).unwrap();
+        let stop = CancelToken::new();
+        let run = Run::new(client(&api.base_url()), Input::file(&path).unwrap());
+        let run = run.fresh(true).stop(&stop).max_in_flight(4);
+        let mut told = 0;
+        let run = run.on_result(move |_| {
+            told += 1;
+            if told == lines_told {
+                stop.cancel();
+            }
+        });
+        assert_eq!(run.run().unwrap().ending, ending);
+    }
 }
