@@ -674,6 +674,10 @@ mod tests {
     }
 
     #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "who stands first in the queue for a lock tells nobody"
+    )]
     fn who_waits_to_write_when_the_grace_is_over_still_writes() {
         let world = World::new();
         let grace = Duration::from_millis(1);
