@@ -156,6 +156,12 @@ impl Lanes {
             } = counted;
             self.shared.brake.pass();
             let cost = request.cost();
+            if let Some(error) = self.shared.never(&request) {
+                drop(led);
+                self.shared
+                    .refused(custom_id, fingerprint, Duration::ZERO, &error);
+                continue;
+            }
             let Some(claim) = self.shared.claim(&request) else {
                 continue; // the run ends: it stays undone
             };

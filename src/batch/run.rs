@@ -291,10 +291,11 @@ impl Run {
         if let Some(error) = failure {
             return Err(error);
         }
-        let is_interrupted = bound.is_none() && stop.is_cancelled();
         let progress = watch.progress();
-        // A bound that was met with the last line ended nothing.
-        let bound = bound.filter(|_| progress.total.is_none_or(|total| progress.done() < total));
+        // What was met or told with the last line ended nothing.
+        let is_open = progress.total.is_none_or(|total| progress.done() < total);
+        let is_interrupted = bound.is_none() && stop.is_cancelled() && is_open;
+        let bound = bound.filter(|_| is_open);
         let ending = match (account, bound) {
             (Some(reason), _) => Ending::AccountError(reason),
             (None, Some(bound)) => Ending::Bound(bound),

@@ -8,7 +8,7 @@ use super::deadline::Timer;
 use super::gate::{Claim, Refused};
 use super::money::Money;
 use super::run::{Outcome, Shared};
-use crate::{Prepared, Result, Usage};
+use crate::{Error, Prepared, Result, Usage};
 
 impl Shared {
     /// Waits until a request fits into what the run may take. `None` when the run ends before it
@@ -22,6 +22,17 @@ impl Shared {
                 None
             }
         }
+    }
+
+    /// Why a request will never be admitted, asked where it would have to claim something first: the
+    /// first that does not fit into a budget ends the run, and this one ends nothing.
+    pub(super) fn never(&self, request: &Prepared) -> Option<Error> {
+        let bounds = &self.terms.bounds;
+        if bounds.tokens.is_none() && bounds.cost.is_none() {
+            return None;
+        }
+        let error = request.limiter().predicted_wait(request.cost()).err()?;
+        matches!(error, Error::TooLarge { .. }).then_some(error)
     }
 
     /// Ends a claim with an answer, and returns what that cost.

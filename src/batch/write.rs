@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::brake::Brake;
 use super::progress::Watch;
@@ -87,6 +88,8 @@ pub(super) struct Written {
 pub(super) struct Desk<S> {
     /// `None` when the run's grace is over: nothing is written any more.
     writer: Mutex<Option<Writer<S>>>,
+    /// Threads that have an outcome and wait for the lock. Their answers came in time.
+    waiting: AtomicUsize,
     call: Sender<()>,
 }
 
@@ -110,6 +113,7 @@ pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<
     };
     let desk = Arc::new(Desk {
         writer: Mutex::new(Some(writer)),
+        waiting: AtomicUsize::new(0),
         call,
     });
     let keeper = Keeper {
@@ -122,7 +126,9 @@ pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<
 impl<S: Sink> Desk<S> {
     /// Writes an outcome, or keeps it until it can be written.
     pub(super) fn take(&self, outcome: Outcome) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut guard = self.writer.lock();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         let Some(writer) = guard.as_mut() else {
             return;
         };
@@ -157,6 +163,10 @@ impl<S: Sink> Keeper<S> {
             let now = writer.writing.clock.now();
             let is_over = grace_ends.is_some_and(|end: Instant| end <= now);
             let is_written = is_last && (writer.kept.is_empty() || writer.has_given_up);
+            if is_over && self.desk.waiting.load(Ordering::SeqCst) > 0 {
+                MutexGuard::unlock_fair(guard); // to the first of them
+                continue;
+            }
             if is_over || is_written {
                 let abandoned = match is_written {
                     true => 0,
@@ -359,10 +369,8 @@ impl<S: Sink> Writer<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use crossbeam_channel::unbounded;
+    use std::io;
 
     use super::super::count::Bell;
     use super::super::fingerprint::Fingerprint;
@@ -663,6 +671,50 @@ mod tests {
             assert_eq!(disk.written.len(), 3);
             drop(open);
         }
+    }
+
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "who stands first in the queue for a lock tells nobody"
+    )]
+    fn who_waits_to_write_when_the_grace_is_over_still_writes() {
+        let world = World::new();
+        let grace = Duration::from_millis(1);
+        let times = Times { grace, ..CALM };
+        let mut disk = world.disk(0);
+        let mut writing = world.writing(times);
+        let (begun, begins) = bounded(0);
+        let (go, goes) = bounded::<()>(0);
+        writing.tell = Box::new(move |_| {
+            let _ = begun.send(());
+            let _ = goes.recv(); // until it is dropped
+        });
+        let bell = Bell::on(&world.stop);
+        let (_open, done) = bounded(0);
+        let (desk, keeper) = desk(&mut disk, writing);
+        std::thread::scope(|scope| {
+            let (desk, done, rung) = (&desk, &done, &bell.rung);
+            let a_moment = || std::thread::sleep(Duration::from_millis(20));
+            let keeping = scope.spawn(move || keeper.keep(done, rung).1);
+            a_moment(); // it waits for something to do
+            scope.spawn(|| desk.take(answered(0)));
+            begins.recv().unwrap();
+            drop(begins);
+            world.stop.cancel();
+            a_moment(); // and now for the lock, before all others
+            for number in 1..4 {
+                scope.spawn(move || desk.take(answered(number)));
+            }
+            while desk.waiting.load(Ordering::SeqCst) < 3 {
+                std::thread::yield_now();
+            }
+            a_moment();
+            drop(go);
+            assert!(keeping.join().unwrap().failure.is_none());
+        });
+        drop(desk);
+        assert_eq!(disk.written.len(), 4);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use paceline::CancelToken;
 use paceline::batch::{Bound, Ending, Input, Money, Prices, Run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -124,8 +125,7 @@ impl Read for Broken {
 fn a_reader_that_panics_is_no_end_of_the_input() {
     let (api, folder) = (free_simulator(), TempDir::new().unwrap());
     let input = Input::reader("in.jsonl", Broken(Cursor::new(lines(LINES))));
-    let url = api.base_url();
-    let run = Run::new(client(&url), input)
+    let run = Run::new(client(api.base_url()), input)
         .output(folder.path().join("results.jsonl"))
         .errors(folder.path().join("errors.jsonl"));
     let error = run.run().unwrap_err().to_string();
@@ -156,4 +156,24 @@ fn a_bound_says_how_far_the_run_came() {
     assert_eq!(summary.currency.as_deref(), Some("USD"));
     let text = summary.ending.name();
     assert_eq!(text, "max_cost");
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_with_its_last_line_has_finished() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let path = folder.path().join("in.jsonl");
+    for (lines_told, ending) in [(LINES + 1, Ending::Finished), (1, Ending::Interrupted)] {
+        fs::write(&path, lines(LINES)).unwrap();
+        let stop = CancelToken::new();
+        let run = Run::new(client(api.base_url()), Input::file(&path).unwrap());
+        let run = run.fresh(true).stop(&stop).max_in_flight(4);
+        let mut told = 0;
+        let run = run.on_result(move |_| {
+            told += 1;
+            if told == lines_told {
+                stop.cancel();
+            }
+        });
+        assert_eq!(run.run().unwrap().ending, ending);
+    }
 }

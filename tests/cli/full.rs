@@ -59,6 +59,8 @@ fn a_full_disk_ends_the_run_in_time_and_says_how_much_is_lost() {
         output.says(&[
             "in.results.jsonl: File too large",
             "answered requests could not be written, and will be sent again",
+            " of 300 done, 0 failed; ",
+            " tokens used",
             "the same command goes on",
         ]);
         let said = &output.stderr[..output.stderr.find(" answered requests could").unwrap()];

@@ -88,6 +88,20 @@ fn a_budget_that_is_too_small_for_any_request_sends_none() {
 }
 
 #[test]
+fn a_request_that_no_limit_will_ever_admit_fails_and_ends_no_budget() {
+    let api = simulator();
+    let large = chat("large", "gpt-4o-mini").replace("moon", &"moon ".repeat(2_000));
+    let folder = Folder::with_input(format!("{large}\n{}", chats(5)));
+    let run = folder.run(&api.base_url());
+    let run = run.args(["--tpm", "1000", "--budget-tokens", "1500"]);
+    let output = run.ends_with(1);
+    output.says(&["5 succeeded, 1 failed"]);
+    let failures = folder.lines("in.errors.jsonl");
+    assert_eq!(failures[0]["custom_id"], "large");
+    assert_eq!(api.report().received, 5);
+}
+
+#[test]
 fn a_bound_on_the_cost_is_never_passed_and_the_cost_is_exact() {
     let api = simulator();
     let folder = Folder::with_input(chats(60));

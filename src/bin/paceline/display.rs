@@ -137,7 +137,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// `120 of 240 done, about 12.0 s left`.
-fn done(progress: &Progress, left: Option<Duration>) -> String {
+pub(crate) fn done(progress: &Progress, left: Option<Duration>) -> String {
     let mut text = match progress.total {
         Some(total) => format!("{} of {} done", grouped(progress.done()), grouped(total)),
         None => format!("{} done", grouped(progress.done())),
@@ -164,7 +164,7 @@ fn under_way(progress: &Progress) -> String {
 }
 
 /// `4,620 tokens used of about 9,240, 0.012 USD of about 0.024`.
-fn spent(progress: &Progress, currency: &str) -> String {
+pub(crate) fn spent(progress: &Progress, currency: &str) -> String {
     let mut text = format!("{} tokens used", grouped(progress.tokens_used));
     if let Some(tokens) = progress.expected_tokens() {
         text.push_str(&format!(" of about {}", grouped(tokens)));

@@ -9,12 +9,12 @@ use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
 use crate::args;
-use crate::display::Display;
+use crate::display::{Display, done, spent};
 use crate::exit::Exit;
 use crate::extract;
 use crate::input::{input, prints_results};
 use crate::limits;
-use crate::numbers::lasting;
+use crate::numbers::{grouped, lasting};
 use crate::plan::print_plan;
 use crate::report;
 use crate::say::say;
@@ -92,15 +92,22 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let report = report::Recorder::of(arguments, &taken)?;
     run = report.record(run);
     listen_for_signals(&stop, arguments.grace)?;
-    let watch = run.watch();
-    let display = Display::start(watch.clone(), arguments.progress, run.currency());
+    let (watch, currency) = (run.watch(), run.currency());
+    let display = Display::start(watch.clone(), arguments.progress, currency.clone());
     let result = run.run();
     drop(display);
     let summary = match result {
         Ok(summary) => summary,
         Err(error) => {
             let exit = Exit::of_error(&error);
-            if watch.progress().done() > 0 {
+            let progress = watch.progress();
+            if progress.done() > 0 {
+                let currency = currency.unwrap_or_default();
+                let (done, spent) = (done(&progress, None), spent(&progress, &currency));
+                say!(
+                    "paceline: {done}, {} failed; {spent}",
+                    grouped(progress.failed)
+                );
                 say!("paceline: once that is put right, the same command goes on from here");
             }
             return Ok(exit);
