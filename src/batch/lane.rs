@@ -29,6 +29,8 @@ pub(super) enum Leader {
 
 pub(super) struct Lane {
     pub(super) leader: Leader,
+    /// Its requests under way.
+    pub(super) sending: usize,
     memory: VecDeque<Counted>,
     /// Of the bodies of those.
     bytes: usize,
@@ -39,6 +41,7 @@ impl Lane {
     pub(super) fn new() -> Self {
         Self {
             leader: Leader::Nobody,
+            sending: 0,
             memory: VecDeque::new(),
             bytes: 0,
             spool: Spool::default(),
@@ -47,6 +50,11 @@ impl Lane {
 
     pub(super) fn is_empty(&self) -> bool {
         self.memory.is_empty() && self.spool.is_empty()
+    }
+
+    /// Whether it has anything to do.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sending > 0 || self.leader == Leader::Somebody || !self.is_empty()
     }
 
     /// Whether there is room in memory for one more.

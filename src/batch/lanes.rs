@@ -5,8 +5,10 @@
 //! lane one thread waits for the limiter and all others wait for the network; a model that waits
 //! holds up no other; and between admission and sending no request changes hands.
 //!
-//! Threads are started when a lane needs a leader and none is free, up to a bound: there are as
-//! many as were ever needed at once.
+//! Threads are started when a lane needs a leader and none is free: there are as many as were ever
+//! needed at once. How many requests may be under way is bounded; leaders that wait are not. Of what
+//! may be under way something is kept for each lane, so that a model whose server hangs does not
+//! take all of it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -27,19 +29,27 @@ use crate::{Error, Result};
 /// of it is free again, for other models may need it before all of it is.
 const SPOOL: u64 = 256 * 1024 * 1024;
 
+/// The part of what may be under way that is kept for a lane that does not use it: a quarter of an
+/// equal share.
+const KEPT: usize = 4;
+/// With more lanes than this, nothing is kept: each looks at all others.
+const MANY: usize = 64;
+
 /// The lanes of all limiters, and the threads that lead them.
 ///
 /// # Locking
 ///
 /// One lock guards the board. Nobody holds it while it waits for a limiter or the network. Who waits
 /// for something on it is woken under it: a free thread when a lane needs a leader, when all is
-/// done, and when the run is stopped; those who bring requests when a lane or the disk that was full
+/// done, and when the run is stopped; who is ready to send, when another one has been sent, and when
+/// the run is stopped; those who bring requests when a lane or the disk that was full
 /// has been half emptied, when a thread has nothing to do, and when the run is stopped.
 pub(super) struct Lanes {
     shared: Arc<Shared>,
     board: Mutex<Board>,
     work: Condvar,
     room: Condvar,
+    turn: Condvar,
     me: Weak<Lanes>,
 }
 
@@ -48,8 +58,14 @@ struct Board {
     lanes: Vec<Lane>,
     /// Lanes that need a leader, the one that has waited longest first.
     called: VecDeque<usize>,
-    threads: usize,
+    /// Requests in all lanes.
+    waiting: usize,
+    /// Requests under way, and how many may be.
+    sending: usize,
     most: usize,
+    /// Threads with an admitted request that wait to send it.
+    ready: usize,
+    threads: usize,
     /// Those of them that wait for work, and have not been woken for it.
     free: usize,
     /// Whether more requests may come.
@@ -65,18 +81,10 @@ impl Lanes {
     /// Lanes that send with at most so many threads.
     pub(super) fn open(shared: Arc<Shared>, most: usize) -> Entrance {
         let lanes = Arc::new_cyclic(|me| Self {
-            board: Mutex::new(Board {
-                names: HashMap::new(),
-                lanes: Vec::new(),
-                called: VecDeque::new(),
-                threads: 0,
-                most: most.max(1),
-                free: 0,
-                is_open: true,
-                spools: true,
-            }),
+            board: Mutex::new(Board::new(most)),
             work: Condvar::new(),
             room: Condvar::new(),
+            turn: Condvar::new(),
             shared,
             me: Weak::clone(me),
         });
@@ -96,9 +104,11 @@ impl Lanes {
             }
             if board.lanes[lane].has_room() {
                 board.lanes[lane].push(counted);
+                board.waiting += 1;
                 break;
             }
             if board.spool(lane, &counted) {
+                board.waiting += 1;
                 break;
             }
             while !board.has_plenty_of_room(lane) && !self.shared.stop.is_cancelled() {
@@ -115,13 +125,21 @@ impl Lanes {
         }
         board.lanes[lane].leader = Leader::Called;
         board.called.push_back(lane);
+        self.summon(board)
+    }
+
+    /// Has a thread look at the lanes that need a leader, if one of them may have it.
+    fn summon(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
+        if board.next().is_none() {
+            return Ok(()); // the next one to get free finds it
+        }
         if board.free > 0 {
             board.free -= 1;
             self.work.notify_one();
             return Ok(());
         }
-        if board.threads == board.most {
-            return Ok(()); // the next one to get free finds it
+        if board.threads >= board.most + board.lanes.len() {
+            return Ok(());
         }
         board.threads += 1;
         drop(board);
@@ -166,19 +184,36 @@ impl Lanes {
                 continue; // the run ends: it stays undone
             };
             let admitted = request.admit(wait);
-            drop(led);
             match admitted {
                 Ok(admitted) => {
+                    let _sending = self.begin(led);
                     self.shared.watch.admitted(cost);
                     self.shared.history.admitted(&admitted);
                     send(&self.shared, custom_id, fingerprint, admitted, claim);
                 }
                 Err(error) => {
+                    drop(led);
                     self.shared
                         .refused(custom_id, fingerprint, Duration::ZERO, &error);
                 }
             }
         }
+    }
+
+    /// Waits until one more may be under way, and lets go of the lane.
+    fn begin<'a>(&'a self, led: Led<'a>) -> Sending<'a> {
+        let lane = led.lane;
+        let mut board = self.board.lock();
+        board.ready += 1;
+        while board.sending >= board.most && !self.shared.stop.is_cancelled() {
+            self.turn.wait(&mut board);
+        }
+        board.ready -= 1;
+        board.sending += 1;
+        board.lanes[lane].sending += 1;
+        drop(board);
+        drop(led);
+        Sending { lanes: self, lane }
     }
 
     /// The next request of a lane that nobody leads. None when there is nothing more to do.
@@ -188,7 +223,8 @@ impl Lanes {
             if self.shared.stop.is_cancelled() {
                 break;
             }
-            if let Some(lane) = board.called.pop_front() {
+            let next = board.next();
+            if let Some(lane) = next.and_then(|index| board.called.remove(index)) {
                 board.lanes[lane].leader = Leader::Somebody;
                 let had_room = board.has_plenty_of_room(lane);
                 let next = board.lanes[lane].pop(&self.shared.client);
@@ -197,8 +233,13 @@ impl Lanes {
                 }
                 match next {
                     Ok(Some(counted)) => {
+                        board.waiting -= 1;
                         if board.is_done() {
                             self.wake_all(&mut board);
+                        }
+                        // While this one waits for its limiter, others may go.
+                        if let Err(error) = self.summon(board) {
+                            log::warn!("{error}"); // this thread comes back for them
                         }
                         return Some((Led { lanes: self, lane }, counted));
                     }
@@ -245,6 +286,23 @@ impl Drop for Led<'_> {
     }
 }
 
+/// A request that is under way, until this is dropped.
+struct Sending<'a> {
+    lanes: &'a Lanes,
+    lane: usize,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let mut board = self.lanes.board.lock();
+        board.sending -= 1;
+        board.lanes[self.lane].sending -= 1;
+        if board.ready > 0 {
+            self.lanes.turn.notify_one();
+        }
+    }
+}
+
 /// A thread that is counted, until this is dropped.
 struct Working<'a>(&'a Lanes);
 
@@ -259,6 +317,50 @@ impl Drop for Working<'_> {
 }
 
 impl Board {
+    fn new(most: usize) -> Self {
+        Self {
+            names: HashMap::new(),
+            lanes: Vec::new(),
+            called: VecDeque::new(),
+            waiting: 0,
+            sending: 0,
+            most: most.max(1),
+            ready: 0,
+            threads: 0,
+            free: 0,
+            is_open: true,
+            spools: true,
+        }
+    }
+
+    /// Which of those that were called is to have a leader now.
+    fn next(&self) -> Option<usize> {
+        self.called.iter().position(|lane| self.may_lead(*lane))
+    }
+
+    /// Whether somebody may lead a lane: its next request could be under way then.
+    fn may_lead(&self, lane: usize) -> bool {
+        let taken = self.sending + self.ready;
+        let is_idle = self.lanes[lane].sending == 0;
+        taken < self.most && (is_idle || taken + self.kept_for_others(lane) < self.most)
+    }
+
+    /// What is kept for the other lanes with requests, and for one that may be read yet: a server
+    /// that hangs would take all that may be under way, and idle the others.
+    fn kept_for_others(&self, lane: usize) -> usize {
+        if self.lanes.len() > MANY {
+            return 0;
+        }
+        let others = self.lanes.iter().enumerate();
+        let others = others.filter(|(index, other)| *index != lane && other.is_busy());
+        let others = others.map(|(_, other)| other);
+        let lanes = 1 + others.clone().count() + usize::from(self.is_open);
+        let share = self.most / (KEPT * lanes);
+        let unused = |other: &Lane| share.max(1).saturating_sub(other.sending);
+        let to_come = if self.is_open { share } else { 0 };
+        others.map(unused).sum::<usize>() + to_come
+    }
+
     fn lane(&mut self, family: &str) -> usize {
         if let Some(lane) = self.names.get(family) {
             return *lane;
@@ -300,7 +402,7 @@ impl Board {
 
     /// Whether no request will come out any more. Those that are led have come out.
     fn is_done(&self) -> bool {
-        !self.is_open && self.lanes.iter().all(Lane::is_empty)
+        !self.is_open && self.waiting == 0
     }
 }
 
@@ -308,6 +410,7 @@ impl Watcher for Lanes {
     fn cancelled(&self) {
         self.wake_all(&mut self.board.lock());
         self.room.notify_all();
+        self.turn.notify_all();
     }
 }
 
@@ -327,5 +430,64 @@ impl Drop for Entrance {
         let mut board = self.0.board.lock();
         board.is_open = false;
         self.0.wake_all(&mut board);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lanes with so many requests under way each, and more to come.
+    fn board(most: usize, is_open: bool, sending: &[usize]) -> Board {
+        let mut board = Board::new(most);
+        board.is_open = is_open;
+        for (number, sending) in sending.iter().enumerate() {
+            let lane = board.lane(&format!("m{number}"));
+            board.lanes[lane].sending = *sending;
+            board.lanes[lane].leader = Leader::Somebody;
+            board.sending += sending;
+        }
+        board
+    }
+
+    /// How many requests of the first lane can be under way, if none of them ends.
+    fn most_of_the_first(most: usize, is_open: bool, others: &[usize]) -> usize {
+        let mut board = board(most, is_open, &[&[0], others].concat());
+        while board.may_lead(0) {
+            board.lanes[0].sending += 1;
+            board.sending += 1;
+        }
+        board.lanes[0].sending
+    }
+
+    #[test]
+    fn a_lane_that_hangs_leaves_something_for_each_other_one() {
+        let table: [(usize, bool, &[usize], usize); 10] = [
+            (20, false, &[], 20),
+            (20, true, &[], 18), // one may be read yet
+            (20, false, &[0], 18),
+            (20, false, &[1], 18), // of 2 that are kept, 1 is in use
+            (20, false, &[5], 15),
+            (20, false, &[0, 0], 18),
+            (1_000, false, &[0], 875),
+            (2, false, &[0], 1),
+            (1, false, &[0], 1),
+            (1, true, &[], 1),
+        ];
+        for (most, is_open, others, expected) in table {
+            let found = most_of_the_first(most, is_open, others);
+            assert_eq!(found, expected, "{most}, {is_open}, {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_there_for_a_lane_that_has_nothing_under_way() {
+        let board_ = board(20, false, &[18, 0]);
+        assert!(!board_.may_lead(0) && board_.may_lead(1));
+        let mut full = board(20, false, &[20, 0]);
+        assert!(!full.may_lead(1));
+        full.sending = 19;
+        full.ready = 1;
+        assert!(!full.may_lead(1), "who is ready goes first");
     }
 }

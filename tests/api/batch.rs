@@ -2,17 +2,21 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
-use paceline::CancelToken;
 use paceline::batch::{Bound, Ending, Input, Money, Prices, Run};
+use paceline::{CancelToken, LimitTable, Limits, RateLimitedClient, Registry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{client, free_simulator};
+use crate::support::{KEY, SOON, builder, client, free_simulator};
 
 const LINES: usize = 40;
 
@@ -176,4 +180,130 @@ fn a_run_that_is_told_to_stop_with_its_last_line_has_finished() {
         });
         assert_eq!(run.run().unwrap().ending, ending);
     }
+}
+
+/// Requests of two models: many of the first, then some of the second.
+fn two_models(first: usize, second: usize) -> String {
+    let mut text = String::new();
+    for number in 0..first + second {
+        let model = if number < first { "m-stuck" } else { "m-free" };
+        let body = json!({"model": model, "input": "Hello"});
+        let id = format!("{model}-{number}");
+        let line = json!({"custom_id": id, "url": "/v1/embeddings", "body": body});
+        writeln!(text, "{line}").unwrap();
+    }
+    text
+}
+
+/// Runs `input` until `count` lines are finished, and returns their ids.
+fn first_finished(
+    client: RateLimitedClient,
+    input: String,
+    most: usize,
+    count: usize,
+) -> Vec<String> {
+    let folder = TempDir::new().unwrap();
+    let (stop, ids) = (CancelToken::new(), Arc::new(Mutex::new(Vec::new())));
+    let (at_end, told) = (stop.clone(), Arc::clone(&ids));
+    Run::new(client, Input::reader("in.jsonl", Cursor::new(input)))
+        .output(folder.path().join("results.jsonl"))
+        .errors(folder.path().join("errors.jsonl"))
+        .max_in_flight(most)
+        .grace(Duration::ZERO)
+        .stop(&stop)
+        .on_result(move |finished| {
+            let mut ids = told.lock().unwrap();
+            if ids.len() < count {
+                ids.push(finished.custom_id.unwrap_or_default().to_owned());
+            }
+            if ids.len() == count {
+                at_end.cancel();
+            }
+        })
+        .run()
+        .unwrap();
+    let ids = ids.lock().unwrap().clone();
+    assert_eq!(ids.len(), count);
+    ids
+}
+
+/// A server that never answers what has "stuck" in it, until it is dropped.
+struct Stuck {
+    address: SocketAddr,
+    _open: Sender<()>,
+}
+
+impl Stuck {
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (open, ended) = channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let ended = Arc::clone(&ended);
+                thread::spawn(move || answer(&stream.unwrap(), &ended));
+            }
+        });
+        Self {
+            address,
+            _open: open,
+        }
+    }
+}
+
+fn answer(stream: &TcpStream, ended: &Mutex<Receiver<()>>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        if String::from_utf8_lossy(&body).contains("stuck") {
+            let _ = ended.lock().map(|ended| ended.recv());
+            return;
+        }
+        let body = r#"{"data":[],"usage":{"prompt_tokens":1}}"#;
+        let length = body.len();
+        let mut stream = stream;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_model_whose_server_hangs_idles_no_other() {
+    let server = Stuck::start();
+    let client = builder(format!("http://{}/v1", server.address))
+        .timeout(SOON) // else it would hang where it has to fail
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let ids = first_finished(client, two_models(50, 20), 16, 20);
+    assert!(ids.iter().all(|id| id.starts_with("m-free")), "{ids:?}");
+}
+
+#[test]
+fn a_model_that_waits_for_its_limit_idles_no_other_even_with_one_in_flight() {
+    let api = free_simulator();
+    let mut table = LimitTable::empty(Limits::tokens_per_minute(1_000_000_000).unwrap());
+    let one_a_minute = Limits::builder().requests_per_minute(1);
+    table.set("m-stuck", one_a_minute.build().unwrap());
+    let client = RateLimitedClient::builder()
+        .api_key(KEY)
+        .base_url(api.base_url())
+        .registry(Arc::new(Registry::new(table)))
+        .build()
+        .unwrap();
+    let ids = first_finished(client, two_models(3, 20), 1, 21);
+    let stuck = ids.iter().filter(|id| id.starts_with("m-stuck")).count();
+    assert_eq!(stuck, 1, "the second one waits for a minute: {ids:?}");
 }
