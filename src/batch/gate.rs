@@ -167,9 +167,9 @@ impl Claim {
         cost
     }
 
-    /// Ends with an error. What may have been done before its answer was lost is taken to be
-    /// paid for; an answer that is an error is not.
-    pub(super) fn failed(mut self, error: &Error) {
+    /// A try has ended with an error. What may have been done before its answer was lost is taken
+    /// to be paid for, whatever comes after; an answer that is an error is not.
+    pub(super) fn tried(&mut self, error: &Error) {
         let may_be_paid = matches!(
             error,
             Error::Transport { unsent: false, .. } | Error::InvalidResponse { .. }
@@ -323,11 +323,17 @@ mod tests {
             message: String::new(),
         };
         type End = fn(Claim, &Error);
-        let ends: [(End, Error, u64); 6] = [
+        let tried: End = |mut claim, error| claim.tried(error);
+        let then_cancelled: End = |mut claim, error| {
+            claim.tried(error);
+            claim.tried(&Error::Cancelled);
+        };
+        let ends: [(End, Error, u64); 7] = [
             (|claim, _| drop(claim), Error::Cancelled, 0),
-            (Claim::failed, error(true), 0),
-            (Claim::failed, error(false), 10),
-            (Claim::failed, lost, 10),
+            (tried, error(true), 0),
+            (tried, error(false), 10),
+            (tried, lost, 10),
+            (then_cancelled, error(false), 10),
             (|claim, _| _ = claim.answered(None), Error::Cancelled, 10),
             (|claim, _| _ = claim.answered(usage(4)), Error::Cancelled, 4),
         ];

@@ -373,7 +373,6 @@ impl Shared {
 
     /// Hands a finished line to the journal.
     pub(super) fn finish(&self, outcome: Outcome) {
-        self.count_failure(&outcome);
         self.desk.take(outcome);
     }
 
@@ -396,6 +395,7 @@ impl Shared {
         }
         let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
         outcome.effort.waited = waited;
+        self.count_failure();
         self.finish(outcome);
     }
 

@@ -12,7 +12,7 @@ pub(super) fn send(
     custom_id: String,
     fingerprint: Fingerprint,
     admitted: Admitted,
-    claim: Claim,
+    mut claim: Claim,
 ) {
     if shared.stop.is_cancelled() {
         // It was admitted just then: it stays undone.
@@ -21,7 +21,12 @@ pub(super) fn send(
     let waited = admitted.waited();
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
-    let told = |tried: &Try<'_>| shared.history.tried(&sending, tried);
+    let told = |tried: &Try<'_>| {
+        shared.history.tried(&sending, tried);
+        if let Some(error) = tried.error {
+            claim.tried(error);
+        }
+    };
     let result = admitted.pass_on(shared.wait(), told);
     shared.history.ended();
     shared.watch.ended();
@@ -36,7 +41,7 @@ pub(super) fn send(
             record: Record::success(custom_id, fingerprint, response),
         }),
         Err(error) => {
-            claim.failed(&error);
+            drop(claim);
             shared.refused(custom_id, fingerprint, waited, &error);
         }
     }

@@ -7,7 +7,7 @@ use super::bounds::Bound;
 use super::deadline::Timer;
 use super::gate::{Claim, Refused};
 use super::money::Money;
-use super::run::{Outcome, Shared};
+use super::run::Shared;
 use crate::{Error, Prepared, Result, Usage};
 
 impl Shared {
@@ -42,12 +42,13 @@ impl Shared {
         cost
     }
 
-    /// Stops the run when as many have failed as may.
-    pub(super) fn count_failure(&self, outcome: &Outcome) {
+    /// Stops the run when as many requests have failed as may. Lines that cannot be sent are not
+    /// counted: they come again with each start, and would let no run get past them.
+    pub(super) fn count_failure(&self) {
         let Some(most) = self.terms.bounds.failures else {
             return;
         };
-        if !outcome.record.succeeded && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= most {
             self.stop_at(Bound::Failures { most });
         }
     }

@@ -80,8 +80,9 @@ impl Run {
         self
     }
 
-    /// Sets how many failed lines stop the run, at least 1: as many as that, and those that fail
-    /// among what is under way then. Lines that cannot be sent count. Defaults to no bound.
+    /// Sets how many failed requests stop the run, at least 1: as many as that, and those that fail
+    /// among what is under way then. Lines that cannot be sent do not count, as they come again with
+    /// each start. Defaults to no bound.
     pub fn max_failures(mut self, most: u64) -> Self {
         self.terms.bounds.failures = Some(most.max(1));
         self

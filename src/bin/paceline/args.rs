@@ -133,7 +133,7 @@ pub(crate) struct Run {
     /// Stop before this run costs more, in the currency of the prices
     #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS)]
     pub(crate) max_cost: Option<Money>,
-    /// Stop when so many lines have failed
+    /// Stop when so many requests have failed
     #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
     pub(crate) max_failures: Option<u64>,
     /// Begin nothing more after this time
