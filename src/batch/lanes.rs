@@ -13,7 +13,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -21,13 +21,16 @@ use super::count::{Counted, start};
 use super::lane::{Lane, Leader};
 use super::run::Shared;
 use super::send::send;
-use crate::limiter::Watcher;
+use crate::limiter::{Clock, Watcher};
 use crate::{Error, Result};
 
 /// What all lanes together put onto the disk, at most, in bytes. It lets a run look ahead for
 /// requests of other models. Beyond that reading waits, as it does when the disk is full: until half
 /// of it is free again, for other models may need it before all of it is.
 const SPOOL: u64 = 256 * 1024 * 1024;
+
+/// Threads that are all busy and of which none has ended a request for so long do not get on.
+const STILL: Duration = Duration::from_millis(250);
 
 /// The part of what may be under way that is kept for a lane that does not use it: a quarter of an
 /// equal share.
@@ -50,6 +53,7 @@ pub(super) struct Lanes {
     work: Condvar,
     room: Condvar,
     turn: Condvar,
+    clock: Clock,
     me: Weak<Lanes>,
 }
 
@@ -63,6 +67,9 @@ struct Board {
     /// Requests under way, and how many may be.
     sending: usize,
     most: usize,
+    /// When the last request ended, and whether that is long ago.
+    last_end: Instant,
+    stands_still: bool,
     /// Threads with an admitted request that wait to send it.
     ready: usize,
     threads: usize,
@@ -80,8 +87,10 @@ pub(super) struct Entrance(Arc<Lanes>);
 impl Lanes {
     /// Lanes that send with at most so many threads.
     pub(super) fn open(shared: Arc<Shared>, most: usize) -> Entrance {
+        let clock = Clock::real();
         let lanes = Arc::new_cyclic(|me| Self {
-            board: Mutex::new(Board::new(most)),
+            board: Mutex::new(Board::new(most, clock.now())),
+            clock,
             work: Condvar::new(),
             room: Condvar::new(),
             turn: Condvar::new(),
@@ -112,7 +121,15 @@ impl Lanes {
                 break;
             }
             while !board.has_plenty_of_room(lane) && !self.shared.stop.is_cancelled() {
-                self.room.wait(&mut board);
+                // Looked at again when it would stand still by then.
+                let until = board.last_end + STILL;
+                if self.room.wait_until(&mut board, until).timed_out() {
+                    let now = self.clock.now();
+                    board.stands_still = now.saturating_duration_since(board.last_end) >= STILL;
+                    if board.stands_still && !board.has_plenty_of_room(lane) {
+                        self.room.wait(&mut board);
+                    }
+                }
             }
         }
         self.call(board, lane)
@@ -295,6 +312,8 @@ struct Sending<'a> {
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         let mut board = self.lanes.board.lock();
+        board.last_end = self.lanes.clock.now();
+        board.stands_still = false;
         board.sending -= 1;
         board.lanes[self.lane].sending -= 1;
         if board.ready > 0 {
@@ -317,7 +336,7 @@ impl Drop for Working<'_> {
 }
 
 impl Board {
-    fn new(most: usize) -> Self {
+    fn new(most: usize, now: Instant) -> Self {
         Self {
             names: HashMap::new(),
             lanes: Vec::new(),
@@ -325,6 +344,8 @@ impl Board {
             waiting: 0,
             sending: 0,
             most: most.max(1),
+            last_end: now,
+            stands_still: false,
             ready: 0,
             threads: 0,
             free: 0,
@@ -375,19 +396,22 @@ impl Board {
         self.lanes.iter().map(Lane::spooled).sum()
     }
 
-    /// Whether to look ahead: while all threads are busy, nobody could send what is found.
-    fn looks_ahead(&self) -> bool {
-        self.spools && (self.free > 0 || self.threads < self.most)
+    /// Whether to look ahead for requests of other lanes: not while this one has all the threads that
+    /// it may have, and they get on.
+    fn looks_ahead(&self, lane: usize) -> bool {
+        let has_hands = self.free > 0 || self.threads + self.kept_for_others(lane) < self.most;
+        self.spools && (has_hands || self.stands_still)
     }
 
     /// Whether those who wait to bring a request may go on, in memory or on the disk.
     fn has_plenty_of_room(&self, lane: usize) -> bool {
-        self.lanes[lane].has_plenty_of_room() || (self.looks_ahead() && self.spooled() <= SPOOL / 2)
+        self.lanes[lane].has_plenty_of_room()
+            || (self.looks_ahead(lane) && self.spooled() <= SPOOL / 2)
     }
 
     /// Puts a request onto the disk, if that is to be and can be.
     fn spool(&mut self, lane: usize, counted: &Counted) -> bool {
-        if !self.looks_ahead() || self.spooled() >= SPOOL {
+        if !self.looks_ahead(lane) || self.spooled() >= SPOOL {
             return false;
         }
         match self.lanes[lane].spool(counted) {
@@ -439,7 +463,7 @@ mod tests {
 
     /// Lanes with so many requests under way each, and more to come.
     fn board(most: usize, is_open: bool, sending: &[usize]) -> Board {
-        let mut board = Board::new(most);
+        let mut board = Board::new(most, Clock::real().now());
         board.is_open = is_open;
         for (number, sending) in sending.iter().enumerate() {
             let lane = board.lane(&format!("m{number}"));
