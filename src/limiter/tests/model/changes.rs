@@ -37,7 +37,10 @@ fn one_refund_serves_two_waiters() {
 fn a_debt_meets_a_waiter_and_the_clock() {
     check(|| {
         let (limiter, clock) = thousand_a_second();
-        let permit = limiter.try_acquire(Cost::tokens(1_000)).unwrap();
+        let permit = limiter
+            .try_acquire(Cost::tokens(1_000))
+            .unwrap()
+            .into_owned();
         let waiting = acquiring(&limiter, 5);
         // The waiter's alarm rings too early if the debt has come before it.
         let settling = thread::spawn(move || permit.settle(Cost::tokens(1_005)));
@@ -52,7 +55,10 @@ fn a_debt_meets_a_waiter_and_the_clock() {
 fn a_refusal_that_is_heard_puts_a_waiter_off_and_no_longer() {
     check(|| {
         let (limiter, clock) = thousand_a_second();
-        let mut permit = limiter.try_acquire(Cost::tokens(1_000)).unwrap();
+        let mut permit = limiter
+            .try_acquire(Cost::tokens(1_000))
+            .unwrap()
+            .into_owned();
         let waiting = acquiring(&limiter, 5);
         let hearing = thread::spawn(move || {
             let refusal = Refusal {

@@ -6,7 +6,10 @@ use super::*;
 fn a_turn_that_comes_again_meets_a_waiter_and_both_are_served() {
     check(|| {
         let (limiter, clock) = thousand_a_second();
-        let first = limiter.try_acquire(Cost::tokens(1_000)).unwrap();
+        let first = limiter
+            .try_acquire(Cost::tokens(1_000))
+            .unwrap()
+            .into_owned();
         let waiting = acquiring(&limiter, 5);
         let again = thread::spawn(move || {
             let turn = first.keep_turn();
@@ -51,7 +54,9 @@ fn both_lanes_move_up_when_the_head_is_called_back() {
         let batch = limiter.clone();
         let batch = thread::spawn(move || {
             let wait = Wait::new().priority(Priority::Batch);
-            batch.acquire_with(Cost::tokens(7), wait)
+            batch
+                .acquire_with(Cost::tokens(7), wait)
+                .map(Permit::into_owned)
         });
         token.cancel();
         clock.advance(MILLISECOND * 12);

@@ -18,7 +18,7 @@ fn with_cap(limits: LimitsBuilder) -> Limits {
 fn the_end_of_a_permit_meets_a_waiter() {
     check(|| {
         let (limiter, _clock) = capped(1);
-        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap();
+        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap().into_owned();
         let ending = thread::spawn(move || drop(permit));
         drop(limiter.acquire(Cost::tokens(5)).unwrap());
         ending.join().unwrap();
@@ -30,7 +30,8 @@ fn the_end_of_a_permit_meets_a_waiter() {
 fn two_permits_end_and_two_waiters_go() {
     check_large(|| {
         let (limiter, _clock) = capped(2);
-        let [one, other] = [(); 2].map(|()| limiter.try_acquire(Cost::tokens(5)).unwrap());
+        let [one, other] =
+            [(); 2].map(|()| limiter.try_acquire(Cost::tokens(5)).unwrap().into_owned());
         let waiting = [acquiring(&limiter, 5), acquiring(&limiter, 5)];
         let ending = thread::spawn(move || drop(one));
         other.refund();
@@ -65,7 +66,10 @@ fn a_place_is_handed_from_one_to_the_next() {
 fn the_end_of_a_permit_meets_the_clock() {
     check(|| {
         let (limiter, clock) = capped(1);
-        let permit = limiter.try_acquire(Cost::tokens(1_000)).unwrap();
+        let permit = limiter
+            .try_acquire(Cost::tokens(1_000))
+            .unwrap()
+            .into_owned();
         let ending = thread::spawn(move || drop(permit));
         let waiting = acquiring(&limiter, 5);
         // With no place free no alarm is set; with one it is, by whoever frees it.
@@ -80,7 +84,7 @@ fn the_end_of_a_permit_meets_the_clock() {
 fn the_end_of_a_permit_meets_a_cancel() {
     check(|| {
         let (limiter, _clock) = capped(1);
-        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap();
+        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap().into_owned();
         let token = CancelToken::new();
         let waiting = acquiring_until_cancelled(&limiter, 5, &token);
         let ending = thread::spawn(move || drop(permit));
@@ -102,7 +106,7 @@ fn the_end_of_a_permit_meets_a_cancel() {
 fn a_cap_that_is_lifted_meets_a_waiter() {
     check(|| {
         let (limiter, _clock) = capped(1);
-        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap();
+        let permit = limiter.try_acquire(Cost::tokens(5)).unwrap().into_owned();
         let waiting = acquiring(&limiter, 5);
         limiter.set_limits(&with_cap(Limits::builder()));
         drop(waiting.join().unwrap().unwrap());

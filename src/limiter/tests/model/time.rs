@@ -91,7 +91,11 @@ fn a_grant_meets_a_timeout() {
     check(|| {
         let (limiter, clock) = empty();
         let (other, deadline) = (limiter.clone(), clock.now() + MILLISECOND);
-        let waiting = thread::spawn(move || other.acquire_until(Cost::tokens(1), deadline));
+        let waiting = thread::spawn(move || {
+            other
+                .acquire_until(Cost::tokens(1), deadline)
+                .map(Permit::into_owned)
+        });
         limiter.pause_until(clock.now() + MILLISECOND * 2);
         clock.advance(MILLISECOND);
         // A clock that stops before the waiter has joined still ends its wait.
@@ -109,7 +113,11 @@ fn a_deadline_that_comes_first_lets_the_next_one_pass() {
     check_large(|| {
         let (limiter, clock) = empty();
         let (first, deadline) = (limiter.clone(), clock.now() + SECOND);
-        let first = thread::spawn(move || first.acquire_until(Cost::tokens(900), deadline));
+        let first = thread::spawn(move || {
+            first
+                .acquire_until(Cost::tokens(900), deadline)
+                .map(Permit::into_owned)
+        });
         let next = acquiring(&limiter, 5);
         // The first one is let in, and then has its turn put off beyond its deadline.
         limiter.pause_until(clock.now() + SECOND);
