@@ -9,8 +9,10 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
     let folder = Folder::with_input(chats(2));
     fs::create_dir(folder.path("folder")).unwrap();
     folder.write("notes", "my notes");
+    folder.write("prices.toml", "[models.gpt-4o-mini]\ninput = 1\noutput = 1");
+    folder.write("limits.toml", "[default]\ntpm = 1000000");
     let api = simulator();
-    let table: [(&[&str], &str); 16] = [
+    let table: [(&[&str], &str); 18] = [
         (
             &["--output", "no/such.jsonl"],
             "no/such.jsonl: No such file",
@@ -51,6 +53,14 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
         (
             &["--summary", "in.results.jsonl"],
             "--summary would overwrite in.results.jsonl",
+        ),
+        (
+            &["--prices", "prices.toml", "--report", "prices.toml"],
+            "--report would overwrite prices.toml",
+        ),
+        (
+            &["--limits", "limits.toml", "--summary", "./limits.toml"],
+            "--summary would overwrite limits.toml",
         ),
         // None of these is there yet.
         (

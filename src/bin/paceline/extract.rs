@@ -11,8 +11,9 @@ use crate::numbers::grouped;
 use crate::say::say;
 use crate::summary;
 
-/// Says that answers cannot be written before anything is sent, not after hours.
-pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Result<()> {
+/// Says that answers cannot be written before anything is sent, not after hours. They must not
+/// overwrite the files that are `taken`.
+pub(crate) fn check(arguments: &args::Run, results: &Path, taken: &[&Path]) -> Result<()> {
     let Some(path) = &arguments.shape.extract else {
         return Ok(());
     };
@@ -24,7 +25,7 @@ pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Res
     if prints_results(arguments) || is_special {
         return wrong("--extract reads the results again: name a file for them with --output");
     }
-    summary::check("--extract", path, &[&arguments.input, results, errors])
+    summary::check("--extract", path, taken)
 }
 
 /// Writes them, if it was asked for. All of them are there, those of earlier runs too.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use paceline::batch::{Input, Prompt, RowFormat};
 use paceline::{Error, Result};
@@ -41,6 +41,17 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
 /// True when results go to standard output.
 pub(crate) fn prints_results(arguments: &args::Run) -> bool {
     arguments.output.as_deref() == Some(Path::new(DASH))
+}
+
+/// The files that a run reads, which nothing that it writes must overwrite.
+pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
+    let shape = &arguments.shape;
+    let texts = [&shape.prompt, &shape.system].into_iter().flatten();
+    let texts = texts.filter_map(|text| text.strip_prefix('@').map(Path::new));
+    let others = [&arguments.prices, &arguments.limits.limits, &shape.schema];
+    let others = others.into_iter().flatten().map(PathBuf::as_path);
+    let input = [arguments.input.as_path()].into_iter();
+    input.chain(texts).chain(others).collect()
 }
 
 fn check(arguments: &args::Run) -> Result<()> {

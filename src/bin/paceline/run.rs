@@ -1,6 +1,6 @@
 //! `paceline run`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::args;
 use crate::display::{Display, done, spent};
 use crate::exit::Exit;
 use crate::extract;
-use crate::input::{input, prints_results};
+use crate::input::{input, prints_results, read_files};
 use crate::limits;
 use crate::numbers::{grouped, lasting};
 use crate::plan::print_plan;
@@ -82,10 +82,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
-    extract::check(arguments, &results, &errors)?;
-    let answers = arguments.shape.extract.iter().map(PathBuf::as_path);
-    let taken = [&*arguments.input, &*results, &*errors].into_iter();
-    let taken: Vec<_> = taken.chain(answers).collect();
+    let mut taken = read_files(arguments);
+    taken.extend([&*results, &*errors]);
+    extract::check(arguments, &results, &taken)?;
+    taken.extend(arguments.shape.extract.as_deref());
     if let Some(path) = &arguments.summary {
         summary::check("--summary", path, &taken)?;
     }
