@@ -3,7 +3,8 @@
 # ci/model.sh shows that it passes when nothing is broken.
 set -euo pipefail
 root=$PWD/target/broken
-export RUSTFLAGS='--cfg paceline_loom' CARGO_TARGET_DIR=$PWD/target/model
+# A folder of its own: cargo takes what is built of the copy for what is built here.
+export RUSTFLAGS='--cfg paceline_loom' CARGO_TARGET_DIR=$root/target
 export GIT_CEILING_DIRECTORIES=$root # the copy is no part of this repository
 
 fail() {
