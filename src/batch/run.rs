@@ -148,8 +148,10 @@ impl Run {
         self
     }
 
-    /// Sets the most requests under way at once, at least 1: one thread each. A run takes only
-    /// as many as its limits and the server's latency need. Defaults to 1,000.
+    /// Sets the most requests under way at once, at least 1: one thread each, and one more for each
+    /// limiter that is waited for. A run takes only as many as its limits and the server's latency
+    /// need. A part is kept for each model that does not use it, a quarter of an equal share, so that
+    /// one whose server hangs idles no other. Defaults to 1,000.
     pub fn max_in_flight(mut self, most: usize) -> Self {
         self.max_in_flight = most.max(1);
         self

@@ -1,10 +1,12 @@
 //! A server whose answer to a chat request is that request's body.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use serde_json::json;
+
+use crate::server::read_body;
 
 /// Serves on a port of its own until the tests end. Returns its base URL.
 pub(crate) fn serve() -> String {
@@ -20,22 +22,7 @@ pub(crate) fn serve() -> String {
 
 fn answer(mut stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let body = read_body(&mut reader)?;
     let body = String::from_utf8(body).ok()?;
     let message = json!({"role": "assistant", "content": body, "refusal": null});
     let answer = json!({

@@ -56,8 +56,8 @@ fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> Server {
     Server { base_url, arrived }
 }
 
-fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
+/// Reads a request to its end, and returns its body.
+pub(crate) fn read_body(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -72,7 +72,13 @@ fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<()> {
             length = value.trim().parse().ok()?;
         }
     }
-    reader.read_exact(&mut vec![0; length]).ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<()> {
+    read_body(&mut BufReader::new(stream))?;
     let _ = tell.send(());
     Some(())
 }

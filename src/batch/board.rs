@@ -1,0 +1,199 @@
+//! Who may lead which lane, and how far a run looks ahead. It decides; it locks and waits for nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::count::Counted;
+use super::lane::Lane;
+
+/// What all lanes together put onto the disk, at most, in bytes. It lets a run look ahead for
+/// requests of other models. Beyond that reading waits, as it does when the disk is full: until half
+/// of it is free again, for other models may need it before all of it is.
+const SPOOL: u64 = 256 * 1024 * 1024;
+
+/// The part of what may be under way that is kept for a lane that does not use it: a quarter of an
+/// equal share.
+const KEPT: usize = 4;
+/// With more lanes than this, nothing is kept: each looks at all others.
+const MANY: usize = 64;
+
+/// The lanes, who leads them, and what is under way.
+pub(super) struct Board {
+    names: HashMap<String, usize>,
+    pub(super) lanes: Vec<Lane>,
+    /// Lanes that need a leader, the one that has waited longest first.
+    pub(super) called: VecDeque<usize>,
+    /// Requests in all lanes.
+    pub(super) waiting: usize,
+    /// Requests under way, and how many may be.
+    pub(super) sending: usize,
+    pub(super) most: usize,
+    /// When the last request ended, and whether that is long ago.
+    pub(super) last_end: Instant,
+    pub(super) stands_still: bool,
+    /// Threads with an admitted request that wait to send it.
+    pub(super) ready: usize,
+    pub(super) threads: usize,
+    /// Those of them that wait for work, and have not been woken for it.
+    pub(super) free: usize,
+    /// Whether more requests may come.
+    pub(super) is_open: bool,
+    /// Whether the disk takes what does not fit into memory.
+    spools: bool,
+}
+
+impl Board {
+    pub(super) fn new(most: usize, now: Instant) -> Self {
+        Self {
+            names: HashMap::new(),
+            lanes: Vec::new(),
+            called: VecDeque::new(),
+            waiting: 0,
+            sending: 0,
+            most: most.max(1),
+            last_end: now,
+            stands_still: false,
+            ready: 0,
+            threads: 0,
+            free: 0,
+            is_open: true,
+            spools: true,
+        }
+    }
+
+    /// Which of those that were called is to have a leader now.
+    pub(super) fn next(&self) -> Option<usize> {
+        self.called.iter().position(|lane| self.may_lead(*lane))
+    }
+
+    /// Whether somebody may lead a lane: its next request could be under way then.
+    pub(super) fn may_lead(&self, lane: usize) -> bool {
+        let taken = self.sending + self.ready;
+        let is_idle = self.lanes[lane].sending == 0;
+        taken < self.most && (is_idle || taken + self.kept_for_others(lane) < self.most)
+    }
+
+    /// What is kept for the other lanes with requests, and for one that may be read yet: a server
+    /// that hangs would take all that may be under way, and idle the others.
+    fn kept_for_others(&self, lane: usize) -> usize {
+        if self.lanes.len() > MANY {
+            return 0;
+        }
+        let others = self.lanes.iter().enumerate();
+        let others = others.filter(|(index, other)| *index != lane && other.is_busy());
+        let others = others.map(|(_, other)| other);
+        let lanes = 1 + others.clone().count() + usize::from(self.is_open);
+        let share = self.most / (KEPT * lanes);
+        let unused = |other: &Lane| share.max(1).saturating_sub(other.sending);
+        let to_come = if self.is_open { share } else { 0 };
+        others.map(unused).sum::<usize>() + to_come
+    }
+
+    pub(super) fn lane(&mut self, family: &str) -> usize {
+        if let Some(lane) = self.names.get(family) {
+            return *lane;
+        }
+        let lane = self.lanes.len();
+        self.lanes.push(Lane::new());
+        self.names.insert(family.to_owned(), lane);
+        lane
+    }
+
+    fn spooled(&self) -> u64 {
+        self.lanes.iter().map(Lane::spooled).sum()
+    }
+
+    /// Whether to look ahead for requests of other lanes: not while this one has all the threads that
+    /// it may have, and they get on.
+    fn looks_ahead(&self, lane: usize) -> bool {
+        let has_hands = self.free > 0 || self.threads + self.kept_for_others(lane) < self.most;
+        self.spools && (has_hands || self.stands_still)
+    }
+
+    /// Whether those who wait to bring a request may go on, in memory or on the disk.
+    pub(super) fn has_plenty_of_room(&self, lane: usize) -> bool {
+        self.lanes[lane].has_plenty_of_room()
+            || (self.looks_ahead(lane) && self.spooled() <= SPOOL / 2)
+    }
+
+    /// Puts a request onto the disk, if that is to be and can be.
+    pub(super) fn spool(&mut self, lane: usize, counted: &Counted) -> bool {
+        if !self.looks_ahead(lane) || self.spooled() >= SPOOL {
+            return false;
+        }
+        match self.lanes[lane].spool(counted) {
+            Ok(()) => true,
+            Err(error) => {
+                log::warn!("requests cannot wait on the disk: {error}; reading waits instead");
+                self.spools = false;
+                false
+            }
+        }
+    }
+
+    /// Whether no request will come out any more. Those that are led have come out.
+    pub(super) fn is_done(&self) -> bool {
+        !self.is_open && self.waiting == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lane::Leader;
+    use super::*;
+    use crate::limiter::Clock;
+
+    /// Lanes with so many requests under way each, and more to come.
+    fn board(most: usize, is_open: bool, sending: &[usize]) -> Board {
+        let mut board = Board::new(most, Clock::real().now());
+        board.is_open = is_open;
+        for (number, sending) in sending.iter().enumerate() {
+            let lane = board.lane(&format!("m{number}"));
+            board.lanes[lane].sending = *sending;
+            board.lanes[lane].leader = Leader::Somebody;
+            board.sending += sending;
+        }
+        board
+    }
+
+    /// How many requests of the first lane can be under way, if none of them ends.
+    fn most_of_the_first(most: usize, is_open: bool, others: &[usize]) -> usize {
+        let mut board = board(most, is_open, &[&[0], others].concat());
+        while board.may_lead(0) {
+            board.lanes[0].sending += 1;
+            board.sending += 1;
+        }
+        board.lanes[0].sending
+    }
+
+    #[test]
+    fn a_lane_that_hangs_leaves_something_for_each_other_one() {
+        let table: [(usize, bool, &[usize], usize); 10] = [
+            (20, false, &[], 20),
+            (20, true, &[], 18), // one may be read yet
+            (20, false, &[0], 18),
+            (20, false, &[1], 18), // of 2 that are kept, 1 is in use
+            (20, false, &[5], 15),
+            (20, false, &[0, 0], 18),
+            (1_000, false, &[0], 875),
+            (2, false, &[0], 1),
+            (1, false, &[0], 1),
+            (1, true, &[], 1),
+        ];
+        for (most, is_open, others, expected) in table {
+            let found = most_of_the_first(most, is_open, others);
+            assert_eq!(found, expected, "{most}, {is_open}, {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_there_for_a_lane_that_has_nothing_under_way() {
+        let board_ = board(20, false, &[18, 0]);
+        assert!(!board_.may_lead(0) && board_.may_lead(1));
+        let mut full = board(20, false, &[20, 0]);
+        assert!(!full.may_lead(1));
+        full.sending = 19;
+        full.ready = 1;
+        assert!(!full.may_lead(1), "who is ready goes first");
+    }
+}
