@@ -1,0 +1,462 @@
+//! What a line has with the store: what is booked for it, what it has to tell, when to visit.
+//!
+//! Pure: times are passed in, and the line's lock guards it.
+
+use std::time::Duration;
+
+use super::super::level::Tick;
+use super::lots::{Amounts, Lots, Sums, add, amounts, fits, sub};
+use super::visit::{Ask, Heard, Joins, MOST_ASKS, Order, Told, Visit};
+use super::{OnOutage, StoreSnapshot};
+use crate::cost::Cost;
+use crate::quota::Quota;
+use crate::unit::Unit;
+
+/// What a line has with the store.
+#[derive(Debug)]
+pub(in crate::limiter) struct Account {
+    horizon: Duration,
+    /// By how much the way to a server varies whose word of its limits is taken, if any is.
+    jitter: Option<Duration>,
+    lots: Lots,
+    /// What those in line wait for.
+    wanted: Sums,
+    /// What is to be told with the next visit, and since when.
+    pending: Told,
+    pending_since: Option<Tick>,
+    /// What was told in a visit that was not answered: to be told again, word for word.
+    unheard: Option<Told>,
+    incarnation: String,
+    epoch: u64,
+    turn: u64,
+    joins: Joins,
+    own: Vec<Quota>,
+    has_joined: bool,
+    /// The limits that hold, as far as is known.
+    quotas: Vec<Quota>,
+    /// When to come again for those who are not booked for, as the store said.
+    come: Option<Tick>,
+    /// When to be heard of again, for what is booked for later.
+    heartbeat: Option<Tick>,
+    is_visiting: bool,
+    /// The places of those who wait for one answer of the store's and no longer.
+    at_once: Vec<u64>,
+    cut: Option<Cut>,
+    people: People,
+    snapshot: StoreSnapshot,
+}
+
+/// The store cannot be reached.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rule: OnOutage,
+    since: Tick,
+}
+
+/// How many processes share the limiter: the most of the last minute or two.
+#[derive(Debug, Clone, Copy, Default)]
+struct People {
+    since: Tick,
+    now: u64,
+    before: u64,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Account {
+    pub(super) fn new(
+        quotas: Vec<Quota>,
+        joins: Joins,
+        jitter: Option<Duration>,
+        horizon: Duration,
+    ) -> Self {
+        Self {
+            horizon,
+            jitter,
+            lots: Lots::default(),
+            wanted: Sums::default(),
+            pending: Told::default(),
+            pending_since: None,
+            unheard: None,
+            incarnation: String::new(),
+            epoch: 0,
+            turn: 1,
+            joins,
+            own: quotas.clone(),
+            has_joined: false,
+            quotas,
+            come: None,
+            heartbeat: None,
+            is_visiting: false,
+            at_once: Vec::new(),
+            cut: None,
+            people: People::default(),
+            snapshot: StoreSnapshot::default(),
+        }
+    }
+
+    pub(in crate::limiter) fn jitter(&self) -> Option<Duration> {
+        self.jitter
+    }
+
+    pub(in crate::limiter) fn horizon(&self) -> Duration {
+        self.horizon
+    }
+
+    /// The limits of this process, which no word of the server's raises.
+    pub(in crate::limiter) fn own(&self) -> &[Quota] {
+        &self.own
+    }
+
+    pub(in crate::limiter) fn quotas(&self) -> &[Quota] {
+        &self.quotas
+    }
+
+    /// Whether what is granted is what the store has booked.
+    pub(in crate::limiter) fn is_fed(&self) -> bool {
+        self.cut.is_none_or(|cut| cut.rule == OnOutage::Lease)
+    }
+
+    /// What becomes of those who wait, if the store cannot be reached.
+    pub(in crate::limiter) fn outage(&self) -> Option<OnOutage> {
+        self.cut.map(|cut| cut.rule)
+    }
+
+    pub(in crate::limiter) fn snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot {
+            is_reachable: self.cut.is_none(),
+            processes: self.people.now,
+            ..self.snapshot
+        }
+    }
+
+    // What is booked.
+
+    pub(in crate::limiter) fn take_in(&mut self, now: Tick) {
+        self.lots.take_in(now, self.horizon * 3 / 2);
+    }
+
+    pub(in crate::limiter) fn covers(&self, cost: Cost) -> bool {
+        self.lots.covers(amounts(cost))
+    }
+
+    pub(in crate::limiter) fn take(&mut self, cost: Cost) {
+        self.lots.take(amounts(cost));
+    }
+
+    /// When a cost can be taken; never, as long as it is not booked.
+    pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
+        self.lots.due(amounts(cost).map(u128::from))
+    }
+
+    /// When the last of these, in their order, can be taken, or else what is not booked of each.
+    pub(in crate::limiter) fn due_of_last(
+        &self,
+        costs: impl Iterator<Item = Cost>,
+    ) -> Result<Tick, Vec<Cost>> {
+        let mut sum = Sums::default();
+        let mut left = self.lots.total();
+        let mut unbooked = Vec::new();
+        for cost in costs {
+            let cost = amounts(cost);
+            add(&mut sum, cost);
+            unbooked.extend(beyond(&mut left, cost).map(cost_of));
+        }
+        match fits(sum, self.lots.total()) {
+            true => Ok(self.lots.due(sum)),
+            false => Err(unbooked),
+        }
+    }
+
+    pub(in crate::limiter) fn joined(&mut self, cost: Cost) {
+        add(&mut self.wanted, amounts(cost));
+    }
+
+    pub(in crate::limiter) fn left(&mut self, cost: Cost) {
+        sub(&mut self.wanted, amounts(cost));
+        if self.is_covered() {
+            self.come = None;
+        }
+    }
+
+    fn is_covered(&self) -> bool {
+        fits(self.wanted, self.lots.total())
+    }
+
+    /// What is booked and nobody waits for.
+    fn surplus(&self) -> Sums {
+        let mut surplus = self.lots.total();
+        for (surplus, wanted) in surplus.iter_mut().zip(self.wanted) {
+            *surplus = surplus.saturating_sub(wanted);
+        }
+        surplus
+    }
+
+    /// Hands back all that is booked.
+    pub(in crate::limiter) fn hand_back_all(&mut self) {
+        let back = self.lots.hand_back(self.lots.total());
+        give(&mut self.pending.given, back);
+    }
+
+    // What is to be told.
+
+    /// A cost that was taken from what is booked turned out to be another one.
+    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost) {
+        let told = &mut self.pending;
+        for (unit, (had, has)) in amounts(reserved)
+            .into_iter()
+            .zip(amounts(actual))
+            .enumerate()
+        {
+            let (more, less) = (has.saturating_sub(had), had.saturating_sub(has));
+            // What was used unseen is given back by less being told of it.
+            let offset = match self.cut.is_some() {
+                true => less.min(told.taken[unit]),
+                false => 0,
+            };
+            told.taken[unit] = (told.taken[unit] - offset).saturating_add(more);
+            told.given[unit] = told.given[unit].saturating_add(less - offset);
+        }
+    }
+
+    /// A cost was granted while the store could not be reached.
+    pub(in crate::limiter) fn spent(&mut self, cost: Cost) {
+        give(&mut self.pending.taken, amounts(cost));
+    }
+
+    pub(in crate::limiter) fn order(&mut self, order: Order) {
+        if !self.pending.orders.contains(&order) {
+            self.pending.orders.push(order);
+        }
+    }
+
+    /// Whether an order of this kind is still to be told.
+    pub(in crate::limiter) fn has_order(&self, is_it: impl Fn(&Order) -> bool) -> bool {
+        let unheard = self.unheard.iter().flat_map(|told| &told.orders);
+        self.pending.orders.iter().chain(unheard).any(is_it)
+    }
+
+    pub(in crate::limiter) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Puts a place on the list of those who wait for one answer alone.
+    pub(in crate::limiter) fn only_at_once(&mut self, place: u64) {
+        self.at_once.push(place);
+    }
+
+    /// Those on that list who were there when a visit began.
+    pub(in crate::limiter) fn answered_at_once(&mut self, before: u64) -> Vec<u64> {
+        let (answered, others) = self.at_once.drain(..).partition(|place| *place < before);
+        self.at_once = others;
+        answered
+    }
+
+    // Visits.
+
+    /// When the store has to be visited; `None` if nothing is to be said.
+    pub(in crate::limiter) fn wish(&mut self, now: Tick) -> Option<Tick> {
+        if self.is_visiting || self.cut.is_some() {
+            return None;
+        }
+        let asks = (!self.is_covered()).then(|| self.come.unwrap_or(now));
+        let orders = (!self.pending.orders.is_empty() || self.unheard.is_some()).then_some(now);
+        let told = self.has_news().then(|| {
+            let since = *self.pending_since.get_or_insert(now);
+            since.after(self.horizon / 4)
+        });
+        let heartbeat = self.heartbeat;
+        [asks, orders, told, heartbeat].into_iter().flatten().min()
+    }
+
+    fn has_news(&self) -> bool {
+        let told = &self.pending;
+        let nothing = [0; Unit::COUNT];
+        told.given != nothing || told.taken != nothing || self.surplus() != Sums::default()
+    }
+
+    /// Begins a visit, if its time has come: with those in line in their order, and for how long
+    /// each has waited.
+    pub(in crate::limiter) fn visit(
+        &mut self,
+        line: impl Iterator<Item = (Cost, Duration)>,
+        waiters: usize,
+        now: Tick,
+    ) -> Option<Visit> {
+        if self.wish(now).is_none_or(|at| at > now) {
+            return None;
+        }
+        let back = self.lots.hand_back(self.surplus());
+        give(&mut self.pending.given, back);
+        let told = match &self.unheard {
+            Some(told) => told.clone(),
+            None => self
+                .unheard
+                .insert(std::mem::take(&mut self.pending))
+                .clone(),
+        };
+        self.pending_since = None;
+        self.heartbeat = None;
+        self.is_visiting = true;
+        let mut left = self.lots.total();
+        let asks = line.filter_map(|(cost, waited)| {
+            let amounts = beyond(&mut left, amounts(cost))?;
+            Some(Ask { amounts, waited })
+        });
+        let mut asks: Vec<Ask> = asks.take(MOST_ASKS + 1).collect();
+        let has_more = asks.len() > MOST_ASKS;
+        asks.truncate(MOST_ASKS);
+        Some(Visit {
+            incarnation: self.incarnation.clone(),
+            epoch: self.epoch,
+            turn: self.turn,
+            waiters: Some(waiters),
+            told,
+            at: now,
+            late: self.lots.after(now.after(self.horizon / 2)),
+            joins: (!self.has_joined).then(|| self.joins.clone()),
+            asks,
+            has_more,
+        })
+    }
+
+    /// The last visit: all that is left comes back. `None` if there is nothing to say.
+    pub(in crate::limiter) fn leave(&mut self) -> Option<Visit> {
+        self.hand_back_all();
+        let is_known = self.has_joined && self.cut.is_none();
+        (is_known && self.snapshot.visits > 0).then(|| {
+            let told = self.unheard.take();
+            let told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
+            Visit {
+                incarnation: self.incarnation.clone(),
+                epoch: self.epoch,
+                turn: self.turn,
+                waiters: None,
+                told,
+                at: Tick(0),
+                late: [0; Unit::COUNT],
+                joins: None,
+                asks: Vec::new(),
+                has_more: false,
+            }
+        })
+    }
+
+    /// The store has answered. Takes in what it booked and when to come again.
+    pub(in crate::limiter) fn heard(
+        &mut self,
+        visit: &Visit,
+        heard: &Heard,
+        local: impl Fn(u64) -> Tick,
+    ) {
+        self.is_visiting = false;
+        self.unheard = None;
+        self.turn += 1;
+        self.has_joined = true;
+        self.incarnation.clone_from(&heard.incarnation);
+        self.epoch = heard.epoch;
+        if let Some(quotas) = &heard.limits {
+            self.quotas.clone_from(quotas);
+        }
+        for (ask, due) in visit.asks.iter().zip(&heard.dues) {
+            self.lots.add(local(*due), ask.amounts);
+        }
+        let now = local(heard.now);
+        self.come = heard.come.map(local);
+        let soon = now.after(self.horizon / 2);
+        let is_late = self.lots.after(soon) != [0; Unit::COUNT];
+        self.heartbeat = is_late.then_some(soon);
+        self.people.saw(heard.people, now);
+        self.snapshot.visits += 1;
+        self.snapshot.booked += heard.dues.len() as u64;
+    }
+
+    /// The store knows nothing of what it was told and had booked.
+    pub(in crate::limiter) fn forgotten(&mut self) {
+        self.is_visiting = false;
+        self.has_joined = false;
+        self.come = None;
+        self.lots.forget(false);
+        self.pending.given = [0; Unit::COUNT];
+        if let Some(told) = &mut self.unheard {
+            told.given = [0; Unit::COUNT];
+        }
+    }
+
+    /// A visit was not answered.
+    pub(in crate::limiter) fn unanswered(&mut self) {
+        self.is_visiting = false;
+        self.come = None;
+    }
+
+    // Outages.
+
+    /// The store cannot be reached. Whatever is booked is left to whoever goes by the last lease.
+    pub(in crate::limiter) fn cut(&mut self, rule: OnOutage, now: Tick) {
+        self.unanswered();
+        if self.cut.is_none() {
+            self.snapshot.outages += 1;
+            self.cut = Some(Cut { rule, since: now });
+        }
+        if rule != OnOutage::Lease {
+            self.lots.forget(true);
+        }
+    }
+
+    /// The store can be reached again.
+    pub(in crate::limiter) fn back(&mut self, now: Tick) {
+        let Some(cut) = self.cut.take() else { return };
+        self.come = None;
+        if now.since(cut.since) > self.horizon * 2 {
+            // It may have been told already by what is no longer remembered.
+            self.pending.given = [0; Unit::COUNT];
+            if let Some(told) = &mut self.unheard {
+                told.given = [0; Unit::COUNT];
+            }
+        }
+        if cut.rule == OnOutage::Share && self.pending.taken != [0; Unit::COUNT] {
+            self.pending.orders.insert(0, Order::Hush);
+        }
+    }
+
+    /// How many share the limiter, as far as was known of late.
+    pub(in crate::limiter) fn people(&self) -> u64 {
+        self.people.now.max(self.people.before).max(1)
+    }
+}
+
+impl People {
+    fn saw(&mut self, people: u64, now: Tick) {
+        if now.since(self.since) >= MINUTE {
+            (self.since, self.before, self.now) = (now, self.now, 0);
+        }
+        self.now = self.now.max(people);
+    }
+}
+
+/// What a cost asks for beyond what is left, which it uses up. `None` if that is nothing.
+fn beyond(left: &mut Sums, cost: Amounts) -> Option<Amounts> {
+    let mut beyond = [0; Unit::COUNT];
+    for ((beyond, left), amount) in beyond.iter_mut().zip(left).zip(cost) {
+        let part = u64::try_from(*left).unwrap_or(u64::MAX).min(amount);
+        *left -= u128::from(part);
+        *beyond = amount - part;
+    }
+    (beyond != [0; Unit::COUNT]).then_some(beyond)
+}
+
+fn cost_of(amounts: Amounts) -> Cost {
+    let [requests, tokens, input_tokens, output_tokens] = amounts;
+    Cost {
+        requests,
+        tokens,
+        input_tokens,
+        output_tokens,
+    }
+}
+
+fn give(sum: &mut Amounts, amounts: Amounts) {
+    for (sum, amount) in sum.iter_mut().zip(amounts) {
+        *sum = sum.saturating_add(amount);
+    }
+}
