@@ -259,7 +259,12 @@ impl Account {
         if self.is_visiting || self.cut.is_some() {
             return None;
         }
-        let asks = (!self.is_covered()).then(|| self.come.unwrap_or(now));
+        let asks = (!self.is_covered()).then(|| {
+            let first = self.lots.last().map_or(now, |last| together(last, now));
+            *self
+                .come
+                .get_or_insert(first.min(now.after(self.horizon / 8)))
+        });
         let orders = (!self.pending.orders.is_empty() || self.unheard.is_some()).then_some(now);
         let told = self.has_news().then(|| {
             let since = *self.pending_since.get_or_insert(now);
@@ -432,6 +437,12 @@ impl People {
         }
         self.now = self.now.max(people);
     }
+}
+
+/// When to ask for whoever came last: they are not booked for before what is booked already, so until
+/// half of the way there others may come, to be asked for in the same trip.
+fn together(last: Tick, now: Tick) -> Tick {
+    now.after(last.since(now) / 2)
 }
 
 /// What a cost asks for beyond what is left, which it uses up. `None` if that is nothing.

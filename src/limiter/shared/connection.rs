@@ -10,7 +10,8 @@ use redis::cluster::{ClusterClient, ClusterConnection};
 use redis::{Cmd, RedisError, Value};
 
 use super::address::Address;
-use super::visit::{Answer, Manners, Visit, Word};
+use super::inspect::names_key;
+use super::visit::{Answer, EXPIRY, Manners, Visit, Word};
 
 /// How long a connection, and each answer, may take to come.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,13 @@ pub(super) struct Timeouts {
 
 /// Where a limiter is kept: all of it in one slot of a cluster, by the tag in braces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Keys(String);
+pub(super) struct Keys {
+    /// What all of its keys begin with.
+    base: String,
+    limiter: String,
+    /// The names of all limiters.
+    names: String,
+}
 
 /// What a script is called by: the hash of its text.
 static SCRIPT: LazyLock<redis::Script> =
@@ -56,13 +63,26 @@ impl Keys {
             .replace('}', "%7D");
         // A tag of nothing is none.
         let tag = if tag.is_empty() { "%" } else { &tag };
-        Self(format!("{prefix}{{{tag}}}"))
+        Self {
+            base: format!("{prefix}{{{tag}}}"),
+            limiter: limiter.to_owned(),
+            names: names_key(prefix),
+        }
     }
 
     /// Those of the script, in its order.
     pub(super) fn all(&self) -> [String; 4] {
-        let key = |part: &str| format!("{}:{part}", self.0);
+        let key = |part: &str| format!("{}:{part}", self.base);
         [key("state"), key("line"), key("alive"), key("people")]
+    }
+
+    /// Puts the limiter on the list of all, for people who look.
+    fn enter(&self) -> [Cmd; 2] {
+        let mut add = redis::cmd("ZADD");
+        add.arg(&self.names).arg(0).arg(&self.limiter);
+        let mut expire = redis::cmd("EXPIRE");
+        expire.arg(&self.names).arg(EXPIRY.as_secs());
+        [add, expire]
     }
 }
 
@@ -126,6 +146,11 @@ impl Road {
             .map(|(keys, visit)| command("EVALSHA", SCRIPT.get_hash(), keys, visit, manners))
             .collect();
         let mut values = self.ask(&commands)?;
+        let newcomers = visits.iter().filter(|(_, visit)| visit.joins.is_some());
+        let names: Vec<Cmd> = newcomers.flat_map(|(keys, _)| keys.enter()).collect();
+        if !names.is_empty() {
+            self.ask(&names)?;
+        }
         for (value, (keys, visit)) in values.iter_mut().zip(visits) {
             if let Value::ServerError(error) = &*value
                 && error.code() == "NOSCRIPT"

@@ -86,6 +86,11 @@ impl Lots {
         due
     }
 
+    /// When the last of what is booked comes, if it has not.
+    pub(super) fn last(&self) -> Option<Tick> {
+        self.coming.back().map(|lot| lot.due)
+    }
+
     /// All that is booked, come or not.
     pub(super) fn total(&self) -> Sums {
         self.total

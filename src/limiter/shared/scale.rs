@@ -74,7 +74,11 @@ pub(super) fn decode(text: &str) -> Option<Vec<Quota>> {
         };
         let unit = *UNITS.get(usize::try_from(unit).ok()?)?;
         let quota = Quota::new(unit, amount, Duration::from_micros(period)).ok()?;
-        let quota = quota.burst_of(burst).start_of(start);
+        let quota = quota.burst_of(burst);
+        let quota = match start < quota.burst() {
+            true => quota.start_of(start),
+            false => quota,
+        };
         Some(match assumed {
             0 => quota,
             _ => quota.assumed(),

@@ -164,7 +164,7 @@ impl Visit {
 }
 
 /// How long the store remembers a limiter that nobody visits: longer than the longest period.
-const EXPIRY: Duration = Duration::from_secs(32 * 24 * 60 * 60);
+pub(super) const EXPIRY: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 /// Numbers are exact in the store below twice this.
 const MOST: u64 = 1 << 52;
 

@@ -1,0 +1,15 @@
+//! One quota for many threads, processes and machines: over a real store, judged by the simulator's
+//! ledger and by what was granted when.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "tests of real processes in real time"
+)]
+
+mod contract; // what holds for any limiter, held by a shared one
+mod server; //   a store of a test's own
+mod support; //  limiters, costs, times
