@@ -11,5 +11,9 @@
 )]
 
 mod contract; // what holds for any limiter, held by a shared one
+mod deaths; //   processes that die
+mod outages; //  stores that do
+mod pace; //     many processes, one limit
 mod server; //   a store of a test's own
 mod support; //  limiters, costs, times
+mod workers; //  processes that share a limit

@@ -7,12 +7,13 @@ use paceline::OnOutage;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sharing")]
 pub(crate) struct Share {
-    /// Share the limits with all who do so over this Redis or Valkey, on any machine:
-    /// redis://HOST:PORT, rediss:// for TLS, unix:///PATH [env: `PACELINE_SHARE_URL`]
-    ///
-    /// A password is not taken here, where others can read it: it goes into the URL in the variable,
-    /// or into `PACELINE_SHARE_PASSWORD`.
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Share the limits over this Redis or Valkey with all who do so, on any machine: \
+                redis://HOST:PORT, rediss:// for TLS, unix:///PATH. A password is not taken here, \
+                where others can read it, but as PACELINE_SHARE_PASSWORD [env: PACELINE_SHARE_URL]"
+    )]
     pub(crate) share: Option<String>,
 }
 
