@@ -12,12 +12,12 @@
 //! [`Forecast`](super::forecast::Forecast) does that of one: levels stand as of the last booking's due
 //! time, so a booking takes all quotas at once at its own time, and the next is due no earlier. It
 //! books up to a *horizon* ahead, a second, and no more than a *slice* at a time: a quarter of the
-//! horizon divided by the processes that are there. So each process comes some four times a horizon
+//! horizon divided by the processes that are there, and less for one that has just come. So each process comes some four times a horizon
 //! however fast requests are granted, and nobody's bookings stand in the way of the others.
 //!
 //! Who waits and could not be booked for is in the limiter's line of *processes*, by since when its
-//! first waiter waits. The first books, and whoever came within half a horizon of it; all others come
-//! again. One that should have come and has not is stepped over.
+//! first waiter waits. The first books, and whoever came within half a horizon of it; all
+//! others come again after it. One that should have come and has not is stepped over.
 //!
 //! # Bounds
 //!

@@ -193,15 +193,15 @@ for _ = 1, number() do
   end
 end
 
--- Who has waited longest goes first, to within half a horizon. One that should have come and has
--- not holds nobody up.
+-- Who has waited longest goes first, to within half a horizon; others come again after it has. One
+-- that should have come and has not holds nobody up.
 local asked, more = number(), text() == '1'
 local costs, since = {}, {}
 for i = 1, asked do
   since[i] = now - number()
   costs[i] = amounts()
 end
-local is_allowed = true
+local is_allowed, come = true, now
 if asked > 0 then
   redis.call('ZADD', KEYS[2], int(since[1]), me)
   for _ = 1, 4 do
@@ -209,7 +209,10 @@ if asked > 0 then
     is_allowed = since[1] <= tonumber(first[2]) + horizon / 2
     if is_allowed then break end
     local other = numbers(string.match(redis.call('HGET', KEYS[4], first[1]) or '', '^[^|]*'))
-    if other[10] and now <= other[10] + horizon / 2 then break end
+    if other[10] and now <= other[10] + horizon / 2 then
+      come = math.min(math.max(other[10], now) + horizon / 32, now + horizon / 2)
+      break
+    end
     redis.call('ZREM', KEYS[2], first[1])
   end
 end
@@ -219,8 +222,11 @@ if asked > 0 or waiters > 0 or late[1] + late[2] + late[3] + late[4] > 0 then
 end
 local people = math.max(redis.call('ZCARD', KEYS[3]), 1)
 local slice = math.floor(horizon / (4 * people))
+-- Of those who come at the same time, the first does not take all that there is.
+local is_new = #record == 0
+if is_new then slice = math.min(slice, math.floor(horizon / 64)) end
 
-local dues, booked, come = {}, {0, 0, 0, 0}, now + horizon / 2
+local dues, booked = {}, {0, 0, 0, 0}
 local begins = math.max(time, now)
 if is_allowed then
   for i = 1, asked do
@@ -239,6 +245,7 @@ if is_allowed then
       break
     elseif #dues > 0 and due > now and due > begins + slice then
       come = time - horizon / 2
+      if is_new then come = math.max(come, now + horizon / 32) end
       break
     end
     advance(due)

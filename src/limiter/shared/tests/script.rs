@@ -157,6 +157,8 @@ fn a_slice_at_a_time_is_booked_and_nothing_beyond_the_horizon() {
     };
     let quotas = [a_thousand_a_second()[0].start_of(0)];
     let mut one = Process::new(&server, "m", "one", &quotas);
+    let heard = one.ask(&[Cost::tokens(10); 10]);
+    assert_eq!(heard.dues.len(), 1, "it has just come: {heard:?}");
     let heard = one.ask(&[Cost::tokens(100); 10]);
     // Alone, its slice is a quarter of a second after the first.
     assert_eq!(heard.people, 1);
