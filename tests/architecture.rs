@@ -17,7 +17,7 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate.
-const HOMES: [(&str, &str); 11] = [
+const HOMES: [(&str, &str); 12] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("csv::", "batch/"),
@@ -29,6 +29,7 @@ const HOMES: [(&str, &str); 11] = [
     ("loom::", "sync.rs"),
     ("quanta::", "limiter/clock/counter.rs"),
     ("rustix::", "limiter/refill.rs"),
+    ("redis::", "limiter/shared/"),
 ];
 
 fn source() -> PathBuf {

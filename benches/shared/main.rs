@@ -214,9 +214,22 @@ fn late(server: &Server) -> f64 {
     late[late.len() * 99 / 100] * 1_000.0
 }
 
-/// What all keys of a limiter take that eight processes share.
+/// What all keys of a limiter take that eight processes share, and wait for.
 fn memory(server: &Server) -> f64 {
-    let keys = server.say(&["KEYS", "paceline:{fast}:*"]);
-    let of = |key: &str| -> f64 { server.say(&["MEMORY", "USAGE", key]).parse().unwrap() };
-    keys.lines().map(of).sum()
+    let limiters: Vec<_> = (0..8)
+        .map(|_| limiter(&server.url(), "memory", 1, 1))
+        .collect();
+    thread::scope(|scope| {
+        for limiter in &limiters {
+            scope.spawn(|| drop(limiter.acquire(Cost::tokens(1))));
+        }
+        while server.say(&["ZCARD", "paceline:{memory}:alive"]) != "8" {
+            thread::yield_now();
+        }
+        let keys = server.say(&["KEYS", "paceline:{memory}:*"]);
+        let of = |key: &str| -> f64 { server.say(&["MEMORY", "USAGE", key]).parse().unwrap() };
+        let sum = keys.lines().map(of).sum();
+        limiters.iter().for_each(RateLimiter::close);
+        sum
+    })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::level::Tick;
-use super::super::queue::{Answer, Asked, Grant};
-use super::super::shared::{Account, Answer as Heard, OnOutage, SharedStore, Visit};
+use super::super::queue::{Answer, Asked, Grant, Queue};
+use super::super::shared::{Account, Answer as Heard, OnOutage, Seat, SharedStore, Visit};
 use super::{Entry, Line, Request};
 use crate::{Error, Result};
 
@@ -23,7 +23,7 @@ impl Line {
     }
 
     pub(super) fn seat_ready(&self) -> Result<()> {
-        self.seat.get().map_or(Ok(()), |seat| seat.ready())
+        self.seat.get().map_or(Ok(()), Seat::ready)
     }
 
     /// Has the store visited when that is needed. With no lock held.
@@ -122,7 +122,7 @@ impl Line {
 
     /// The store can be reached again.
     pub(in crate::limiter) fn back(&self) {
-        self.change(|queue, now| queue.back(now));
+        self.change(Queue::back);
     }
 
     /// Says the last that it has to say.

@@ -170,7 +170,7 @@ mod tests {
         #[test]
         fn no_rate_is_above_the_quotas(
             amount in 1..=MAX_AMOUNT,
-            nanos in 1..=MAX_PERIOD.as_nanos() as u64,
+            nanos in 1..=MAX_PERIOD.as_secs() * 1_000_000_000,
             burst in 1..=MAX_AMOUNT,
         ) {
             let quota = Quota::new(Unit::Tokens, amount, Duration::from_nanos(nanos)).unwrap();
