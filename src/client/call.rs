@@ -19,6 +19,7 @@ use super::retry::{Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecid
 use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
 use crate::cost::{Cost, Usage};
+use crate::feedback::Verdict;
 use crate::limiter::{Permit, RateLimiter, Turn, Wait};
 use crate::tokens::Estimate;
 use crate::{Error, ErrorKind, Result};
@@ -77,6 +78,11 @@ impl Prepared {
     pub fn cost(&self) -> Cost {
         let cap = self.estimate.output;
         let output = self.sizes.as_ref().map_or(cap, |sizes| sizes.reserve(cap));
+        self.charge(output)
+    }
+
+    /// With so many tokens of output.
+    fn charge(&self, output: u64) -> Cost {
         let charge = self.client.settings().charge;
         charge.reserve(self.estimate.prompt, output)
     }
@@ -347,6 +353,11 @@ impl Prepared {
             let body = self.client.transport().without_secrets(&body);
             let error = api_error(answer.status, &heard, body.as_bytes());
             heard.judge(answer.status, Some(&error));
+            if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict)
+            {
+                let whole = self.charge(self.estimate.output);
+                sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
+            }
             permit.hear(&heard.feedback);
             Err(Box::new(error).into())
         } else {

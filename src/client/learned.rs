@@ -3,16 +3,23 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::transport::without_query;
+use crate::feedback::Refusal;
 use crate::tokens::{Endpoint, OutputSizes, Quantile};
+use crate::unit::Unit;
 
 /// Kinds that are kept, 4 KiB each. With one more, all are forgotten and begin at their caps: who
 /// has so many has hardly two requests of a kind.
 const MOST_KINDS: usize = 1_024;
+/// Answers for which a refusal that does not say why puts a kind back to its caps; each further one
+/// for twice as many, so that few are refused in the end.
+const BACK: u64 = 32;
+/// So often that is doubled.
+const MOST_DOUBLINGS: u32 = 10;
 
 /// What is known of the answers to all requests of a client.
 ///
@@ -22,8 +29,12 @@ const MOST_KINDS: usize = 1_024;
 /// held to take note of an answer. Neither is held with another, or while anybody waits. What is
 /// reserved is one atomic number, which is read without a lock when the request joins the line:
 /// thousands may have been counted before the first answer was there.
+///
+/// Whether the server holds caps is one flag, set once and never cleared. No memory is published by
+/// it or by the number, so `Relaxed` is enough.
 pub(super) struct Learner {
     quantile: Quantile,
+    caps_are_held: Arc<AtomicBool>,
     kinds: Mutex<HashMap<Kind, Arc<Sizes>>>,
 }
 
@@ -44,22 +55,33 @@ struct Kind {
 pub(super) struct Sizes {
     /// The largest cap of the kind.
     most: u64,
-    /// [`u64::MAX`] as long as too few are known. A number of its own: nothing else is read by it.
+    /// [`u64::MAX`] as long as too few are known.
     reserve: AtomicU64,
-    seen: Mutex<OutputSizes>,
+    seen: Mutex<Seen>,
+    /// Of the [`Learner`].
+    caps_are_held: Arc<AtomicBool>,
+}
+
+struct Seen {
+    sizes: OutputSizes,
+    /// Answers until they are gone by again, after a refusal.
+    back_for: u64,
+    /// What the next refusal makes of that.
+    next: u64,
 }
 
 impl Learner {
     pub(super) fn new(quantile: Quantile) -> Self {
         Self {
             quantile,
+            caps_are_held: Arc::default(),
             kinds: Mutex::default(),
         }
     }
 
     /// The kind of a request whose answer has `cap` tokens at most. None where there is no answer.
     pub(super) fn sizes(&self, path: &str, model: &str, cap: u64) -> Option<Arc<Sizes>> {
-        if cap == 0 {
+        if cap == 0 || self.caps_are_held.load(Ordering::Relaxed) {
             return None;
         }
         let endpoint = Endpoint::from_path(path);
@@ -79,23 +101,32 @@ impl Learner {
         if kinds.len() >= MOST_KINDS {
             kinds.clear();
         }
-        let sizes = Arc::new(Sizes::new(self.quantile, kind.caps));
+        let sizes = Sizes::new(self.quantile, kind.caps, &self.caps_are_held);
+        let sizes = Arc::new(sizes);
         kinds.insert(kind, Arc::clone(&sizes));
         Some(sizes)
     }
 }
 
 impl Sizes {
-    fn new(quantile: Quantile, class: u32) -> Self {
+    fn new(quantile: Quantile, class: u32, caps_are_held: &Arc<AtomicBool>) -> Self {
         Self {
             most: 1_u64.checked_shl(class).unwrap_or(u64::MAX),
             reserve: AtomicU64::new(u64::MAX),
-            seen: Mutex::new(OutputSizes::new(quantile)),
+            seen: Mutex::new(Seen {
+                sizes: OutputSizes::new(quantile),
+                back_for: 0,
+                next: BACK,
+            }),
+            caps_are_held: Arc::clone(caps_are_held),
         }
     }
 
     /// What to reserve for an answer of `cap` tokens at most.
     pub(super) fn reserve(&self, cap: u64) -> u64 {
+        if self.caps_are_held.load(Ordering::Relaxed) {
+            return cap;
+        }
         self.reserve.load(Ordering::Relaxed).min(cap)
     }
 
@@ -111,10 +142,47 @@ impl Sizes {
             false => tokens.max(self.most),
         };
         let mut seen = self.seen.lock();
-        seen.answered(size);
-        let reserve = seen.reserve().unwrap_or(u64::MAX);
+        seen.sizes.answered(size);
+        seen.back_for = seen.back_for.saturating_sub(1);
+        let reserve = match seen.back_for {
+            0 => seen.sizes.reserve().unwrap_or(u64::MAX),
+            _ => u64::MAX,
+        };
         // Under the lock, or an older one could be stored last.
         self.reserve.store(reserve, Ordering::Relaxed);
+    }
+
+    /// Takes note that a request was refused which had reserved `reserved` tokens, and would have
+    /// reserved `whole` with its cap.
+    ///
+    /// A server that holds the cap until the answer is there refuses whatever reserves less, again
+    /// and again. If it says that it asked for about the whole, that is known, and nothing is
+    /// learned any more. If it asked for less, it refused for another reason, such as another user.
+    pub(super) fn refused(&self, refusal: &Refusal, reserved: u64, whole: u64) {
+        if reserved >= whole || matches!(refusal.unit, Some(Unit::Requests)) {
+            return;
+        }
+        match refusal.requested {
+            Some(requested) if requested > reserved + (whole - reserved) / 2 => {
+                if !self.caps_are_held.swap(true, Ordering::Relaxed) {
+                    log::warn!(
+                        "the server asks for {requested} tokens where {reserved} are reserved: it \
+                         holds output caps until answers are there, so from now on caps are \
+                         reserved and no output sizes are learned"
+                    );
+                }
+            }
+            Some(_) => {}
+            None => {
+                let mut seen = self.seen.lock();
+                // Those that left before it are refused as well, and say the same once more.
+                if seen.back_for == 0 {
+                    seen.back_for = seen.next;
+                    seen.next = (seen.next * 2).min(BACK << MOST_DOUBLINGS);
+                    self.reserve.store(u64::MAX, Ordering::Relaxed);
+                }
+            }
+        }
     }
 }
 
@@ -161,7 +229,7 @@ mod tests {
         ];
         for (step, (cap, expected)) in table.into_iter().enumerate() {
             assert_eq!(class(cap), expected, "step {step}: {cap}");
-            let most = Sizes::new(Quantile::new(0.95).unwrap(), expected).most;
+            let most = Sizes::new(Quantile::new(0.95).unwrap(), expected, &Arc::default()).most;
             assert!(most >= cap, "step {step}: {most} is below {cap}");
         }
     }
@@ -219,6 +287,64 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_holds_caps_is_believed() {
+        let refusal = |unit, requested| Refusal {
+            unit,
+            requested,
+            ..Refusal::default()
+        };
+        let tokens = Some(Unit::Tokens);
+        // 100 and a cap of 4,000; 100 and 80 were reserved. What is said, and what is reserved then.
+        let table = [
+            (refusal(tokens, Some(4_100)), 4_000),
+            (refusal(None, Some(5_000)), 4_000),
+            (refusal(tokens, Some(2_141)), 4_000),
+            (refusal(tokens, Some(2_140)), 80), // another user, or another idea of the prompt
+            (refusal(tokens, Some(100)), 80),
+            (refusal(Some(Unit::Requests), None), 80),
+        ];
+        for (step, (refusal, expected)) in table.into_iter().enumerate() {
+            let learner = learner();
+            let of = |model| learner.sizes(CHAT, model, 4_000);
+            let (one, other) = (of("m").unwrap(), of("n").unwrap());
+            answers(&one, 40, 80, 4_000);
+            answers(&other, 40, 80, 4_000);
+            one.refused(&refusal, 180, 4_100);
+            answers(&other, 1_000, 80, 4_000);
+            let reserved = [&one, &other].map(|sizes| sizes.reserve(4_000));
+            assert_eq!(reserved, [expected; 2], "step {step}");
+            assert_eq!(of("m").is_none(), expected == 4_000, "step {step}");
+        }
+        let sizes = learner().sizes(CHAT, "m", 4_000).unwrap();
+        sizes.refused(&refusal(tokens, Some(4_100)), 4_100, 4_100);
+        answers(&sizes, 19, 80, 4_000);
+        assert_eq!(sizes.reserve(4_000), 80, "nothing less was reserved");
+    }
+
+    #[test]
+    fn refusals_that_do_not_say_why_put_a_kind_back_for_longer_each_time() {
+        let learner = learner();
+        let sizes = learner.sizes(CHAT, "m", 4_000).unwrap();
+        let other = learner.sizes(CHAT, "n", 4_000).unwrap();
+        answers(&sizes, 19, 80, 4_000);
+        answers(&other, 19, 80, 4_000);
+        for back_for in [32, 64, 128] {
+            // As many as were under way.
+            (0..5).for_each(|_| sizes.refused(&Refusal::default(), 180, 4_100));
+            answers(&sizes, back_for - 1, 80, 4_000);
+            assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}");
+            answers(&sizes, 1, 80, 4_000);
+            assert_eq!(sizes.reserve(4_000), 80, "{back_for}");
+        }
+        assert_eq!(other.reserve(4_000), 80);
+        for _ in 0..100 {
+            sizes.refused(&Refusal::default(), 180, 4_100);
+            sizes.seen.lock().back_for = 0;
+        }
+        assert_eq!(sizes.seen.lock().next, 32_768);
+    }
+
+    #[test]
     fn too_many_kinds_are_forgotten_and_who_holds_one_keeps_it() {
         let learner = learner();
         let held = learner.sizes(CHAT, "m", 100).unwrap();
@@ -247,7 +373,7 @@ mod tests {
             }
         });
         let sizes = learner.sizes(CHAT, "m", 4_000).unwrap();
-        let told = sizes.seen.lock().reserve();
+        let told = sizes.seen.lock().sizes.reserve();
         assert_eq!(Some(sizes.reserve(u64::MAX)), told);
         assert!(
             told.is_some_and(|reserve| (90..=100).contains(&reserve)),
