@@ -16,6 +16,10 @@
 //! (burst + rate · time). Debts are in seconds of the rate: how far the client's level and the
 //! server's were below nothing. A figure of the learned run that is above its bound has a `!` beside
 //! it, and the benchmark fails.
+//!
+//! More than 100 % of a limit is used where the last answers are a debt. A server that counts answers
+//! when they are there says in its headers what is left before those under way are counted, and a client that
+//! believes it sends more than fits: in both runs, and the more the more requests are under way.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -104,32 +108,32 @@ const SERVERS: [Server; 4] = [
         rule: ChargeRule::Answered,
         headers: LimitHeaders::None,
         less_burst: 0,
-        most_time: 1.05,
-        most_refused: 30,
+        most_time: 1.15,
+        most_refused: 45,
     },
     Server {
-        name: "the same, and the bucket is told 2 s smaller",
+        name: "the same, and the bucket is told 4 s smaller",
         rule: ChargeRule::Answered,
         headers: LimitHeaders::None,
-        less_burst: 2,
-        most_time: 1.05,
-        most_refused: 0,
+        less_burst: 4,
+        most_time: 1.15,
+        most_refused: 20,
     },
     Server {
         name: "counts answers when they are there",
         rule: ChargeRule::Answered,
         headers: LimitHeaders::All,
         less_burst: 0,
-        most_time: 1.05,
-        most_refused: 0,
+        most_time: 1.15,
+        most_refused: 60,
     },
     Server {
         name: "holds the cap until the answer is there",
         rule: ChargeRule::Usage,
         headers: LimitHeaders::All,
         less_burst: 0,
-        most_time: 1.05,
-        most_refused: 0,
+        most_time: 1.15,
+        most_refused: 60,
     },
 ];
 
