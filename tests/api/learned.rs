@@ -2,15 +2,21 @@
 
 use std::fmt::Write;
 use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
 
 use paceline::batch::{Ending, Input, Run};
-use paceline::{Charge, ClientBuilder, Error, RateLimitedClient, Wait};
+use paceline::{
+    Charge, ClientBuilder, Cost, Error, LimitTable, Limits, ManualClock, RateLimitedClient,
+    Registry, Wait,
+};
 use serde_json::{Value, json};
 
 use crate::scripted::{Scripted, Step};
-use crate::support::{builder, free_simulator, left_by, level, still};
+use crate::support::{TOKENS, builder, free_simulator, left_by, level};
 
 const CHAT: &str = "/chat/completions";
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn learning(base_url: impl Into<String>) -> ClientBuilder {
     builder(base_url)
@@ -59,20 +65,26 @@ fn the_cap_is_reserved_until_enough_answers_came_and_then_what_they_needed() {
     ];
     let steps = (0..18).map(|_| Step::chat(8, 30)).chain(failed);
     let server = Scripted::start(steps.chain([Step::chat(8, 30), Step::chat(8, 500)]));
-    let registry = still();
+    let clock = ManualClock::new();
+    let limits = LimitTable::empty(Limits::tokens_per_minute(TOKENS).unwrap());
+    let registry = Registry::new(limits).jitter(Duration::ZERO).clock(&clock);
+    let registry = Arc::new(registry);
     let client = learning(server.base_url()).registry(registry.clone());
     let client = client.build().unwrap();
+    let post = || {
+        clock.advance(MINUTE); // the bucket is full again
+        client.post(CHAT, &body(300))
+    };
     let counted_before = client.prepare(CHAT, &body(400)).unwrap();
     for number in 0..18 {
         assert_eq!(reserved(&client, &body(400)), 400, "after {number}");
-        client.post(CHAT, &body(300)).unwrap();
+        post().unwrap();
     }
     for ends_well in [false, false, true] {
-        assert_eq!(client.post(CHAT, &body(300)).is_ok(), ends_well);
+        assert_eq!(post().is_ok(), ends_well);
         assert_eq!(reserved(&client, &body(400)), 400, "a failure has taught");
     }
-    let spent_on_failures = 3 * (8 + 300);
-    client.post(CHAT, &body(300)).unwrap();
+    post().unwrap();
     // Whatever has the same model and endpoint, and a cap between 257 and 512.
     assert_eq!(
         [257, 400, 512].map(|cap| reserved(&client, &body(cap))),
@@ -90,16 +102,15 @@ fn the_cap_is_reserved_until_enough_answers_came_and_then_what_they_needed() {
     assert_eq!(responses.cost().output_tokens, 400);
 
     // One that was counted long ago reserves by what is known when it joins the line.
+    clock.advance(MINUTE);
     let admitted = counted_before.admit(Wait::new()).unwrap();
-    assert_eq!(admitted.cost().tokens, 8 + 30);
     let limiter = registry.limiter_for("gpt-4o-mini");
-    let spent = 19 * (8 + 30) + spent_on_failures;
-    let left = |more: u64| left_by(paceline::Cost::tokens(spent + more));
-    assert_eq!(level(&limiter), left(8 + 30));
+    assert_eq!(admitted.cost(), Cost::sized(8, 30));
+    assert_eq!(level(&limiter), left_by(Cost::sized(8, 30)));
     // And what it used above that is charged.
     let charged = admitted.send(Wait::new()).unwrap().charged;
-    assert_eq!(charged.tokens, 8 + 500);
-    assert_eq!(level(&limiter), left(8 + 500));
+    assert_eq!(charged, Cost::sized(8, 500));
+    assert_eq!(level(&limiter), left_by(charged));
     // Of 20 answers 0.95 needed no more than the largest; and no more than the cap is reserved.
     let caps = [257, 400, 512];
     assert_eq!(caps.map(|cap| reserved(&client, &body(cap))), caps);
