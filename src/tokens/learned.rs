@@ -273,6 +273,11 @@ mod tests {
             prop_assert!(less.reserve() <= seen.map(|(size, _)| *size).max());
         }
 
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         /// Of sizes that keep their kind, no more are above the reserve than was asked for.
         #[test]
         fn the_share_that_is_above_is_what_was_asked_for(

@@ -117,6 +117,32 @@ fn the_cap_is_reserved_until_enough_answers_came_and_then_what_they_needed() {
 }
 
 #[test]
+fn a_server_that_asks_for_the_whole_cap_is_given_it_from_then_on() {
+    // what was requested, as the server says it, and what is reserved from then on
+    for (step, (requested, expected)) in [(308, 300), (38, 30)].into_iter().enumerate() {
+        let body_of_refusal = json!({"error": {
+            "message": format!(
+                "Rate limit reached for m on tokens per min (TPM): Limit 10000, Used 9900, \
+                 Requested {requested}. Please try again in 1ms."
+            ),
+            "type": "tokens",
+            "code": "rate_limit_exceeded",
+        }});
+        let refusal = Step::json(429, &[], &body_of_refusal.to_string());
+        let steps = (0..19).map(|_| Step::chat(8, 30)).chain([refusal]);
+        let server = Scripted::start(steps);
+        let client = learning(server.base_url()).build().unwrap();
+        for _ in 0..19 {
+            client.post(CHAT, &body(300)).unwrap();
+        }
+        assert_eq!(reserved(&client, &body(300)), 30, "step {step}");
+        let refused = client.post(CHAT, &body(300)).unwrap_err();
+        assert!(matches!(refused, Error::Api(_)), "step {step}: {refused}");
+        assert_eq!(reserved(&client, &body(300)), expected, "step {step}");
+    }
+}
+
+#[test]
 fn without_the_setting_nothing_is_learned() {
     let simulator = free_simulator();
     let client = builder(simulator.base_url()).charge(Charge::Usage);
