@@ -236,8 +236,9 @@ mod tests {
             list.sort_unstable();
             let n = list.len();
             // Enough of them are at most as large, and with one less it would not be enough.
-            let thousandths = Quantile::new(quantile).unwrap().0 as usize;
-            let rank = (1..=n).find(|rank| rank * 1_000 >= thousandths * (n + 1));
+            let parts = Quantile::new(quantile).unwrap().0;
+            let is_enough = |rank: usize| rank as u64 * 1_000 >= parts * (n as u64 + 1);
+            let rank = (1..=n).find(|rank| is_enough(*rank));
             let Some(rank) = rank else {
                 prop_assert_eq!(sizes.reserve(), None);
                 return Ok(());
@@ -288,8 +289,8 @@ mod tests {
             let mut sizes = sizes(quantile, []);
             let (mut judged, mut above) = (0.0, 0.0);
             for _ in 0..20_000 {
-                // A long tail: from 1 to millions.
-                let size = (1.0 / (1.0 - random.f64())) as u64;
+                // A long tail: from 1 to a million.
+                let size = (1 << 20) / random.u64(1..=1 << 20);
                 if let Some(reserve) = sizes.reserve() {
                     judged += 1.0;
                     above += f64::from(u8::from(size > reserve));
