@@ -170,30 +170,31 @@ impl ClientBuilder {
     /// the request's whole output cap; 0.95 is a good one. For servers that count an answer when it
     /// is there, and only with [`Charge::Usage`]. Defaults to the cap.
     ///
-    /// What is reserved comes back with the answer, so of the limit a client uses no more than
-    /// used ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and
-    /// answers of 80 tokens that take 5 s, that is 57 % with a bucket of 60 s, and 5 % with one of 1 s. With
-    /// 80 learned it is all of it in both.
+    /// What is reserved comes back with the answer, so of the limit a client uses no more than used
+    /// ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and answers
+    /// of 80 tokens that take 5 s, that is 57 % with a bucket of 60 s, and 5 % with one of 1 s.
+    /// With 80 learned it is all of it in both.
     ///
     /// # What is learned
     ///
     /// Answers that say what they used teach, the last 256 of each kind: same model, same endpoint
     /// (or path), and a cap between the same two powers of two. The reserve is their exact
-    /// quantile, but not less than their mean, and never above the request's own cap. It is the
-    /// cap until enough have come: 9 for 0.9, 19 for 0.95, 99 for 0.99. An answer that was cut at its cap counts as the
-    /// largest of its kind; failed requests teach nothing. When answers get longer, the fourth of
-    /// the last 16 that is above the reserve raises it at once (for 0.9 the fifth). When they get
-    /// shorter, the longer ones count until less than 1 − share of the 256 are left. It is looked up when a request joins the line,
-    /// and 1,024 kinds are kept, of 4 KiB each.
+    /// quantile, but not less than their mean, and never above the request's own cap. It is the cap
+    /// until enough have come: 9 for 0.9, 19 for 0.95, 99 for 0.99. An answer that was cut at its
+    /// cap counts as the largest of its kind; failed requests teach nothing. When answers get
+    /// longer, the fourth of the last 16 that is above the reserve raises it at once (for 0.9 the
+    /// fifth). When they get shorter, the longer ones count until less than 1 − share of the 256
+    /// are left. It is looked up when a request joins the line, and 1,024 kinds are kept, of 4 KiB
+    /// each.
     ///
     /// # What it risks
     ///
     /// An answer longer than its reserve is a debt, which comes in before anything else is
     /// admitted; over any longer time no more is used than before. When all answers get longer at
-    /// once, those under way are the debt, and the four that came next. It is at most what stood in the
-    /// bucket and came in during one latency, times how much longer they got: of answers 10 times
-    /// as long, with an empty bucket and a latency of 5 s, 45 s of the rate. A
-    /// [smaller bucket](crate::LimitsBuilder::burst_lasting) bounds it.
+    /// once, those under way are the debt, and the four that came next. It is at most what stood in
+    /// the bucket and came in during one latency, times how much longer they got: of answers 10
+    /// times as long, with an empty bucket and a latency of 5 s, 45 s of the rate. A [smaller
+    /// bucket](crate::LimitsBuilder::burst_lasting) bounds it.
     ///
     /// Such a server counts an answer later than it is reserved here, so it can refuse some
     /// requests, which then wait and come again. A bucket that is stated smaller than the server's
@@ -201,12 +202,12 @@ impl ClientBuilder {
     /// that in headers, as many more are sent, and a debt at the server is what comes of it.
     ///
     /// A server that holds the cap itself until the answer is there refuses whatever reserves less.
-    /// When a refusal says that it asked for about as much, nothing is learned any more, and that is
-    /// logged. Refusals that do not say what was asked for put a kind back to its caps for 32
+    /// When a refusal says that it asked for about as much, nothing is learned any more, and that
+    /// is logged. Refusals that do not say what was asked for put a kind back to its caps for 32
     /// answers, and each further one for twice as many.
     ///
-    /// A request whose cap is above its limits is [too large](Error::TooLarge) as long as its cap is
-    /// reserved.
+    /// A request whose cap is above its limits is [too large](Error::TooLarge) as long as its cap
+    /// is reserved.
     ///
     /// ```
     /// use paceline::{Charge, Limits, RateLimitedClient};
