@@ -6,6 +6,7 @@ mod config; //     settings
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
 mod feedback; //   what headers and error bodies say, pure
+mod learned; //    what is reserved for answers, from those that came
 mod nap; //        a wait between two tries
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
@@ -30,7 +31,8 @@ pub use stream::{ChatChunk, ChatStream};
 
 use config::{Secret, Settings};
 use counters::Counters;
-use transport::{Transport, is_url};
+use learned::Learner;
+use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
 use crate::tokens::{Encoding, Endpoint, estimate};
@@ -61,6 +63,8 @@ struct Inner {
     registry: Arc<Registry>,
     settings: Settings,
     counters: Counters,
+    /// Where output sizes are learned.
+    learner: Option<Learner>,
 }
 
 impl RateLimitedClient {
@@ -90,8 +94,9 @@ impl RateLimitedClient {
             inner: Arc::new(Inner {
                 transport: Transport::new(base_url, headers, &settings),
                 registry,
-                settings,
                 counters: Counters::default(),
+                learner: settings.learned_output.map(Learner::new),
+                settings,
             }),
         }
     }
@@ -130,7 +135,8 @@ impl RateLimitedClient {
         body.insert("stream".to_owned(), json!(true));
         body.entry("stream_options")
             .or_insert_with(|| json!({"include_usage": true}));
-        let prepared = self.count(CHAT, &Value::Object(body))?;
+        let body = Value::Object(body);
+        let prepared = self.count(CHAT, &body, body.to_string())?;
         let admitted = prepared.admit(Wait::new())?;
         let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()), |_| {})?;
         Ok(ChatStream::new(sent))
@@ -209,24 +215,31 @@ impl RateLimitedClient {
     pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
         let body = serde_json::to_value(body)
             .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
-        self.prepare_value(path, &body)
+        let text = body.to_string();
+        self.prepare_counted(path, &body, text)
     }
 
-    pub(crate) fn prepare_value(&self, path: &str, body: &Value) -> Result<Prepared> {
+    /// The same for a body of which there is the text already.
+    pub(crate) fn prepare_counted(
+        &self,
+        path: &str,
+        body: &Value,
+        text: String,
+    ) -> Result<Prepared> {
         if body.get("stream") == Some(&Value::Bool(true)) {
             // Read as a whole, a stream makes no sense, and each further try would be charged.
             let message = "only chat_stream can read a stream; leave out \"stream\"";
             return Err(Error::InvalidRequest(message.to_owned()));
         }
-        self.count(path, body)
+        self.count(path, body, text)
     }
 
-    fn count(&self, path: &str, body: &Value) -> Result<Prepared> {
+    fn count(&self, path: &str, body: &Value, text: String) -> Result<Prepared> {
         let invalid = |message: &str| Err(Error::InvalidRequest(message.to_owned()));
         let Some(fields) = body.as_object() else {
             return invalid("the body is not an object");
         };
-        if !is_url(&self.transport().url(path)) {
+        if !self.transport().takes(path) {
             return invalid("the path has characters that no URL has");
         }
         let model = fields.get("model").and_then(Value::as_str);
@@ -238,7 +251,8 @@ impl RateLimitedClient {
             self.settings().prompt_rule,
             self.settings().max_completion_tokens,
         );
-        Ok(Prepared::new(self, path, body, model, size))
+        let (path, model) = (path.to_owned(), model.to_owned());
+        Ok(Prepared::of(self, path, text, model, size))
     }
 
     /// The model of requests that name none.
@@ -315,6 +329,7 @@ impl fmt::Debug for RateLimitedClient {
             registry,
             settings,
             counters: _,
+            learner: _,
         } = &*self.inner;
         f.debug_struct("RateLimitedClient")
             .field("settings", settings)
