@@ -64,6 +64,19 @@ fn waits_end_by_deadlines_tokens_and_closing() {
 }
 
 #[test]
+fn a_deadline_that_cannot_be_met_ends_the_wait_at_once() {
+    with_both(&never(), |limiter| {
+        let start = Instant::now();
+        let late = limiter.acquire_timeout(Cost::tokens(1), SECOND * 300);
+        assert!(
+            matches!(late, Err(Error::DeadlineExceeded { .. })),
+            "{late:?}"
+        );
+        assert!(start.elapsed() < SOON);
+    });
+}
+
+#[test]
 fn every_window_holds_the_limit_and_everything_is_granted_in_time() {
     let limits = tokens(400);
     with_both(&limits, |limiter| {
@@ -243,7 +256,7 @@ fn a_pause_ends_before_its_time_for_all() {
         server.say(&["HGET", "paceline:{m}:state", "pause"]) != "0"
     });
     thread::scope(|scope| {
-        let waits = scope.spawn(|| two.acquire_timeout(Cost::tokens(1), SOON).map(drop));
+        let waits = scope.spawn(|| two.acquire(Cost::tokens(1)).map(drop));
         until("it knows of the pause", || {
             two.snapshot().paused_for > SECOND
         });

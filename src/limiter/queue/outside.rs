@@ -11,7 +11,7 @@ use super::super::level::{Level, Tick};
 use super::super::shared::{Account, Answer as Heard, OnOutage, Order, Visit, part};
 use super::{Answer, Asked, Queue};
 use crate::cost::Cost;
-use crate::feedback::{Feedback, Verdict};
+use crate::feedback::{Feedback, Refusal, Verdict};
 use crate::quota::{Limits, MAX_AMOUNT, Quota};
 use crate::{Error, Result};
 
@@ -127,7 +127,28 @@ impl Queue {
             self.release_too_large();
         }
         self.serve(now);
+        self.release_hopeless(now);
         for place in late {
+            if let Some(waiter) = self.lanes.remove(place) {
+                self.answer(waiter, Answer::TimedOut);
+            }
+        }
+    }
+
+    /// Answers heads whose deadline comes before their turn, as the store's levels have it.
+    fn release_hopeless(&mut self, now: Tick) {
+        while let Some(head) = self.lanes.head()
+            && let Some(deadline) = head.deadline
+        {
+            let (place, asked) = (head.place, head.asked);
+            let asked = Asked {
+                place: Some(place),
+                ..asked
+            };
+            let turn = self.predict_booked(asked, now);
+            if turn.is_none_or(|turn| turn <= deadline) {
+                return;
+            }
             if let Some(waiter) = self.lanes.remove(place) {
                 self.answer(waiter, Answer::TimedOut);
             }
@@ -186,6 +207,23 @@ impl Queue {
         self.order(Order::Hold(limits.quotas().to_vec(), 0));
     }
 
+    /// A refusal says what is left: what was asked for will have come in after the wait. Others have
+    /// taken the rest, so no more than that is left here, or the next would be refused as well.
+    fn believe(&mut self, refusal: &Refusal, cost: Cost, wait: Duration) {
+        let Some(unit) = refusal.unit else { return };
+        let period = refusal.period.unwrap_or(MINUTE);
+        let mut levels = self.levels.iter();
+        let Some(quota) = levels.find(|level| level.is_of(unit, period)) else {
+            return;
+        };
+        let quota = quota.quota();
+        let asked = refusal.requested.unwrap_or(cost.amount(unit));
+        let asked = i64::try_from(asked).unwrap_or(i64::MAX);
+        let comes = i64::try_from(quota.amount_in(wait)).unwrap_or(i64::MAX);
+        let left = asked.saturating_sub(comes);
+        self.order(Order::Most(unit, quota.period(), left));
+    }
+
     /// Hears what an answer says: a refusal holds back all who share the limiter, and a limit
     /// that the server names holds for all. Returns what stays charged.
     pub(super) fn hear_shared(&mut self, cost: Cost, feedback: &Feedback, now: Tick) -> Cost {
@@ -197,6 +235,7 @@ impl Queue {
             self.settle(cost, charged, now);
             if !wait.is_zero() {
                 self.pause_all_until(now.after(wait));
+                self.believe(refusal, cost, wait);
             }
         }
         let Some(account) = &mut self.account else {

@@ -188,6 +188,13 @@ for _ = 1, number() do
         quota.level = level
       end
     end
+  elseif order == 'most' then
+    local unit, period, left = number() + 1, number(), number()
+    for _, quota in ipairs(quotas) do
+      if not repeated and quota.unit == unit and quota.period == period then
+        quota.level = math.max(math.min(quota.level, left * quota.scale), -LARGEST)
+      end
+    end
   elseif order == 'hush' then
     if not repeated then advance(math.max(time, now + horizon)) end
   end

@@ -56,6 +56,8 @@ pub(in crate::limiter) enum Order {
     Hold(Vec<Quota>, u64),
     /// So much is left.
     Level(Unit, Duration, i64),
+    /// No more than so much is left.
+    Most(Unit, Duration, i64),
     /// Nothing is booked for a horizon: others have still to tell what they used.
     Hush,
 }
@@ -176,16 +178,21 @@ impl Order {
             Self::Hold(quotas, epoch) => {
                 vec!["hold".to_owned(), scale::encode(quotas), epoch.to_string()]
             }
-            Self::Level(unit, period, left) => vec![
-                "level".to_owned(),
-                (*unit as usize).to_string(),
-                scale::micros_up(*period).to_string(),
-                left.clamp(&-MOST.cast_signed(), &MOST.cast_signed())
-                    .to_string(),
-            ],
+            Self::Level(unit, period, left) => level("level", *unit, *period, *left),
+            Self::Most(unit, period, left) => level("most", *unit, *period, *left),
             Self::Hush => vec!["hush".to_owned()],
         }
     }
+}
+
+fn level(order: &str, unit: Unit, period: Duration, left: i64) -> Vec<String> {
+    let most = MOST.cast_signed();
+    vec![
+        order.to_owned(),
+        (unit as usize).to_string(),
+        scale::micros_up(period).to_string(),
+        left.clamp(-most, most).to_string(),
+    ]
 }
 
 fn micros(duration: Duration) -> String {

@@ -146,6 +146,23 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
     result.unwrap();
 }
 
+#[test]
+fn what_a_server_says_is_left_is_the_most_there_is() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let hour = Duration::from_secs(3_600);
+    let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    one.ask(&[Cost::tokens(600)]);
+    let most = |left| Order::Most(Unit::Tokens, hour, left);
+    assert!(
+        one.order(most(3_500)).levels[0] < 3_100,
+        "it raises nothing"
+    );
+    assert!((-20..-10).contains(&one.order(most(-20)).levels[0]));
+}
+
 fn a_thousand_a_second() -> [Quota; 1] {
     [Quota::per_second(Unit::Tokens, 1_000).unwrap()]
 }
@@ -194,31 +211,32 @@ fn whoever_waits_longer_is_booked_first_unless_it_is_late() {
 }
 
 #[test]
-fn the_dead_give_back_what_they_cannot_have_used() {
+fn the_dead_give_back_what_they_cannot_have_used_and_no_more() {
     let Some(server) = Server::start() else {
         return;
     };
-    let quotas = [a_thousand_a_second()[0].start_of(0)];
+    // One a second, so that little comes in meanwhile.
+    let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
     let mut dead = Process::new(&server, "m", "dead", &quotas);
-    for _ in 0..3 {
-        dead.visit.late = [0; 4];
-        dead.ask(&[Cost::tokens(250)]);
-    }
-    // 750 ms ahead; its last 250 are due later than half a second from its last visit.
+    assert_eq!(dead.ask(&[Cost::tokens(1_000)]).levels, [2_600]);
     dead.visit.late = [1, 250, 250, 0];
-    let heard = dead.ask(&[]);
-    assert!(heard.time > heard.now + 600_000, "{heard:?}");
+    dead.ask(&[]);
     let mut heir = Process::new(&server, "m", "heir", &quotas);
-    heir.ask(&[Cost::tokens(1)]);
-    std::thread::sleep(Duration::from_millis(3_100));
-    heir.visit
-        .told
-        .orders
-        .push(Order::Level(Unit::Tokens, SECOND, 0));
     let heard = heir.ask(&[]);
-    // Set to 0 after that came back: so look at the record instead.
-    assert_eq!(heard.people, 1);
+    assert_eq!(
+        (heard.levels[0], heard.people),
+        (2_600, 1),
+        "it may still come"
+    );
+    std::thread::sleep(Duration::from_millis(3_100));
+    let left = heir.ask(&[]).levels[0];
+    assert!(
+        (2_853..2_870).contains(&left),
+        "of 1,000 it gives 250 back: {left}"
+    );
     assert_eq!(server.say(&["HGET", "t:{m}:people", "dead"]), "");
+    let left = heir.ask(&[]).levels[0];
+    assert!(left < 2_880, "and only once: {left}");
 }
 
 #[test]
