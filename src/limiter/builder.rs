@@ -127,6 +127,9 @@ impl RateLimiterBuilder {
     /// Shares the limits with all limiters of this name over the same store, in any process on any
     /// machine. Everything else stays as it is; see [`SharedStore`]. Time is the real one then.
     ///
+    /// Other limits hold for all, be they set, said by the server or stated by whoever joins last; a
+    /// bucket that gets smaller by that is at most empty, since it may have begun so.
+    ///
     /// A cap on requests in flight stays this process's own, and a server's word of what remains is
     /// not followed: its limits and its refusals are. Defaults to a limiter of this process alone.
     #[cfg(feature = "redis")]

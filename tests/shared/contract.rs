@@ -4,7 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    CancelToken, Cost, Error, Feedback, Limits, Priority, Quota, RateLimiter, Refusal, Unit, Wait,
+    CancelToken, Cost, Error, Feedback, Limits, Priority, Quota, RateLimiter, Refusal, Report,
+    Unit, Wait,
 };
 
 use super::server::Server;
@@ -242,6 +243,62 @@ fn one_process_s_refusal_holds_back_all_and_so_do_its_limits() {
         matches!(too_large, Err(Error::TooLarge { .. })),
         "{too_large:?}"
     );
+}
+
+#[test]
+fn a_limit_that_the_server_names_holds_for_all_and_a_guess_gives_way() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let limiter = |limits: Limits| {
+        let listens = RateLimiter::builder(limits).listen(Duration::ZERO);
+        listens.share(&store(&server.url()), "m").build()
+    };
+    let minute = |amount| Limits::tokens_per_minute(amount).unwrap();
+    let [one, two] = [0; 2].map(|_| limiter(minute(800_000).assumed()));
+    let amount = |limiter: &RateLimiter| limiter.snapshot().quotas[0].quota.amount();
+    let tell = |limiter: &RateLimiter, limit: u64| {
+        let mut permit = limiter.acquire(Cost::tokens(1)).unwrap();
+        let mut report = Report::of(Unit::Tokens);
+        (report.limit, report.remaining) = (Some(limit), Some(limit - 1));
+        permit.hear(&Feedback::admitted().with(report));
+    };
+    tell(&one, 30_000);
+    until("the other knows", || {
+        two.acquire(Cost::tokens(1)).map(drop).unwrap();
+        amount(&two) == 30_000
+    });
+    // What a user states is a ceiling, and holds for all.
+    let stated = limiter(minute(20_000));
+    stated.acquire(Cost::tokens(1)).map(drop).unwrap();
+    assert_eq!(amount(&stated), 20_000);
+    tell(&stated, 30_000);
+    tell(&stated, 10_000);
+    until("the other knows", || {
+        two.acquire(Cost::tokens(1)).map(drop).unwrap();
+        amount(&two) == 10_000
+    });
+}
+
+#[test]
+fn two_limiters_of_one_store_and_name_hold_one_limit() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = store(&server.url());
+    let limiters = [0; 2].map(|_| RateLimiter::builder(tokens(100)).share(&store, "m").build());
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for limiter in &limiters {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    limiter.acquire(Cost::tokens(5)).map(drop).unwrap();
+                }
+            });
+        }
+    });
+    // 200 at 100 a second, with nothing in the bucket at first.
+    assert!(start.elapsed() >= SECOND * 19 / 10, "{:?}", start.elapsed());
 }
 
 #[test]

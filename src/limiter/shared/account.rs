@@ -15,6 +15,8 @@ use crate::unit::Unit;
 /// What a line has with the store.
 #[derive(Debug)]
 pub(in crate::limiter) struct Account {
+    /// What nobody else is called.
+    name: String,
     horizon: Duration,
     /// By how much the way to a server varies whose word of its limits is taken, if any is.
     jitter: Option<Duration>,
@@ -71,6 +73,7 @@ impl Account {
         horizon: Duration,
     ) -> Self {
         Self {
+            name: format!("{:016x}", fastrand::u64(..)),
             horizon,
             jitter,
             lots: Lots::default(),
@@ -312,6 +315,7 @@ impl Account {
         let has_more = asks.len() > MOST_ASKS;
         asks.truncate(MOST_ASKS);
         Some(Visit {
+            name: self.name.clone(),
             incarnation: self.incarnation.clone(),
             epoch: self.epoch,
             turn: self.turn,
@@ -333,6 +337,7 @@ impl Account {
             let told = self.unheard.take();
             let told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
             Visit {
+                name: self.name.clone(),
                 incarnation: self.incarnation.clone(),
                 epoch: self.epoch,
                 turn: self.turn,

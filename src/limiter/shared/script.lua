@@ -82,7 +82,8 @@ local function give(cost)
   end
 end
 
--- Other limits from now on: what is used stays used.
+-- Other limits from now on: what is used stays used, but a bucket that gets smaller is at most empty,
+-- unless it was in debt: it may never have been full.
 local function hold(packed)
   local old = quotas
   limits, quotas, epoch = packed, read_limits(packed), epoch + 1
@@ -103,8 +104,10 @@ local function hold(packed)
     if before or other then
       local of = before or other
       local used = math.ceil((of.full - of.level) / of.scale)
-      quota.level = math.max(quota.full - used * quota.scale, -LARGEST)
-      if not before then quota.level = math.max(quota.level, 0) end
+      local debt = 0
+      if before then debt = math.min(math.floor(of.level / of.scale), 0) end
+      local most = math.max(debt * quota.scale, -LARGEST)
+      quota.level = math.max(quota.full - used * quota.scale, most)
     else
       quota.level = math.min(quota.start * quota.scale, quota.full)
     end

@@ -270,7 +270,6 @@ impl SharedStoreBuilder {
         address.sign(self.username.as_deref(), self.password.as_deref());
         let label = self.label.unwrap_or_else(label);
         let manners = Manners {
-            name: format!("{:016x}", fastrand::u64(..)),
             // What stands behind a bar in the store's record.
             label: label.replace(['|', '\n'], " "),
             horizon: self.horizon,

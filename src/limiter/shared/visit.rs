@@ -16,6 +16,8 @@ pub(super) const MOST_ASKS: usize = 64;
 /// What one process says to the store of one limiter.
 #[derive(Debug, Clone)]
 pub(in crate::limiter) struct Visit {
+    /// Who visits, by a name that nobody else has: two limiters of one process are two.
+    pub(super) name: String,
     /// The store's memory as this process knows it: empty at first.
     pub(super) incarnation: String,
     /// The limits that it knows, by their count.
@@ -80,8 +82,6 @@ pub(super) struct Ask {
 /// What is the same in all visits of a process.
 #[derive(Debug, Clone)]
 pub(super) struct Manners {
-    /// The process by a name that no other has.
-    pub(super) name: String,
     /// The process as people know it.
     pub(super) label: String,
     pub(super) horizon: Duration,
@@ -132,7 +132,7 @@ impl Visit {
     /// The arguments of the script.
     pub(super) fn arguments(&self, manners: &Manners) -> Vec<String> {
         let mut args = vec![
-            manners.name.clone(),
+            self.name.clone(),
             self.incarnation.clone(),
             self.epoch.to_string(),
             micros(manners.horizon),
@@ -266,6 +266,7 @@ mod tests {
 
     fn visit() -> Visit {
         Visit {
+            name: "me".to_owned(),
             incarnation: "7-a".to_owned(),
             epoch: 3,
             turn: 9,
@@ -293,7 +294,6 @@ mod tests {
     #[test]
     fn what_is_said_is_in_the_order_in_which_the_script_reads() {
         let manners = Manners {
-            name: "me".to_owned(),
             label: "host 1".to_owned(),
             horizon: Duration::from_secs(1),
         };

@@ -47,11 +47,11 @@ impl Process {
             road: Road::new(Address::parse(&server.url()).unwrap(), timeouts),
             keys: Keys::new("t:", limiter),
             manners: Manners {
-                name: name.to_owned(),
                 label: name.to_owned(),
                 horizon: SECOND,
             },
             visit: Visit {
+                name: name.to_owned(),
                 incarnation: String::new(),
                 epoch: 0,
                 turn: 1,
