@@ -23,12 +23,13 @@
 //! ```
 
 mod chat; //     messages, items and tools, with the overhead of the chat format
+mod counter; //  text to tokens, in one encoding
 mod encoding; // which encoding a model uses, and counting in it
 mod endpoint; // what kind of request a path is for
 mod estimate; // prompt and output of a whole request, by endpoint
 mod input; //    plain inputs: strings, lists of strings, ready-made tokens
 mod output; //   output caps, and how often they apply
-mod segment; //  cutting long texts, so that no text can break the tokenizer
+mod segment; //  cutting long texts where that changes nothing
 mod tally; //    the running sum of tokens and characters
 
 pub use chat::MEDIA_TOKENS;
