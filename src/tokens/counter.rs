@@ -67,7 +67,8 @@ impl Counter {
         segments(text).map(count).sum()
     }
 
-    fn count_anew(&self, text: &str) -> u64 {
+    /// The same, whether or not it has been counted before; it is not remembered.
+    pub(super) fn count_anew(&self, text: &str) -> u64 {
         match self.expression {
             Expression::O200k => self.count_by(text, split::o200k),
             Expression::Cl100k => self.count_by(text, split::cl100k),

@@ -1,11 +1,13 @@
 //! Which encoding a model uses, and counting in it.
 
+use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::thread;
 
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
 use super::counter::Counter;
+use super::reader;
 
 /// Models of the o200k generation whose names the tokenizer's table does not hold, by prefix.
 const NEWER_FAMILIES: [&str; 4] = ["chatgpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4o"];
@@ -74,14 +76,32 @@ impl Encoding {
     /// The number of tokens of a text. Special tokens that it spells out, such as
     /// `<|endoftext|>`, count as ordinary text, which is how the API treats them in a request.
     ///
-    /// Exactly what the provider's tokenizer counts. Takes time in proportion to the length,
-    /// whatever the text: where nothing splits it, such as in a million spaces, some 20 times as
-    /// long as in prose. Of texts from 1 KB on it remembers, in stretches of about 512 bytes, what
+    /// Exactly what the provider's tokenizer counts; only where a megabyte or more has no place to
+    /// split, such as a million letters, can it be off by a few tokens for each megabyte. Takes time in proportion to the length,
+    /// whatever the text: where nothing splits it, some 20 times as long as in prose. Of texts from 1 KB on it remembers, in stretches of about 512 bytes, what
     /// it has counted: 3 MB for each encoding, which are the last 64 MB of text or more. So what
     /// many requests begin with is counted once.
     #[must_use]
     pub fn count(self, text: &str) -> u64 {
         self.counter().count(text)
+    }
+
+    /// The number of tokens of all that a reader has as one text, on every core, in memory of some
+    /// megabytes for each. Bytes that are no UTF-8 count as U+FFFD.
+    ///
+    /// ```
+    /// use paceline::tokens::Encoding;
+    ///
+    /// let text = "tiktoken is great!".as_bytes(); // a file, or what is unpacked
+    /// assert_eq!(Encoding::Cl100kBase.count_reader(text)?, 6);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the reader.
+    pub fn count_reader(self, reader: impl Read) -> io::Result<u64> {
+        reader::count(self.counter(), reader)
     }
 
     /// Loads the encoding, if it is not loaded yet, and returns when it is ready.

@@ -29,6 +29,7 @@ mod endpoint; // what kind of request a path is for
 mod estimate; // prompt and output of a whole request, by endpoint
 mod input; //    plain inputs: strings, lists of strings, ready-made tokens
 mod output; //   output caps, and how often they apply
+mod reader; //   counting what is read, however much it is
 mod segment; //  cutting long texts where that changes nothing
 mod tally; //    the running sum of tokens and characters
 

@@ -21,7 +21,7 @@ pub(super) fn segments(text: &str) -> impl Iterator<Item = &str> {
 
 /// The first place, at `least` bytes or behind them, where every encoding splits: above 0 and
 /// below the end.
-fn first_split(text: &str, least: usize) -> Option<usize> {
+pub(super) fn first_split(text: &str, least: usize) -> Option<usize> {
     if text.len() <= least {
         return None;
     }
@@ -37,8 +37,7 @@ fn first_split(text: &str, least: usize) -> Option<usize> {
 }
 
 /// The last place where every encoding splits, above 0.
-#[cfg(test)]
-fn last_split(text: &str) -> Option<usize> {
+pub(super) fn last_split(text: &str) -> Option<usize> {
     let mut backwards = text.char_indices().rev();
     let (mut start, mut after) = backwards.next()?;
     for (index, before) in backwards {

@@ -1,7 +1,7 @@
 //! `paceline count`.
 
-use std::fs;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use paceline::batch::{Input, Run};
@@ -17,18 +17,16 @@ use crate::say;
 pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     let standard_input = arguments.file == Path::new("-");
     if arguments.text {
+        let encoding = Encoding::for_model(&arguments.model);
         let read = if standard_input {
-            let mut bytes = Vec::new();
-            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+            encoding.count_reader(io::stdin())
         } else {
-            fs::read(&arguments.file)
+            File::open(&arguments.file).and_then(|file| encoding.count_reader(file))
         };
-        let bytes = read.map_err(|source| Error::Io {
+        let tokens = read.map_err(|source| Error::Io {
             path: arguments.file,
             source,
         })?;
-        let text = String::from_utf8_lossy(&bytes);
-        let tokens = Encoding::for_model(&arguments.model).count(&text);
         return say::result(&format!("{tokens}\n")).map(|()| Exit::Success);
     }
     let input = if standard_input {
