@@ -142,7 +142,8 @@ fn ranks() -> Option<PathBuf> {
     let registries = fs::read_dir(home.join("registry/src")).ok()?.flatten();
     let packages = registries.filter_map(|registry| fs::read_dir(registry.path()).ok());
     let mut files = packages
-        .flat_map(|packages| packages.flatten())
+        .flatten()
+        .flatten()
         .filter(|package| {
             package
                 .file_name()

@@ -121,7 +121,7 @@ fn main() -> Result<ExitCode> {
             aim: Aim::None,
         },
     ];
-    println!("{} bytes a file, medians of {rounds} rounds", bytes);
+    println!("{bytes} bytes a file, medians of {rounds} rounds");
     if python.is_none() {
         println!("no python3 with tiktoken, or no rank files: rows beside it are left out");
     }
