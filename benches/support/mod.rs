@@ -28,6 +28,8 @@ pub(crate) struct Effort {
 pub(crate) struct Contest {
     pub(crate) threads: u16,
     pub(crate) operations_per_thread: u32,
+    /// The most that this crate may take, as a multiple of the baseline.
+    pub(crate) aim: f64,
 }
 
 /// One thing to measure, under its name in the table.
@@ -77,6 +79,7 @@ fn measure(contest: Contest, operation: &(impl Fn() -> bool + Sync)) -> Result<f
 }
 
 /// Measures all competitors and prints their table, each compared with the one named `baseline`.
+/// Returns whether the last of them is within the aim.
 ///
 /// # Errors
 ///
@@ -86,7 +89,7 @@ pub(crate) fn compare(
     baseline: &str,
     contest: Contest,
     effort: Effort,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let base = competitors
         .iter()
         .position(|competitor| competitor.name == baseline)
@@ -111,6 +114,7 @@ pub(crate) fn compare(
     );
     let (spread, ratio) = ("min–max", format!("× {baseline}"));
     println!("{:<26}{:>10}{spread:>20}{ratio:>14}", "", "ns/op");
+    let mut last = f64::NAN;
     for (own, competitor) in times.iter().zip(competitors) {
         let ratios = own.iter().zip(&times[base]).map(|(own, base)| own / base);
         let (low, median, high) = summary(own.iter().copied());
@@ -120,8 +124,12 @@ pub(crate) fn compare(
             "{:<26}{median:>10.1}{spread:>20}{ratio:>14.2}",
             competitor.name
         );
+        last = ratio;
     }
-    Ok(())
+    let is_within = last <= contest.aim;
+    let within = if is_within { "yes" } else { "NO" };
+    println!("aim: at most {:.2}: {within}", contest.aim);
+    Ok(is_within)
 }
 
 /// Smallest, median (the upper one of two) and largest; NaN for none at all.

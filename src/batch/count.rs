@@ -55,7 +55,7 @@ impl Counted {
     }
 
     /// One that has waited on the disk.
-    pub(super) fn of(client: &RateLimitedClient, spooled: Spooled) -> Self {
+    pub(super) fn of(client: &RateLimitedClient, spooled: Spooled<'_>) -> Self {
         let Spooled {
             line,
             custom_id,
@@ -67,9 +67,15 @@ impl Counted {
         } = spooled;
         Self {
             line,
-            custom_id,
+            custom_id: custom_id.into_owned(),
             fingerprint,
-            request: Prepared::of(client, path, body, model, estimate),
+            request: Prepared::of(
+                client,
+                path.into_owned(),
+                body.into_owned(),
+                model.into_owned(),
+                estimate,
+            ),
         }
     }
 }
@@ -235,7 +241,8 @@ impl Counter {
             known,
         } = request;
         let place = || format!("{}:{line}", self.name);
-        let fingerprint = Fingerprint::of(&url, &body);
+        let text = body.to_string();
+        let fingerprint = Fingerprint::of_text(&url, &body, &text);
         match known {
             Some(Known::Failed) => return Event::Failed,
             Some(Known::Finished(Some(other))) if other != fingerprint => {
@@ -254,7 +261,7 @@ impl Counter {
             Some(Known::Finished(_)) => return Event::Finished,
             Some(Known::Line(_)) | None => {}
         }
-        match self.client.prepare_value(&url, &body) {
+        match self.client.prepare_counted(&url, &body, text) {
             Ok(request) => Event::Counted(Counted {
                 line,
                 custom_id,

@@ -295,7 +295,7 @@ mod tests {
         let response = PassedOn {
             status: 200,
             request_id: None,
-            body: serde_json::value::to_raw_value(&Value::Null).unwrap(),
+            body: "null".to_owned(),
             usage: None,
             attempts: 1,
             waited: Duration::ZERO,

@@ -1,6 +1,7 @@
 //! The requests of one limiter that wait for their turn: the first of them in memory, the rest on
 //! the disk.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 
@@ -87,12 +88,12 @@ impl Lane {
         let request = &counted.request;
         self.spool.push(&Spooled {
             line: counted.line,
-            custom_id: counted.custom_id.clone(),
+            custom_id: Cow::Borrowed(&counted.custom_id),
             fingerprint: counted.fingerprint,
-            path: request.path().to_owned(),
-            model: request.model().to_owned(),
+            path: Cow::Borrowed(request.path()),
+            model: Cow::Borrowed(request.model()),
             estimate: request.estimate(),
-            body: request.body().to_owned(),
+            body: Cow::Borrowed(request.body()),
         })
     }
 

@@ -409,10 +409,8 @@ mod tests {
             let response = PassedOn {
                 status: 200,
                 request_id: Some(format!("req_{number}")),
-                body: serde_json::value::to_raw_value(
-                    &serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}}),
-                )
-                .unwrap(),
+                body: serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}})
+                    .to_string(),
                 usage: None,
                 attempts: 1,
                 waited: Duration::ZERO,

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
@@ -14,6 +13,9 @@ pub(super) const INVALID_LINE: &str = "invalid_line";
 
 /// The code of an answer that made no sense.
 const INVALID_ANSWER: &str = "invalid_answer";
+
+/// Bytes of a line besides its answer's body, about.
+const ROOM: usize = 256;
 
 /// How each line begins.
 pub(super) const LINE_START: &str = "{\"id\":\"batch_req_";
@@ -32,7 +34,6 @@ pub(super) struct Record {
     pub(super) line: Vec<u8>,
 }
 
-#[derive(Serialize)]
 struct Line<'a> {
     id: String,
     custom_id: Option<&'a str>,
@@ -40,18 +41,15 @@ struct Line<'a> {
     error: Option<Failure>,
 }
 
-#[derive(Serialize)]
 struct Answer {
     status_code: u16,
     request_id: Option<String>,
     body: Body,
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
 enum Body {
-    /// As it came, on one line.
-    Passed(Box<RawValue>),
+    /// JSON as it came, on one line.
+    Passed(String),
     Told(Value),
 }
 
@@ -132,11 +130,38 @@ impl Record {
 }
 
 impl Line<'_> {
+    /// Put together here and not by a serializer: that would want to know first whether an answer
+    /// that is passed on is JSON, which has been found out already.
     fn to_bytes(&self) -> Vec<u8> {
-        // What came as JSON, and strings, can always be written as JSON.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        let room = match &self.response {
+            Some(answer) => answer.body.len(),
+            None => 0,
+        };
+        let mut line = Vec::with_capacity(room + ROOM);
+        put(&mut line, "{\"id\":", &self.id);
+        put(&mut line, ",\"custom_id\":", &self.custom_id);
+        match &self.response {
+            Some(answer) => {
+                put(
+                    &mut line,
+                    ",\"response\":{\"status_code\":",
+                    &answer.status_code,
+                );
+                put(&mut line, ",\"request_id\":", &answer.request_id);
+                match &answer.body {
+                    Body::Passed(json) => {
+                        line.extend_from_slice(b",\"body\":");
+                        line.extend_from_slice(json.as_bytes());
+                    }
+                    Body::Told(value) => put(&mut line, ",\"body\":", value),
+                }
+                line.push(b'}');
+            }
+            None => line.extend_from_slice(b",\"response\":null"),
+        }
+        put(&mut line, ",\"error\":", &self.error);
+        line.extend_from_slice(b"}\n");
+        line
     }
 
     fn reason(&self) -> (String, String) {
@@ -167,14 +192,36 @@ impl Line<'_> {
     }
 }
 
+impl Body {
+    /// About what it takes in a line.
+    fn len(&self) -> usize {
+        match self {
+            Self::Passed(json) => json.len(),
+            Self::Told(_) => ROOM,
+        }
+    }
+}
+
+/// Writes one field.
+fn put(line: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    line.extend_from_slice(name.as_bytes());
+    // Into memory, and of what can be JSON: strings, numbers, and JSON itself.
+    if serde_json::to_writer(&mut *line, value).is_err() {
+        line.extend_from_slice(b"null");
+    }
+}
+
 /// The same JSON without the white space between its parts, of which a line end would end the line.
-fn on_one_line(json: Box<RawValue>) -> Box<RawValue> {
-    if !json.get().contains(['\n', '\r']) {
+fn on_one_line(mut json: String) -> String {
+    if !json
+        .as_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'\n' | b'\r'))
+    {
         return json;
     }
     let (mut is_in_string, mut is_escaped) = (false, false);
-    let mut text = json.get().to_owned();
-    text.retain(|char| {
+    json.retain(|char| {
         let is_kept = is_in_string || !char.is_ascii_whitespace();
         match char {
             _ if is_escaped => is_escaped = false,
@@ -184,7 +231,7 @@ fn on_one_line(json: Box<RawValue>) -> Box<RawValue> {
         }
         is_kept
     });
-    RawValue::from_string(text).unwrap_or(json) // it still is JSON
+    json
 }
 
 fn code(error: &Error) -> &'static str {
@@ -276,8 +323,7 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let body: Box<RawValue> = serde_json::from_str(body).unwrap();
-            assert_eq!(on_one_line(body).get(), expected);
+            assert_eq!(on_one_line(body.to_owned()), expected);
         }
     }
 

@@ -3,11 +3,10 @@
 //! First in, first out, in files without a name, which are gone with the process. Each holds some
 //! megabytes and is let go when all of it has been read, so what is used of the disk is what waits.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-
-use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use crate::tokens::Estimate;
@@ -18,16 +17,83 @@ const SEGMENT: u64 = 8 * 1024 * 1024;
 const WRITE: usize = 64 * 1024;
 
 /// A request as it stands on the disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Spooled {
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Spooled<'a> {
     pub(super) line: u64,
-    pub(super) custom_id: String,
+    pub(super) custom_id: Cow<'a, str>,
     pub(super) fingerprint: Fingerprint,
-    pub(super) path: String,
-    pub(super) model: String,
+    pub(super) path: Cow<'a, str>,
+    pub(super) model: Cow<'a, str>,
     pub(super) estimate: Estimate,
     /// JSON.
-    pub(super) body: String,
+    pub(super) body: Cow<'a, str>,
+}
+
+impl Spooled<'_> {
+    /// The numbers, then each text with its length. Not as JSON: the body is that already, and all its
+    /// quotes would be escaped.
+    fn to_bytes(&self) -> Vec<u8> {
+        let Estimate {
+            tokens,
+            characters,
+            prompt,
+            output,
+        } = self.estimate;
+        let numbers = [
+            self.line,
+            self.fingerprint.0,
+            tokens,
+            characters,
+            prompt,
+            output,
+        ];
+        let texts = [&self.custom_id, &self.path, &self.model, &self.body];
+        let sizes = texts.iter().map(|text| 8 + text.len());
+        let mut bytes = Vec::with_capacity(8 * numbers.len() + sizes.sum::<usize>());
+        for number in numbers {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for text in texts {
+            bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+}
+
+impl Spooled<'static> {
+    /// None for what [`to_bytes`](Spooled::to_bytes) has not made.
+    fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let rest = &mut bytes;
+        let spooled = Self {
+            line: number(rest)?,
+            fingerprint: Fingerprint(number(rest)?),
+            estimate: Estimate {
+                tokens: number(rest)?,
+                characters: number(rest)?,
+                prompt: number(rest)?,
+                output: number(rest)?,
+            },
+            custom_id: text(rest)?,
+            path: text(rest)?,
+            model: text(rest)?,
+            body: text(rest)?,
+        };
+        rest.is_empty().then_some(spooled)
+    }
+}
+
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let (number, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u64::from_le_bytes(*number))
+}
+
+fn text(rest: &mut &[u8]) -> Option<Cow<'static, str>> {
+    let length = usize::try_from(number(rest)?).ok()?;
+    let (text, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    String::from_utf8(text.to_vec()).ok().map(Cow::Owned)
 }
 
 /// A queue on the disk.
@@ -67,8 +133,8 @@ impl Spool {
     ///
     /// When the disk is full, or there is no place for such files. It is not in the queue then, but
     /// all the others are.
-    pub(super) fn push(&mut self, request: &Spooled) -> io::Result<()> {
-        let bytes = serde_json::to_vec(request)?;
+    pub(super) fn push(&mut self, request: &Spooled<'_>) -> io::Result<()> {
+        let bytes = request.to_bytes();
         if self.fresh_bytes + bytes.len() > WRITE {
             self.write_fresh()?;
         }
@@ -84,7 +150,7 @@ impl Spool {
     /// # Errors
     ///
     /// When what was written cannot be read again.
-    pub(super) fn pop(&mut self) -> io::Result<Option<Spooled>> {
+    pub(super) fn pop(&mut self) -> io::Result<Option<Spooled<'static>>> {
         if self.read.is_empty() {
             self.read_some()?;
         }
@@ -100,7 +166,13 @@ impl Spool {
         };
         self.waiting -= 1;
         self.bytes -= next.len() as u64;
-        Ok(Some(serde_json::from_slice(&next)?))
+        match Spooled::from_bytes(&next) {
+            Some(spooled) => Ok(Some(spooled)),
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the disk gives back something else than was written",
+            )),
+        }
     }
 
     fn write_fresh(&mut self) -> io::Result<()> {
@@ -165,19 +237,38 @@ mod tests {
 
     use super::*;
 
-    fn request(line: u64, size: usize) -> Spooled {
+    fn request(line: u64, size: usize) -> Spooled<'static> {
         Spooled {
             line,
-            custom_id: format!("id-{line}"),
+            custom_id: format!("id-{line}").into(),
             fingerprint: Fingerprint::of("/v1/embeddings", &line.into()),
-            path: "/v1/chat/completions".to_owned(),
-            model: "m".to_owned(),
+            path: "/v1/chat/completions".into(),
+            model: "é".into(),
             estimate: Estimate {
                 tokens: line,
-                ..Estimate::default()
+                characters: 2,
+                prompt: 3,
+                output: u64::MAX,
             },
-            body: "x".repeat(size),
+            body: "x".repeat(size).into(),
         }
+    }
+
+    #[test]
+    fn what_is_cut_or_longer_is_no_request() {
+        let request = request(7, 3);
+        let bytes = request.to_bytes();
+        for end in 0..bytes.len() {
+            assert_eq!(Spooled::from_bytes(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(Spooled::from_bytes(&[&bytes[..], b"x"].concat()), None);
+        let text = bytes.len() - 3;
+        for (place, wrong) in [(text, 0xFF), (text - 1, 0xFF), (text - 8, 4)] {
+            let mut bytes = bytes.clone();
+            bytes[place] = wrong;
+            assert_eq!(Spooled::from_bytes(&bytes), None, "{wrong} at {place}");
+        }
+        assert_eq!(Spooled::from_bytes(&bytes), Some(request));
     }
 
     proptest! {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::feedback::{Heard, api_error, usage, usage_in};
 use super::nap::nap;
@@ -35,18 +34,6 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(
-        client: &RateLimitedClient,
-        path: &str,
-        body: &Value,
-        model: &str,
-        estimate: Estimate,
-    ) -> Self {
-        let (path, model) = (path.to_owned(), model.to_owned());
-        Self::of(client, path, body.to_string(), model, estimate)
-    }
-
-    /// One that has been counted before.
     pub(crate) fn of(
         client: &RateLimitedClient,
         path: String,
@@ -210,7 +197,7 @@ impl Admitted {
         Ok(Response {
             status: sent.status,
             request_id: sent.request_id,
-            url: sent.answer.url,
+            url: sent.answer.url(),
             body,
             usage,
             charged,
@@ -222,8 +209,7 @@ impl Admitted {
     /// Sends it like [`send_watched`](Admitted::send_watched), for an answer that is only passed on: it
     /// is not taken apart.
     pub(crate) fn pass_on(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<PassedOn> {
-        let (sent, body) = self.perform(wait, json::<Box<RawValue>>, watch)?;
-        let usage = usage_in(&body);
+        let (sent, (body, usage)) = self.perform(wait, as_it_came, watch)?;
         sent.settlement.settle(usage);
         Ok(PassedOn {
             status: sent.status,
@@ -412,10 +398,22 @@ impl Prepared {
 /// Reads an answer that has to be JSON.
 fn json<T: DeserializeOwned>(answer: &mut Answer) -> Result<T> {
     let bytes = answer.read()?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::InvalidResponse {
-        url: answer.url.clone(),
+    serde_json::from_slice(&bytes).map_err(|error| makes_no_sense(answer, &error))
+}
+
+/// Reads an answer that has to be JSON, with the usage that it states, and leaves it as it is.
+fn as_it_came(answer: &mut Answer) -> Result<(String, Option<Usage>)> {
+    let text = String::from_utf8(answer.read()?);
+    let text = text.map_err(|error| makes_no_sense(answer, &error))?;
+    let usage = usage_in(&text).map_err(|error| makes_no_sense(answer, &error))?;
+    Ok((text, usage))
+}
+
+fn makes_no_sense(answer: &Answer, error: &dyn fmt::Display) -> Error {
+    Error::InvalidResponse {
+        url: answer.url(),
         message: error.to_string(),
-    })
+    }
 }
 
 /// One try to send a request, when it has ended. See [`Admitted::send_watched`].

@@ -30,7 +30,7 @@ pub use stream::{ChatChunk, ChatStream};
 
 use config::{Secret, Settings};
 use counters::Counters;
-use transport::{Transport, is_url};
+use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
 use crate::tokens::{Encoding, Endpoint, estimate};
@@ -130,7 +130,8 @@ impl RateLimitedClient {
         body.insert("stream".to_owned(), json!(true));
         body.entry("stream_options")
             .or_insert_with(|| json!({"include_usage": true}));
-        let prepared = self.count(CHAT, &Value::Object(body))?;
+        let body = Value::Object(body);
+        let prepared = self.count(CHAT, &body, body.to_string())?;
         let admitted = prepared.admit(Wait::new())?;
         let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()), |_| {})?;
         Ok(ChatStream::new(sent))
@@ -209,24 +210,31 @@ impl RateLimitedClient {
     pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
         let body = serde_json::to_value(body)
             .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
-        self.prepare_value(path, &body)
+        let text = body.to_string();
+        self.prepare_counted(path, &body, text)
     }
 
-    pub(crate) fn prepare_value(&self, path: &str, body: &Value) -> Result<Prepared> {
+    /// The same for a body of which there is the text already.
+    pub(crate) fn prepare_counted(
+        &self,
+        path: &str,
+        body: &Value,
+        text: String,
+    ) -> Result<Prepared> {
         if body.get("stream") == Some(&Value::Bool(true)) {
             // Read as a whole, a stream makes no sense, and each further try would be charged.
             let message = "only chat_stream can read a stream; leave out \"stream\"";
             return Err(Error::InvalidRequest(message.to_owned()));
         }
-        self.count(path, body)
+        self.count(path, body, text)
     }
 
-    fn count(&self, path: &str, body: &Value) -> Result<Prepared> {
+    fn count(&self, path: &str, body: &Value, text: String) -> Result<Prepared> {
         let invalid = |message: &str| Err(Error::InvalidRequest(message.to_owned()));
         let Some(fields) = body.as_object() else {
             return invalid("the body is not an object");
         };
-        if !is_url(&self.transport().url(path)) {
+        if !self.transport().takes(path) {
             return invalid("the path has characters that no URL has");
         }
         let model = fields.get("model").and_then(Value::as_str);
@@ -238,7 +246,8 @@ impl RateLimitedClient {
             self.settings().prompt_rule,
             self.settings().max_completion_tokens,
         );
-        Ok(Prepared::new(self, path, body, model, size))
+        let (path, model) = (path.to_owned(), model.to_owned());
+        Ok(Prepared::of(self, path, text, model, size))
     }
 
     /// The model of requests that name none.

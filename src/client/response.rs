@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::cost::{Cost, Usage};
 use crate::{Error, Result};
@@ -35,8 +34,8 @@ pub struct Response {
 pub(crate) struct PassedOn {
     pub(crate) status: u16,
     pub(crate) request_id: Option<String>,
-    /// As it came, white space and all.
-    pub(crate) body: Box<RawValue>,
+    /// JSON as it came, white space and all.
+    pub(crate) body: String,
     pub(crate) usage: Option<Usage>,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,

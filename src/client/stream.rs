@@ -54,7 +54,7 @@ type Lines = BufReader<Box<dyn Read + Send>>;
 
 impl ChatStream {
     pub(super) fn new(sent: Sent) -> Self {
-        let url = sent.answer.url.clone();
+        let url = sent.answer.url();
         let reader: Box<dyn Read + Send> = Box::new(sent.answer.into_reader());
         Self {
             lines: Some(BufReader::new(reader)),

@@ -1,17 +1,20 @@
 //! The wire: one agent, its pool and its timeouts. With its parts, the only file that names ureq.
 
 mod addresses; // of hosts, kept for a while
+mod patience; //  timeouts that the system is told seldom
 
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Timeout};
 
 use addresses::Addresses;
+use patience::Patience;
 
 use super::config::{Secret, Settings};
 use crate::Error;
@@ -37,7 +40,8 @@ pub(super) struct Transport {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Headers,
-    pub(super) url: String,
+    /// With its query, in which there can be a key.
+    sent_to: String,
     body: Body,
 }
 
@@ -45,9 +49,10 @@ pub(super) struct Answer {
 pub(super) struct Headers(HeaderMap);
 
 impl Headers {
-    /// The first value of a header, if it is text.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok().map(str::trim)
+    /// Those that are text, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter();
+        all.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.trim())))
     }
 }
 
@@ -71,16 +76,23 @@ impl Transport {
         }
         let config = config.build();
         let addresses = Addresses::new(DefaultResolver::default(), Clock::real());
-        let headers = headers.iter().filter_map(|(name, value)| {
+        let stated = headers.iter().filter_map(|(name, value)| {
             let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
             let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
             value.set_sensitive(true);
             Some((name, value))
         });
+        let mut headers: HeaderMap = stated.collect();
+        let json = || HeaderValue::from_static("application/json");
+        headers.entry(CONTENT_TYPE).or_insert_with(json);
         Self {
-            agent: Agent::with_parts(config, DefaultConnector::default(), addresses),
+            agent: Agent::with_parts(
+                config,
+                DefaultConnector::default().chain(Patience),
+                addresses,
+            ),
             base_url,
-            headers: headers.collect(),
+            headers,
         }
     }
 
@@ -93,6 +105,12 @@ impl Transport {
             _ => path,
         };
         format!("{}/{path}", self.base_url)
+    }
+
+    /// Whether a path makes a URL. Most are of letters, which always do.
+    pub(super) fn takes(&self, path: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        path.bytes().all(is_plain) || is_url(&self.url(path))
     }
 
     /// A body without what the headers keep secret: some servers quote the key that they refuse.
@@ -111,12 +129,9 @@ impl Transport {
     /// Sends a JSON body and returns when the head of the answer is there.
     pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
         let url = self.url(path);
-        let mut request = self
-            .agent
-            .post(&url)
-            .header("Content-Type", "application/json");
+        let mut request = self.agent.post(&url);
         if let Some(headers) = request.headers_mut() {
-            headers.extend(self.headers.clone());
+            headers.clone_from(&self.headers);
         }
         match request.send(body) {
             Ok(response) => {
@@ -124,7 +139,7 @@ impl Transport {
                 Ok(Answer {
                     status: head.status.as_u16(),
                     headers: Headers(head.headers),
-                    url: without_query(&url),
+                    sent_to: url,
                     body,
                 })
             }
@@ -146,8 +161,13 @@ impl Answer {
         let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
         match body.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(error) => Err(failure(&self.url, &error.into(), false)),
+            Err(error) => Err(failure(&self.sent_to, &error.into(), false)),
         }
+    }
+
+    /// Where it came from, for errors.
+    pub(super) fn url(&self) -> String {
+        without_query(&self.sent_to)
     }
 
     /// The body as it arrives.

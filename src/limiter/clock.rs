@@ -66,6 +66,12 @@ impl Clock {
         }
     }
 
+    /// Whether a look at it costs so much that it is better not to.
+    #[inline]
+    pub(super) fn is_dear(&self) -> bool {
+        matches!(self.source, Source::Real(_))
+    }
+
     #[cold]
     fn read(&self, counter: &Counter, last: &mut Reading) -> Tick {
         // In this order: a pause between the two must not put the counter ahead.

@@ -10,11 +10,16 @@
 //!                            one ns     = 30,000            so one token comes in 2 ms
 //! ```
 //!
+//! A level that stands high enough needs no clock: later there is only more. So a grant may be made
+//! without a date, which is then the next date that is known ([`Level::take_undated`]).
+//!
 //! The largest values: an amount is below 2⁵³, a period below 2⁵² ns, a time below 2⁶⁴ ns, so a
 //! full bucket is below 2¹⁰⁵ and a refill below 2¹¹⁷. `i128` has room for both. Only debt is
 //! unbounded (settlements say what they like), and saturates.
 
 mod corrected; // levels that follow what a server says
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -60,6 +65,8 @@ pub(crate) struct Level {
     level: i128,
     /// When `level` was right.
     at: Tick,
+    /// What has been taken since then at times that nobody looked at, to scale.
+    undated: i128,
 }
 
 /// What a level does that follows what a server says. Apart, because most do not, and each
@@ -107,6 +114,7 @@ impl Level {
             other: None,
             level: full,
             at: now,
+            undated: 0,
         }
     }
 
@@ -140,8 +148,9 @@ impl Level {
     pub(crate) fn refill(&mut self, now: Tick) {
         if now > self.at {
             let came_in = product(now.0 - self.at.0, self.rate);
-            self.level = self.full.min(self.level + came_in);
-            self.at = now;
+            // What is not dated may have been taken just now, from a bucket that was full until then.
+            self.level = (self.full - self.undated).min(self.level + came_in);
+            (self.at, self.undated) = (now, 0);
         }
     }
 
@@ -183,6 +192,34 @@ impl Level {
             self.level -= taken;
         }
         is_free
+    }
+
+    /// Takes an amount that was there already when somebody last looked at the clock, at a time that
+    /// nobody has to know: later there is only more. Returns false and takes nothing if it was not, or
+    /// if that should be known after all.
+    ///
+    /// It counts as taken when the clock is next looked at, the latest that it can have been. A bucket
+    /// that has been full by then is short of it, so it may be no more than what comes in within
+    /// [`UNDATED`]. In a bucket that is in use it makes no difference.
+    #[inline(always)]
+    pub(crate) fn take_undated(&mut self, amount: u64) -> bool {
+        debug_assert!(self.other.is_none(), "it has rules of its own");
+        let taken = product(amount, self.period);
+        let undated = self.undated + taken;
+        let is_free = amount <= self.quota.amount()
+            && self.level >= taken
+            && undated <= product(UNDATED, self.rate);
+        if is_free {
+            (self.level, self.undated) = (self.level - taken, undated);
+        }
+        is_free
+    }
+
+    /// Puts back what has just been taken so.
+    #[cold]
+    pub(crate) fn put_back_undated(&mut self, amount: u64) {
+        let taken = product(amount, self.period);
+        (self.level, self.undated) = (self.level + taken, self.undated - taken);
     }
 
     /// Takes `amount`, below zero if need be.
@@ -248,142 +285,10 @@ impl Otherwise {
 }
 
 const MILLION: u64 = 1_000_000;
+/// For how much of its rate a level may be taken from without a look at the clock, in nanoseconds.
+const UNDATED: u64 = 10_000_000;
 
 /// One multiplication of the machine's, since both factors fit a register.
 fn product(a: u64, b: u64) -> i128 {
     i128::from(a) * i128::from(b)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn tokens_per_minute(amount: u64, burst: u64) -> Level {
-        let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
-        Level::full(quota.burst_of(burst), Tick(0))
-    }
-
-    #[test]
-    fn waits_are_those_that_the_api_itself_states() {
-        // limit, used, requested, the server's "try again in": see its 429 messages
-        let table = [
-            (30_000, 30_000, 890, 1_780),
-            (30_000, 30_000, 154, 308),
-            (30_000, 30_000, 4_355, 8_710),
-        ];
-        for (step, (limit, used, requested, millis)) in table.into_iter().enumerate() {
-            let mut level = tokens_per_minute(limit, limit);
-            level.take(used);
-            let due = level.due(requested);
-            assert_eq!(due, Tick(millis * 1_000_000), "step {step}");
-        }
-        let quota = Quota::per_minute(Unit::Requests, 500).unwrap();
-        let mut level = Level::full(quota, Tick(0));
-        level.take(500);
-        assert_eq!(level.due(1), Tick(120_000_000));
-    }
-
-    #[test]
-    fn an_oversize_cost_waits_for_a_full_bucket_and_leaves_a_debt() {
-        let mut level = tokens_per_minute(60_000, 1_000);
-        level.take(1);
-        assert!(!level.covers(5_000));
-        assert_eq!(level.due(5_000), Tick(SECOND / 1_000));
-        level.refill(Tick(SECOND / 1_000));
-        assert!(level.covers(5_000));
-        level.take(5_000);
-        assert_eq!(level.whole(), -4_000);
-        assert_eq!(level.due(1), Tick(SECOND / 1_000 + 4_001 * SECOND / 1_000));
-    }
-
-    #[test]
-    fn what_is_given_back_above_the_burst_is_lost() {
-        let mut level = tokens_per_minute(60_000, 1_000);
-        level.take(10);
-        level.give(11);
-        assert_eq!(level.whole(), 1_000);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_brings_in_nothing() {
-        let mut level = tokens_per_minute(60_000, 1_000);
-        level.take(1_000);
-        level.refill(Tick(SECOND / 2));
-        level.refill(Tick(0));
-        level.refill(Tick(SECOND / 2));
-        assert_eq!(level.whole(), 500);
-    }
-
-    #[test]
-    fn the_largest_values_do_not_overflow() {
-        let quota = Quota::new(Unit::Tokens, MAX_AMOUNT, MAX_PERIOD).unwrap();
-        let mut level = Level::full(quota, Tick(0));
-        for _ in 0..5_000 {
-            level.take(u64::MAX);
-        }
-        assert!(!level.take_freely(1, Tick(0)));
-        assert_eq!(level.due(1), Tick::NEVER);
-        assert_eq!(level.whole(), i64::MIN);
-        level.refill(Tick::NEVER);
-        for _ in 0..5_000 {
-            level.give(u64::MAX);
-        }
-        level.give(u64::MAX);
-        assert!(level.covers(MAX_AMOUNT));
-
-        let slow = Quota::new(Unit::Requests, 1, MAX_PERIOD).unwrap();
-        let mut level = Level::full(slow.burst_of(MAX_AMOUNT), Tick(0));
-        level.take(MAX_AMOUNT);
-        assert_eq!(level.due(MAX_AMOUNT), Tick::NEVER);
-    }
-
-    proptest! {
-        /// Exact from above and below: covered at the due time, and not a nanosecond earlier.
-        #[test]
-        fn due_is_the_first_time_that_covers(
-            amount in 1..=MAX_AMOUNT,
-            period in 1..=60 * 60 * SECOND,
-            burst in 1..=MAX_AMOUNT,
-            taken in 0..=MAX_AMOUNT,
-            wanted in 0..=MAX_AMOUNT,
-        ) {
-            let quota = Quota::new(Unit::Tokens, amount, Duration::from_nanos(period)).unwrap();
-            let mut level = Level::full(quota.burst_of(burst), Tick(7));
-            level.take(taken);
-            let due = level.due(wanted);
-            prop_assume!(due != Tick::NEVER);
-            let mut early = level.clone();
-            if due > Tick(7) {
-                early.refill(Tick(due.0 - 1));
-                prop_assert!(!early.covers(wanted));
-            }
-            level.refill(due);
-            prop_assert!(level.covers(wanted));
-            prop_assert_eq!(level.due(wanted), due);
-        }
-
-        /// Refilling in many small steps brings in exactly what one large step does.
-        #[test]
-        fn refills_do_not_drift(
-            amount in 1..=MAX_AMOUNT,
-            steps in prop::collection::vec(0..10_000u64, 1..200),
-        ) {
-            let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
-            let mut small = Level::full(quota.burst_of(MAX_AMOUNT), Tick(0));
-            small.take(MAX_AMOUNT);
-            let mut large = small.clone();
-            let mut now = 0;
-            for step in steps {
-                now += step;
-                small.refill(Tick(now));
-            }
-            large.refill(Tick(now));
-            prop_assert_eq!(small.level, large.level);
-        }
-    }
 }

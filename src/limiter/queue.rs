@@ -44,6 +44,8 @@ pub(super) struct Queue {
     alarm: Option<Tick>,
     /// Nothing is granted before this time.
     paused_until: Tick,
+    /// When somebody last looked at the clock.
+    dated: Tick,
     closed: bool,
     counters: Counters,
     /// What has been granted in all.
@@ -85,6 +87,7 @@ impl Queue {
             next_place: 0,
             alarm: None,
             paused_until: Tick(0),
+            dated: now,
             closed: false,
             counters: Counters::default(),
             spent: Cost::default(),
@@ -122,26 +125,52 @@ impl Queue {
         place: Option<u64>,
         now: Tick,
     ) -> Option<Grant> {
-        let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
-        if !is_quiet || self.hearing.is_some() || !self.slots.has(1) {
+        if !self.is_free(now) {
             return None;
         }
+        self.dated = now;
         let amounts = cost.amounts();
         let mut levels = self.levels.iter_mut();
         let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
         if let Some(taken) = levels.position(refuses) {
-            self.take_back(cost, taken);
+            self.take_back(cost, taken, Level::give);
             return None;
         }
         let place = place.unwrap_or_else(|| self.new_place());
         Some(self.granted(&cost, place, now))
     }
 
+    /// The same without a look at the clock, where the time makes no difference. The grant is dated
+    /// when somebody last looked.
+    #[inline(always)]
+    pub(super) fn take_undated(&mut self, cost: Cost, place: Option<u64>) -> Option<Grant> {
+        let dated = self.dated;
+        if !self.is_free(dated) {
+            return None;
+        }
+        let amounts = cost.amounts();
+        let mut levels = self.levels.iter_mut();
+        let refuses = |level: &mut Level| !level.take_undated(amounts[level.unit() as usize]);
+        if let Some(taken) = levels.position(refuses) {
+            self.take_back(cost, taken, Level::put_back_undated);
+            return None;
+        }
+        let place = place.unwrap_or_else(|| self.new_place());
+        Some(self.granted(&cost, place, dated))
+    }
+
+    /// Whether nothing but the levels can stand in anybody's way, and nobody listens.
+    #[inline(always)]
+    fn is_free(&self, now: Tick) -> bool {
+        let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
+        is_quiet && self.hearing.is_none() && self.slots.has(1)
+    }
+
     /// Gives back to the first levels what has just been taken from them.
     #[cold]
-    fn take_back(&mut self, cost: Cost, levels: usize) {
+    fn take_back(&mut self, cost: Cost, levels: usize, give: impl Fn(&mut Level, u64)) {
         for level in &mut self.levels[..levels] {
-            level.give(cost.amount(level.unit()));
+            give(level, cost.amount(level.unit()));
         }
     }
 
@@ -190,6 +219,7 @@ impl Queue {
     }
 
     pub(super) fn bring_up_to(&mut self, now: Tick) {
+        self.dated = self.dated.max(now);
         for level in &mut self.levels {
             level.refill(now);
         }

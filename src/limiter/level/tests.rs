@@ -1,0 +1,203 @@
+//! The arithmetic of one quota: exact from above and below.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn tokens_per_minute(amount: u64, burst: u64) -> Level {
+    let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
+    Level::full(quota.burst_of(burst), Tick(0))
+}
+
+#[test]
+fn waits_are_those_that_the_api_itself_states() {
+    // limit, used, requested, the server's "try again in": see its 429 messages
+    let table = [
+        (30_000, 30_000, 890, 1_780),
+        (30_000, 30_000, 154, 308),
+        (30_000, 30_000, 4_355, 8_710),
+    ];
+    for (step, (limit, used, requested, millis)) in table.into_iter().enumerate() {
+        let mut level = tokens_per_minute(limit, limit);
+        level.take(used);
+        let due = level.due(requested);
+        assert_eq!(due, Tick(millis * 1_000_000), "step {step}");
+    }
+    let quota = Quota::per_minute(Unit::Requests, 500).unwrap();
+    let mut level = Level::full(quota, Tick(0));
+    level.take(500);
+    assert_eq!(level.due(1), Tick(120_000_000));
+}
+
+#[test]
+fn an_oversize_cost_waits_for_a_full_bucket_and_leaves_a_debt() {
+    let mut level = tokens_per_minute(60_000, 1_000);
+    level.take(1);
+    assert!(!level.covers(5_000));
+    assert_eq!(level.due(5_000), Tick(SECOND / 1_000));
+    level.refill(Tick(SECOND / 1_000));
+    assert!(level.covers(5_000));
+    level.take(5_000);
+    assert_eq!(level.whole(), -4_000);
+    assert_eq!(level.due(1), Tick(SECOND / 1_000 + 4_001 * SECOND / 1_000));
+}
+
+#[test]
+fn what_is_given_back_above_the_burst_is_lost() {
+    let mut level = tokens_per_minute(60_000, 1_000);
+    level.take(10);
+    level.give(11);
+    assert_eq!(level.whole(), 1_000);
+}
+
+#[test]
+fn a_clock_that_steps_back_brings_in_nothing() {
+    let mut level = tokens_per_minute(60_000, 1_000);
+    level.take(1_000);
+    level.refill(Tick(SECOND / 2));
+    level.refill(Tick(0));
+    level.refill(Tick(SECOND / 2));
+    assert_eq!(level.whole(), 500);
+}
+
+#[test]
+fn the_largest_values_do_not_overflow() {
+    let quota = Quota::new(Unit::Tokens, MAX_AMOUNT, MAX_PERIOD).unwrap();
+    let mut level = Level::full(quota, Tick(0));
+    for _ in 0..5_000 {
+        level.take(u64::MAX);
+    }
+    assert!(!level.take_freely(1, Tick(0)));
+    assert_eq!(level.due(1), Tick::NEVER);
+    assert_eq!(level.whole(), i64::MIN);
+    level.refill(Tick::NEVER);
+    for _ in 0..5_000 {
+        level.give(u64::MAX);
+    }
+    level.give(u64::MAX);
+    assert!(level.covers(MAX_AMOUNT));
+
+    let slow = Quota::new(Unit::Requests, 1, MAX_PERIOD).unwrap();
+    let mut level = Level::full(slow.burst_of(MAX_AMOUNT), Tick(0));
+    level.take(MAX_AMOUNT);
+    assert_eq!(level.due(MAX_AMOUNT), Tick::NEVER);
+}
+
+/// A thousand tokens a second, of which ten come in within the time that need not be known.
+#[test]
+fn so_much_is_taken_undated_and_no_more_until_somebody_looks_at_the_clock() {
+    let mut level = tokens_per_minute(60_000, 1_000);
+    let table = [(4, true), (7, false), (6, true), (1, false), (0, true)];
+    for (step, (amount, taken)) in table.into_iter().enumerate() {
+        assert_eq!(level.take_undated(amount), taken, "step {step}");
+    }
+    assert_eq!(level.whole(), 990, "what was refused took nothing");
+    level.put_back_undated(6);
+    assert_eq!(level.whole(), 996);
+    assert!(level.take_undated(6), "what was put back counts no more");
+
+    // For all that is known they were taken just now, and then everything was there until now.
+    level.refill(Tick(60 * SECOND));
+    assert_eq!(level.whole(), 990);
+    assert!(level.take_undated(10), "what was taken before has its date");
+    level.refill(Tick(60 * SECOND + SECOND / 100));
+    assert_eq!(level.whole(), 990);
+    level.refill(Tick(60 * SECOND + SECOND / 50));
+    assert_eq!(level.whole(), 1_000, "no more is lost than that");
+}
+
+#[test]
+fn what_is_not_there_or_never_passes_is_not_taken_undated() {
+    let mut level = tokens_per_minute(60_000_000, 1_000);
+    assert!(!level.take_undated(1_001), "more than there is");
+    assert!(!level.take_undated(u64::MAX));
+    level.take(1_000);
+    assert!(!level.take_undated(1));
+    assert!(level.take_undated(0));
+    level.take(1);
+    assert!(!level.take_undated(0), "a debt has to come in first");
+
+    let small = Quota::per_second(Unit::Tokens, 10_000).unwrap();
+    let mut level = Level::full(small.burst_of(1_000_000), Tick(0));
+    assert!(!level.take_undated(10_001), "more than the whole");
+    assert!(level.take_undated(100), "just as much as comes in");
+}
+
+proptest! {
+    /// Against a bucket that knows every date: never more is granted than that has, and never more
+    /// is missing than comes in within the time that need not be known.
+    #[test]
+    fn taking_undated_never_grants_too_much_nor_much_too_little(
+        amount in 1..=1_000_000u64,
+        burst in 1..=1_000_000u64,
+        steps in prop::collection::vec((0..20_000_000u64, 0..2_000u64, 0..4u8), 1..300),
+    ) {
+        let quota = Quota::per_second(Unit::Tokens, amount).unwrap().burst_of(burst);
+        let mut level = Level::full(quota, Tick(0));
+        let mut dated = level.clone();
+        let most = product(UNDATED, amount);
+        let mut now = 0;
+        for (pass, wanted, how) in steps {
+            now += pass;
+            dated.refill(Tick(now));
+            let taken = match how {
+                0 => level.take_freely(wanted, Tick(now)),
+                _ => level.take_undated(wanted),
+            };
+            if taken {
+                prop_assert!(dated.covers(wanted) && wanted <= burst, "it was not there");
+                dated.take(wanted);
+            }
+            let mut looked_at = level.clone();
+            looked_at.refill(Tick(now));
+            prop_assert!(looked_at.level <= dated.level, "made up");
+            prop_assert!(looked_at.level >= dated.level - most, "lost");
+        }
+    }
+
+    /// Exact from above and below: covered at the due time, and not a nanosecond earlier.
+    #[test]
+    fn due_is_the_first_time_that_covers(
+        amount in 1..=MAX_AMOUNT,
+        period in 1..=60 * 60 * SECOND,
+        burst in 1..=MAX_AMOUNT,
+        taken in 0..=MAX_AMOUNT,
+        wanted in 0..=MAX_AMOUNT,
+    ) {
+        let quota = Quota::new(Unit::Tokens, amount, Duration::from_nanos(period)).unwrap();
+        let mut level = Level::full(quota.burst_of(burst), Tick(7));
+        level.take(taken);
+        let due = level.due(wanted);
+        prop_assume!(due != Tick::NEVER);
+        let mut early = level.clone();
+        if due > Tick(7) {
+            early.refill(Tick(due.0 - 1));
+            prop_assert!(!early.covers(wanted));
+        }
+        level.refill(due);
+        prop_assert!(level.covers(wanted));
+        prop_assert_eq!(level.due(wanted), due);
+    }
+
+    /// Refilling in many small steps brings in exactly what one large step does.
+    #[test]
+    fn refills_do_not_drift(
+        amount in 1..=MAX_AMOUNT,
+        steps in prop::collection::vec(0..10_000u64, 1..200),
+    ) {
+        let quota = Quota::per_minute(Unit::Tokens, amount).unwrap();
+        let mut small = Level::full(quota.burst_of(MAX_AMOUNT), Tick(0));
+        small.take(MAX_AMOUNT);
+        let mut large = small.clone();
+        let mut now = 0;
+        for step in steps {
+            now += step;
+            small.refill(Tick(now));
+        }
+        large.refill(Tick(now));
+        prop_assert_eq!(small.level, large.level);
+    }
+}
