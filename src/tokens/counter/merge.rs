@@ -29,7 +29,11 @@ impl Vocabulary {
             return 1;
         }
         merged_by_looking::<{ SHORT + 1 }>(len, |from, to| {
-            self.rank_of_key(key_of(key >> (8 * from), to - from))
+            let bytes = key >> (8 * from);
+            match to - from {
+                2 => self.rank_of_pair(bytes as u8, (bytes >> 8) as u8),
+                len => self.rank_of_key(key_of(bytes, len)),
+            }
         })
     }
 

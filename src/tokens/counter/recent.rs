@@ -14,10 +14,10 @@ use std::thread;
 
 use super::vocabulary::fold;
 
-/// The bits of a place: with 16 bytes each, a table takes 128 KB.
-const PLACE_BITS: u32 = 13;
+/// The bits of a place: with 16 bytes each, a table takes 512 KB.
+const PLACE_BITS: u32 = 15;
 /// Tables, at most.
-const MOST_TABLES: usize = 64;
+const MOST_TABLES: usize = 32;
 /// Where the tokens are in the second word: above the length of the key, which is at most 15, as
 /// they are.
 const COUNT_SHIFT: u32 = 60;

@@ -17,6 +17,9 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The most bytes of a key.
 pub(super) const SHORT: usize = 15;
 
+/// Ten times as many hints as the largest vocabulary has tokens: 256 KB.
+const HINT_BITS: u32 = 21;
+
 /// Keys that are next to each other in memory, which are compared together.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -32,6 +35,11 @@ pub(super) struct Vocabulary {
     long: HashMap<&'static [u8], u32, BuildHasherDefault<Folded>>,
     longest: usize,
     shift: u32,
+    /// A bit for each of many hashes, set where a short token has it. Most of what is looked up in
+    /// merging is no token, and this is small enough to be near the processor.
+    hints: Vec<u64>,
+    /// The ranks of two bytes.
+    pairs: Vec<u32>,
 }
 
 impl Vocabulary {
@@ -45,10 +53,15 @@ impl Vocabulary {
             long: HashMap::default(),
             longest: 0,
             shift: 64 - buckets.trailing_zeros(),
+            hints: vec![0; 1 << (HINT_BITS - 6)],
+            pairs: vec![NONE; 1 << 16],
         };
         for (bytes, rank) in tokens {
             if bytes.len() <= SHORT {
                 vocabulary.insert(key(bytes), rank);
+                if let &[first, second] = bytes {
+                    vocabulary.pairs[pair(first, second)] = rank;
+                }
             } else {
                 vocabulary.longest = vocabulary.longest.max(bytes.len());
                 vocabulary.long.insert(bytes, rank);
@@ -58,7 +71,10 @@ impl Vocabulary {
     }
 
     fn insert(&mut self, key: u128, rank: u32) {
-        let mut at = self.bucket(key);
+        let hash = fold(key);
+        let (word, bit) = hint(hash);
+        self.hints[word] |= bit;
+        let mut at = self.bucket(hash);
         loop {
             let free = self.short[at].0.iter().position(|&other| other == 0);
             if let Some(place) = free {
@@ -71,15 +87,26 @@ impl Vocabulary {
     }
 
     #[inline]
-    fn bucket(&self, key: u128) -> usize {
-        (fold(key) >> self.shift) as usize
+    fn bucket(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
+    }
+
+    /// The rank of two bytes, [`NONE`] when they are no token.
+    #[inline]
+    pub(super) fn rank_of_pair(&self, first: u8, second: u8) -> u32 {
+        self.pairs[pair(first, second)]
     }
 
     /// The rank of a short token, by its [key]; [`NONE`] when it is no token.
     #[inline]
     pub(super) fn rank_of_key(&self, key: u128) -> u32 {
+        let hash = fold(key);
+        let (word, bit) = hint(hash);
+        if self.hints[word] & bit == 0 {
+            return NONE;
+        }
         let mask = self.short.len() - 1;
-        let mut at = self.bucket(key) & mask;
+        let mut at = self.bucket(hash) & mask;
         loop {
             let keys = &self.short[at].0;
             for (place, &other) in keys.iter().enumerate() {
@@ -98,7 +125,7 @@ impl Vocabulary {
     #[inline]
     pub(super) fn has_key(&self, key: u128) -> bool {
         let mask = self.short.len() - 1;
-        let mut at = self.bucket(key) & mask;
+        let mut at = self.bucket(fold(key)) & mask;
         loop {
             let [a, b, c, d] = self.short[at].0;
             if (a == key) | (b == key) | (c == key) | (d == key) {
@@ -122,6 +149,19 @@ impl Vocabulary {
             NONE
         }
     }
+}
+
+/// The place of two bytes among all.
+#[inline]
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first) << 8 | usize::from(second)
+}
+
+/// The word and the bit of a hash: by its lower bits, as the upper ones choose the bucket.
+#[inline]
+fn hint(hash: u64) -> (usize, u64) {
+    let word = (hash as usize >> 6) & ((1 << (HINT_BITS - 6)) - 1);
+    (word, 1 << (hash & 63))
 }
 
 /// The key of up to [`SHORT`] bytes: the bytes from the lowest on, and the length on top.
