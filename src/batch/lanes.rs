@@ -155,7 +155,6 @@ impl Lanes {
                 ..
             } = counted;
             self.shared.brake.pass();
-            let cost = request.cost();
             if let Some(error) = self.shared.never(&request) {
                 drop(led);
                 self.shared
@@ -169,7 +168,7 @@ impl Lanes {
             match admitted {
                 Ok(admitted) => {
                     let _sending = self.begin(led);
-                    self.shared.watch.admitted(cost);
+                    self.shared.watch.admitted(admitted.cost());
                     self.shared.history.admitted(&admitted);
                     send(&self.shared, custom_id, fingerprint, admitted, claim);
                 }

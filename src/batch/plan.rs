@@ -46,7 +46,7 @@ pub struct ModelPlan {
     pub requests: u64,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
-    /// What is reserved in all.
+    /// What is reserved in all, each output with its cap.
     pub reserved: Cost,
     /// The limits.
     pub limits: Limits,

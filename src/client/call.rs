@@ -4,18 +4,21 @@
 //! admitted has no `send`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::feedback::{Heard, api_error, usage, usage_in};
+use super::learned::Sizes;
 use super::nap::nap;
 use super::response::{PassedOn, Response};
 use super::retry::{Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided};
 use super::transport::{Answer, without_query};
 use super::{RateLimitedClient, wall_clock};
 use crate::cost::{Cost, Usage};
+use crate::feedback::Verdict;
 use crate::limiter::{Permit, RateLimiter, Turn, Wait};
 use crate::tokens::Estimate;
 use crate::{Error, ErrorKind, Result};
@@ -30,7 +33,8 @@ pub struct Prepared {
     model: String,
     limiter: RateLimiter,
     estimate: Estimate,
-    cost: Cost,
+    /// What is known of the answers to such requests, where that is learned.
+    sizes: Option<Arc<Sizes>>,
 }
 
 impl Prepared {
@@ -41,24 +45,33 @@ impl Prepared {
         model: String,
         estimate: Estimate,
     ) -> Self {
+        let learner = client.inner.learner.as_ref();
+        let sizes = learner.and_then(|it| it.sizes(&path, &model, estimate.output));
         Self {
             client: client.clone(),
             path,
             body,
             limiter: client.registry().limiter_for(&model),
             model,
-            cost: client
-                .settings()
-                .charge
-                .reserve(estimate.prompt, estimate.output),
             estimate,
+            sizes,
         }
     }
 
-    /// What it will reserve.
+    /// What it will reserve. Where output sizes are
+    /// [learned](super::ClientBuilder::learned_output), what it would reserve if it joined the line
+    /// now.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.cost
+        let cap = self.estimate.output;
+        let output = self.sizes.as_ref().map_or(cap, |sizes| sizes.reserve(cap));
+        self.charge(output)
+    }
+
+    /// With so many tokens of output.
+    fn charge(&self, output: u64) -> Cost {
+        let charge = self.client.settings().charge;
+        charge.reserve(self.estimate.prompt, output)
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -93,7 +106,7 @@ impl Prepared {
     ///
     /// Those of [`RateLimiter::acquire_with`].
     pub fn admit(self, wait: Wait<'_>) -> Result<Admitted> {
-        let permit = self.limiter.acquire_with(self.cost, wait)?.into_owned();
+        let permit = self.limiter.acquire_with(self.cost(), wait)?.into_owned();
         Ok(Admitted {
             request: self,
             permit,
@@ -115,7 +128,7 @@ impl fmt::Debug for Prepared {
         f.debug_struct("Prepared")
             .field("path", &without_query(&self.path))
             .field("model", &self.model)
-            .field("cost", &self.cost)
+            .field("cost", &self.cost())
             .finish_non_exhaustive()
     }
 }
@@ -263,6 +276,8 @@ impl Admitted {
                         settlement: Settlement {
                             permit,
                             charge: request.client.settings().charge,
+                            cap: request.estimate.output,
+                            sizes: request.sizes,
                         },
                         answer,
                     };
@@ -324,6 +339,11 @@ impl Prepared {
             let body = self.client.transport().without_secrets(&body);
             let error = api_error(answer.status, &heard, body.as_bytes());
             heard.judge(answer.status, Some(&error));
+            if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict)
+            {
+                let whole = self.charge(self.estimate.output);
+                sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
+            }
             permit.hear(&heard.feedback);
             Err(Box::new(error).into())
         } else {
@@ -380,13 +400,13 @@ impl Prepared {
         let callers = wait.end();
         match last_start {
             Some(ours) if callers.is_none_or(|callers| ours < callers) => {
-                let admitted = turn.acquire(self.cost, wait.deadline(ours));
+                let admitted = turn.acquire(self.cost(), wait.deadline(ours));
                 admitted.map_err(|refused| match refused {
                     Error::DeadlineExceeded { .. } => error,
                     other => other,
                 })
             }
-            _ => turn.acquire(self.cost, wait),
+            _ => turn.acquire(self.cost(), wait),
         }
     }
 
@@ -452,6 +472,9 @@ pub(super) struct Sent {
 pub(super) struct Settlement {
     permit: Permit<'static>,
     charge: crate::Charge,
+    /// The most tokens of the answer.
+    cap: u64,
+    sizes: Option<Arc<Sizes>>,
 }
 
 impl Settlement {
@@ -461,6 +484,9 @@ impl Settlement {
         let Some(usage) = usage else {
             return reserved;
         };
+        if let Some(sizes) = &self.sizes {
+            sizes.answered(usage.output_tokens, self.cap);
+        }
         let actual = self.charge.settle(reserved, usage);
         self.permit.settle(actual);
         actual

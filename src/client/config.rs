@@ -10,7 +10,7 @@ use super::transport::{is_header, is_url};
 use crate::cost::Charge;
 use crate::limiter::Registry;
 use crate::quota::{LimitTable, Limits};
-use crate::tokens::PromptRule;
+use crate::tokens::{PromptRule, Quantile};
 use crate::{Error, Result};
 
 /// The model of a request that names none.
@@ -52,6 +52,8 @@ pub struct ClientBuilder {
     base_url: Option<String>,
     headers: Vec<(String, Secret)>,
     registry: Arc<Registry>,
+    /// As it was given; whether it makes sense is said when the client is built.
+    learned_output: Option<f64>,
     pub(super) settings: Settings,
 }
 
@@ -62,6 +64,7 @@ pub(super) struct Settings {
     pub(super) max_completion_tokens: u64,
     pub(super) charge: Charge,
     pub(super) prompt_rule: PromptRule,
+    pub(super) learned_output: Option<Quantile>,
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
@@ -76,11 +79,13 @@ impl Default for ClientBuilder {
             base_url: None,
             headers: Vec::new(),
             registry: Arc::clone(Registry::global()),
+            learned_output: None,
             settings: Settings {
                 model: DEFAULT_MODEL.to_owned(),
                 max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
                 charge: Charge::default(),
                 prompt_rule: PromptRule::default(),
+                learned_output: None,
                 retry: RetryPolicy::default(),
                 timeout: Duration::from_secs(600),
                 connect_timeout: Duration::from_secs(10),
@@ -161,6 +166,65 @@ impl ClientBuilder {
         self
     }
 
+    /// Reserves for an answer what this share of the last answers needed, 0.5 to 0.99, in place of
+    /// the request's whole output cap; 0.95 is a good one. For servers that count an answer when it
+    /// is there, and only with [`Charge::Usage`]. Defaults to the cap.
+    ///
+    /// What is reserved comes back with the answer, so of the limit a client uses no more than used
+    /// ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and answers
+    /// of 80 tokens that take 5 s, that is 57 % with a bucket of 60 s, and 5 % with one of 1 s.
+    /// With 80 learned it is all of it in both.
+    ///
+    /// # What is learned
+    ///
+    /// Answers that say what they used teach, the last 256 of each kind: same model, same endpoint
+    /// (or path), and a cap between the same two powers of two. The reserve is their exact
+    /// quantile, but not less than their mean, and never above the request's own cap. It is the cap
+    /// until enough have come: 9 for 0.9, 19 for 0.95, 99 for 0.99. An answer that was cut at its
+    /// cap counts as the largest of its kind; failed requests teach nothing. When answers get
+    /// longer, the fourth of the last 16 that is above the reserve raises it at once (for 0.9 the
+    /// fifth). When they get shorter, the longer ones count until less than 1 − share of the 256
+    /// are left. It is looked up when a request joins the line, and 1,024 kinds are kept, of 4 KiB
+    /// each.
+    ///
+    /// # What it risks
+    ///
+    /// An answer longer than its reserve is a debt, which comes in before anything else is
+    /// admitted; over any longer time no more is used than before. When all answers get longer at
+    /// once, those under way are the debt, and the four that came next. It is at most what stood in
+    /// the bucket and came in during one latency, times how much longer they got: of answers 10
+    /// times as long, with an empty bucket and a latency of 5 s, 45 s of the rate. A [smaller
+    /// bucket](crate::LimitsBuilder::burst_lasting) bounds it.
+    ///
+    /// Such a server counts an answer later than it is reserved here, so it can refuse some
+    /// requests, which then wait and come again. A bucket that is stated smaller than the server's
+    /// makes them fewer. And what it says is left is without the answers under way: where it says
+    /// that in headers, as many more are sent, and a debt at the server is what comes of it.
+    ///
+    /// A server that holds the cap itself until the answer is there refuses whatever reserves less.
+    /// When a refusal says that it asked for about as much, nothing is learned any more, and that
+    /// is logged. Refusals that do not say what was asked for put a kind back to its caps for 32
+    /// answers, and each further one for twice as many.
+    ///
+    /// A request whose cap is above its limits is [too large](Error::TooLarge) as long as its cap
+    /// is reserved.
+    ///
+    /// ```
+    /// use paceline::{Charge, Limits, RateLimitedClient};
+    ///
+    /// let client = RateLimitedClient::builder()
+    ///     .api_key("secret")
+    ///     .limits(Limits::tokens_per_minute(60_000)?)
+    ///     .charge(Charge::Usage)
+    ///     .learned_output(0.95)
+    ///     .build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn learned_output(mut self, quantile: f64) -> Self {
+        self.learned_output = Some(quantile);
+        self
+    }
+
     /// Sets how often a request is sent again after an error that may pass. A refusal for a rate
     /// limit (429) weighs a quarter of another error, since nothing was done and nothing paid.
     /// Defaults to 5.
@@ -205,7 +269,9 @@ impl ClientBuilder {
     ///
     /// [`Error::Config`] when there is no key, or the key, a header or the base URL cannot be
     /// sent in HTTP, or the base URL holds a user name, a password or a query;
-    /// [`Error::InvalidLimit`] when a timeout is 0.
+    /// [`Error::InvalidLimit`] when a timeout is 0, the share of a
+    /// [learned output](ClientBuilder::learned_output) is out of its bounds, or the charge does not go
+    /// with it.
     pub fn build(mut self) -> Result<RateLimitedClient> {
         let base_url = self.url()?;
         for (name, value) in &self.headers {
@@ -225,6 +291,7 @@ impl ClientBuilder {
                 });
             }
         }
+        self.settings.learned_output = self.quantile()?;
         let mut names = self.headers.iter().map(|(name, _)| name);
         if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
             let bearer = Secret(format!("Bearer {}", self.key()?.0));
@@ -236,6 +303,27 @@ impl ClientBuilder {
             self.registry,
             self.settings,
         ))
+    }
+
+    /// Of answers that are to fit into what is reserved, where that is learned.
+    fn quantile(&self) -> Result<Option<Quantile>> {
+        let Some(share) = self.learned_output else {
+            return Ok(None);
+        };
+        let invalid = |reason: &str| Error::InvalidLimit {
+            what: format!("learned output of {share}"),
+            reason: reason.to_owned(),
+        };
+        // With any other rule the server keeps the cap, or charges no answer at all.
+        if self.settings.charge != Charge::Usage {
+            return Err(invalid(
+                "only a server that charges what an answer used can be asked for less than the \
+                 cap; set the charge to usage, if it does, or learn nothing",
+            ));
+        }
+        let quantile = Quantile::new(share);
+        let quantile = quantile.ok_or_else(|| invalid("a share from 0.5 to 0.99 is needed"));
+        quantile.map(Some)
     }
 
     fn key(&self) -> Result<ApiKey> {

@@ -6,6 +6,7 @@ mod config; //     settings
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
 mod feedback; //   what headers and error bodies say, pure
+mod learned; //    what is reserved for answers, from those that came
 mod nap; //        a wait between two tries
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
@@ -30,6 +31,7 @@ pub use stream::{ChatChunk, ChatStream};
 
 use config::{Secret, Settings};
 use counters::Counters;
+use learned::Learner;
 use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
@@ -61,6 +63,8 @@ struct Inner {
     registry: Arc<Registry>,
     settings: Settings,
     counters: Counters,
+    /// Where output sizes are learned.
+    learner: Option<Learner>,
 }
 
 impl RateLimitedClient {
@@ -90,8 +94,9 @@ impl RateLimitedClient {
             inner: Arc::new(Inner {
                 transport: Transport::new(base_url, headers, &settings),
                 registry,
-                settings,
                 counters: Counters::default(),
+                learner: settings.learned_output.map(Learner::new),
+                settings,
             }),
         }
     }
@@ -350,6 +355,7 @@ impl fmt::Debug for RateLimitedClient {
             registry,
             settings,
             counters: _,
+            learner: _,
         } = &*self.inner;
         f.debug_struct("RateLimitedClient")
             .field("settings", settings)

@@ -103,7 +103,7 @@ impl Audit<'_> {
         }
         let amount = signed(u128::from(entry.amount).saturating_mul(period));
         self.sum = match entry.kind {
-            Kind::Admitted | Kind::Neighbour => self.sum.saturating_add(amount),
+            Kind::Admitted | Kind::Neighbour | Kind::Answered => self.sum.saturating_add(amount),
             Kind::GivenBack => self.sum.saturating_sub(amount),
         };
         let (held, from) = if self.rule.windows {
@@ -116,8 +116,9 @@ impl Audit<'_> {
         let within = u128::from(limit) * u128::from(self.rule.span) / period.max(1);
         let allowed = within.max(1).max(u128::from(self.largest));
         let over = held.saturating_sub(signed(allowed.saturating_mul(period)));
-        let taken = entry.kind != Kind::GivenBack;
-        if taken && over > 0 && self.worst.is_none_or(|(most, ..)| over > most) {
+        // An answer asks nobody; what is let in after it is judged.
+        let judged = matches!(entry.kind, Kind::Admitted | Kind::Neighbour);
+        if judged && over > 0 && self.worst.is_none_or(|(most, ..)| over > most) {
             self.worst = Some((over, from, entry.at));
         }
     }
@@ -262,6 +263,25 @@ mod tests {
             entry(1, 3, Kind::Neighbour),
         ];
         for (length, expected) in [(1, None), (2, None), (3, None), (4, None), (5, Some(2))] {
+            let found = largest_excess(&rule(60, MINUTE), &log[..length]);
+            assert_eq!(found.map(|it| it.amount), expected, "first {length}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_leave_a_debt_and_what_is_let_in_before_that_is_paid_may_not() {
+        let entry = |at, amount, kind| Entry {
+            at: at * SECOND,
+            amount,
+            kind,
+        };
+        let log = [
+            entry(0, 40, Kind::Admitted),
+            entry(1, 50, Kind::Answered), // 29 too much
+            entry(31, 1, Kind::Admitted), // 30 s later there is room for one
+            entry(31, 1, Kind::Admitted),
+        ];
+        for (length, expected) in [(1, None), (2, None), (3, None), (4, Some(1))] {
             let found = largest_excess(&rule(60, MINUTE), &log[..length]);
             assert_eq!(found.map(|it| it.amount), expected, "first {length}");
         }

@@ -72,8 +72,15 @@ pub(super) fn charge(charging: &Charging, prompt: u64, cap: Option<u64>, answers
     let charge = match charging.rule {
         ChargeRule::Sum | ChargeRule::Usage => prompt.saturating_add(output),
         ChargeRule::Max => prompt.max(output),
+        ChargeRule::Answered => prompt,
     };
     times(charge, charging.factor)
+}
+
+/// What comes to the charge when the answer is complete, where it counts only then: `used` is the
+/// answer and the prompt.
+pub(super) fn charge_answer(charging: &Charging, charge: u64, used: u64) -> u64 {
+    times(used, charging.factor).saturating_sub(charge)
 }
 
 #[cfg(test)]
@@ -137,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_rule_and_the_factor_decide() {
-        use ChargeRule::{Max, Sum, Usage};
+        use ChargeRule::{Answered, Max, Sum, Usage};
         let table = [
             (Sum, 1.3, 70, 30, 130),
             (Usage, 1.3, 70, 30, 130),
@@ -145,6 +152,7 @@ mod tests {
             (Max, 1.3, 30, 70, 91),
             (Sum, 1.001, 1, 1, 3), // rounded up
             (Sum, 0.5, 70, 30, 50),
+            (Answered, 1.3, 70, 30, 91),
         ];
         for (step, (rule, factor, prompt, cap, expected)) in table.into_iter().enumerate() {
             let config = SimConfig::new().charge_rule(rule).charge_factor(factor);

@@ -9,7 +9,8 @@
 //! and `/v1/responses`; `GET /v1/models`. A request is charged the characters that the model is
 //! shown (of messages, their roles and names, of tools and schemas) by four, rounded up, plus its
 //! output cap (16 when it has none) for each answer. A 429 takes nothing from any
-//! limit.
+//! limit. A request whose `metadata` has a `simulated_output_tokens` gets answers of that length, cut
+//! at its cap.
 //!
 //! That is a server as it should be. Real ones are not: [`SimConfig`] has settings for other
 //! charges, windows in place of a refill, daily limits, neighbours on the same account, limits

@@ -133,6 +133,15 @@ impl Models {
         book.given_back = book.given_back.saturating_add(tokens);
     }
 
+    /// Charges the tokens of an answer.
+    pub(super) fn take_answer(&self, model: &str, tokens: u64) {
+        let book = self.book(model);
+        let mut book = book.lock();
+        let now = self.now();
+        book.ledger.take_answer(tokens, now);
+        book.charged = book.charged.saturating_add(tokens);
+    }
+
     /// The nanoseconds since the simulator's start.
     pub(super) fn now(&self) -> u64 {
         nanos_since(self.started)

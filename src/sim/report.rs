@@ -39,6 +39,9 @@ pub struct SimReport {
     pub tokens_charged: u64,
     /// Tokens of those that were given back, because the answers did not use them.
     pub tokens_given_back: u64,
+    /// The most tokens by which answers were above what a limit lets through at once, where they
+    /// [count when they are there](super::ChargeRule::Answered).
+    pub most_debt: u64,
     /// Connections that were open at once, at most.
     pub most_connections: u64,
     /// Requests that were being answered at once, at most.
@@ -161,6 +164,8 @@ impl SimReport {
         self.too_large += book.too_large;
         self.tokens_charged = self.tokens_charged.saturating_add(book.charged);
         self.tokens_given_back = self.tokens_given_back.saturating_add(book.given_back);
+        let debts = book.ledger.accounts.iter().map(|account| account.most_debt);
+        self.most_debt = debts.fold(self.most_debt, u64::max);
         self.models.insert(model, report);
     }
 

@@ -34,4 +34,6 @@ pub(super) enum Kind {
     Neighbour,
     /// By nobody: a request did not use it.
     GivenBack,
+    /// By an answer, whether it fitted or not.
+    Answered,
 }

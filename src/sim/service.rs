@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::SimConfig;
 use super::answers::{Asked, Endpoint};
+use super::charge::charge_answer;
 use super::clock::{Stop, now};
 use super::config::{ChargeRule, Fault};
 use super::draw::Draw;
@@ -208,9 +209,16 @@ impl Service {
             return None;
         }
         let (mut response, used) = asked.answer(config, draw);
-        if config.charging.rule == ChargeRule::Usage {
-            let unused = charge.saturating_sub(used);
-            self.models.give_back(&asked.model, unused, decision.at);
+        match config.charging.rule {
+            ChargeRule::Sum | ChargeRule::Max => {}
+            ChargeRule::Usage => {
+                let unused = charge.saturating_sub(used);
+                self.models.give_back(&asked.model, unused, decision.at);
+            }
+            ChargeRule::Answered => {
+                let more = charge_answer(&config.charging, charge, used);
+                self.models.take_answer(&asked.model, more);
+            }
         }
         rate_limit_headers(&mut response, decision.standings, rules);
         response.header("openai-processing-ms", latency.as_millis().to_string());

@@ -28,6 +28,7 @@ mod encoding; // which encoding a model uses, and counting in it
 mod endpoint; // what kind of request a path is for
 mod estimate; // prompt and output of a whole request, by endpoint
 mod input; //    plain inputs: strings, lists of strings, ready-made tokens
+mod learned; //  how many tokens answers take, from those that were seen
 mod output; //   output caps, and how often they apply
 mod reader; //   counting what is read, however much it is
 mod segment; //  cutting long texts where that changes nothing
@@ -37,3 +38,4 @@ pub use chat::MEDIA_TOKENS;
 pub use encoding::Encoding;
 pub use endpoint::Endpoint;
 pub use estimate::{Estimate, PromptRule, estimate};
+pub(crate) use learned::{OutputSizes, Quantile};

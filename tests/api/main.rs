@@ -14,6 +14,7 @@ mod batch; //     runs: who is told of each line, and what stops them
 mod calls; //     what is sent and what comes back
 mod charges; //   what the limiter is charged in the end
 mod faults; //    connections and answers that break
+mod learned; //   what is reserved for answers, where that is learned
 mod pace; //      many threads, one limit
 mod proxies; //   an environment that names one
 mod refusals; //  errors that no retry makes right

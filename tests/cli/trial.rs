@@ -118,6 +118,55 @@ fn a_simulated_run_is_charged_as_it_reserves() {
 }
 
 #[test]
+fn what_answers_need_is_learned_and_a_dry_run_goes_by_the_caps() {
+    let line = |number: usize| {
+        let body = serde_json::json!({
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": "a"}],
+            "max_completion_tokens": 4_000,
+            "metadata": {"simulated_output_tokens": "20"},
+        });
+        format!(
+            "{{\"custom_id\":\"{number}\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{body}}}\n"
+        )
+    };
+    let folder = Folder::with_input((0..60).map(line).collect::<String>());
+    let usage = ["--charge", "usage", "--tpm", "1_000_000"];
+    let run = |flags: &[&str]| {
+        let run = [
+            "run",
+            "in.jsonl",
+            "--simulate",
+            "--sim-latency",
+            "0",
+            "--fresh",
+        ];
+        let run = folder.paceline(run).args(usage).args(flags);
+        let run = run.args(["--max-in-flight", "1", "--summary", "-"]);
+        let summary = run.ends_with(0).summary();
+        assert_eq!(summary["rate_limited"], 0, "{summary}");
+        summary["tokens_reserved"].as_u64().unwrap()
+    };
+    let all = run(&[]);
+    let with_prompts = |caps: u64, others: u64| all - 60 * 4_000 + caps * 4_000 + others * 20;
+    // One more may join the line before an answer is there.
+    for (flag, enough) in [("--learn-output", 19), ("--learn-output=0.9", 9)] {
+        let found = run(&[flag]);
+        let most = with_prompts(enough + 1, 60 - enough - 1);
+        let expected = [with_prompts(enough, 60 - enough), most];
+        assert!(
+            expected.contains(&found),
+            "{flag}: {found}, not {expected:?}"
+        );
+    }
+    let dry = |flags: &[&str]| {
+        let run = folder.paceline(["run", "in.jsonl", "--dry-run"]);
+        run.args(usage).args(flags).ends_with(0).stdout
+    };
+    assert_eq!(dry(&["--learn-output"]), dry(&[]));
+}
+
+#[test]
 fn count_counts_files_texts_and_standard_input() {
     let folder = Folder::with_input(chats(3));
     let output = folder

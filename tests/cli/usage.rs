@@ -6,7 +6,7 @@ use crate::harness::{Folder, chats, simulator};
 
 #[test]
 fn wrong_flags_are_named_with_what_would_be_right() {
-    let table: [(&[&str], &[&str]); 24] = [
+    let table: [(&[&str], &[&str]); 27] = [
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--tpm", "0"], &["--tpm", "a limit of 0 admits nothing"]),
         (
@@ -44,6 +44,18 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["--progress", "sometimes"], &["auto", "always", "never"]),
         (&["--charge", "all"], &["sum", "max", "usage", "input"]),
         (&["--sim-latency", "1"], &["--simulate"]),
+        (
+            &["--learn-output"],
+            &["--learn-output", "--charge usage", "leave this out"],
+        ),
+        (
+            &["--learn-output=0.9", "--charge", "max"],
+            &["--learn-output", "--charge usage"],
+        ),
+        (
+            &["--learn-output=95", "--charge", "usage"],
+            &["--learn-output", "a share from 0.5 to 0.99 is needed"],
+        ),
         (
             &["--budget-tokens", "0"],
             &["--budget-tokens", "at least 1"],

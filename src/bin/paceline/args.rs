@@ -15,7 +15,7 @@ pub(crate) use shape::Shape;
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{Charging, Limit, Rule, When};
 
-use values::{at_least_one, count, seconds, time};
+use values::{at_least_one, count, seconds, share, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -111,9 +111,14 @@ pub(crate) struct Run {
     /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
     #[arg(long, value_name = "RULE", help_heading = SENDING)]
     pub(crate) prompt_rule: Option<Rule>,
-    /// How the server is taken to charge a request; with --simulate, how it does
+    /// How the server is taken to charge a request; with --simulate, how it does (usage and
+    /// --learn-output: an answer counts when it is there)
     #[arg(long, value_name = "RULE", default_value = "sum", help_heading = SENDING)]
     pub(crate) charge: Charging,
+    /// Reserve for an answer what this share of the last ones needed, and not the whole output cap
+    /// [default SHARE: 0.95]; only with --charge usage, where the server does not hold the cap itself
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
+    pub(crate) learn_output: Option<f64>,
     /// Most requests in flight at once; fewer when limits and latency need no more
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
     pub(crate) max_in_flight: usize,

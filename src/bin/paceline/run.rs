@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline::batch::{Ending, Prices, Run};
+use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
@@ -25,10 +26,15 @@ use crate::summary;
 
 pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let table = limits::table(&arguments.limits)?;
+    check_learning(arguments)?;
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
         true => {
-            let charge = arguments.charge.try_into()?;
+            let charge = match arguments.learn_output {
+                // Where the cap is held by the server, there is nothing to be gained.
+                Some(_) => ChargeRule::Answered,
+                None => arguments.charge.try_into()?,
+            };
             let latency = arguments.sim_latency;
             Some(simulate::of_table(&table, burst, latency, charge)?)
         }
@@ -42,6 +48,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .max_in_flight(arguments.max_in_flight)
         .max_retries(arguments.max_retries)
         .timeout(server.timeout);
+    if let Some(share) = arguments.learn_output {
+        builder = builder.learned_output(share);
+    }
     let rule = arguments.prompt_rule.map(PromptRule::from);
     // What the simulator goes by is known, so nothing has to be reserved to be safe.
     let usual = if arguments.simulate {
@@ -132,6 +141,16 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         _ if summary.failed > 0 => Exit::SomeFailed,
         _ => Exit::Success,
     })
+}
+
+/// Whether what answers need may be learned, by the words of the flags.
+fn check_learning(arguments: &args::Run) -> Result<()> {
+    if arguments.learn_output.is_none() || arguments.charge == args::Charging::Usage {
+        return Ok(());
+    }
+    let message = "--learn-output: only a server that charges what an answer used can be asked for \
+                   less than the cap; if it does, say --charge usage, else leave this out";
+    Err(Error::Config(message.to_owned()))
 }
 
 /// With the prices and the bounds of the flags.

@@ -100,6 +100,7 @@ impl From<args::SimCharging> for ChargeRule {
             args::SimCharging::Sum => Self::Sum,
             args::SimCharging::Max => Self::Max,
             args::SimCharging::Usage => Self::Usage,
+            args::SimCharging::Answered => Self::Answered,
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
         cap,
         charged: choices,
         choices,
+        length: None,
         form,
     })
 }

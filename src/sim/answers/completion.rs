@@ -40,6 +40,7 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
         cap: count(body, "max_tokens", u64::MAX)?,
         charged,
         choices: prompts.saturating_mul(n),
+        length: None,
         form: Form::Completion,
     })
 }

@@ -41,6 +41,7 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
         cap: None,
         charged: 0,
         choices: 0,
+        length: None,
         form,
     })
 }

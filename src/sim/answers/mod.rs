@@ -15,8 +15,12 @@ use super::config::{Charging, TokenCounter};
 use super::draw::Draw;
 use super::errors::Refusal;
 use super::http::Response;
+use fields::Body;
 
 pub(super) use words::Words;
+
+/// The key of `metadata` that says how many tokens an answer is to have.
+const LENGTH: &str = "simulated_output_tokens";
 
 /// When every answer says that it was made: a constant, so that the same request gets the same
 /// answer, byte for byte.
@@ -43,6 +47,8 @@ pub(super) struct Asked {
     charged: u64,
     /// Answers that are given.
     choices: u64,
+    /// Tokens of each, where the request says so.
+    length: Option<u64>,
     form: Form,
 }
 
@@ -72,12 +78,14 @@ impl Asked {
         let Value::Object(body) = body else {
             return Err(Refusal::malformed_json());
         };
-        match endpoint {
+        let mut asked = match endpoint {
             Endpoint::Chat => chat::read(&body, counter),
             Endpoint::Completion => completion::read(&body, counter),
             Endpoint::Embeddings => embeddings::read(&body, counter),
             Endpoint::Responses => responses::read(&body, counter),
-        }
+        }?;
+        asked.length = length(&body);
+        Ok(asked)
     }
 
     /// What it costs of a limit on tokens.
@@ -93,8 +101,10 @@ impl Asked {
             let answer = embeddings::answer(self, inputs, *dimensions, config.seed);
             return (answer, self.prompt_tokens);
         }
+        let wished = self.length.map(|length| length..=length);
+        let lengths = wished.as_ref().or(config.output_tokens.as_ref());
         let words: Vec<Words> = (0..self.choices)
-            .map(|_| Words::draw(&mut draw, self.cap, config.output_tokens.as_ref()))
+            .map(|_| Words::draw(&mut draw, self.cap, lengths))
             .collect();
         let output: u64 = words.iter().map(Words::tokens).sum();
         let answer = match self.form {
@@ -104,6 +114,14 @@ impl Asked {
             Form::Responses | Form::Embeddings { .. } => responses::answer(self, &id, &words),
         };
         (answer, self.prompt_tokens.saturating_add(output))
+    }
+}
+
+/// How long an answer the request wishes for. The values of `metadata` are strings in the API.
+fn length(body: &Body) -> Option<u64> {
+    match body.get("metadata")?.get(LENGTH)? {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
     }
 }
 

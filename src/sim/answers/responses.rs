@@ -22,6 +22,7 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
         cap: count(body, "max_output_tokens", u64::MAX)?,
         charged: 1,
         choices: 1,
+        length: None,
         form: Form::Responses,
     })
 }

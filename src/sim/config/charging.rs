@@ -23,6 +23,12 @@ pub enum ChargeRule {
     /// after the latency, and just before it is sent. In
     /// [fixed windows](SimConfig::fixed_windows) only while the window is still the same.
     Usage,
+    /// The prompt at admission, and the answer's tokens when it is complete: just before it is sent,
+    /// and whether they fit or not. What does not is a debt, which has to leak away before anything
+    /// else is let in. The cap counts for nothing, as with Anthropic, and with gateways that count
+    /// what answers say they used. (Anthropic counts tokens while they are made; here all come at the
+    /// end, which makes the debt as large as it can be.)
+    Answered,
 }
 
 #[derive(Clone)]

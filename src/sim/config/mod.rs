@@ -152,7 +152,8 @@ impl SimConfig {
         self
     }
 
-    /// How many tokens an answer has: drawn from this range, then cut at the request's own cap
+    /// How many tokens an answer has, unless its request says so itself (`metadata`,
+    /// `simulated_output_tokens`): drawn from this range, then cut at the request's own cap
     /// (`finish_reason` "length"). An answer never has fewer than 1 or more than 16,384 tokens.
     /// Defaults to anything between 1 and the request's cap.
     #[must_use]

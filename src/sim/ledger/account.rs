@@ -19,6 +19,8 @@ pub(in crate::sim) struct Account {
     neighbour: Option<Neighbour>,
     /// In the order of their time.
     pub(in crate::sim) log: Vec<Entry>,
+    /// The most that answers have taken above the capacity.
+    pub(in crate::sim) most_debt: u64,
 }
 
 impl Account {
@@ -35,6 +37,7 @@ impl Account {
             meter: None,
             neighbour: neighbour.map(Neighbour::new),
             log: Vec::new(),
+            most_debt: 0,
         };
         account.advance(0);
         account
@@ -136,6 +139,19 @@ impl Account {
                 at: now,
                 amount,
                 kind: Kind::GivenBack,
+            });
+        }
+    }
+
+    /// Takes what an answer came to, whether there is room or not.
+    pub(super) fn take_answer(&mut self, amount: u64, now: u64) {
+        if let Some(meter) = &mut self.meter {
+            meter.take(amount, now);
+            self.most_debt = self.most_debt.max(meter.debt(now));
+            self.log.push(Entry {
+                at: now,
+                amount,
+                kind: Kind::Answered,
             });
         }
     }

@@ -97,6 +97,12 @@ impl Meter {
         true
     }
 
+    /// What is used above the capacity, rounded up.
+    pub(super) fn debt(&self, now: u64) -> u64 {
+        let above = self.used_at(now).saturating_sub(self.weigh(self.capacity));
+        u64::try_from(above.div_ceil(u128::from(self.period))).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn standing(&self, now: u64) -> Standing {
         let used = self.used_at(now);
         // As if the capacity were the limit, so that the message's numbers explain its wait:

@@ -116,6 +116,16 @@ impl Ledger {
         }
     }
 
+    /// Takes the tokens of an answer, whether there is room or not.
+    pub(super) fn take_answer(&mut self, tokens: u64, now: u64) {
+        for account in &mut self.accounts {
+            if matches!(account.counted, Counted::Tokens | Counted::DailyTokens) {
+                account.advance(now);
+                account.take_answer(tokens, now);
+            }
+        }
+    }
+
     /// How the limits stand at `now`, where there are any. A daily limit speaks in place of the
     /// one a minute, as it does in the API's headers.
     pub(super) fn standings(&self, now: u64) -> Standings {

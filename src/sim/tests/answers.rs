@@ -32,6 +32,27 @@ fn a_chat_completion_has_its_choices_and_its_usage() {
 }
 
 #[test]
+fn a_request_may_say_how_long_its_answer_is() {
+    let simulator = start(SimConfig::new().output_tokens(5..=5));
+    let mut client = Client::new(&simulator);
+    let table = [
+        (json!({"simulated_output_tokens": "7"}), 7),
+        (json!({"simulated_output_tokens": 7}), 7),
+        (json!({"simulated_output_tokens": "70"}), 20), // the cap
+        (json!({"simulated_output_tokens": "many"}), 5),
+        (json!({"other": "7"}), 5),
+        (json!("7"), 5),
+        (json!(null), 5),
+    ];
+    for (step, (metadata, tokens)) in table.into_iter().enumerate() {
+        let mut body = chat(10, 20);
+        body["metadata"] = metadata;
+        let usage = &client.post(CHAT, &body).json()["usage"];
+        assert_eq!(usage["completion_tokens"], tokens, "step {step}");
+    }
+}
+
+#[test]
 fn names_tools_and_schemas_are_charged_with_the_text() {
     let simulator = start(SimConfig::new());
     let mut client = Client::new(&simulator);

@@ -200,6 +200,28 @@ fn charges_follow_the_rule_and_unused_tokens_come_back() {
 }
 
 #[test]
+fn answers_that_count_when_they_are_there_leave_a_debt() {
+    // factor, charge of the prompt, of both, what that is above 1,200 an hour
+    let table = [(1.0, 10, 1_310, 110), (1.3, 13, 1_703, 503)];
+    for (step, (factor, prompt, both, debt)) in table.into_iter().enumerate() {
+        let config = hourly(20, 10).output_tokens(1_300..=1_300);
+        let config = config.charge_rule(ChargeRule::Answered);
+        let simulator = start(config.charge_factor(factor));
+        let mut client = Client::new(&simulator);
+        // The cap counts for nothing: it is above the limit by far.
+        let first = client.post(CHAT, &chat(10, 1_000_000));
+        let left = first.header("x-ratelimit-remaining-tokens").unwrap();
+        assert_eq!(left, (1_200 - prompt).to_string(), "step {step}");
+        let second = client.post(CHAT, &chat(10, 1));
+        assert_eq!((first.status, second.status), (200, 429), "step {step}");
+        let report = simulator.report();
+        assert_eq!(report.tokens_charged, both, "step {step}");
+        assert_eq!(report.most_debt, debt, "step {step}");
+        assert_eq!(report.violations(), [], "step {step}");
+    }
+}
+
+#[test]
 fn limits_change_for_one_model_or_for_those_without_their_own() {
     let config = SimConfig::new()
         .limits("own", limits(1, 5))

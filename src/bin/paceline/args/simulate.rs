@@ -76,6 +76,8 @@ pub(crate) enum Charging {
     Max,
     /// Both, until the answer gives back what it did not use
     Usage,
+    /// The prompt, and the answer when it is there
+    Answered,
 }
 
 /// Which rate limit headers an answer has.

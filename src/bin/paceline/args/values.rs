@@ -155,6 +155,13 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A share of answers, as [`paceline::ClientBuilder::learned_output`] takes it.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (0.5..=0.99).contains(number));
+    number.ok_or_else(|| "a share from 0.5 to 0.99 is needed".to_owned())
+}
+
 /// A time above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match time(text)? {
@@ -224,6 +231,16 @@ mod tests {
             "1/9999999999",
         ] {
             assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_answers_has_bounds() {
+        for (text, expected) in [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)] {
+            assert_eq!(share(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0.49", "0.991", "1", "95", "-0.9", "nan", "inf", "most"] {
+            assert!(share(text).is_err(), "{text}");
         }
     }
 
