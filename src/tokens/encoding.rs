@@ -119,7 +119,7 @@ impl Encoding {
         }
     }
 
-    fn counter(self) -> &'static Counter {
+    pub(super) fn counter(self) -> &'static Counter {
         static COUNTERS: [OnceLock<Counter>; 4] = [const { OnceLock::new() }; 4];
         let [o200k, cl100k, p50k, r50k] = &COUNTERS;
         match self {

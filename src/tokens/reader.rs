@@ -15,10 +15,18 @@ const MOST_THREADS: usize = 16;
 
 /// The tokens of all that the reader has. What is no UTF-8 is U+FFFD, as in
 /// [`String::from_utf8_lossy`].
-pub(super) fn count(counter: &Counter, mut reader: impl Read) -> io::Result<u64> {
+pub(super) fn count(counter: &Counter, reader: impl Read) -> io::Result<u64> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = threads.min(MOST_THREADS);
-    let block = threads * BLOCK;
+    count_in_blocks(counter, reader, threads, threads * BLOCK)
+}
+
+fn count_in_blocks(
+    counter: &Counter,
+    mut reader: impl Read,
+    threads: usize,
+    block: usize,
+) -> io::Result<u64> {
     let (mut tokens, mut bytes, mut text) = (0_u64, Vec::new(), String::new());
     loop {
         let read = reader.by_ref().take(block as u64).read_to_end(&mut bytes)?;
@@ -99,33 +107,31 @@ mod tests {
         }
     }
 
-    /// More than a block for each of the most threads.
-    const LONG: usize = (MOST_THREADS + 2) * BLOCK;
-
     #[test]
     fn what_is_read_counts_like_the_text() {
+        const BLOCK: usize = 5_000;
         let units: [&[u8]; 6] = [
             "One line of it, isn't it?\n".as_bytes(),
             "人人生而自由，在尊严和权利上一律平等。".as_bytes(),
             "😀👍🏽 é ".as_bytes(),
             b"\xF0\x9F\x98 \xFFa\x80\xE4\xB8 \xC3\n",
-            b"\xE4\xB8\xAD\xE4",
             b"a b  c\t\t\n\n  \r\n d    ",
+            b"\xE4\xB8\xAD\xE4",
         ];
+        let encoding = Encoding::Cl100kBase;
         for (step, unit) in units.into_iter().enumerate() {
-            let bytes = [b"<", unit.repeat(LONG / unit.len()).as_slice()].concat();
-            let expected = Encoding::Cl100kBase.count(&String::from_utf8_lossy(&bytes));
-            let found = Encoding::Cl100kBase.count_reader(Dripping(&bytes, 70_001));
-            let off = found.expect("nothing fails").abs_diff(expected);
-            // Nothing splits the fifth: cut at the ends of blocks, and at those of the merging.
-            let most = if step == 4 {
-                3 * 2 * (LONG / BLOCK) as u64
-            } else {
-                0
-            };
-            assert!(off <= most, "step {step}: {off}");
+            for (threads, drip) in [(1, 4_999), (2, 70), (3, 10_000), (16, 1)] {
+                let bytes = [b"<", unit.repeat(50_000 / unit.len()).as_slice()].concat();
+                let expected = encoding.count(&String::from_utf8_lossy(&bytes));
+                let reader = Dripping(&bytes, drip);
+                let found = count_in_blocks(encoding.counter(), reader, threads, BLOCK);
+                let off = found.expect("nothing fails").abs_diff(expected);
+                // Nothing splits the last one, which is cut at the end of each block.
+                let most = if step == 5 { 3 * 10 } else { 0 };
+                assert!(off <= most, "step {step}, {threads} threads: {off}");
+            }
         }
-        assert_eq!(Encoding::Cl100kBase.count_reader(io::empty()).ok(), Some(0));
+        assert_eq!(encoding.count_reader(io::empty()).ok(), Some(0));
     }
 
     #[test]

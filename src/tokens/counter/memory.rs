@@ -62,3 +62,32 @@ impl Memory {
 fn mixed(count: u64) -> u64 {
     count.wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_counted_once_and_no_other_for_it() {
+        let (memory, other) = (Memory::new(), Memory::new());
+        assert_eq!(memory.get("one text", |_| 2), 2);
+        assert_eq!(memory.get("one text", |_| 3), 2);
+        assert_eq!(memory.get("another text", |_| 4), 4);
+        assert_eq!(memory.get("", |_| 0), 0);
+        assert_eq!(other.get("one text", |_| 5), 5);
+        assert_ne!(memory.seed, other.seed);
+    }
+
+    /// What a thread may see while another writes.
+    #[test]
+    fn parts_of_two_entries_are_no_entry() {
+        let memory = Memory::new();
+        memory.get("one text", |_| 2);
+        for place in memory.places.get().into_iter().flatten() {
+            if place[2].load(Relaxed) == 2 {
+                place[2].store(3, Relaxed);
+            }
+        }
+        assert_eq!(memory.get("one text", |_| 4), 4);
+    }
+}

@@ -155,3 +155,77 @@ fn merged_by_heap(len: usize, rank: impl Fn(usize, usize) -> u32) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proptest::prelude::*;
+
+    use super::super::ranks::{CL100K, CL100K_TOKENS, tokens};
+    use super::super::vocabulary::key;
+    use super::*;
+
+    fn vocabulary() -> Vocabulary {
+        Vocabulary::new(CL100K_TOKENS, tokens(CL100K))
+    }
+
+    #[test]
+    fn all_ways_come_to_the_same_end() {
+        let vocabulary = vocabulary();
+        let letters = prop::sample::select(b"aaaabbinoest  \n\xE4\xB8\xAD\xC3\xA9".to_vec());
+        let pieces = prop::collection::vec(letters, 2..MEDIUM);
+        let config = ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(2_000)
+        };
+        proptest!(config, |(piece in pieces)| {
+            let rank = |from, to| vocabulary.rank(&piece[from..to]);
+            let by_heap = merged_by_heap(piece.len(), rank);
+            prop_assert_eq!(merged_by_looking::<MEDIUM>(piece.len(), rank), by_heap);
+            let short = &piece[..piece.len().min(SHORT)];
+            let rank = |from, to| vocabulary.rank(&short[from..to]);
+            let by_key = vocabulary.short(key(short), short.len());
+            prop_assert_eq!(by_key, merged_by_heap(short.len(), rank));
+            let is_token = vocabulary.rank(&piece) != NONE;
+            prop_assert_eq!(vocabulary.long(&piece), if is_token { 1 } else { by_heap });
+        });
+    }
+
+    /// Each look-up puts at most one pair into the heap, so n log n follows.
+    #[test]
+    fn a_long_piece_takes_three_look_ups_a_byte_at_most() {
+        let vocabulary = vocabulary();
+        let mut random = fastrand::Rng::with_seed(1);
+        let letters = (0..100_000).map(|_| random.lowercase() as u8).collect();
+        let pieces = [
+            letters,
+            vec![b'a'; 100_000],
+            vec![b' '; 100_000],
+            b"ab".repeat(50_000),
+        ];
+        for (step, piece) in pieces.into_iter().enumerate() {
+            let look_ups = Cell::new(0);
+            merged_by_heap(piece.len(), |from, to| {
+                look_ups.set(look_ups.get() + 1);
+                vocabulary.rank(&piece[from..to])
+            });
+            assert!(
+                look_ups.get() <= 3 * piece.len(),
+                "step {step}: {}",
+                look_ups.get()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_cut_is_off_by_a_few_tokens() {
+        let vocabulary = vocabulary();
+        for unit in ["a", "ab", "中", "=-"] {
+            let piece = unit.repeat((2 * LONGEST + 5) / unit.len()).into_bytes();
+            let whole = merged_by_heap(piece.len(), |from, to| vocabulary.rank(&piece[from..to]));
+            let off = vocabulary.long(&piece).abs_diff(whole);
+            assert!(off <= 6, "{unit}: {off}");
+        }
+    }
+}

@@ -25,3 +25,37 @@ pub(super) fn tokens(mut packed: &'static [u8]) -> impl Iterator<Item = (&'stati
     })
     .filter(|(token, _)| !token.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::Encoding;
+    use crate::tokens::encoding::reference;
+
+    #[test]
+    fn tokens_are_those_of_the_reference() {
+        let table = [
+            (Encoding::O200kBase, O200K, O200K_TOKENS),
+            (Encoding::Cl100kBase, CL100K, CL100K_TOKENS),
+            (Encoding::P50kBase, P50K, P50K_TOKENS),
+            (Encoding::R50kBase, P50K, R50K_TOKENS),
+        ];
+        for (encoding, packed, count) in table {
+            let mut ranks = Vec::new();
+            for (token, rank) in tokens(packed).take(count) {
+                let expected = reference(encoding).decode_bytes(&[rank]).ok();
+                assert_eq!(Some(token), expected.as_deref(), "{encoding:?}: {rank}");
+                ranks.push(rank);
+            }
+            assert_eq!(ranks.len(), count, "{encoding:?}");
+            // What else the reference has is special.
+            let special = reference(encoding).special_tokens();
+            for rank in (0..210_000).filter(|rank| ranks.binary_search(rank).is_err()) {
+                if let Ok(token) = reference(encoding).decode_bytes(&[rank]) {
+                    let token = String::from_utf8(token).expect("special tokens are text");
+                    assert!(special.contains(token.as_str()), "{encoding:?}: {token}");
+                }
+            }
+        }
+    }
+}

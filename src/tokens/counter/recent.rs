@@ -76,3 +76,45 @@ impl Table {
 fn mixed(word: u64) -> u64 {
     word.wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(key: u128) -> usize {
+        (fold(key) >> (64 - PLACE_BITS)) as usize
+    }
+
+    #[test]
+    fn a_piece_is_counted_once_until_another_takes_its_place() {
+        let table = Table::new();
+        let one = 7_u128 << 120 | 0xABCD;
+        let key = |number: u128| 7_u128 << 120 | number;
+        let other = (1..)
+            .map(key)
+            .find(|&key| place(key) == place(one) && key != one);
+        let other = other.expect("there are more keys than places");
+        assert_eq!(table.get(one, |_| 3), 3);
+        assert_eq!(table.get(one, |_| 4), 3);
+        assert_eq!(table.get(other, |_| 5), 5);
+        assert_eq!(table.get(other, |_| 6), 5);
+        assert_eq!(table.get(one, |_| 15), 15);
+        assert_eq!(table.get(one, |_| 1), 15);
+    }
+
+    /// What a thread may see while another writes.
+    #[test]
+    fn halves_of_two_entries_are_no_entry() {
+        let [mixture, one, other] = [(); 3].map(|()| Table::new());
+        let low = 0xABCD;
+        let [key, same_low] = [7_u128 << 120 | low, 8_u128 << 120 | low];
+        one.get(key, |_| 2);
+        other.get(same_low, |_| 3);
+        let first = one.0[place(key)][0].load(Relaxed);
+        let second = other.0[place(same_low)][1].load(Relaxed);
+        let at = place(same_low);
+        mixture.0[at][0].store(first, Relaxed);
+        mixture.0[at][1].store(second, Relaxed);
+        assert_eq!(mixture.get(same_low, |_| 9), 9);
+    }
+}
