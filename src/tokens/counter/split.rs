@@ -246,3 +246,54 @@ impl Spaces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the expressions are subtle. That their pieces are right everywhere follows from the
+    /// counts, except where two ways to split come to the same count.
+    #[test]
+    fn pieces_are_what_the_expressions_match() {
+        type Expression = fn(Splitter<'_>, usize) -> usize;
+        let table: [(Expression, &str, &[&str]); 12] = [
+            (o200k, "HTMLParser DON'T", &["HTMLParser", " DON'T"]),
+            (o200k, "aB'sC", &["a", "B's", "C"]),
+            (
+                o200k,
+                "\u{301}AB a\u{301}b",
+                &["\u{301}", "AB", " a\u{301}b"],
+            ),
+            (o200k, "AB中CD", &["AB中", "CD"]),
+            (o200k, "!!\n/\n/a 1234", &["!!\n/\n/", "a", " ", "123", "4"]),
+            (o200k, "a \n  \n  ", &["a", " \n  \n", "  "]),
+            (cl100k, "a \n  \n  ", &["a", " \n  \n  "]),
+            (cl100k, "a \n  b", &["a", " \n", " ", " b"]),
+            (cl100k, "'sd'Lx'ſ", &["'s", "d", "'Lx", "'ſ"]),
+            (
+                cl100k,
+                "!!\n\n/ \u{301}a",
+                &["!!\n\n", "/", " \u{301}", "a"],
+            ),
+            (
+                r50k,
+                "'S's  12345 !\n",
+                &["'", "S", "'s", " ", " 12345", " !", "\n"],
+            ),
+            (r50k, "\t\ta\u{301} ", &["\t", "\t", "a", "\u{301}", " "]),
+        ];
+        for (step, (expression, text, expected)) in table.into_iter().enumerate() {
+            let splitter = Splitter {
+                classes: Classes::get(),
+                text: text.as_bytes(),
+            };
+            let (mut pieces, mut at) = (Vec::new(), 0);
+            while at < text.len() {
+                let end = expression(splitter, at);
+                pieces.push(&text[at..end]);
+                at = end;
+            }
+            assert_eq!(pieces, expected, "step {step}");
+        }
+    }
+}
