@@ -10,7 +10,7 @@ use super::transport::{is_header, is_url};
 use crate::cost::Charge;
 use crate::limiter::Registry;
 use crate::quota::{LimitTable, Limits};
-use crate::tokens::{PromptRule, Quantile};
+use crate::tokens::{ModelTable, PromptRule, Quantile};
 use crate::{Error, Result};
 
 /// The model of a request that names none.
@@ -64,6 +64,7 @@ pub(super) struct Settings {
     pub(super) max_completion_tokens: u64,
     pub(super) charge: Charge,
     pub(super) prompt_rule: PromptRule,
+    pub(super) model_table: Arc<ModelTable>,
     pub(super) learned_output: Option<Quantile>,
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Duration,
@@ -85,6 +86,7 @@ impl Default for ClientBuilder {
                 max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
                 charge: Charge::default(),
                 prompt_rule: PromptRule::default(),
+                model_table: Arc::clone(ModelTable::global()),
                 learned_output: None,
                 retry: RetryPolicy::default(),
                 timeout: Duration::from_secs(600),
@@ -163,6 +165,22 @@ impl ClientBuilder {
     /// Sets which measure of a prompt is reserved. Defaults to [`PromptRule::Larger`].
     pub fn prompt_rule(mut self, rule: PromptRule) -> Self {
         self.settings.prompt_rule = rule;
+        self
+    }
+
+    /// Sets how requests are counted, by model. Defaults to the process's
+    /// [`ModelTable::global`].
+    ///
+    /// ```no_run
+    /// use paceline::RateLimitedClient;
+    /// use paceline::tokens::ModelTable;
+    ///
+    /// let table = ModelTable::from_toml("[models.\"my-deployment\"]\nlike = \"gpt-4o\"")?;
+    /// let client = RateLimitedClient::builder().model("my-deployment").model_table(table).build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn model_table(mut self, table: impl Into<Arc<ModelTable>>) -> Self {
+        self.settings.model_table = table.into();
         self
     }
 

@@ -35,7 +35,7 @@ use learned::Learner;
 use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
-use crate::tokens::{Encoding, Endpoint, Estimate, estimate};
+use crate::tokens::{Endpoint, Estimate, estimate};
 use crate::{Cost, Error, Result};
 
 /// A blocking client for OpenAI's API and those that speak like it. Every request is counted,
@@ -89,7 +89,8 @@ impl RateLimitedClient {
         settings: Settings,
     ) -> Self {
         // The first count would wait for it; now it loads while the caller prepares.
-        Encoding::for_model(&settings.model).preload_in_background();
+        let profile = settings.model_table.profile(&settings.model);
+        profile.encoding().preload_in_background();
         Self {
             inner: Arc::new(Inner {
                 transport: Transport::new(base_url, headers, &settings),
@@ -258,7 +259,7 @@ impl RateLimitedClient {
         let size = estimate(
             Endpoint::from_path(path),
             body,
-            Encoding::for_model(model),
+            &self.settings().model_table.profile(model),
             self.settings().prompt_rule,
             self.settings().max_completion_tokens,
         );

@@ -7,15 +7,13 @@ use std::thread;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
 use super::counter::Counter;
+use super::models::ModelTable;
 use super::reader;
-
-/// Models of the o200k generation whose names the tokenizer's table does not hold, by prefix.
-const NEWER_FAMILIES: [&str; 4] = ["chatgpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4o"];
 
 /// A tokenizer's vocabulary: what text is counted in.
 ///
 /// Every encoding is part of the program and is loaded once per process, on first use. Loading
-/// takes about a hundredth of a second and 11 MB (half of that for `cl100k_base`), and a program
+/// takes about a hundredth of a second and 12 MB (half of that for `cl100k_base`), and a program
 /// can [load it ahead](Encoding::preload_in_background).
 ///
 /// ```
@@ -48,7 +46,8 @@ impl Encoding {
 
     /// The encoding of a model. Fine-tunes (`ft:gpt-4o-mini:…`), dated snapshots, and names with
     /// a provider in front (`openai/gpt-4o`) have that of the model that they come from. Defaults
-    /// to [`Cl100kBase`](Encoding::Cl100kBase) for a model that is not known.
+    /// to [`Cl100kBase`](Encoding::Cl100kBase) for a model that is not known. By the process's
+    /// [`ModelTable`].
     ///
     /// ```
     /// use paceline::tokens::Encoding;
@@ -59,17 +58,18 @@ impl Encoding {
     /// ```
     #[must_use]
     pub fn for_model(model: &str) -> Self {
-        let model = model.trim();
-        let name = model.rsplit('/').next().unwrap_or(model);
+        ModelTable::global().profile(model).encoding()
+    }
+
+    /// The encoding of a name that the tokenizer's own list has.
+    pub(super) fn listed(name: &str) -> Option<Self> {
         // What is counted is the caller's text, in which special tokens mean nothing. So
         // encodings that differ only in those are one.
-        match get_tokenizer(name) {
-            Some(Tokenizer::O200kBase | Tokenizer::O200kHarmony) => Self::O200kBase,
-            Some(Tokenizer::Cl100kBase) => Self::Cl100kBase,
-            Some(Tokenizer::P50kBase | Tokenizer::P50kEdit) => Self::P50kBase,
-            Some(Tokenizer::R50kBase | Tokenizer::Gpt2) => Self::R50kBase,
-            None if is_newer(name) => Self::O200kBase,
-            None => Self::Cl100kBase,
+        match get_tokenizer(name)? {
+            Tokenizer::O200kBase | Tokenizer::O200kHarmony => Some(Self::O200kBase),
+            Tokenizer::Cl100kBase => Some(Self::Cl100kBase),
+            Tokenizer::P50kBase | Tokenizer::P50kEdit => Some(Self::P50kBase),
+            Tokenizer::R50kBase | Tokenizer::Gpt2 => Some(Self::R50kBase),
         }
     }
 
@@ -129,16 +129,6 @@ impl Encoding {
             Self::R50kBase => r50k.get_or_init(Counter::r50k),
         }
     }
-}
-
-/// True for what the tokenizer's table misses: other spellings of the o200k families, and the
-/// whole o series (`o4`, `o3_custom`).
-fn is_newer(name: &str) -> bool {
-    let name = name.strip_prefix("ft:").unwrap_or(name);
-    let mut letters = name.bytes();
-    let o_series =
-        letters.next() == Some(b'o') && letters.next().is_some_and(|b| b.is_ascii_digit());
-    o_series || NEWER_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// What the counts are compared with.

@@ -5,19 +5,20 @@ use std::io;
 use std::path::Path;
 
 use paceline::batch::{Input, Run};
-use paceline::tokens::Encoding;
 use paceline::{DEFAULT_BASE_URL, Error, RateLimitedClient, Result};
 
 use crate::args;
 use crate::exit::Exit;
 use crate::limits;
+use crate::models;
 use crate::plan::print_plan;
 use crate::say;
 
 pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
+    let models = models::table(arguments.models.as_deref())?;
     let standard_input = arguments.file == Path::new("-");
     if arguments.text {
-        let encoding = Encoding::for_model(&arguments.model);
+        let encoding = models.profile(&arguments.model).encoding();
         let read = if standard_input {
             encoding.count_reader(io::stdin())
         } else {
@@ -39,6 +40,7 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
         .api_key("not needed")
         .base_url(DEFAULT_BASE_URL)
         .charge(arguments.charge.into())
+        .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
     print_plan(&Run::new(client, input).plan()?)
