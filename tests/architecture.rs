@@ -16,14 +16,15 @@ const ROOMS: [&str; 12] = [
     "parallel", "batch", "sim",
 ];
 
-/// Files that alone may name a crate.
-const HOMES: [(&str, &str); 12] = [
+/// Files that alone may name a crate, where there are two with a space between.
+const HOMES: [(&str, &str); 13] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
+    ("regex_syntax::", "tokens/counter/classes.rs"),
     ("csv::", "batch/"),
     ("flate2::", "batch/input/unpack.rs"),
     ("ruzstd::", "batch/input/unpack.rs"),
-    ("twox_hash::", "batch/"),
+    ("twox_hash::", "batch/ tokens/counter/memory.rs"),
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
@@ -173,7 +174,7 @@ fn each_crate_has_its_home() {
         for (file, code) in files() {
             if code.contains(name) {
                 assert!(
-                    file.starts_with(home),
+                    home.split(' ').any(|home| file.starts_with(home)),
                     "{file} names {name}, whose home is {home}"
                 );
                 found += 1;

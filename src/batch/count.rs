@@ -81,7 +81,7 @@ impl Counted {
 }
 
 /// What the reading thread hands on.
-enum Line {
+pub(super) enum Line {
     Request(Request),
     Bad(BadLine),
     Broken(Error),
@@ -96,23 +96,41 @@ pub(super) fn count(
     stop: &CancelToken,
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
+    let counter = Counter {
+        client: client.clone(),
+        name: requests.name().to_owned(),
+    };
+    let sink = Arc::clone(sink);
+    let line_sink = move |line| {
+        sink(match line {
+            Line::Request(request) => counter.count(request),
+            Line::Bad(bad) => Event::Bad(bad),
+            Line::Broken(error) => Event::Broken(error),
+        });
+    };
+    side_by_side(requests, stop, &Arc::new(line_sink))
+}
+
+/// The same for what is done with each line.
+pub(super) fn side_by_side(
+    requests: Requests,
+    stop: &CancelToken,
+    sink: &Arc<impl Fn(Line) + Send + Sync + 'static>,
+) -> Result<()> {
     let (lines, queue) = bounded(READ_AHEAD / TOGETHER);
     let bell = Bell::on(stop);
-    let name: Arc<str> = requests.name().into();
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for _ in 0..threads {
-        let counter = Counter {
-            client: client.clone(),
-            name: Arc::clone(&name),
+        let worker = Worker {
             queue: queue.clone(),
             bell: Arc::clone(&bell),
             stop: stop.clone(),
         };
         let sink = Arc::clone(sink);
         start("paceline-count", move || {
-            let panicked = || sink(Event::Broken(panicked("counts")));
+            let panicked = || sink(Line::Broken(panicked("counts")));
             let _told = InPanic(panicked);
-            counter.count_lines(&*sink);
+            worker.take_lines(&*sink);
         })?;
     }
     let stop = stop.clone();
@@ -200,16 +218,14 @@ impl Watcher for Bell {
 }
 
 /// What a counting thread needs.
-struct Counter {
-    client: RateLimitedClient,
-    name: Arc<str>,
+struct Worker {
     queue: Receiver<Vec<Line>>,
     bell: Arc<Bell>,
     stop: CancelToken,
 }
 
-impl Counter {
-    fn count_lines(self, sink: &impl Fn(Event)) {
+impl Worker {
+    fn take_lines(self, sink: &impl Fn(Line)) {
         loop {
             let lines = select! {
                 recv(self.queue) -> lines => lines.ok(),
@@ -223,15 +239,19 @@ impl Counter {
                 if self.stop.is_cancelled() {
                     return;
                 }
-                sink(match line {
-                    Line::Request(request) => self.count(request),
-                    Line::Bad(bad) => Event::Bad(bad),
-                    Line::Broken(error) => Event::Broken(error),
-                });
+                sink(line);
             }
         }
     }
+}
 
+/// What it takes to make an event of a request.
+struct Counter {
+    client: RateLimitedClient,
+    name: String,
+}
+
+impl Counter {
     fn count(&self, request: Request) -> Event {
         let Request {
             line,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::count::{Counted, Event, count};
+use super::count::{Line, side_by_side};
 use super::ids::Ids;
-use super::input::{BadLine, Input};
+use super::input::{BadLine, Input, Request};
 use super::money::Money;
 use super::terms::Terms;
+use crate::client::Weighed;
 use crate::limiter::CancelToken;
 use crate::quota::{Limits, Quota};
 use crate::{Cost, Error, RateLimitedClient, Result};
@@ -159,12 +160,19 @@ pub(super) fn plan(
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
         let (tally, client) = (Arc::clone(&tally), client.clone());
-        Arc::new(move |event| {
+        Arc::new(move |line| {
             let _until_all_have_ended = &ended;
-            tally.lock().add(&client, &terms, event);
+            match line {
+                Line::Request(request) => {
+                    let weighed = client.weigh(&request.url, &request.body);
+                    tally.lock().add(&client, &terms, &request, weighed);
+                }
+                Line::Bad(bad) => tally.lock().bad_lines.add(bad),
+                Line::Broken(error) => tally.lock().failure = Some(error),
+            }
         })
     };
-    count(client, requests, &CancelToken::new(), &sink)?;
+    side_by_side(requests, &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {
@@ -190,24 +198,24 @@ pub(super) fn plan(
 }
 
 impl Tally {
-    fn add(&mut self, client: &RateLimitedClient, terms: &Terms, event: Event) {
-        match event {
-            Event::Finished | Event::Failed => {}
-            Event::Bad(bad) => self.bad_lines.add(bad),
-            Event::Broken(error) => self.failure = Some(error),
-            Event::Counted(counted) => self.count(client, terms, counted),
-        }
-    }
-
-    fn count(&mut self, client: &RateLimitedClient, terms: &Terms, counted: Counted) {
-        let (model, cost) = (counted.request.model(), counted.request.cost());
+    fn add(
+        &mut self,
+        client: &RateLimitedClient,
+        terms: &Terms,
+        request: &Request,
+        weighed: Result<Weighed<'_>>,
+    ) {
+        let Weighed { model, size, cost } = match weighed {
+            Ok(weighed) => weighed,
+            Err(error) => return self.refuse(request, &error.to_string()),
+        };
         let table = client.registry().table();
         let limits = table.limits_for(model);
         let mut quotas = limits.quotas().iter();
         let fits = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit())));
         let too_large = fits.err().map(|error| error.to_string());
         if let Some(message) = too_large.or_else(|| terms.objection(model)) {
-            return self.bad_lines.add(counted.refused(&self.input, &message));
+            return self.refuse(request, &message);
         }
         let family = table.family_of(model).to_owned();
         let sums = self.models.entry(family).or_insert_with(|| Sums {
@@ -219,7 +227,6 @@ impl Tally {
             unpriced: 0,
         });
         sums.requests += 1;
-        let size = counted.request.estimate();
         sums.prompt_tokens = sums.prompt_tokens.saturating_add(size.prompt);
         sums.reserved = sums.reserved.saturating_add(cost);
         if let Some(prices) = &terms.prices {
@@ -228,6 +235,14 @@ impl Tally {
                 None => sums.unpriced += 1,
             }
         }
+    }
+
+    fn refuse(&mut self, request: &Request, message: &str) {
+        self.bad_lines.add(BadLine {
+            line: request.line,
+            message: format!("{}:{}: {message}", self.input, request.line),
+            custom_id: Some(request.custom_id.clone()),
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
 
 use super::money::Money;
-use crate::quota::{base_model, place};
+use crate::quota::{base_model, key_before, place};
 use crate::tokens::Estimate;
 use crate::{Error, Result, Usage};
 
@@ -313,17 +313,6 @@ fn wrong(what: &str, reason: &str) -> Error {
         what: what.to_owned(),
         reason: reason.to_owned(),
     }
-}
-
-/// The key whose value begins at `offset`, if one does.
-fn key_before(text: &str, offset: usize) -> Option<&str> {
-    let before = text.get(..offset)?.trim_end().strip_suffix('=')?;
-    let is_other = |char: char| !(char.is_alphanumeric() || "_-".contains(char));
-    before
-        .trim_end()
-        .rsplit(is_other)
-        .next()
-        .filter(|key| !key.is_empty())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::limiter::Registry;
 #[cfg(feature = "redis")]
 use crate::limiter::SharedStore;
 use crate::quota::{LimitTable, Limits};
-use crate::tokens::{PromptRule, Quantile};
+use crate::tokens::{ModelTable, PromptRule, Quantile};
 use crate::{Error, Result};
 
 /// The model of a request that names none.
@@ -68,6 +68,7 @@ pub(super) struct Settings {
     pub(super) max_completion_tokens: u64,
     pub(super) charge: Charge,
     pub(super) prompt_rule: PromptRule,
+    pub(super) model_table: Arc<ModelTable>,
     pub(super) learned_output: Option<Quantile>,
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Duration,
@@ -91,6 +92,7 @@ impl Default for ClientBuilder {
                 max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
                 charge: Charge::default(),
                 prompt_rule: PromptRule::default(),
+                model_table: Arc::clone(ModelTable::global()),
                 learned_output: None,
                 retry: RetryPolicy::default(),
                 timeout: Duration::from_secs(600),
@@ -178,6 +180,22 @@ impl ClientBuilder {
     /// Sets which measure of a prompt is reserved. Defaults to [`PromptRule::Larger`].
     pub fn prompt_rule(mut self, rule: PromptRule) -> Self {
         self.settings.prompt_rule = rule;
+        self
+    }
+
+    /// Sets how requests are counted, by model. Defaults to the process's
+    /// [`ModelTable::global`].
+    ///
+    /// ```no_run
+    /// use paceline::RateLimitedClient;
+    /// use paceline::tokens::ModelTable;
+    ///
+    /// let table = ModelTable::from_toml("[models.\"my-deployment\"]\nlike = \"gpt-4o\"")?;
+    /// let client = RateLimitedClient::builder().model("my-deployment").model_table(table).build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn model_table(mut self, table: impl Into<Arc<ModelTable>>) -> Self {
+        self.settings.model_table = table.into();
         self
     }
 

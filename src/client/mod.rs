@@ -35,8 +35,8 @@ use learned::Learner;
 use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
-use crate::tokens::{Encoding, Endpoint, estimate};
-use crate::{Error, Result};
+use crate::tokens::{Endpoint, Estimate, estimate};
+use crate::{Cost, Error, Result};
 
 /// A blocking client for OpenAI's API and those that speak like it. Every request is counted,
 /// waits for its limiter, is sent, and settles what it used; there is no way around that.
@@ -89,7 +89,8 @@ impl RateLimitedClient {
         settings: Settings,
     ) -> Self {
         // The first count would wait for it; now it loads while the caller prepares.
-        Encoding::for_model(&settings.model).preload_in_background();
+        let profile = settings.model_table.profile(&settings.model);
+        profile.encoding().preload_in_background();
         Self {
             inner: Arc::new(Inner {
                 transport: Transport::new(base_url, headers, &settings),
@@ -226,15 +227,26 @@ impl RateLimitedClient {
         body: &Value,
         text: String,
     ) -> Result<Prepared> {
-        if body.get("stream") == Some(&Value::Bool(true)) {
-            // Read as a whole, a stream makes no sense, and each further try would be charged.
-            let message = "only chat_stream can read a stream; leave out \"stream\"";
-            return Err(Error::InvalidRequest(message.to_owned()));
-        }
+        is_whole(body)?;
         self.count(path, body, text)
     }
 
+    /// What a request would take, for those that are not sent.
+    pub(crate) fn weigh<'a>(&'a self, path: &str, body: &'a Value) -> Result<Weighed<'a>> {
+        is_whole(body)?;
+        let (model, size) = self.measure(path, body)?;
+        let cost = self.settings().charge.reserve(size.prompt, size.output);
+        Ok(Weighed { model, size, cost })
+    }
+
     fn count(&self, path: &str, body: &Value, text: String) -> Result<Prepared> {
+        let (model, size) = self.measure(path, body)?;
+        let (path, model) = (path.to_owned(), model.to_owned());
+        Ok(Prepared::of(self, path, text, model, size))
+    }
+
+    /// The model of a request, and how large it is.
+    fn measure<'a>(&'a self, path: &str, body: &'a Value) -> Result<(&'a str, Estimate)> {
         let invalid = |message: &str| Err(Error::InvalidRequest(message.to_owned()));
         let Some(fields) = body.as_object() else {
             return invalid("the body is not an object");
@@ -247,12 +259,11 @@ impl RateLimitedClient {
         let size = estimate(
             Endpoint::from_path(path),
             body,
-            Encoding::for_model(model),
+            &self.settings().model_table.profile(model),
             self.settings().prompt_rule,
             self.settings().max_completion_tokens,
         );
-        let (path, model) = (path.to_owned(), model.to_owned());
-        Ok(Prepared::of(self, path, text, model, size))
+        Ok((model, size))
     }
 
     /// The model of requests that name none.
@@ -308,6 +319,22 @@ impl RateLimitedClient {
     fn transport(&self) -> &Transport {
         &self.inner.transport
     }
+}
+
+/// What a request would take.
+pub(crate) struct Weighed<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) size: Estimate,
+    pub(crate) cost: Cost,
+}
+
+/// Read as a whole, a stream makes no sense, and each further try would be charged.
+fn is_whole(body: &Value) -> Result<()> {
+    if body.get("stream") == Some(&Value::Bool(true)) {
+        let message = "only chat_stream can read a stream; leave out \"stream\"";
+        return Err(Error::InvalidRequest(message.to_owned()));
+    }
+    Ok(())
 }
 
 const CHAT: &str = "chat/completions";

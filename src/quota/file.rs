@@ -182,6 +182,17 @@ pub(crate) fn place(text: &str, offset: usize) -> String {
     format!("line {line}, column {column}")
 }
 
+/// The key whose value begins at `offset`, if one does.
+pub(crate) fn key_before(text: &str, offset: usize) -> Option<&str> {
+    let before = text.get(..offset)?.trim_end().strip_suffix('=')?;
+    let is_other = |char: char| !(char.is_alphanumeric() || "_-".contains(char));
+    before
+        .trim_end()
+        .rsplit(is_other)
+        .next()
+        .filter(|key| !key.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

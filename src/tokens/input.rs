@@ -2,15 +2,30 @@
 
 use serde_json::Value;
 
-use super::chat::{MEDIA_TOKENS, part};
-use super::tally::{CHARACTERS_PER_TOKEN, Tally, characters};
+use super::chat::{for_each_field, part};
+use super::tally::Tally;
+
+/// Embeddings, moderations or completions, whose prompt is the field `of`. Says how many inputs it
+/// holds, at least 1.
+pub(super) fn prompts(tally: &mut Tally<'_>, body: &Value, of: &str) -> u64 {
+    let mut many = 1;
+    for_each_field(tally, body, |tally, name, value| {
+        match name {
+            _ if name == of => many = inputs(tally, value).max(1),
+            "suffix" => tally.value(value),
+            _ => return false,
+        }
+        true
+    });
+    many
+}
 
 /// Counts the `input` of embeddings and moderations or the `prompt` of completions, and says how
-/// many inputs it holds, at least 1: a string, a list of strings or of parts, a list of tokens,
+/// many inputs it holds: a string, a list of strings or of parts, a list of tokens,
 /// or a list of lists of tokens.
-pub(super) fn inputs(tally: &mut Tally, input: Option<&Value>) -> u64 {
+fn inputs(tally: &mut Tally<'_>, input: &Value) -> u64 {
     match input {
-        Some(Value::Array(list)) => {
+        Value::Array(list) => {
             for one in list {
                 match one {
                     Value::Array(tokens) => tokens.iter().for_each(|token| element(tally, token)),
@@ -22,16 +37,15 @@ pub(super) fn inputs(tally: &mut Tally, input: Option<&Value>) -> u64 {
             }
             list.len() as u64
         }
-        Some(other) => {
-            tally.value(other);
+        other => {
+            part(tally, other);
             1
         }
-        None => 1,
     }
 }
 
 /// A number is a token that the caller has made already.
-fn element(tally: &mut Tally, value: &Value) {
+fn element(tally: &mut Tally<'_>, value: &Value) {
     if value.is_number() {
         tally.tokens(1);
     } else {
@@ -39,32 +53,14 @@ fn element(tally: &mut Tally, value: &Value) {
     }
 }
 
-/// The characters of all strings of a body, without the names of its fields. Media that stand in
-/// a `data:` URL count as [`MEDIA_TOKENS`], like everywhere else.
-pub(super) fn characters_of_strings(body: &Value) -> u64 {
-    let mut sum: u64 = 0;
-    // A list of what is left to visit, and no recursion: how deep a body is nested is up to the
-    // caller, and the stack is not.
-    let mut left = vec![body];
-    while let Some(value) = left.pop() {
-        match value {
-            Value::String(text) if text.starts_with("data:") => {
-                sum = sum.saturating_add(MEDIA_TOKENS * CHARACTERS_PER_TOKEN);
-            }
-            Value::String(text) => sum = sum.saturating_add(characters(text)),
-            Value::Array(list) => left.extend(list),
-            Value::Object(fields) => left.extend(fields.values()),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::Encoding;
+    use crate::tokens::{Encoding, ModelTable};
     use serde_json::json;
+
+    /// Of a size that is not known.
+    const IMAGE: u64 = 85 + 8 * 170;
 
     #[test]
     fn inputs_of_every_shape_are_counted() {
@@ -82,21 +78,19 @@ mod tests {
                 hello,
                 11,
             ),
-            (
-                json!([{ "type": "image_url" }]),
-                1,
-                MEDIA_TOKENS,
-                4 * MEDIA_TOKENS,
-            ),
+            (json!([{ "type": "image_url" }]), 1, IMAGE, 4 * IMAGE),
+            (json!({ "type": "image_url" }), 1, IMAGE, 4 * IMAGE),
             (json!([1, "hello world"]), 2, 1 + hello, 15),
             (json!([]), 1, 0, 0),
             (json!(null), 1, 0, 0),
             (json!(true), 1, 1, 4),
         ];
+        let profile = ModelTable::default().profile("text-embedding-3-small");
         for (step, (input, many, tokens, characters)) in table.into_iter().enumerate() {
-            let mut tally = Tally::new(Encoding::Cl100kBase);
+            let mut tally = Tally::new(&profile);
+            let body = json!({ "input": input, "dimensions": 5 });
             assert_eq!(
-                inputs(&mut tally, Some(&input)),
+                prompts(&mut tally, &body, "input"),
                 many,
                 "step {step}: {input}"
             );
@@ -106,19 +100,8 @@ mod tests {
                 "step {step}: characters of {input}"
             );
         }
-        let mut tally = Tally::new(Encoding::Cl100kBase);
-        assert_eq!(inputs(&mut tally, None), 1);
+        let mut tally = Tally::new(&profile);
+        assert_eq!(prompts(&mut tally, &json!({}), "input"), 1);
         assert_eq!(tally.tokens, 0);
-    }
-
-    #[test]
-    fn all_strings_of_a_body_are_added_up_however_deep() {
-        let body = json!({ "a": "éé", "b": [{ "c": "😀" }, 1, null], "d": { "e": ["x", "yz"] } });
-        assert_eq!(characters_of_strings(&body), 6);
-        let image = json!({ "image": "data:image/png;base64,AAAA" });
-        assert_eq!(characters_of_strings(&image), 4 * MEDIA_TOKENS);
-
-        let deep = (0..1_000).fold(json!("x"), |inner, _| json!([inner, "y"]));
-        assert_eq!(characters_of_strings(&deep), 1_001);
     }
 }

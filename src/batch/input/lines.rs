@@ -76,23 +76,18 @@ impl Lines {
 pub(super) fn count_lines(reader: Box<dyn BufRead + Send>) -> io::Result<u64> {
     let mut reader = without_mark(reader)?;
     let mut count = 0;
-    let mut is_filled = false;
     loop {
         let buffer = filled(&mut reader)?;
         if buffer.is_empty() {
-            return Ok(count + u64::from(is_filled));
+            return Ok(count);
         }
-        for byte in buffer {
-            match byte {
-                b'\n' => {
-                    count += u64::from(is_filled);
-                    is_filled = false;
-                }
-                byte => is_filled |= !byte.is_ascii_whitespace(),
-            }
+        let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace());
+        let (blank, len) = (blank.count(), buffer.len());
+        reader.consume(blank);
+        if blank < len {
+            count += 1;
+            reader.skip_until(b'\n')?;
         }
-        let read = buffer.len();
-        reader.consume(read);
     }
 }
 

@@ -132,6 +132,9 @@ pub(crate) struct Run {
     /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
     #[arg(long, value_name = "RULE", help_heading = SENDING)]
     pub(crate) prompt_rule: Option<Rule>,
+    /// How models are counted, in TOML: encodings, tools, images, sounds; overrules the built-in table
+    #[arg(long, value_name = "FILE", help_heading = SENDING)]
+    pub(crate) models: Option<PathBuf>,
     /// How the server is taken to charge a request; with --simulate, how it does (usage and
     /// --learn-output: an answer counts when it is there)
     #[arg(long, value_name = "RULE", default_value = "sum", help_heading = SENDING)]
@@ -246,6 +249,9 @@ pub(crate) struct Count {
         requires = "text"
     )]
     pub(crate) model: String,
+    /// How models are counted, in TOML; overrules the built-in table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) models: Option<PathBuf>,
     /// How the server is taken to charge a request
     #[arg(
         long,

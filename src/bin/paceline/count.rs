@@ -1,34 +1,33 @@
 //! `paceline count`.
 
-use std::fs;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use paceline::batch::{Input, Run};
-use paceline::tokens::Encoding;
 use paceline::{DEFAULT_BASE_URL, Error, RateLimitedClient, Result};
 
 use crate::args;
 use crate::exit::Exit;
 use crate::limits;
+use crate::models;
 use crate::plan::print_plan;
 use crate::say;
 
 pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
+    let models = models::table(arguments.models.as_deref())?;
     let standard_input = arguments.file == Path::new("-");
     if arguments.text {
+        let encoding = models.profile(&arguments.model).encoding();
         let read = if standard_input {
-            let mut bytes = Vec::new();
-            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+            encoding.count_reader(io::stdin())
         } else {
-            fs::read(&arguments.file)
+            File::open(&arguments.file).and_then(|file| encoding.count_reader(file))
         };
-        let bytes = read.map_err(|source| Error::Io {
+        let tokens = read.map_err(|source| Error::Io {
             path: arguments.file,
             source,
         })?;
-        let text = String::from_utf8_lossy(&bytes);
-        let tokens = Encoding::for_model(&arguments.model).count(&text);
         return say::result(&format!("{tokens}\n")).map(|()| Exit::Success);
     }
     let input = if standard_input {
@@ -41,6 +40,7 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
         .api_key("not needed")
         .base_url(DEFAULT_BASE_URL)
         .charge(arguments.charge.into())
+        .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
     print_plan(&Run::new(client, input).plan()?)

@@ -48,7 +48,12 @@ pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
     let shape = &arguments.shape;
     let texts = [&shape.prompt, &shape.system].into_iter().flatten();
     let texts = texts.filter_map(|text| text.strip_prefix('@').map(Path::new));
-    let others = [&arguments.prices, &arguments.limits.limits, &shape.schema];
+    let others = [
+        &arguments.prices,
+        &arguments.models,
+        &arguments.limits.limits,
+        &shape.schema,
+    ];
     let others = others.into_iter().flatten().map(PathBuf::as_path);
     let input = [arguments.input.as_path()].into_iter();
     input.chain(texts).chain(others).collect()

@@ -10,6 +10,7 @@ mod extract; //  the answers alone, at the end of a run
 mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
+mod models; //   how models are counted, from a file
 mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`

@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::extract;
 use crate::input::{input, prints_results, read_files};
 use crate::limits;
+use crate::models;
 use crate::numbers::{grouped, lasting};
 use crate::plan::print_plan;
 use crate::report;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .api_key_env(&server.api_key_env)
         .registry(Arc::new(Registry::new(table)))
         .charge(arguments.charge.into())
+        .model_table(models::table(arguments.models.as_deref())?)
         .max_in_flight(arguments.max_in_flight)
         .max_retries(arguments.max_retries)
         .timeout(server.timeout);
