@@ -8,6 +8,7 @@
     reason = "helpers of tests are tests; these need a real server and its time"
 )]
 
+mod account;
 mod script;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../../../../tests/shared/server.rs"]
