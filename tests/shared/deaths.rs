@@ -6,7 +6,7 @@ use paceline::OnOutage;
 
 use super::server::Server;
 use super::support::SECOND;
-use super::workers::{Log, Work, ahead_of};
+use super::workers::{Log, PATIENCE, Work, ahead_of};
 
 const RATE: u64 = 100;
 
@@ -19,6 +19,7 @@ fn work(server: &Server, seconds: u32) -> Work {
         cost: 1,
         threads: 16,
         length: SECOND * seconds,
+        patience: PATIENCE,
         api: String::new(),
     }
 }

@@ -25,6 +25,7 @@ fn work(store: &str, on_outage: OnOutage, seconds: u32) -> Work {
         cost: 1,
         threads: 8,
         length: SECOND * seconds,
+        patience: PATIENCE,
         api: String::new(),
     }
 }

@@ -7,7 +7,7 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use super::server::Server;
 use super::support::SECOND;
-use super::workers::{Log, Told, Work, Worker};
+use super::workers::{Log, PATIENCE, Told, Work, Worker};
 
 const PROCESSES: usize = 8;
 const COST: u64 = 1_000;
@@ -52,6 +52,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
         cost: COST,
         threads: 32,
         length: length(),
+        patience: PATIENCE,
         api: simulator.base_url(),
     };
     let told = run(&work, PROCESSES);
@@ -86,18 +87,26 @@ fn whoever_came_first_is_served_first_to_within_the_horizon() {
     let Some(server) = Server::start() else {
         return;
     };
-    let work = Work {
+    let work = |threads| Work {
         store: server.url(),
         on_outage: OnOutage::Lease,
-        rate: 60,
-        burst: 6,
+        rate: 40,
+        burst: 4,
         cost: 1,
-        threads: 30,
-        length: SECOND * 6,
+        threads,
+        length: SECOND * 7,
+        patience: SECOND * 20,
         api: String::new(),
     };
-    // Waits of 1.5 seconds.
-    let told = run(&work, 3);
+    // One has waits of two and a half seconds before the others come, and all have longer ones then.
+    let log = Log::default();
+    let mut workers = [100, 30, 30].map(|threads| work(threads).start(threads, &log));
+    workers.iter().for_each(Worker::ready);
+    workers[0].begin();
+    std::thread::sleep(SECOND * 3 / 2);
+    workers[1..].iter_mut().for_each(Worker::begin);
+    workers.iter_mut().for_each(Worker::end);
+    let told = log.told();
     let (mut latest, mut worst) = (0.0_f64, 0.0_f64);
     let granted: Vec<&Told> = told.iter().filter(|told| told.what.is_ok()).collect();
     for told in &granted {

@@ -18,7 +18,7 @@ use paceline::{
 use super::support::{SECOND, SOON};
 
 const WORK: &str = "PACELINE_TEST_WORK";
-/// How long a worker lets each of its requests wait.
+/// How long a request waits where it matters.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a worker does.
@@ -32,6 +32,8 @@ pub(crate) struct Work {
     pub(crate) cost: u64,
     pub(crate) threads: usize,
     pub(crate) length: Duration,
+    /// How long each of its requests may wait.
+    pub(crate) patience: Duration,
     /// The API to call; if there is none, nothing is called.
     pub(crate) api: String,
 }
@@ -80,13 +82,14 @@ impl Work {
             _ => "share",
         };
         let work = format!(
-            "{} {on_outage} {} {} {} {} {} {}",
+            "{} {on_outage} {} {} {} {} {} {} {}",
             self.store,
             self.rate,
             self.burst,
             self.cost,
             self.threads,
             self.length.as_millis(),
+            self.patience.as_millis(),
             self.api
         );
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -201,7 +204,18 @@ fn work() {
         return;
     };
     let words: Vec<&str> = work.split(' ').collect();
-    let [store, on_outage, rate, burst, cost, threads, millis, api] = words[..] else {
+    let [
+        store,
+        on_outage,
+        rate,
+        burst,
+        cost,
+        threads,
+        millis,
+        patience,
+        api,
+    ] = words[..]
+    else {
         panic!("{work}");
     };
     let on_outage = match on_outage {
@@ -230,19 +244,19 @@ fn work() {
     let mut go = String::new();
     std::io::stdin().read_line(&mut go).unwrap();
     let end = Instant::now() + Duration::from_millis(number(millis));
-    let cost = number(cost);
+    let (cost, patience) = (number(cost), Duration::from_millis(number(patience)));
     thread::scope(|scope| {
         for _ in 0..number(threads) {
             scope.spawn(|| {
                 while Instant::now() < end {
-                    one(&limiter, client.as_ref(), cost);
+                    one(&limiter, client.as_ref(), cost, patience);
                 }
             });
         }
     });
 }
 
-fn one(limiter: &RateLimiter, client: Option<&RateLimitedClient>, cost: u64) {
+fn one(limiter: &RateLimiter, client: Option<&RateLimitedClient>, cost: u64, patience: Duration) {
     let joined = seconds();
     let what = match client {
         Some(client) => {
@@ -250,7 +264,7 @@ fn one(limiter: &RateLimiter, client: Option<&RateLimitedClient>, cost: u64) {
             client.chat(request).map(drop)
         }
         None => limiter
-            .acquire_timeout(Cost::tokens(cost), PATIENCE)
+            .acquire_timeout(Cost::tokens(cost), patience)
             .map(drop),
     };
     let what = match what {
