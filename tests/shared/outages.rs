@@ -265,6 +265,13 @@ fn a_store_that_was_never_there() {
     let store = closed.snapshot().store.unwrap();
     assert!(!store.is_reachable && store.outages == 1, "{store:?}");
     limiter(OnOutage::Share).acquire(cost).map(drop).unwrap();
+    let of_ten = SharedStore::builder(&url).processes(10).build().unwrap();
+    let of_ten = RateLimiter::builder(limits(RATE, BURST))
+        .share(&of_ten, "m")
+        .build();
+    of_ten.acquire(cost).map(drop).unwrap();
+    let part = of_ten.snapshot().quotas[0].quota.amount();
+    assert_eq!(part, RATE / 10, "a tenth of the limit");
     let lease = limiter(OnOutage::Lease);
     let late = lease
         .acquire_timeout(cost, Duration::from_millis(300))

@@ -126,6 +126,11 @@ pub(crate) struct Run {
         help_heading = "Sharing"
     )]
     pub(crate) share_on_outage: Outage,
+    /// How many processes share the limits at least, to divide them by then [default: as many as were
+    /// seen of late]
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = count, help_heading = "Sharing")]
+    pub(crate) share_processes: u64,
 
     #[command(flatten)]
     pub(crate) server: Server,

@@ -28,7 +28,7 @@ const RETRIES: u32 = 2;
 pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
     #[cfg(feature = "redis")]
     if arguments.share.share.is_some() {
-        let store = share::store(&arguments.share, OnOutage::default())?;
+        let store = share::store(&arguments.share, OnOutage::default(), 1)?;
         return store.map_or(Ok(Exit::Usage), |store| {
             share::show(&store, &arguments.models)
         });

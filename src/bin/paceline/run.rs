@@ -74,7 +74,11 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     };
     #[cfg(feature = "redis")]
     if !arguments.dry_run
-        && let Some(store) = share::store(&arguments.share, arguments.share_on_outage.into())?
+        && let Some(store) = share::store(
+            &arguments.share,
+            arguments.share_on_outage.into(),
+            arguments.share_processes,
+        )?
     {
         builder = builder.share(&store);
     }

@@ -14,7 +14,11 @@ const URL: &str = "PACELINE_SHARE_URL";
 const PASSWORD: &str = "PACELINE_SHARE_PASSWORD";
 
 /// The store that flags and variables name, if any does.
-pub(crate) fn store(share: &args::Share, on_outage: OnOutage) -> Result<Option<SharedStore>> {
+pub(crate) fn store(
+    share: &args::Share,
+    on_outage: OnOutage,
+    processes: u64,
+) -> Result<Option<SharedStore>> {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let url = match (&share.share, named(URL)) {
         (Some(url), _) => {
@@ -29,7 +33,9 @@ pub(crate) fn store(share: &args::Share, on_outage: OnOutage) -> Result<Option<S
         (None, Some(url)) => url,
         (None, None) => return Ok(None),
     };
-    let mut builder = SharedStore::builder(&url).on_outage(on_outage);
+    let mut builder = SharedStore::builder(&url)
+        .on_outage(on_outage)
+        .processes(processes);
     if let Some(password) = named(PASSWORD) {
         builder = builder.password(password);
     }

@@ -30,6 +30,8 @@ pub(in crate::limiter) struct Account {
     unheard: Option<Told>,
     incarnation: String,
     epoch: u64,
+    /// When the last booking is due that is known of, by the store's clock.
+    time: u64,
     turn: u64,
     joins: Joins,
     own: Vec<Quota>,
@@ -45,6 +47,8 @@ pub(in crate::limiter) struct Account {
     at_once: Vec<u64>,
     cut: Option<Cut>,
     people: People,
+    /// How many share it at least, as far as is known beforehand.
+    expected: u64,
     snapshot: StoreSnapshot,
 }
 
@@ -83,6 +87,7 @@ impl Account {
             unheard: None,
             incarnation: String::new(),
             epoch: 0,
+            time: 0,
             turn: 1,
             joins,
             own: quotas.clone(),
@@ -94,8 +99,15 @@ impl Account {
             at_once: Vec::new(),
             cut: None,
             people: People::default(),
+            expected: 1,
             snapshot: StoreSnapshot::default(),
         }
+    }
+
+    /// Says how many share the limiter at least.
+    pub(super) fn expecting(mut self, processes: u64) -> Self {
+        self.expected = processes;
+        self
     }
 
     pub(in crate::limiter) fn jitter(&self) -> Option<Duration> {
@@ -318,6 +330,7 @@ impl Account {
             name: self.name.clone(),
             incarnation: self.incarnation.clone(),
             epoch: self.epoch,
+            time: self.time,
             turn: self.turn,
             waiters: Some(waiters),
             told,
@@ -340,6 +353,7 @@ impl Account {
                 name: self.name.clone(),
                 incarnation: self.incarnation.clone(),
                 epoch: self.epoch,
+                time: self.time,
                 turn: self.turn,
                 waiters: None,
                 told,
@@ -365,6 +379,7 @@ impl Account {
         self.has_joined = true;
         self.incarnation.clone_from(&heard.incarnation);
         self.epoch = heard.epoch;
+        self.time = heard.time;
         if let Some(quotas) = &heard.limits {
             self.quotas.clone_from(quotas);
         }
@@ -431,7 +446,8 @@ impl Account {
 
     /// How many share the limiter, as far as was known of late.
     pub(in crate::limiter) fn people(&self) -> u64 {
-        self.people.now.max(self.people.before).max(1)
+        let seen = self.people.now.max(self.people.before);
+        seen.max(self.expected).max(1)
     }
 }
 

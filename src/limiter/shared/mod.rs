@@ -29,17 +29,27 @@
 //!   different times can be used at the same.
 //! - Requests of different processes change places by H at most.
 //! - A process that dies gives back, within 3·H, what was booked for later than H/2 after it was last
-//!   heard of; what was booked for earlier may have been used and stays charged: at most a slice, or
-//!   one request. So a death costs time and exceeds nothing. Only a process whose trips fail for
-//!   longer than H/2, and which dies then, can have used what comes back: at most H/2 of the rate.
+//!   heard of; what was booked for earlier may have been used and stays charged: at most its share of
+//!   H/2 of the rate, or one request. So a death costs time and exceeds nothing. Only a process whose
+//!   trips fail for longer than H/2, and which dies then, can have used what comes back: as much.
+//! - What was booked and is not used within 1.5·H of its time is void, so a process that was stopped
+//!   uses nothing that has gone to others since.
 //! - A store that has forgotten everything begins with empty buckets, a horizon later where anybody
 //!   remembers that there was more: by then all that was booked is used. If nobody does (all who
 //!   come are new) it begins at once, and what others have booked, at most H of the rate, is in
 //!   addition to it.
+//! - One that has forgotten the last of it (it was restored, or a replica took over) begins empty in
+//!   the same way, as soon as one process comes that knows of a later booking.
 //! - A pause, other limits, and what is given back are felt by those who wait within H: each process
 //!   in which somebody waits looks in once in that time at least. A process in which nobody waits
 //!   makes no trips.
-//! - While the store is down, see [`OnOutage`].
+//! - While the store is down, see [`OnOutage`]. It is taken for down when two trips in a row have
+//!   failed, so within two timeouts, and is tried again at most once in H/2 to H. Whoever went on with
+//!   its share tells what it used before it is booked for again, and nobody is booked for within H of
+//!   that, so that the others can do the same: those who come back later than that can have used their
+//!   share in addition.
+//! - The clock of the store counts: one that is set forward fills the buckets,
+//!   and one that is set back takes all times along.
 //!
 //! # Locking
 //!

@@ -28,7 +28,7 @@ local function numbers(packed)
   return list
 end
 
-local me, known, known_epoch = text(), text(), number()
+local me, known, known_epoch, known_time = text(), text(), number(), number()
 local horizon, life, expiry = number(), number(), number()
 local turn, waiters, label = number(), number(), text()
 local given, taken, late = amounts(), amounts(), amounts()
@@ -143,6 +143,11 @@ else
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
   end
   advance(math.max(now, time))
+  -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
+  if incarnation == known and known_time > tonumber(state[6]) then
+    advance(math.max(time, now + horizon))
+    for _, quota in ipairs(quotas) do quota.level = math.min(quota.level, 0) end
+  end
   if joins and own_stated ~= '' and own_stated ~= stated then
     stated = own_stated
     hold(own)

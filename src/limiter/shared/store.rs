@@ -48,6 +48,18 @@ impl fmt::Display for OnOutage {
 /// same store holds the same limits together. Clones are the same store, with one connection and one
 /// thread for all limiters of the process.
 ///
+/// A store for one machine, and two runs that share one limit over it:
+///
+/// ```text
+/// redis-server --port 6379 --save '' &
+/// export PACELINE_SHARE_URL=redis://127.0.0.1:6379
+/// paceline run one.jsonl & paceline run other.jsonl
+/// ```
+///
+/// Redis 5 or later, or Valkey. A limiter takes about 700 bytes there and 120 for each process that
+/// shares it, for 32 days after it was last used. Nothing has to be saved: a store that has forgotten
+/// everything begins with empty buckets.
+///
 /// ```no_run
 /// use paceline::{Cost, Limits, RateLimiter, SharedStore};
 ///
@@ -72,6 +84,7 @@ pub struct SharedStoreBuilder {
     horizon: Duration,
     on_outage: OnOutage,
     start_full: bool,
+    processes: u64,
     timeouts: Timeouts,
 }
 
@@ -82,6 +95,7 @@ pub(super) struct Settings {
     pub(super) manners: Manners,
     pub(super) on_outage: OnOutage,
     pub(super) start_full: bool,
+    pub(super) processes: u64,
     pub(super) timeouts: Timeouts,
 }
 
@@ -115,6 +129,7 @@ impl SharedStore {
             horizon: SECOND,
             on_outage: OnOutage::default(),
             start_full: false,
+            processes: 1,
             timeouts: Timeouts {
                 connect: SECOND,
                 command: SECOND,
@@ -168,12 +183,13 @@ impl SharedStore {
             stated: scale::stated(limits),
             start_full: settings.start_full,
         };
-        Account::new(
+        let account = Account::new(
             limits.quotas().to_vec(),
             joins,
             jitter,
             settings.manners.horizon,
-        )
+        );
+        account.expecting(settings.processes)
     }
 }
 
@@ -225,6 +241,14 @@ impl SharedStoreBuilder {
     /// to false: it begins with nothing.
     pub fn start_full(mut self, start_full: bool) -> Self {
         self.start_full = start_full;
+        self
+    }
+
+    /// Sets how many processes share the limits at least, by which [`OnOutage::Share`] divides them: a
+    /// process that has never reached the store knows of no others. Defaults to as many as the store
+    /// has told of within the last minute or two, or one.
+    pub fn processes(mut self, processes: u64) -> Self {
+        self.processes = processes;
         self
     }
 
@@ -280,6 +304,7 @@ impl SharedStoreBuilder {
             manners,
             on_outage: self.on_outage,
             start_full: self.start_full,
+            processes: self.processes,
             timeouts: self.timeouts,
         }))))
     }
@@ -302,6 +327,7 @@ impl fmt::Debug for SharedStore {
             manners,
             on_outage,
             start_full,
+            processes,
             timeouts,
         } = self.0.settings();
         f.debug_struct("SharedStore")
@@ -311,6 +337,7 @@ impl fmt::Debug for SharedStore {
             .field("horizon", &manners.horizon)
             .field("on_outage", on_outage)
             .field("start_full", start_full)
+            .field("processes", processes)
             .field("timeouts", timeouts)
             .finish_non_exhaustive()
     }
@@ -327,6 +354,7 @@ impl fmt::Debug for SharedStoreBuilder {
             horizon,
             on_outage,
             start_full,
+            processes,
             timeouts,
         } = self;
         f.debug_struct("SharedStoreBuilder")
@@ -335,6 +363,7 @@ impl fmt::Debug for SharedStoreBuilder {
             .field("horizon", horizon)
             .field("on_outage", on_outage)
             .field("start_full", start_full)
+            .field("processes", processes)
             .field("timeouts", timeouts)
             .finish_non_exhaustive()
     }

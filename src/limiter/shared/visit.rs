@@ -22,6 +22,8 @@ pub(in crate::limiter) struct Visit {
     pub(super) incarnation: String,
     /// The limits that it knows, by their count.
     pub(super) epoch: u64,
+    /// When the last booking is due that it knows of.
+    pub(super) time: u64,
     /// Counts the visits that were answered: one that is repeated has the same.
     pub(super) turn: u64,
     /// How many wait in all; none, if the process takes its leave.
@@ -135,6 +137,7 @@ impl Visit {
             self.name.clone(),
             self.incarnation.clone(),
             self.epoch.to_string(),
+            self.time.to_string(),
             micros(manners.horizon),
             micros(manners.life()),
             EXPIRY.as_millis().to_string(),
@@ -269,6 +272,7 @@ mod tests {
             name: "me".to_owned(),
             incarnation: "7-a".to_owned(),
             epoch: 3,
+            time: 55,
             turn: 9,
             waiters: Some(2),
             told: Told {
@@ -300,14 +304,14 @@ mod tests {
         let said = visit().arguments(&manners).join(",");
         assert_eq!(
             said,
-            "me,7-a,3,1000000,3000000,2764800000,9,2,host 1,1,2,3,4,4503599627370496,6,7,8,\
+            "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,1,2,3,4,4503599627370496,6,7,8,\
              0,0,0,0,0,3,pause,5000,level,1,60000000,-4,hush,1,1,12,1,15,10,5"
         );
         let leave = Visit {
             waiters: None,
             ..visit()
         };
-        assert_eq!(leave.arguments(&manners)[7], "-1");
+        assert_eq!(leave.arguments(&manners)[8], "-1");
     }
 
     #[test]

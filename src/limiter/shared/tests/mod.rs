@@ -55,6 +55,7 @@ impl Process {
                 name: name.to_owned(),
                 incarnation: String::new(),
                 epoch: 0,
+                time: 0,
                 turn: 1,
                 waiters: Some(0),
                 told: Told::default(),
@@ -87,6 +88,7 @@ impl Process {
                 self.visit.joins = None;
                 self.visit.incarnation.clone_from(&heard.incarnation);
                 self.visit.epoch = heard.epoch;
+                self.visit.time = heard.time;
                 self.visit.told = Told::default();
                 *heard
             }

@@ -287,6 +287,23 @@ fn a_store_that_has_forgotten_begins_empty_and_a_horizon_later() {
 }
 
 #[test]
+fn a_store_that_has_forgotten_the_last_bookings_begins_empty_too() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut one = Process::new(&server, "m", "one", &a_thousand_a_second());
+    one.ask(&[]);
+    server.say(&["COPY", "t:{m}:state", "t:{m}:saved"]);
+    assert_eq!(one.ask(&[Cost::tokens(900)]).dues.len(), 1);
+    server.say(&["COPY", "t:{m}:saved", "t:{m}:state", "REPLACE"]);
+    let heard = one.ask(&[]);
+    assert_eq!(heard.levels, [0], "it has 1,000 by what it remembers");
+    assert!(heard.time >= heard.now + 1_000_000, "{heard:?}");
+    let again = one.ask(&[]);
+    assert_eq!(again.time, heard.time, "and only once");
+}
+
+#[test]
 fn other_limits_hold_for_all_and_what_is_used_stays_used() {
     let Some(server) = Server::start() else {
         return;
