@@ -138,9 +138,9 @@ impl Line {
     #[cold]
     pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
         // Both may lock or start a thread, which nobody should have to stand in line for.
-        self.alarms.ready()?;
         #[cfg(feature = "redis")]
         self.seat_ready()?;
+        self.alarms.ready()?;
         if let Some(token) = request.cancel {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
         }
