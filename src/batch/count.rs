@@ -15,9 +15,9 @@ use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
 /// Lines that are read and not counted yet, at most.
-const READ_AHEAD: usize = 512;
+const READ_AHEAD: usize = 1_024;
 /// Lines that are handed on together, at most: for each hand-over a thread may have to be woken.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 128;
 /// From so many bytes on no more lines are handed on together.
 const TOGETHER_BYTES: usize = 64 * 1024;
 

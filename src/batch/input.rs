@@ -377,6 +377,7 @@ mod tests {
             (r#""custom_id":"a",=>"#, "custom_id: a string is needed"),
             (r#":"a"=>:7"#, "custom_id: a string is needed"),
             ("POST=>GET", "method: \"POST\" is needed, not \"GET\""),
+            ("\"POST\"=>null", "method: \"POST\" is needed, not null"),
             ("embeddings=>files", "url: \"/v1/files\" is no endpoint"),
             ("/v1/embeddings=>http://h/v1/embeddings", "is no endpoint"),
             (r#""url":"/v1/embeddings",=>"#, "url: an endpoint"),
@@ -414,6 +415,20 @@ mod tests {
                 .unwrap()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_list_is_no_request_and_of_a_field_that_stands_twice_the_last_counts() {
+        let list = r#"["a","POST","/v1/embeddings",{"model":"m"}]"#;
+        let bad = requests(list).next().unwrap().unwrap().unwrap_err();
+        assert!(
+            bad.message.contains("a JSON object is needed"),
+            "{}",
+            bad.message
+        );
+        let twice = line(r#""custom_id":"a"=>"custom_id":7,"more":{"x":[]},"custom_id":"b""#);
+        let request = requests(&twice).next().unwrap().unwrap().unwrap();
+        assert_eq!(request.custom_id, "b");
     }
 
     #[test]

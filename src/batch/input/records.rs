@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
@@ -102,13 +102,14 @@ impl Records {
         match &self.kind {
             Kind::Rows(rows) => rows.draft(),
             Kind::Lines(lines) => {
-                let mut fields = object(lines.text()?)?;
-                let id = fields.get("custom_id").and_then(Value::as_str);
-                let id = id.map(str::to_owned);
-                Ok(Draft {
-                    id: id.ok_or("custom_id: a string is needed")?,
-                    request: check(&mut fields),
-                })
+                let mut fields = Fields::read(lines.text()?)?;
+                match fields.custom_id.take() {
+                    Some(Value::String(id)) => Ok(Draft {
+                        id,
+                        request: check(fields),
+                    }),
+                    _ => Err("custom_id: a string is needed".to_owned()),
+                }
             }
         }
     }
@@ -128,6 +129,42 @@ fn is_of(shard: Shard, lines: &Lines) -> bool {
     }
 }
 
+/// What is read of a line. The names of its fields are not kept, nor what else it holds.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    #[serde(deserialize_with = "stated")]
+    custom_id: Option<Value>,
+    #[serde(deserialize_with = "stated")]
+    method: Option<Value>,
+    #[serde(deserialize_with = "stated")]
+    url: Option<Value>,
+    #[serde(deserialize_with = "stated")]
+    body: Option<Value>,
+}
+
+/// Null is something too, and wrong.
+fn stated<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(field).map(Some)
+}
+
+impl Fields {
+    fn read(text: &[u8]) -> Result<Self, String> {
+        // An array would be taken for one field after the other.
+        let is_object = text.trim_ascii_start().starts_with(b"{");
+        match serde_json::from_slice(text) {
+            Ok(fields) if is_object => Ok(fields),
+            // Something stands there twice, of which the last counts; or this says what is wrong.
+            _ => object(text).map(|mut fields| Self {
+                custom_id: fields.remove("custom_id"),
+                method: fields.remove("method"),
+                url: fields.remove("url"),
+                body: fields.remove("body"),
+            }),
+        }
+    }
+}
+
 /// The JSON object of a line.
 pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(text) {
@@ -142,14 +179,14 @@ pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 /// The URL and the body of a line, if they make a request.
-fn check(fields: &mut Map<String, Value>) -> Result<(String, Value), String> {
-    match fields.get("method") {
+fn check(fields: Fields) -> Result<(String, Value), String> {
+    match fields.method {
         None => {}
         Some(Value::String(method)) if method == "POST" => {}
         Some(other) => return Err(format!("method: \"POST\" is needed, not {other}")),
     }
-    let url = match fields.get("url") {
-        Some(Value::String(url)) if is_known(url) => url.clone(),
+    let url = match fields.url {
+        Some(Value::String(url)) if is_known(&url) => url,
         Some(Value::String(url)) => {
             return Err(format!(
                 "url: {url:?} is no endpoint such as \"/v1/chat/completions\""
@@ -157,7 +194,7 @@ fn check(fields: &mut Map<String, Value>) -> Result<(String, Value), String> {
         }
         _ => return Err("url: an endpoint such as \"/v1/chat/completions\" is needed".to_owned()),
     };
-    let Some(Value::Object(body)) = fields.remove("body") else {
+    let Some(Value::Object(body)) = fields.body else {
         return Err("body: an object is needed".to_owned());
     };
     match body.get("model") {
