@@ -281,6 +281,32 @@ fn a_limit_that_the_server_names_holds_for_all_and_a_guess_gives_way() {
 }
 
 #[test]
+fn a_cap_in_flight_holds_for_each_process_and_books_nothing_that_it_keeps_waiting() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quota = Quota::per_second(Unit::Tokens, 100).unwrap();
+    let limits = Limits::builder().quota(quota.burst_of(10)).in_flight(2);
+    let one = limiter(&server.url(), limits.build().unwrap());
+    let held = [0; 2].map(|_| one.acquire(Cost::tokens(1)).unwrap());
+    let tried = one.try_acquire(Cost::tokens(1)).map(drop);
+    assert!(matches!(tried, Err(Error::WouldWait { .. })), "{tried:?}");
+    thread::scope(|scope| {
+        let waits: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| one.acquire(Cost::tokens(1)).map(drop)))
+            .collect();
+        until("they wait", || one.snapshot().waiters == 4);
+        thread::sleep(SECOND * 3);
+        let store = one.snapshot().store.unwrap();
+        assert_eq!(store.booked, 2, "nobody can use more");
+        drop(held);
+        for waits in waits {
+            waits.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
 fn two_limiters_of_one_store_and_name_hold_one_limit() {
     let Some(server) = Server::start() else {
         return;

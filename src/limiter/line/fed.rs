@@ -55,7 +55,7 @@ impl Line {
             let is_cut = queue
                 .account()
                 .is_some_and(|account| account.outage().is_some());
-            if !queue.is_empty() || is_cut || !wait.is_zero() {
+            if !queue.is_empty() || is_cut || !wait.is_zero() || !queue.has_room() {
                 return Err(Error::WouldWait { wait });
             }
             let entry = self.join(queue, request, now)?;

@@ -35,6 +35,10 @@ impl Queue {
     /// A request has left its place among those in flight.
     pub(in crate::limiter) fn landed(&mut self) {
         self.slots.give();
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.made_room();
+        }
     }
 
     /// Hears what the answer to a granted request says. One that was refused is given back, if it

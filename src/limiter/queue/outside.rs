@@ -24,7 +24,13 @@ impl Queue {
 
     /// When the store has to be visited.
     pub(in crate::limiter) fn wish(&mut self, now: Tick) -> Option<Tick> {
-        self.account.as_mut()?.wish(now)
+        let room = self.slots.free();
+        self.account.as_mut()?.wish(room, now)
+    }
+
+    /// Whether another may be in flight.
+    pub(in crate::limiter) fn has_room(&self) -> bool {
+        self.slots.has(1)
     }
 
     pub(in crate::limiter) fn account(&mut self) -> Option<&mut Account> {
@@ -88,7 +94,7 @@ impl Queue {
         account.take_in(now);
         let line = self.lanes.in_order();
         let line = line.map(|waiter| (waiter.asked.cost, now.since(waiter.joined)));
-        let visit = account.visit(line, self.lanes.len(), now)?;
+        let visit = account.visit(line, self.lanes.len(), self.slots.free(), now)?;
         Some((visit, self.next_place))
     }
 

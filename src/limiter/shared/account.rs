@@ -43,6 +43,8 @@ pub(in crate::limiter) struct Account {
     /// When to be heard of again, for what is booked for later.
     heartbeat: Option<Tick>,
     is_visiting: bool,
+    /// Whether more wait than have places in flight to go to.
+    is_crowded: bool,
     /// The places of those who wait for one answer of the store's and no longer.
     at_once: Vec<u64>,
     cut: Option<Cut>,
@@ -96,6 +98,7 @@ impl Account {
             come: None,
             heartbeat: None,
             is_visiting: false,
+            is_crowded: false,
             at_once: Vec::new(),
             cut: None,
             people: People::default(),
@@ -269,12 +272,20 @@ impl Account {
 
     // Visits.
 
-    /// When the store has to be visited; `None` if nothing is to be said.
-    pub(in crate::limiter) fn wish(&mut self, now: Tick) -> Option<Tick> {
+    /// Somebody has left a place in flight.
+    pub(in crate::limiter) fn made_room(&mut self) {
+        if std::mem::take(&mut self.is_crowded) {
+            self.come = None;
+        }
+    }
+
+    /// When the store has to be visited; `None` if nothing is to be said. Nobody is booked for who
+    /// has no `room` in flight: it would be void before it is used.
+    pub(in crate::limiter) fn wish(&mut self, room: usize, now: Tick) -> Option<Tick> {
         if self.is_visiting || self.cut.is_some() {
             return None;
         }
-        let asks = (!self.is_covered()).then(|| {
+        let asks = (room > 0 && !self.is_covered()).then(|| {
             let first = self.lots.last().map_or(now, |last| together(last, now));
             *self
                 .come
@@ -301,9 +312,10 @@ impl Account {
         &mut self,
         line: impl Iterator<Item = (Cost, Duration)>,
         waiters: usize,
+        room: usize,
         now: Tick,
     ) -> Option<Visit> {
-        if self.wish(now).is_none_or(|at| at > now) {
+        if self.wish(room, now).is_none_or(|at| at > now) {
             return None;
         }
         let back = self.lots.hand_back(self.surplus());
@@ -319,7 +331,8 @@ impl Account {
         self.heartbeat = None;
         self.is_visiting = true;
         let mut left = self.lots.total();
-        let asks = line.filter_map(|(cost, waited)| {
+        self.is_crowded = waiters > room;
+        let asks = line.take(room).filter_map(|(cost, waited)| {
             let amounts = beyond(&mut left, amounts(cost))?;
             Some(Ask { amounts, waited })
         });
@@ -387,7 +400,9 @@ impl Account {
             self.lots.add(local(*due), ask.amounts);
         }
         let now = local(heard.now);
-        self.come = heard.come.map(local);
+        // Those without a place are asked for when one is free, or else looked after in a while.
+        let later = self.is_crowded.then(|| now.after(self.horizon));
+        self.come = heard.come.map(&local).or(later);
         let soon = now.after(self.horizon / 2);
         let is_late = self.lots.after(soon) != [0; Unit::COUNT];
         self.heartbeat = is_late.then_some(soon);

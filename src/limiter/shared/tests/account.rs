@@ -42,6 +42,7 @@ fn heard(now: u64, dues: &[u64], come: Option<u64>) -> Heard {
 
 struct Line {
     account: Account,
+    room: usize,
     costs: Vec<Cost>,
 }
 
@@ -49,6 +50,7 @@ impl Line {
     fn new() -> Self {
         Self {
             account: account(),
+            room: usize::MAX,
             costs: Vec::new(),
         }
     }
@@ -65,7 +67,8 @@ impl Line {
 
     fn visit(&mut self, now: u64) -> Option<Visit> {
         let line = self.costs.iter().map(|cost| (*cost, Duration::ZERO));
-        self.account.visit(line, self.costs.len(), at(now))
+        self.account
+            .visit(line, self.costs.len(), self.room, at(now))
     }
 
     fn hear(&mut self, visit: &Visit, now: u64, dues: &[u64], come: Option<u64>) {
@@ -75,7 +78,9 @@ impl Line {
     }
 
     fn wish(&mut self, now: u64) -> Option<u64> {
-        self.account.wish(at(now)).map(|tick| tick.0 / MILLI)
+        self.account
+            .wish(self.room, at(now))
+            .map(|tick| tick.0 / MILLI)
     }
 }
 
@@ -110,6 +115,27 @@ fn no_more_than_an_eighth_of_a_horizon_is_waited_for_company() {
     line.hear(&visit, 0, &[490], None);
     line.join(1);
     assert_eq!(line.wish(10), Some(10 + 125));
+}
+
+#[test]
+fn nobody_is_booked_for_who_has_no_place_in_flight() {
+    let mut line = Line::new();
+    for _ in 0..3 {
+        line.join(10);
+    }
+    line.room = 0;
+    assert_eq!(line.wish(0), None);
+    line.room = 2;
+    let visit = line.visit(0).unwrap();
+    assert_eq!(visit.asks.len(), 2);
+    line.hear(&visit, 0, &[1, 2], None);
+    assert_eq!(line.wish(5), Some(1_000), "the third waits for a place");
+    line.account.made_room();
+    assert_eq!(
+        line.wish(6),
+        Some(6),
+        "and is asked for as soon as it has one"
+    );
 }
 
 #[test]
