@@ -267,8 +267,8 @@ impl Queue {
     /// Takes from every quota at once.
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
         #[cfg(feature = "redis")]
-        if self.take_booked(cost) {
-            return self.granted(&cost, place, now);
+        if let Some(grant) = self.grant_booked(cost, place, now) {
+            return grant;
         }
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));

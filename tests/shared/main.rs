@@ -15,6 +15,7 @@ mod contract; // what holds for any limiter, held by a shared one
 mod deaths; //   processes that die
 mod outages; //  stores that do
 mod pace; //     many processes, one limit
+mod remaining; // what servers say is left
 mod secure; //   passwords, TLS
 mod server; //   a store of a test's own
 mod support; //  limiters, costs, times

@@ -21,6 +21,18 @@ pub(in crate::limiter) struct Spent {
 }
 
 impl Spent {
+    /// What was counted elsewhere, in the order of [`Cost::amounts`].
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn of(amounts: [i64; Unit::COUNT]) -> Self {
+        let [requests, tokens, input_tokens, output_tokens] = amounts;
+        Self {
+            requests,
+            tokens,
+            input_tokens,
+            output_tokens,
+        }
+    }
+
     /// The same and `cost`.
     pub(super) fn and(self, cost: Cost) -> Self {
         let sum = |sum: i64, amount: u64| sum.saturating_add_unsigned(amount);
@@ -48,7 +60,7 @@ impl Spent {
         self.amount(unit).saturating_sub(earlier.amount(unit)) as f64
     }
 
-    fn amount(self, unit: Unit) -> i64 {
+    pub(in crate::limiter) fn amount(self, unit: Unit) -> i64 {
         match unit {
             Unit::Requests => self.requests,
             Unit::Tokens => self.tokens,

@@ -53,7 +53,7 @@ impl Queue {
     ) -> Cost {
         #[cfg(feature = "redis")]
         if self.account.is_some() {
-            return self.hear_shared(cost, feedback, now);
+            return self.hear_shared(grant, cost, feedback, now);
         }
         let mut charged = cost;
         if let Verdict::Refused(refusal) = &feedback.verdict {

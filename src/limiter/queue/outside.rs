@@ -9,7 +9,7 @@ use super::super::forecast::Forecast;
 use super::super::hearing::{MINUTE, period};
 use super::super::level::{Level, Tick};
 use super::super::shared::{Account, Answer as Heard, OnOutage, Order, Visit, part};
-use super::{Answer, Asked, Queue};
+use super::{Answer, Asked, Grant, Queue};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Refusal, Verdict};
 use crate::quota::{Limits, MAX_AMOUNT, Quota};
@@ -38,18 +38,16 @@ impl Queue {
     }
 
     /// Takes a cost from what is booked, if that is what is granted.
-    pub(super) fn take_booked(&mut self, cost: Cost) -> bool {
-        match &mut self.account {
-            None => false,
-            Some(account) if account.is_fed() => {
-                account.take(cost);
-                true
-            }
-            Some(account) => {
-                account.spent(cost);
-                false
-            }
+    pub(super) fn grant_booked(&mut self, cost: Cost, place: u64, now: Tick) -> Option<Grant> {
+        let account = self.account.as_mut()?;
+        if !account.is_fed() {
+            account.spent(cost);
+            return None;
         }
+        account.take(cost);
+        let spent = account.counted();
+        let grant = self.granted(&cost, place, now);
+        Some(Grant { spent, ..grant })
     }
 
     /// Whether a cost is booked, if that is what is granted.
@@ -231,8 +229,14 @@ impl Queue {
     }
 
     /// Hears what an answer says: a refusal holds back all who share the limiter, and a limit
-    /// that the server names holds for all. Returns what stays charged.
-    pub(super) fn hear_shared(&mut self, cost: Cost, feedback: &Feedback, now: Tick) -> Cost {
+    /// that the server names holds for all, as does what it says is left. Returns what stays charged.
+    pub(super) fn hear_shared(
+        &mut self,
+        grant: &Grant,
+        cost: Cost,
+        feedback: &Feedback,
+        now: Tick,
+    ) -> Cost {
         let mut charged = cost;
         if let Verdict::Refused(refusal) = &feedback.verdict
             && let Some(wait) = refusal.wait
@@ -253,6 +257,9 @@ impl Queue {
         {
             let epoch = account.epoch();
             account.order(Order::Hold(quotas, epoch));
+        }
+        if let (Verdict::Admitted, Some(counted)) = (&feedback.verdict, &grant.spent) {
+            account.hear_left(grant.at, **counted, &feedback.reports);
         }
         charged
     }

@@ -2,12 +2,13 @@
 //!
 //! Pure: times are passed in, and the line's lock guards it.
 
+mod left; //   what answers say is left
 mod visits; // when the store is visited, and what for
 
 use std::time::Duration;
 
 use super::super::level::Tick;
-use super::lots::{Amounts, Lots, Sums, add, amounts, fits, sub};
+use super::lots::{Amounts, Counts, Lots, Sums, add, amounts, fits, sub};
 use super::visit::{Joins, Order, Told};
 use super::{OnOutage, StoreSnapshot};
 use crate::cost::Cost;
@@ -28,6 +29,8 @@ pub(in crate::limiter) struct Account {
     /// What is to be told with the next visit, and since when.
     pending: Told,
     pending_since: Option<Tick>,
+    /// Since when there is a word to tell of what is left.
+    left_since: Option<Tick>,
     /// What was told in a visit that was not answered: to be told again, word for word.
     unheard: Option<Told>,
     incarnation: String,
@@ -35,6 +38,12 @@ pub(in crate::limiter) struct Account {
     /// When the last booking is due that is known of, by the store's clock.
     time: u64,
     turn: u64,
+    /// What moved the store's levels beside bookings, as of its last answer.
+    moved: Counts,
+    /// Since when it is this store's memory that is known, and counts.
+    counted_since: Tick,
+    /// When somebody last looked at what has come.
+    dated: Tick,
     joins: Joins,
     own: Vec<Quota>,
     has_joined: bool,
@@ -88,11 +97,15 @@ impl Account {
             wanted: Sums::default(),
             pending: Told::default(),
             pending_since: None,
+            left_since: None,
             unheard: None,
             incarnation: String::new(),
             epoch: 0,
             time: 0,
             turn: 1,
+            moved: [0; Unit::COUNT],
+            counted_since: Tick(0),
+            dated: Tick(0),
             joins,
             own: quotas.clone(),
             has_joined: false,
@@ -153,6 +166,7 @@ impl Account {
     // What is booked.
 
     pub(in crate::limiter) fn take_in(&mut self, now: Tick) {
+        self.dated = self.dated.max(now);
         self.lots.take_in(now, self.horizon * 3 / 2);
     }
 
@@ -312,5 +326,13 @@ fn cost_of(amounts: Amounts) -> Cost {
 fn give(sum: &mut Amounts, amounts: Amounts) {
     for (sum, amount) in sum.iter_mut().zip(amounts) {
         *sum = sum.saturating_add(amount);
+    }
+}
+
+/// Adds amounts to what is counted, or takes them off, by their sign.
+fn count(counts: &mut Counts, amounts: Amounts, sign: i64) {
+    for (count, amount) in counts.iter_mut().zip(amounts) {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        *count = count.saturating_add(amount.saturating_mul(sign));
     }
 }

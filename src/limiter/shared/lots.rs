@@ -12,6 +12,8 @@ use crate::unit::Unit;
 
 /// Amounts by unit, as [`Cost::amounts`] has them.
 pub(in crate::limiter) type Amounts = [u64; Unit::COUNT];
+/// What the store has counted, by unit.
+pub(in crate::limiter) type Counts = [i64; Unit::COUNT];
 /// Sums of such amounts.
 pub(super) type Sums = [u128; Unit::COUNT];
 
@@ -31,18 +33,27 @@ pub(super) struct Lots {
     /// What will be, the earliest first.
     coming: VecDeque<Lot>,
     total: Sums,
+    /// What the store had booked in all with the newest lot that has come.
+    booked: Option<Counts>,
 }
 
 #[derive(Debug)]
 struct Lot {
     due: Tick,
     amounts: Amounts,
+    /// What the store had booked in all, this included.
+    booked: Counts,
 }
 
 impl Lots {
-    pub(super) fn add(&mut self, due: Tick, amounts: Amounts) {
+    pub(super) fn add(&mut self, due: Tick, amounts: Amounts, booked: Counts) {
         let at = self.coming.partition_point(|lot| lot.due <= due);
-        self.coming.insert(at, Lot { due, amounts });
+        let lot = Lot {
+            due,
+            amounts,
+            booked,
+        };
+        self.coming.insert(at, lot);
         add(&mut self.total, amounts);
     }
 
@@ -53,6 +64,7 @@ impl Lots {
             && lot.due <= now
             && let Some(lot) = self.coming.pop_front()
         {
+            self.booked = Some(lot.booked);
             match lot.due.after(life) >= now {
                 true => add(&mut self.ready, lot.amounts),
                 false => sub(&mut self.total, lot.amounts),
@@ -69,6 +81,22 @@ impl Lots {
     pub(super) fn take(&mut self, cost: Amounts) {
         sub(&mut self.ready, cost);
         sub(&mut self.total, cost);
+    }
+
+    /// What of the store's bookings has been used, for all that is known here: those up to the newest
+    /// lot that has come, less what has come and is not used. Lots are nobody's by name, so no grant
+    /// has one of its own. What others have booked since that lot counts as unused.
+    pub(super) fn used(&self) -> Option<Counts> {
+        let mut used = self.booked?;
+        for (used, ready) in used.iter_mut().zip(self.ready) {
+            *used = used.saturating_sub(i64::try_from(ready).unwrap_or(i64::MAX));
+        }
+        Some(used)
+    }
+
+    /// The store counts anew.
+    pub(super) fn count_anew(&mut self) {
+        self.booked = None;
     }
 
     /// When so much will have come; never, if it is not booked.
@@ -185,7 +213,7 @@ mod tests {
     fn a_cost_is_due_when_the_lot_comes_that_completes_it() {
         let mut lots = Lots::default();
         for (due, amount) in [(30, 5), (10, 2), (20, 3)] {
-            lots.add(Tick(due), tokens(amount));
+            lots.add(Tick(due), tokens(amount), [0; 4]);
         }
         let due = |lots: &Lots, amount| lots.due([0, amount, 0, 0]);
         assert_eq!(
@@ -202,8 +230,8 @@ mod tests {
     #[test]
     fn what_came_long_ago_is_void() {
         let mut lots = Lots::default();
-        lots.add(Tick(10), tokens(1));
-        lots.add(Tick(50), tokens(2));
+        lots.add(Tick(10), tokens(1), [0; 4]);
+        lots.add(Tick(50), tokens(2), [0; 4]);
         lots.take_in(Tick(111), LIFE);
         assert_eq!(lots.total(), sums(2));
         assert!(lots.covers(tokens(2)));
@@ -213,7 +241,7 @@ mod tests {
     fn the_last_to_come_is_handed_back_first() {
         let mut lots = Lots::default();
         for (due, amount) in [(10, 4), (20, 3), (30, 5)] {
-            lots.add(Tick(due), tokens(amount));
+            lots.add(Tick(due), tokens(amount), [0; 4]);
         }
         lots.take_in(Tick(10), LIFE);
         assert_eq!(lots.after(Tick(10)), [2, 8, 8, 0]);
@@ -236,7 +264,7 @@ mod tests {
                 let before = lots.total()[1];
                 match kind {
                     0 => {
-                        lots.add(Tick(now + time), tokens(amount));
+                        lots.add(Tick(now + time), tokens(amount), [0; 4]);
                         added += u128::from(amount);
                     }
                     1 => {

@@ -49,10 +49,26 @@ local function read_limits(packed)
 end
 
 local state = redis.call('HMGET', KEYS[1],
-  'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants')
+  'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants',
+  'counted', 'changed')
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
+
+-- By unit, what was ever booked (1 to 4) and what moved the levels besides (5 to 8): what was taken,
+-- less what came back. They begin anew at 0 with an incarnation, or where they would not be exact.
+local BOOKED, MOVED = 0, 4
+local counted = numbers(state[10])
+-- No answer to a request that left before this knows how the levels stand.
+local changed = tonumber(state[11] or '0')
+local function count(list, cost, sign)
+  for unit = 1, 4 do
+    local sum = (counted[list + unit] or 0) + sign * cost[unit]
+    if math.abs(sum) > LARGEST then sum = 0 end
+    counted[list + unit] = sum
+  end
+end
+for _, list in ipairs({BOOKED, MOVED}) do count(list, {0, 0, 0, 0}, 1) end
 
 local function advance(to)
   for _, quota in ipairs(quotas) do
@@ -71,12 +87,14 @@ end
 local function scaled(quota, cost)
   return math.min(cost[quota.unit] * quota.scale, LARGEST)
 end
-local function take(cost)
+local function take(cost, list)
+  count(list, cost, 1)
   for _, quota in ipairs(quotas) do
     quota.level = math.max(quota.level - scaled(quota, cost), -LARGEST)
   end
 end
 local function give(cost)
+  count(MOVED, cost, -1)
   for _, quota in ipairs(quotas) do
     quota.level = math.min(quota.level + scaled(quota, cost), quota.full)
   end
@@ -87,6 +105,7 @@ end
 local function hold(packed)
   local old = quotas
   limits, quotas, epoch = packed, read_limits(packed), epoch + 1
+  changed = math.max(changed, now)
   local function find(list, unit, period)
     for _, quota in ipairs(list) do
       if quota.unit == unit and quota.period == period then return quota end
@@ -114,6 +133,23 @@ local function hold(packed)
   end
 end
 
+-- An answer says that `left` of a limit was left when a request left that long `ago`, and `then_counted`
+-- had been counted. What came in and was counted since gives what is left as of the levels' time.
+-- One that is lower by more than a tenth of the bucket is taken over whole, and else a quarter of the
+-- difference: it may be noise. A bucket that may have been full meanwhile is not raised, as what came
+-- in then was lost, nor is anything during a refusal's pause.
+local function hear(quota, left, then_counted, ago, is_whole)
+  local spent = counted[BOOKED + quota.unit] + counted[MOVED + quota.unit] - then_counted
+  if now - ago < changed or math.abs(spent) > LARGEST / 2 then return end
+  local ticks = math.floor((quota.at - now + ago) / quota.tick)
+  local filled = math.min(left * quota.scale, LARGEST) + math.min(ticks * quota.rate, LARGEST)
+  local used = math.max(math.min(spent * quota.scale, LARGEST), -LARGEST)
+  local more = math.min(filled - used, quota.full) - quota.level
+  if more > 0 and (not is_whole or filled > quota.full or pause > now) then return end
+  if -more <= quota.full / 10 then more = math.floor(more / 4) end
+  quota.level = math.max(quota.level + more, -LARGEST)
+end
+
 -- Who comes for the first time, or finds that the store has forgotten, says what the limits are.
 local joins, own, own_stated, start_full = text() == '1', '', '', false
 if joins then own, own_stated, start_full = text(), text(), text() == '1' end
@@ -121,7 +157,7 @@ if joins then own, own_stated, start_full = text(), text(), text() == '1' end
 if not incarnation then
   if not joins then return {0} end
   incarnation = int(now) .. '-' .. me
-  time = now
+  time, changed = now, now
   -- What others have booked in a store that has forgotten it is due within a horizon.
   if known ~= '' then time = now + horizon end
   limits, quotas, epoch, stated = own, read_limits(own), 1, own_stated
@@ -138,7 +174,7 @@ else
   time, pause = tonumber(state[6]), tonumber(state[7])
   -- A clock that has stepped back takes all of its times along.
   local step = math.min(now - tonumber(state[8]), 0)
-  time, pause = time + step, pause + step
+  time, pause, changed = time + step, pause + step, changed + step
   for i, quota in ipairs(quotas) do
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
   end
@@ -147,6 +183,8 @@ else
   if incarnation == known and known_time > tonumber(state[6]) then
     advance(math.max(time, now + horizon))
     for _, quota in ipairs(quotas) do quota.level = math.min(quota.level, 0) end
+    -- Whatever was counted then and is forgotten is used or void by then.
+    changed = now + 3 * horizon
   end
   if joins and own_stated ~= '' and own_stated ~= stated then
     stated = own_stated
@@ -175,7 +213,7 @@ local record = numbers(string.match(redis.call('HGET', KEYS[4], me) or '', '^[^|
 local repeated = record[1] == turn
 if repeated then give({record[6], record[7], record[8], record[9]}) end
 if not repeated then
-  take(taken)
+  take(taken, MOVED)
   give(given)
 end
 for _ = 1, number() do
@@ -190,6 +228,7 @@ for _ = 1, number() do
     if not repeated and (base == 0 or base == epoch) then hold(packed) end
   elseif order == 'level' then
     local unit, period, left = number() + 1, number(), number()
+    if not repeated then changed = math.max(changed, now) end
     for _, quota in ipairs(quotas) do
       if not repeated and quota.unit == unit and quota.period == period then
         local level = math.max(math.min(left * quota.scale, quota.full), -LARGEST)
@@ -198,9 +237,18 @@ for _ = 1, number() do
     end
   elseif order == 'most' then
     local unit, period, left = number() + 1, number(), number()
+    if not repeated then changed = math.max(changed, now) end
     for _, quota in ipairs(quotas) do
       if not repeated and quota.unit == unit and quota.period == period then
         quota.level = math.max(math.min(quota.level, left * quota.scale), -LARGEST)
+      end
+    end
+  elseif order == 'left' then
+    local unit, period, left = number() + 1, number(), number()
+    local then_counted, ago, is_whole = number(), number(), text() == '1'
+    for _, quota in ipairs(quotas) do
+      if not repeated and incarnation == known and quota.unit == unit and quota.period == period then
+        hear(quota, left, then_counted, ago, is_whole)
       end
     end
   elseif order == 'hush' then
@@ -264,7 +312,7 @@ if is_allowed then
       break
     end
     advance(due)
-    take(cost)
+    take(cost, BOOKED)
     dues[i] = due
     for unit = 1, 4 do
       booked[unit] = booked[unit] + cost[unit]
@@ -300,7 +348,7 @@ for i, quota in ipairs(quotas) do
 end
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', int(epoch), 'limits', limits,
   'stated', stated, 'levels', ints(levels), 'time', int(time), 'pause', int(pause),
-  'seen', int(now), 'grants', int(grants))
+  'seen', int(now), 'grants', int(grants), 'counted', ints(counted), 'changed', int(changed))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], expiry) end
 
 local answer = {1, incarnation, now, epoch, time, pause, people, come, #dues}
@@ -309,5 +357,6 @@ answer[#answer + 1] = #quotas
 for _, quota in ipairs(quotas) do
   answer[#answer + 1] = math.floor(quota.level / quota.scale)
 end
+for i = 1, 8 do answer[#answer + 1] = counted[i] end
 answer[#answer + 1] = epoch ~= known_epoch and limits or ''
 return answer

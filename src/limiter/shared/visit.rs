@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::super::level::Tick;
-use super::lots::Amounts;
+use super::lots::{Amounts, Counts};
 use super::scale;
 use crate::quota::Quota;
 use crate::unit::Unit;
@@ -48,6 +48,22 @@ pub(super) struct Told {
     /// What was used without being booked.
     pub(super) taken: Amounts,
     pub(super) orders: Vec<Order>,
+    /// What answers say is left: of each quota the newest.
+    pub(super) left: Vec<Left>,
+}
+
+/// An answer's word of what was left of a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) unit: Unit,
+    pub(super) period: Duration,
+    pub(super) units: i64,
+    /// What the store had counted by then, the request included.
+    pub(super) counted: i64,
+    /// When the request left, by the process's own clock.
+    pub(super) at: Tick,
+    /// Whether it is said of the quota itself, and not of a larger limit that this is within.
+    pub(super) is_whole: bool,
 }
 
 /// What changes for all who share the limiter.
@@ -126,6 +142,10 @@ pub(in crate::limiter) struct Heard {
     pub(in crate::limiter) dues: Vec<u64>,
     /// What is left of each quota.
     pub(in crate::limiter) levels: Vec<i64>,
+    /// What was ever booked, this visit's bookings included.
+    pub(in crate::limiter) booked: Counts,
+    /// What moved the levels besides: what was taken, less what came back.
+    pub(in crate::limiter) moved: Counts,
     /// The limits, if they are not those of the epoch that the process knew.
     pub(in crate::limiter) limits: Option<Vec<Quota>>,
 }
@@ -154,9 +174,12 @@ impl Visit {
             args.extend([joins.limits.clone(), joins.stated.clone()]);
             args.push(u8::from(joins.start_full).to_string());
         }
-        args.push(self.told.orders.len().to_string());
+        args.push((self.told.orders.len() + self.told.left.len()).to_string());
         for order in &self.told.orders {
             args.extend(order.arguments(self.at));
+        }
+        for left in &self.told.left {
+            args.extend(left.arguments(self.at));
         }
         args.push(self.asks.len().to_string());
         args.push(u8::from(self.has_more).to_string());
@@ -185,6 +208,18 @@ impl Order {
             Self::Most(unit, period, left) => level("most", *unit, *period, *left),
             Self::Hush => vec!["hush".to_owned()],
         }
+    }
+}
+
+impl Left {
+    fn arguments(&self, now: Tick) -> Vec<String> {
+        let mut args = level("left", self.unit, self.period, self.units);
+        args.extend([
+            self.counted.to_string(),
+            micros(now.since(self.at)),
+            u8::from(self.is_whole).to_string(),
+        ]);
+        args
     }
 }
 
@@ -224,6 +259,7 @@ impl Answer {
         let dues = list(&mut words, booked?)?;
         let quotas = int(&mut words)?;
         let levels = list(&mut words, quotas)?;
+        let (booked, moved) = (counts(&mut words)?, counts(&mut words)?);
         let limits = match text(&mut words)?.as_str() {
             "" => None,
             limits => Some(scale::decode(limits)?),
@@ -239,6 +275,8 @@ impl Answer {
             come: Some(unsigned(come?)).filter(|come| *come > 0),
             dues: dues.into_iter().map(unsigned).collect(),
             levels,
+            booked,
+            moved,
             limits,
         })))
     }
@@ -262,6 +300,14 @@ fn list(words: &mut impl Iterator<Item = Word>, count: i64) -> Option<Vec<i64>> 
     (0..count).map(|_| int(words)).collect()
 }
 
+fn counts(words: &mut impl Iterator<Item = Word>) -> Option<Counts> {
+    let mut counts = Counts::default();
+    for count in &mut counts {
+        *count = int(words)?;
+    }
+    Some(counts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,12 +325,20 @@ mod tests {
                 given: [1, 2, 3, 4],
                 taken: [u64::MAX, 6, 7, 8],
                 orders: vec![
-                    Order::Pause(Tick(5_000_007)),
+                    Order::Pause(Tick(5_005_007)),
                     Order::Level(Unit::Tokens, Duration::from_secs(60), -4),
                     Order::Hush,
                 ],
+                left: vec![Left {
+                    unit: Unit::Requests,
+                    period: Duration::from_secs(60),
+                    units: 70,
+                    counted: -8,
+                    at: Tick(2_007),
+                    is_whole: true,
+                }],
             },
-            at: Tick(7),
+            at: Tick(5_007),
             late: [0; 4],
             joins: None,
             asks: vec![Ask {
@@ -305,7 +359,7 @@ mod tests {
         assert_eq!(
             said,
             "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,1,2,3,4,4503599627370496,6,7,8,\
-             0,0,0,0,0,3,pause,5000,level,1,60000000,-4,hush,1,1,12,1,15,10,5"
+             0,0,0,0,0,4,pause,5000,level,1,60000000,-4,hush,left,0,60000000,70,-8,3,1,1,1,12,1,15,10,5"
         );
         let leave = Visit {
             waiters: None,
@@ -320,6 +374,7 @@ mod tests {
         let mut words = ints(&[1]);
         words.push(Word::Text("7-a".to_owned()));
         words.extend(ints(&[100, 3, 120, 0, 2, 0, 2, 105, 110, 1, -5]));
+        words.extend(ints(&[1, 2, 3, 4, -5, 6, 7, 8]));
         words.push(Word::Text(String::new()));
         let Some(Answer::Heard(heard)) = Answer::read(words.clone()) else {
             panic!("it is an answer");
@@ -328,6 +383,7 @@ mod tests {
             (heard.dues, heard.levels, heard.come),
             (vec![105, 110], vec![-5], None)
         );
+        assert_eq!((heard.booked, heard.moved), ([1, 2, 3, 4], [-5, 6, 7, 8]));
         assert_eq!((heard.people, heard.time, heard.limits), (2, 120, None));
         assert_eq!(Answer::read(ints(&[0])), Some(Answer::Forgotten));
         for length in 0..words.len() {

@@ -6,7 +6,7 @@ use super::super::super::level::Tick;
 use super::super::OnOutage;
 use super::super::lots::{Sums, amounts};
 use super::super::visit::{Ask, Heard, MOST_ASKS, Order, Visit};
-use super::{Account, Cut, beyond, give};
+use super::{Account, Cut, beyond, count, give};
 use crate::cost::Cost;
 use crate::unit::Unit;
 
@@ -35,8 +35,12 @@ impl Account {
             let since = *self.pending_since.get_or_insert(now);
             since.after(self.horizon / 4)
         });
+        let left = self.left_wish(now);
         let heartbeat = self.heartbeat;
-        [asks, orders, told, heartbeat].into_iter().flatten().min()
+        [asks, orders, told, left, heartbeat]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn has_news(&self) -> bool {
@@ -66,7 +70,7 @@ impl Account {
                 .insert(std::mem::take(&mut self.pending))
                 .clone(),
         };
-        self.pending_since = None;
+        (self.pending_since, self.left_since) = (None, None);
         self.heartbeat = None;
         self.is_visiting = true;
         let mut left = self.lots.total();
@@ -100,7 +104,8 @@ impl Account {
         let is_known = self.has_joined && self.cut.is_none();
         (is_known && self.snapshot.visits > 0).then(|| {
             let told = self.unheard.take();
-            let told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
+            let mut told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
+            told.left.clear(); // it is of no time any more
             Visit {
                 name: self.name.clone(),
                 incarnation: self.incarnation.clone(),
@@ -129,14 +134,21 @@ impl Account {
         self.unheard = None;
         self.turn += 1;
         self.has_joined = true;
+        if self.incarnation != heard.incarnation {
+            self.count_anew(local(heard.now));
+        }
         self.incarnation.clone_from(&heard.incarnation);
         self.epoch = heard.epoch;
         self.time = heard.time;
         if let Some(quotas) = &heard.limits {
             self.quotas.clone_from(quotas);
         }
-        for (ask, due) in visit.asks.iter().zip(&heard.dues) {
-            self.lots.add(local(*due), ask.amounts);
+        self.moved = heard.moved;
+        let mut booked = heard.booked;
+        let asks = visit.asks.iter().zip(&heard.dues);
+        for (ask, due) in asks.collect::<Vec<_>>().into_iter().rev() {
+            self.lots.add(local(*due), ask.amounts, booked);
+            count(&mut booked, ask.amounts, -1);
         }
         let now = local(heard.now);
         // Those without a place are asked for when one is free, or else looked after in a while.

@@ -36,6 +36,8 @@ fn heard(now: u64, dues: &[u64], come: Option<u64>) -> Heard {
         come: come.as_ref().map(micros),
         dues: dues.iter().map(micros).collect(),
         levels: vec![0],
+        booked: [0; 4],
+        moved: [0; 4],
         limits: None,
     }
 }

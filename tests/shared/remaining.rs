@@ -1,0 +1,86 @@
+//! What a server says is left, felt by all who share a limit: somebody else uses the account, or the
+//! server charges more than is reserved. The simulator's ledger judges.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use paceline::sim::{ModelReport, SimConfig, SimLimits, Simulator};
+use paceline::{ChatRequest, LimitTable, Limits, Quota, RateLimitedClient, Registry, Unit};
+
+use super::server::Server;
+use super::support::{SECOND, store};
+
+/// Tokens a second, and of a request.
+const RATE: u64 = 4_000;
+const COST: u64 = 200;
+const LENGTH: Duration = Duration::from_secs(12);
+
+fn config() -> SimConfig {
+    let limits = SimLimits {
+        tokens_per_minute: Some(RATE * 60),
+        requests_per_minute: None,
+    };
+    let config = SimConfig::new().default_limits(limits).burst(SECOND * 4);
+    config.latency(Duration::from_millis(50))
+}
+
+/// A process: a store's handle and a client of its own.
+fn client(store_url: &str, api: &str) -> RateLimitedClient {
+    let quota = Quota::per_minute(Unit::Tokens, RATE * 60).unwrap();
+    let limits = Limits::builder().quota(quota.burst_of(RATE * 4));
+    let table = LimitTable::empty(limits.build().unwrap());
+    let registry = Registry::new(table).jitter(SECOND / 2);
+    let registry = Arc::new(registry.share(&store(store_url)));
+    let client = RateLimitedClient::builder().api_key("k").base_url(api);
+    client.registry(registry).model("m").build().unwrap()
+}
+
+/// Two processes that ask for as much as they get, and what the simulator says of it.
+fn run(config: SimConfig) -> Option<(u64, ModelReport)> {
+    let server = Server::start()?;
+    let simulator = Simulator::start(config).unwrap();
+    let clients = [0; 2].map(|_| client(&server.url(), &simulator.base_url()));
+    let end = Instant::now() + LENGTH;
+    thread::scope(|scope| {
+        for client in clients.iter().cycle().take(24) {
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let request = ChatRequest::from("a").max_completion_tokens(COST - 8);
+                    client.chat(request).map(drop).unwrap();
+                }
+            });
+        }
+    });
+    let report = simulator.report();
+    assert_eq!(report.violations(), []);
+    let model = report.models.values().next().unwrap().clone();
+    eprintln!(
+        "{} 429s, {} admitted, {} tokens, {} of the neighbour's",
+        report.refused(),
+        model.admitted,
+        model.tokens_charged,
+        model.neighbour_tokens
+    );
+    Some((report.refused(), model))
+}
+
+#[test]
+fn a_neighbour_s_half_is_left_to_it_by_all() {
+    let Some((refused, model)) = run(config().neighbour(0.5)) else {
+        return;
+    };
+    assert!(refused <= model.admitted / 50, "{refused} 429s");
+    let share = RATE * LENGTH.as_secs() / 2;
+    assert!(model.tokens_charged >= share * 3 / 4, "{model:?}");
+}
+
+#[test]
+fn a_server_that_charges_more_than_is_reserved_is_followed_by_all() {
+    let Some((refused, model)) = run(config().charge_factor(1.3)) else {
+        return;
+    };
+    assert!(refused <= model.admitted / 50, "{refused} 429s");
+    let all = RATE * LENGTH.as_secs();
+    assert!(model.tokens_charged >= all * 3 / 4, "{model:?}");
+}
