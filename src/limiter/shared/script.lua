@@ -43,6 +43,7 @@ local function read_limits(packed)
     quotas[#quotas + 1] = {
       unit = flat[i] + 1, period = flat[i + 2], start = flat[i + 4],
       rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9],
+      others = 0, heard_at = -LARGEST, heard_left = 0, heard_counted = 0,
     }
   end
   return quotas
@@ -50,7 +51,7 @@ end
 
 local state = redis.call('HMGET', KEYS[1],
   'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants',
-  'counted', 'changed')
+  'counted', 'changed', 'heard')
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
@@ -134,16 +135,39 @@ local function hold(packed)
 end
 
 -- An answer says that `left` of a limit was left when a request left that long `ago`, and `then_counted`
--- had been counted. What came in and was counted since gives what is left as of the levels' time.
--- One that is lower by more than a tenth of the bucket is taken over whole, and else a quarter of the
--- difference: it may be noise. A bucket that may have been full meanwhile is not raised, as what came
--- in then was lost, nor is anything during a refusal's pause.
+-- had been counted. What came in and was counted since gives what is left as of the levels' time, less
+-- what others who do not share the limiter will have used by then: between two answers half a horizon
+-- apart or more, what is missing is theirs, or is charged above what was reserved.
+-- A level that is lower by more than a tenth of the bucket is taken over whole, and else a quarter of
+-- the difference: it may be noise. A bucket that may have been full meanwhile is not raised, as what
+-- came in then was lost, nor is anything during a refusal's pause.
+local MILLION, MOST_OTHERS = 1000000, 950000
+local function fill(quota, left, from, to)
+  local came = math.min(math.floor((to - from) / quota.tick) * quota.rate, LARGEST)
+  return math.min(left * quota.scale, LARGEST) + came, came
+end
+local function learn(quota, left, then_counted, left_at)
+  if left_at < quota.heard_at + horizon / 2 then return end
+  if quota.heard_at >= changed then
+    local filled, came = fill(quota, quota.heard_left, quota.heard_at, left_at)
+    local share = 0
+    if filled <= quota.full and came > 0 then
+      local used = (then_counted - quota.heard_counted) * quota.scale
+      share = math.max(math.min((filled - used - left * quota.scale) / came, 1), -1)
+    end
+    local others = math.floor((3 * quota.others + share * MILLION) / 4)
+    quota.others = math.max(math.min(others, MOST_OTHERS), 0)
+  end
+  quota.heard_at, quota.heard_left, quota.heard_counted = left_at, left, then_counted
+end
 local function hear(quota, left, then_counted, ago, is_whole)
   local spent = counted[BOOKED + quota.unit] + counted[MOVED + quota.unit] - then_counted
-  if now - ago < changed or math.abs(spent) > LARGEST / 2 then return end
-  local ticks = math.floor((quota.at - now + ago) / quota.tick)
-  local filled = math.min(left * quota.scale, LARGEST) + math.min(ticks * quota.rate, LARGEST)
+  local left_at = now - ago
+  if left_at < changed or math.abs(spent) > LARGEST / 2 then return end
+  learn(quota, left, then_counted, left_at)
+  local filled, came = fill(quota, left, left_at, quota.at)
   local used = math.max(math.min(spent * quota.scale, LARGEST), -LARGEST)
+  used = used + math.floor(math.max(came, 0) / MILLION * quota.others)
   local more = math.min(filled - used, quota.full) - quota.level
   if more > 0 and (not is_whole or filled > quota.full or pause > now) then return end
   if -more <= quota.full / 10 then more = math.floor(more / 4) end
@@ -170,13 +194,17 @@ if not incarnation then
 else
   if incarnation ~= known and not joins then return {0} end
   quotas = read_limits(limits)
-  local levels = numbers(state[5])
+  local levels, heard = numbers(state[5]), numbers(state[12])
   time, pause = tonumber(state[6]), tonumber(state[7])
   -- A clock that has stepped back takes all of its times along.
   local step = math.min(now - tonumber(state[8]), 0)
   time, pause, changed = time + step, pause + step, changed + step
   for i, quota in ipairs(quotas) do
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
+    if heard[4 * i] then
+      quota.others, quota.heard_at = heard[4 * i - 3], heard[4 * i - 2] + step
+      quota.heard_left, quota.heard_counted = heard[4 * i - 1], heard[4 * i]
+    end
   end
   advance(math.max(now, time))
   -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
@@ -342,13 +370,16 @@ else
   redis.call('HSET', KEYS[4], me, ints(mine) .. '|' .. label)
 end
 
-local levels = {}
+local levels, heard = {}, {}
 for i, quota in ipairs(quotas) do
   levels[2 * i - 1], levels[2 * i] = quota.level, quota.at
+  heard[4 * i - 3], heard[4 * i - 2] = quota.others, quota.heard_at
+  heard[4 * i - 1], heard[4 * i] = quota.heard_left, quota.heard_counted
 end
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', int(epoch), 'limits', limits,
   'stated', stated, 'levels', ints(levels), 'time', int(time), 'pause', int(pause),
-  'seen', int(now), 'grants', int(grants), 'counted', ints(counted), 'changed', int(changed))
+  'seen', int(now), 'grants', int(grants), 'counted', ints(counted), 'changed', int(changed),
+  'heard', ints(heard))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], expiry) end
 
 local answer = {1, incarnation, now, epoch, time, pause, people, come, #dues}
