@@ -316,7 +316,8 @@ fn the_newest_word_of_each_quota_is_told_with_the_next_visit() {
     let day = Quota::per_day(Unit::Tokens, 200_000).unwrap();
     let mut line = listening(vec![minute(6_000), day]);
     line.account.take_in(at(200));
-    line.account.take(Cost::tokens(30));
+    line.account.take(Cost::tokens(10));
+    line.account.take(Cost::tokens(20));
     line.leave(1);
     line.leave(0);
     let (before, wish) = (*line.account.counted().unwrap(), line.wish(200));

@@ -1,5 +1,10 @@
 //! What the script makes of an answer's word of what is left.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the store reckons shares as doubles, and so does this"
+)]
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
