@@ -130,8 +130,9 @@ impl RateLimiterBuilder {
     /// Other limits hold for all, be they set, said by the server or stated by whoever joins last; a
     /// bucket that gets smaller by that is at most empty, since it may have begun so.
     ///
-    /// A cap on requests in flight stays this process's own, and a server's word of what remains is
-    /// not followed: its limits and its refusals are. Defaults to a limiter of this process alone.
+    /// What a server says of its limits and of what remains is followed by all, where the limiter
+    /// [listens](Self::listen), and its refusals in any case. A cap on requests in flight stays this
+    /// process's own. Defaults to a limiter of this process alone.
     #[cfg(feature = "redis")]
     pub fn share(mut self, store: &SharedStore, name: impl Into<String>) -> Self {
         self.shared = Some((store.clone(), name.into()));

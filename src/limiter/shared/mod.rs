@@ -19,12 +19,42 @@
 //! first waiter waits. The first books, and whoever came within half a horizon of it; all
 //! others come again after it. One that should have come and has not is stepped over.
 //!
+//! # What answers say is left
+//!
+//! The store counts, by unit, what it has ever booked and what moved its levels besides. A process whose
+//! limiter listens tells it, of each quota, the newest answer's word: that `r` was left when a request
+//! left at `u` with S(u) counted. At a later time t, that of the levels, there are
+//!
+//! ```text
+//! r + rate · (t − u) − (S(t) − S(u)) − others · (t − u)
+//! ```
+//!
+//! A level that is lower by more than a tenth of the bucket is taken over whole, and any other difference
+//! by a quarter. S counts what is booked, and levels stand as of the last booking's due time, so what is
+//! booked ahead is in both. `others` is learned between two words that are half a horizon apart at
+//! least: what is missing then is used by somebody who does not share the limiter, or charged above what
+//! was reserved. It is at most 95% of the rate, so that nobody stops for good.
+//!
+//! What is not known errs on the safe side, but for what is on its way to the server:
+//!
+//! - Lots are nobody's by name. S(u) is that of the newest lot that has come to the process, less what
+//!   has come and is not used; what others have booked since counts as not yet charged. `u` is when the
+//!   request left the line and not when it was booked for.
+//! - `r` is lowered by what the jitter takes off a burst, in which what is on its way has room too.
+//! - Nothing is raised during a refusal's pause, above the burst, by a word of a larger limit than the
+//!   quota, or where the bucket may have been full since: what came in then was lost.
+//! - What left before a refusal, other limits, a level that somebody set or a loss of memory says nothing.
+//! - A word that may be of a limit a day or a minute, or that is of a project's, is left out.
+//!
+//! A word travels with a visit that is made anyway, or after a horizon alone. Counts begin anew with
+//! the store's memory, and at 2⁵², beyond which they would not be exact; words of before are left out.
+//!
 //! # Bounds
 //!
 //! With a horizon of H and P processes:
 //!
 //! - In every stretch of time the bound of a limiter holds for all processes together: no more than
-//!   the burst and what comes in is booked, each from a time by the store's clock, and it reaches a
+//!   the burst and what comes in is booked (and what a server says was not charged), each from a time by the store's clock, and it reaches a
 //!   process no earlier. A process is late by one trip and its scheduler, so what was booked for
 //!   different times can be used at the same.
 //! - Requests of different processes change places by H at most.
