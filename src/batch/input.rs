@@ -25,10 +25,10 @@ use crate::{Error, Result};
 use lines::count_lines;
 use records::{Draft, Records};
 use shard::Shard;
-use unpack::unpacked;
 
 pub(super) use lines::Lines;
 pub use rows::RowFormat;
+pub use unpack::unpacked;
 
 /// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, which
 /// is seen by its first bytes, not by its name.

@@ -210,7 +210,7 @@ pub(crate) struct Ask {
 pub(crate) struct Count {
     /// JSONL in the Batch format, or any text with --text; - for standard input
     pub(crate) file: PathBuf,
-    /// Count the file as one text
+    /// Count the file, unpacked if it is packed with gzip or zstd, as one text
     #[arg(long)]
     pub(crate) text: bool,
     /// The model whose encoding counts a --text
