@@ -316,7 +316,8 @@ mod tests {
             assert_eq!(of("m").is_none(), expected == 4_000, "step {step}");
         }
         let sizes = learner().sizes(CHAT, "m", 4_000).unwrap();
-        sizes.refused(&refusal(tokens, Some(4_100)), 4_100, 4_100);
+        sizes.refused(&refusal(tokens, Some(5_000)), 4_100, 4_100);
+        sizes.refused(&refusal(None, None), 4_100, 4_100);
         answers(&sizes, 19, 80, 4_000);
         assert_eq!(sizes.reserve(4_000), 80, "nothing less was reserved");
     }
@@ -331,6 +332,7 @@ mod tests {
         for back_for in [32, 64, 128] {
             // As many as were under way.
             (0..5).for_each(|_| sizes.refused(&Refusal::default(), 180, 4_100));
+            assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}, at once");
             answers(&sizes, back_for - 1, 80, 4_000);
             assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}");
             answers(&sizes, 1, 80, 4_000);
