@@ -258,6 +258,7 @@ mod tests {
             assert!(!Arc::ptr_eq(&first, sizes), "step {step}");
         }
         assert!(Arc::ptr_eq(&others[3], &of("/v1/a?b", "m", 4_000)));
+        assert!(!Arc::ptr_eq(&others[3], &others[4]));
         assert!(learner.sizes("/v1/embeddings", "m", 0).is_none());
     }
 
