@@ -24,6 +24,7 @@
 //! | | the limiter | always |
 //! | `client` | client, token counting, parallel map, batch runs | yes |
 //! | `sim` | the simulator | |
+//! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
 //! | `cli` | the `paceline` command | |
 #![cfg_attr(
     not(all(feature = "client", feature = "sim")),
@@ -63,6 +64,10 @@ pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
     CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, ManualClock, Permit, Priority,
     QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry, Snapshot, Turn, Wait, limiter_for,
+};
+#[cfg(feature = "redis")]
+pub use limiter::{
+    OnOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
 };
 pub use quota::{
     LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,

@@ -17,7 +17,7 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 13] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &str); 12] = [
     ("loom::", "sync.rs"),
     ("quanta::", "limiter/clock/counter.rs"),
     ("rustix::", "limiter/refill.rs"),
+    ("redis::", "limiter/shared/"),
 ];
 
 fn source() -> PathBuf {

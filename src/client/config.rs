@@ -9,6 +9,8 @@ use super::retry::RetryPolicy;
 use super::transport::{is_header, is_url};
 use crate::cost::Charge;
 use crate::limiter::Registry;
+#[cfg(feature = "redis")]
+use crate::limiter::SharedStore;
 use crate::quota::{LimitTable, Limits};
 use crate::tokens::{ModelTable, PromptRule, Quantile};
 use crate::{Error, Result};
@@ -52,6 +54,8 @@ pub struct ClientBuilder {
     base_url: Option<String>,
     headers: Vec<(String, Secret)>,
     registry: Arc<Registry>,
+    #[cfg(feature = "redis")]
+    shared: Option<SharedStore>,
     /// As it was given; whether it makes sense is said when the client is built.
     learned_output: Option<f64>,
     pub(super) settings: Settings,
@@ -80,6 +84,8 @@ impl Default for ClientBuilder {
             base_url: None,
             headers: Vec::new(),
             registry: Arc::clone(Registry::global()),
+            #[cfg(feature = "redis")]
+            shared: None,
             learned_output: None,
             settings: Settings {
                 model: DEFAULT_MODEL.to_owned(),
@@ -154,6 +160,15 @@ impl ClientBuilder {
     /// Gives the client a registry of its own, with these limits for each model.
     pub fn limits(self, limits: Limits) -> Self {
         self.limit_table(LimitTable::empty(limits))
+    }
+
+    /// Shares its limits with all processes that do so over the same store: gives the client a
+    /// registry of its own with the limits that it would have, each shared by the name of its model's
+    /// family. Defaults to limits of this process alone.
+    #[cfg(feature = "redis")]
+    pub fn share(mut self, store: &SharedStore) -> Self {
+        self.shared = Some(store.clone());
+        self
     }
 
     /// Sets how the server is taken to charge a request. Defaults to [`Charge::Sum`].
@@ -314,6 +329,10 @@ impl ClientBuilder {
         if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
             let bearer = Secret(format!("Bearer {}", self.key()?.0));
             self.headers.push((AUTHORIZATION.to_owned(), bearer));
+        }
+        #[cfg(feature = "redis")]
+        if let Some(store) = &self.shared {
+            self.registry = Arc::new(self.registry.sharing(store));
         }
         Ok(RateLimitedClient::new_with(
             base_url,

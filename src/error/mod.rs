@@ -94,6 +94,11 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
 
+    /// The store over which the limiter is shared cannot be reached, and nothing is to be granted
+    /// without it: see `OnOutage::Closed` of feature `redis`. Come again later; the log says why.
+    #[error("the store over which the limits are shared cannot be reached")]
+    StoreDown,
+
     /// The refill scheduler thread could not be started. The system is out of threads or memory.
     #[error("cannot start the refill scheduler thread: {0}")]
     Scheduler(#[source] io::Error),
@@ -169,6 +174,7 @@ impl Error {
             Self::WouldWait { .. }
             | Self::DeadlineExceeded { .. }
             | Self::LineFull { .. }
+            | Self::StoreDown
             | Self::Transport { .. }
             | Self::InvalidResponse { .. } => true,
             _ => false,

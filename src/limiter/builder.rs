@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::event::{Event, Hook};
 use super::line::Line;
 use super::queue::Rules;
+#[cfg(feature = "redis")]
+use super::shared::SharedStore;
 use super::{Clock, RateLimiter};
 use crate::quota::Limits;
 
@@ -21,6 +23,9 @@ pub struct RateLimiterBuilder {
     rules: Rules,
     clock: Clock,
     hook: Option<Hook>,
+    /// The store that it is shared over, and by what name.
+    #[cfg(feature = "redis")]
+    shared: Option<(SharedStore, String)>,
 }
 
 impl RateLimiterBuilder {
@@ -30,6 +35,8 @@ impl RateLimiterBuilder {
             rules: Rules::default(),
             clock: Clock::real(),
             hook: None,
+            #[cfg(feature = "redis")]
+            shared: None,
         }
     }
 
@@ -117,9 +124,38 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Shares the limits with all limiters of this name over the same store, in any process on any
+    /// machine. Everything else stays as it is; see [`SharedStore`]. Time is the real one then.
+    ///
+    /// Other limits hold for all, be they set, said by the server or stated by whoever joins last; a
+    /// bucket that gets smaller by that is at most empty, since it may have begun so.
+    ///
+    /// A cap on requests in flight stays this process's own, and a server's word of what remains is
+    /// not followed: its limits and its refusals are. Defaults to a limiter of this process alone.
+    #[cfg(feature = "redis")]
+    pub fn share(mut self, store: &SharedStore, name: impl Into<String>) -> Self {
+        self.shared = Some((store.clone(), name.into()));
+        self
+    }
+
     /// The finished limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter {
+        #[cfg(feature = "redis")]
+        if let Some((store, name)) = self.shared {
+            let limits = match self.rules.jitter {
+                Some(jitter) => self.limits.allow_jitter(jitter),
+                None => self.limits,
+            };
+            let rules = Rules {
+                jitter: None,
+                ..self.rules
+            };
+            let account = store.account(&limits, self.rules.jitter);
+            let line = Line::new(&limits, rules, Clock::real(), self.hook);
+            line.feed(&store, &name, account);
+            return RateLimiter { line };
+        }
         RateLimiter {
             line: Line::new(&self.limits, self.rules, self.clock, self.hook),
         }
@@ -133,12 +169,17 @@ impl fmt::Debug for RateLimiterBuilder {
             rules,
             clock,
             hook,
+            #[cfg(feature = "redis")]
+            shared,
         } = self;
-        f.debug_struct("RateLimiterBuilder")
+        let mut shown = f.debug_struct("RateLimiterBuilder");
+        shown
             .field("limits", limits)
             .field("rules", rules)
             .field("clock", clock)
-            .field("on_event", &hook.is_some())
-            .finish()
+            .field("on_event", &hook.is_some());
+        #[cfg(feature = "redis")]
+        shown.field("shared", shared);
+        shown.finish()
     }
 }

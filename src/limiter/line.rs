@@ -18,6 +18,9 @@
 //! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
 //!   waiter's own lock is taken with no other one held.
 
+#[cfg(feature = "redis")]
+mod fed; // filled from a store that others share
+
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,6 +30,8 @@ use super::clock::{Clock, Reading};
 use super::event::{Event, Hook};
 use super::level::Tick;
 use super::queue::{Answer, Asked, Grant, Queue, Rules, Waiter};
+#[cfg(feature = "redis")]
+use super::shared::Seat;
 use super::snapshot::{InLine, Snapshot};
 use crate::cost::Cost;
 use crate::feedback::Feedback;
@@ -41,6 +46,9 @@ pub(crate) struct Line {
     alarms: Arc<dyn Alarms>,
     state: Mutex<State>,
     hook: Option<Hook>,
+    /// Who goes to the store for it, if it is shared over one.
+    #[cfg(feature = "redis")]
+    pub(super) seat: std::sync::OnceLock<Seat>,
     /// For handing out to alarms and tokens, which must not keep the line alive.
     me: Weak<Line>,
 }
@@ -78,6 +86,8 @@ impl Line {
             clock,
             state: Mutex::new(State { queue, reading }),
             hook,
+            #[cfg(feature = "redis")]
+            seat: std::sync::OnceLock::new(),
             me: Weak::clone(me),
         })
     }
@@ -106,6 +116,10 @@ impl Line {
     /// Takes a cost if that needs no waiting, or says how much it needs.
     #[cold]
     pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
+        #[cfg(feature = "redis")]
+        if self.seat.get().is_some() {
+            return self.try_booked(asked);
+        }
         self.with(|queue, now| match self.take_at_once(queue, asked, now)? {
             Some(grant) => Ok(grant),
             None => {
@@ -124,6 +138,8 @@ impl Line {
     #[cold]
     pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
         // Both may lock or start a thread, which nobody should have to stand in line for.
+        #[cfg(feature = "redis")]
+        self.seat_ready()?;
         self.alarms.ready()?;
         if let Some(token) = request.cancel {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
@@ -143,6 +159,8 @@ impl Line {
             Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
             Answer::Cancelled => Err(Error::Cancelled),
             Answer::Closed => Err(Error::Closed),
+            #[cfg(feature = "redis")]
+            Answer::StoreDown => Err(Error::StoreDown),
             Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
         }
     }
@@ -217,7 +235,7 @@ impl Line {
     /// Grants nothing before `until`. An earlier instant than one already set changes nothing.
     pub(super) fn pause_until(&self, until: Instant) {
         let until = self.clock.tick_at(until);
-        self.change(|queue, _| queue.pause_until(until));
+        self.change(|queue, _| queue.pause_all_until(until));
     }
 
     /// Ends a pause before its time.
@@ -267,7 +285,11 @@ impl Line {
         let now = self.clock.tick(&mut state.reading);
         let result = act(&mut state.queue, now);
         let answered = state.queue.take_answered();
+        #[cfg(feature = "redis")]
+        let wish = state.queue.wish(now);
         drop(state);
+        #[cfg(feature = "redis")]
+        self.call(wish);
         if let Some(answered) = answered {
             answered.tell();
         }
@@ -321,6 +343,8 @@ impl Watcher for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        #[cfg(feature = "redis")]
+        self.leave();
         // A waiting thread holds the line that it waits in.
         debug_assert!(self.state.lock().queue.is_empty(), "dropped with waiters");
     }

@@ -14,6 +14,8 @@ mod priority; // whose work goes first
 mod queue; //    who waits, and whose turn it is
 mod refill; //   the one alarm clock thread
 mod registry; // one limiter per model, process-wide
+#[cfg(feature = "redis")]
+mod shared; //   one quota for many processes
 mod slots; //    places in flight
 mod snapshot; // how a limiter stands
 mod turn; //     a place in line, kept for another try
@@ -38,6 +40,10 @@ pub use event::Event;
 pub use permit::Permit;
 pub use priority::Priority;
 pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
+#[cfg(feature = "redis")]
+pub use shared::{
+    OnOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
+};
 pub use snapshot::{Counters, InLine, QuotaSnapshot, Snapshot};
 pub use turn::Turn;
 pub use wait::Wait;

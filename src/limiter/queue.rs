@@ -7,6 +7,8 @@
 mod changes; // what may change while others wait
 mod lanes; //   in which order they wait
 mod outlook; // how it stands, and when whose turn comes
+#[cfg(feature = "redis")]
+mod outside; // fed from a store that others share
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
 mod waiter; //  who waits, and what becomes of it
@@ -22,6 +24,8 @@ use lanes::Lanes;
 use super::cancel::CancelToken;
 use super::hearing::{Hearing, Spent};
 use super::level::{Level, Tick};
+#[cfg(feature = "redis")]
+use super::shared::Account;
 use super::slots::Slots;
 use super::snapshot::Counters;
 use crate::cost::Cost;
@@ -34,6 +38,9 @@ pub(super) struct Queue {
     slots: Slots,
     /// What the server says of them, if anybody listens.
     hearing: Option<Box<Hearing>>,
+    /// What it has with a store that it shares with other processes, if it does.
+    #[cfg(feature = "redis")]
+    account: Option<Box<Account>>,
     lanes: Lanes,
     rules: Rules,
     /// Deadlines of the waiters that have one, with their places.
@@ -80,6 +87,8 @@ impl Queue {
             levels,
             slots: Slots::new(limits.in_flight()),
             hearing,
+            #[cfg(feature = "redis")]
+            account: None,
             lanes: Lanes::default(),
             rules,
             deadlines: BTreeSet::new(),
@@ -163,7 +172,16 @@ impl Queue {
     #[inline(always)]
     fn is_free(&self, now: Tick) -> bool {
         let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
-        is_quiet && self.hearing.is_none() && self.slots.has(1)
+        is_quiet && self.is_plain() && self.slots.has(1)
+    }
+
+    /// Whether nobody but its levels is asked before anything is granted.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        let is_alone = self.hearing.is_none();
+        #[cfg(feature = "redis")]
+        let is_alone = is_alone & self.account.is_none(); // in one look
+        is_alone
     }
 
     /// Gives back to the first levels what has just been taken from them.
@@ -191,6 +209,10 @@ impl Queue {
         let Some(head) = self.lanes.head() else {
             return true;
         };
+        #[cfg(feature = "redis")]
+        if self.account.is_some() {
+            return false; // what is booked is the head's
+        }
         let due = self.due(head.asked.cost);
         let mut levels = self.levels.iter();
         let stays = |level: &Level| {
@@ -212,6 +234,10 @@ impl Queue {
 
     /// Refuses a cost that no waiting would help.
     pub(super) fn check(&self, cost: Cost) -> Result<()> {
+        #[cfg(feature = "redis")]
+        if let Some(account) = &self.account {
+            return Self::check_shared(account, cost);
+        }
         for level in &self.levels {
             level.check(cost.amount(level.unit()))?;
         }
@@ -223,15 +249,27 @@ impl Queue {
         for level in &mut self.levels {
             level.refill(now);
         }
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.take_in(now);
+        }
     }
 
     fn covers(&self, cost: Cost) -> bool {
+        #[cfg(feature = "redis")]
+        if let Some(is_booked) = self.is_booked(cost) {
+            return self.slots.has(1) && is_booked;
+        }
         let mut levels = self.levels.iter();
         self.slots.has(1) && levels.all(|level| level.covers(cost.amount(level.unit())))
     }
 
     /// Takes from every quota at once.
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
+        #[cfg(feature = "redis")]
+        if self.take_booked(cost) {
+            return self.granted(&cost, place, now);
+        }
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));
         }
@@ -289,6 +327,10 @@ impl Queue {
         let waiter = Arc::new(Waiter::new(asked, place, deadline, cancel, now));
         self.deadlines.extend(deadline.map(|at| (at, place)));
         self.lanes.insert(Arc::clone(&waiter));
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.joined(waiter.asked.cost);
+        }
         Ok(waiter)
     }
 
@@ -335,10 +377,16 @@ impl Queue {
         if let Some(deadline) = waiter.deadline {
             self.deadlines.remove(&(deadline, waiter.place));
         }
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.left(waiter.asked.cost);
+        }
         match answer {
             Answer::TimedOut => self.counters.timed_out += 1,
             Answer::Cancelled => self.counters.cancelled += 1,
             Answer::Granted(_) | Answer::Closed | Answer::TooLarge(_) => {}
+            #[cfg(feature = "redis")]
+            Answer::StoreDown => {}
         }
         self.answered.push(waiter, answer);
     }

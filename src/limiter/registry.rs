@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+#[cfg(feature = "redis")]
+use super::SharedStore;
 use super::{Clock, RateLimiter};
 use crate::quota::LimitTable;
 
@@ -25,6 +27,8 @@ pub struct Registry {
     table: LimitTable,
     jitter: Duration,
     clock: Clock,
+    #[cfg(feature = "redis")]
+    shared: Option<SharedStore>,
     limiters: Mutex<HashMap<String, RateLimiter>>,
 }
 
@@ -36,6 +40,8 @@ impl Registry {
             table,
             jitter: DEFAULT_JITTER,
             clock: Clock::real(),
+            #[cfg(feature = "redis")]
+            shared: None,
             limiters: Mutex::new(HashMap::new()),
         }
     }
@@ -53,6 +59,22 @@ impl Registry {
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
+    }
+
+    /// Shares its limiters with all processes that do so over the same store, each by the name of its
+    /// model's family. Defaults to limiters of this process alone.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn share(mut self, store: &SharedStore) -> Self {
+        self.shared = Some(store.clone());
+        self
+    }
+
+    /// One of the same settings that shares its limiters.
+    #[cfg(all(feature = "client", feature = "redis"))]
+    pub(crate) fn sharing(&self, store: &SharedStore) -> Self {
+        let registry = Self::new(self.table.clone()).jitter(self.jitter);
+        registry.share(store)
     }
 
     /// The process-wide registry, with the built-in table unless [`Registry::set_global`] was
@@ -83,8 +105,13 @@ impl Registry {
         let limits = self.table.limits_for(model).clone();
         let limiter = RateLimiter::builder(limits)
             .listen(self.jitter)
-            .clock(self.clock.clone())
-            .build();
+            .clock(self.clock.clone());
+        #[cfg(feature = "redis")]
+        let limiter = match &self.shared {
+            Some(store) => limiter.share(store, family),
+            None => limiter,
+        };
+        let limiter = limiter.build();
         limiters.insert(family.to_owned(), limiter.clone());
         limiter
     }

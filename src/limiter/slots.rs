@@ -35,6 +35,14 @@ impl Slots {
         self.most.is_none_or(fits)
     }
 
+    /// How many more may be in flight.
+    #[cfg(feature = "redis")]
+    pub(super) fn free(&self) -> usize {
+        let free = |most: u64| usize::try_from(most.saturating_sub(self.taken));
+        self.most
+            .map_or(usize::MAX, |most| free(most).unwrap_or(usize::MAX))
+    }
+
     /// Takes a place. Returns how many there are to give back: one, or none if nobody counts.
     #[inline]
     pub(super) fn take(&mut self) -> u64 {

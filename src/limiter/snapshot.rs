@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub paused_for: Duration,
     /// Whether the limiter is closed.
     pub closed: bool,
+    /// What it has with the store over which it is shared, if it is.
+    #[cfg(feature = "redis")]
+    pub store: Option<super::StoreSnapshot>,
 }
 
 /// How one quota stands.

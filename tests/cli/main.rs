@@ -11,6 +11,10 @@
 
 mod echo; //    answers that are the requests
 mod harness; // a folder, the command in it, and what came of it
+#[cfg(feature = "redis")]
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../shared/server.rs"]
+mod redis_server; // a store of a test's own
 mod server; //  scripted answers
 
 mod account; // keys that are refused, money that has run out
@@ -27,6 +31,8 @@ mod packed; //  inputs that are packed
 mod parts; //   parts of an input, each run by a process of its own
 mod report; //  `--report`
 mod resume; //  what earlier runs did, and lines that have changed since
+#[cfg(feature = "redis")]
+mod shared; //  `--share`
 mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
 mod table; //   prompts over tables, and the answers alone

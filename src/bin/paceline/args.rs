@@ -1,6 +1,8 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
 mod shape; //    what the input is made of, and what is taken of it
+#[cfg(feature = "redis")]
+mod share; //    the store over which limits are shared
 mod simulate; // `paceline simulate`
 mod values; //   what flags take
 
@@ -12,6 +14,8 @@ use paceline::DEFAULT_BASE_URL;
 use paceline::batch::Money;
 
 pub(crate) use shape::Shape;
+#[cfg(feature = "redis")]
+pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{Charging, Limit, Rule, When};
 
@@ -57,6 +61,10 @@ pub(crate) enum Command {
     /// Sends one request for each model, the smallest that there is, and prints what its answer
     /// says on standard output, in the form that --limits reads. It costs a few tokens of each.
     ///
+    #[cfg_attr(
+        feature = "redis",
+        doc = "With --share it asks the store instead, and prints how the limits stand that are shared over it, and who waits.\n"
+    )]
     /// Exit status: 0 the limits of all models were found; 1 a request failed, or its answer says
     /// nothing of limits; 2 wrong usage; 3 stopped by an account error.
     Limits(Ask),
@@ -105,6 +113,24 @@ pub(crate) struct Run {
 
     #[command(flatten)]
     pub(crate) limits: Limits,
+
+    #[cfg(feature = "redis")]
+    #[command(flatten)]
+    pub(crate) share: Share,
+    /// What becomes of requests while the store of --share cannot be reached
+    #[cfg(feature = "redis")]
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "share",
+        help_heading = "Sharing"
+    )]
+    pub(crate) share_on_outage: Outage,
+    /// How many processes share the limits at least, to divide them by then [default: as many as were
+    /// seen of late]
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = count, help_heading = "Sharing")]
+    pub(crate) share_processes: u64,
 
     #[command(flatten)]
     pub(crate) server: Server,
@@ -200,8 +226,15 @@ pub(crate) struct Limits {
 #[derive(Debug, Args)]
 pub(crate) struct Ask {
     /// The models to ask for
-    #[arg(required = true, value_name = "MODEL")]
+    #[cfg_attr(not(feature = "redis"), arg(required = true, value_name = "MODEL"))]
+    #[cfg_attr(
+        feature = "redis",
+        arg(required_unless_present = "share", value_name = "MODEL")
+    )]
     pub(crate) models: Vec<String>,
+    #[cfg(feature = "redis")]
+    #[command(flatten)]
+    pub(crate) share: Share,
     #[command(flatten)]
     pub(crate) server: Server,
 }

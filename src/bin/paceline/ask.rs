@@ -8,6 +8,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use paceline::OnOutage;
 use paceline::{LimitTable, Limits, LimitsBuilder, Quota, RateLimitedClient, Registry, Result};
 use serde_json::{Value, json};
 
@@ -16,12 +18,21 @@ use crate::exit::Exit;
 use crate::numbers::{grouped, quota};
 use crate::say::{self, say};
 use crate::server;
+#[cfg(feature = "redis")]
+use crate::share;
 
 /// Few: nobody waits long for an answer to so small a question.
 const RETRIES: u32 = 2;
 
 /// Asks for each model in turn, and prints each answer as soon as it is there.
 pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
+    #[cfg(feature = "redis")]
+    if arguments.share.share.is_some() {
+        let store = share::store(&arguments.share, OnOutage::default(), 1)?;
+        return store.map_or(Ok(Exit::Usage), |store| {
+            share::show(&store, &arguments.models)
+        });
+    }
     let mut exit = Exit::Success;
     let mut asked = BTreeSet::new();
     for model in &arguments.models {

@@ -18,6 +18,8 @@ mod report; //   `--report`: a run as a page
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
 mod server; //   the API to talk to
+#[cfg(feature = "redis")]
+mod share; //    limits shared over a store
 mod signals; //  Ctrl-C and its kin
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
 mod summary; //  the end of a run, for people and for programs

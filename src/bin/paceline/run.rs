@@ -21,6 +21,8 @@ use crate::plan::print_plan;
 use crate::report;
 use crate::say::say;
 use crate::server;
+#[cfg(feature = "redis")]
+use crate::share;
 use crate::signals;
 use crate::simulate;
 use crate::summary;
@@ -70,6 +72,16 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     } else {
         builder.base_url(server::base_url(server))
     };
+    #[cfg(feature = "redis")]
+    if !arguments.dry_run
+        && let Some(store) = share::store(
+            &arguments.share,
+            arguments.share_on_outage.into(),
+            arguments.share_processes,
+        )?
+    {
+        builder = builder.share(&store);
+    }
     let client = builder.build()?;
 
     let stop = CancelToken::new();

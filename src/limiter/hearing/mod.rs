@@ -33,7 +33,7 @@ pub(super) use history::Spent;
 use entry::Entry;
 use history::History;
 use observer::{Moment, Observer};
-use period::{MINUTE, period};
+pub(super) use period::{MINUTE, period};
 use ramp::Ramp;
 
 /// What a limiter has heard of its limits, and where among its levels they stand.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::feedback::Report;
 
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(in crate::limiter) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A window or a bucket of a minute is whole again within this time, rounding included.
@@ -21,7 +21,7 @@ const COARSE: f64 = 1.0;
 /// The period of the limit that `report` speaks of, or `None` when it may be either.
 ///
 /// A bucket of either kind is full again after (limit − remaining) ÷ limit of its period.
-pub(super) fn period(report: &Report) -> Option<Duration> {
+pub(in crate::limiter) fn period(report: &Report) -> Option<Duration> {
     let (limit, reset) = (report.limit?, report.reset?);
     if reset > LONGEST_MINUTE {
         return Some(DAY);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::super::hearing::Heard;
 use super::super::level::{Level, Tick};
+#[cfg(feature = "redis")]
+use super::super::shared::Order;
 use super::{Answer, Grant, Queue};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Verdict};
@@ -13,6 +15,13 @@ use crate::unit::Unit;
 impl Queue {
     /// Takes what `actual` has more than `reserved`, and gives back what it has less.
     pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.settle(reserved, actual);
+            if account.is_fed() {
+                return;
+            }
+        }
         for level in &mut self.levels {
             let (had, has) = (reserved.amount(level.unit()), actual.amount(level.unit()));
             level.take(has.saturating_sub(had));
@@ -26,6 +35,10 @@ impl Queue {
     /// A request has left its place among those in flight.
     pub(in crate::limiter) fn landed(&mut self) {
         self.slots.give();
+        #[cfg(feature = "redis")]
+        if let Some(account) = &mut self.account {
+            account.made_room();
+        }
     }
 
     /// Hears what the answer to a granted request says. One that was refused is given back, if it
@@ -38,6 +51,10 @@ impl Queue {
         feedback: &Feedback,
         now: Tick,
     ) -> Cost {
+        #[cfg(feature = "redis")]
+        if self.account.is_some() {
+            return self.hear_shared(cost, feedback, now);
+        }
         let mut charged = cost;
         if let Verdict::Refused(refusal) = &feedback.verdict {
             // Without a word of what is left, a refund would invite the next refusal.
@@ -69,13 +86,27 @@ impl Queue {
         self.paused_until = self.paused_until.max(until);
     }
 
+    /// The same for all who share the limiter.
+    pub(in crate::limiter) fn pause_all_until(&mut self, until: Tick) {
+        self.pause_until(until);
+        #[cfg(feature = "redis")]
+        self.order(Order::Pause(until));
+    }
+
+    /// Ends a pause for all who share the limiter.
     pub(in crate::limiter) fn resume(&mut self) {
         self.paused_until = Tick::default();
+        #[cfg(feature = "redis")]
+        self.order(Order::Resume);
     }
 
     /// Holds other limits from now on. What is used stays used.
     pub(in crate::limiter) fn set_limits(&mut self, limits: &Limits, now: Tick) {
         self.slots.set_most(limits.in_flight());
+        #[cfg(feature = "redis")]
+        if self.account.is_some() {
+            return self.order_limits(limits);
+        }
         if let Some(hearing) = &mut self.hearing {
             hearing.restate(limits, &mut self.levels, now);
         } else {
@@ -95,6 +126,8 @@ impl Queue {
         period: Duration,
         left: i64,
     ) -> bool {
+        #[cfg(feature = "redis")]
+        self.order(Order::Level(unit, period, left));
         let levels = self.levels.iter_mut();
         let of = |level: &&mut Level| level.is_of(unit, period) && !level.is_hidden();
         let set = levels.filter(of).map(|level| level.set_whole(left));
@@ -102,7 +135,7 @@ impl Queue {
     }
 
     /// Answers those whom no waiting would help any more.
-    fn release_too_large(&mut self) {
+    pub(super) fn release_too_large(&mut self) {
         let levels = std::mem::take(&mut self.levels);
         self.answer_where(|waiter| {
             let mut levels = levels.iter();

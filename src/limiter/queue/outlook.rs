@@ -42,6 +42,8 @@ impl Queue {
             counters: self.counters,
             paused_for: self.paused_until.since(now),
             closed: self.closed,
+            #[cfg(feature = "redis")]
+            store: self.account.as_ref().map(|account| account.snapshot()),
         }
     }
 
@@ -67,6 +69,10 @@ impl Queue {
         if !self.slots.has(1) {
             return Tick::NEVER;
         }
+        #[cfg(feature = "redis")]
+        if let Some(account) = self.account.as_ref().filter(|account| account.is_fed()) {
+            return account.due(cost).max(self.paused_until);
+        }
         let dues = self
             .levels
             .iter()
@@ -77,6 +83,10 @@ impl Queue {
     /// When a request would be served that joined the line as it stands, those in flight aside.
     /// Plays the line forward, so it costs time in proportion to its length.
     pub(in crate::limiter) fn predict(&self, asked: Asked, now: Tick) -> Tick {
+        #[cfg(feature = "redis")]
+        if let Some(turn) = self.predict_booked(asked, now) {
+            return turn;
+        }
         let mut ahead = self.forecast(now);
         for waiter in self.lanes.before(asked.priority, asked.place) {
             ahead.pass(waiter.asked.cost);

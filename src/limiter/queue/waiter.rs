@@ -50,6 +50,9 @@ pub(in crate::limiter) enum Answer {
     Closed,
     /// The limits have changed, and it can never pass this one.
     TooLarge(Quota),
+    /// The store cannot be reached that the limits are shared over.
+    #[cfg(feature = "redis")]
+    StoreDown,
 }
 
 /// What is remembered of a grant.
@@ -114,7 +117,7 @@ impl Waiter {
         }
     }
 
-    #[cfg(all(test, not(paceline_loom)))]
+    #[cfg(any(feature = "redis", all(test, not(paceline_loom))))]
     pub(in crate::limiter) fn place(&self) -> u64 {
         self.place
     }

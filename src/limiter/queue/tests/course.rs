@@ -316,6 +316,8 @@ impl<'a> Play<'a> {
                 Answer::Cancelled => self.tally.count(Seen::Cancelled),
                 Answer::TooLarge(_) => self.tally.count(Seen::TooLargeInLine),
                 Answer::Closed => self.tally.count(Seen::Closed),
+                #[cfg(feature = "redis")]
+                Answer::StoreDown => panic!("it has no store"),
             }
         }
         Ok(())

@@ -71,6 +71,8 @@ impl Reference {
             counters: self.counters,
             paused_for: Duration::from_nanos(self.paused_until.saturating_sub(self.now)),
             closed: self.closed,
+            #[cfg(feature = "redis")]
+            store: None,
         }
     }
 

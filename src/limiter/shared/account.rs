@@ -1,0 +1,316 @@
+//! What a line has with the store: what is booked for it, what it has to tell, when to visit.
+//!
+//! Pure: times are passed in, and the line's lock guards it.
+
+mod visits; // when the store is visited, and what for
+
+use std::time::Duration;
+
+use super::super::level::Tick;
+use super::lots::{Amounts, Lots, Sums, add, amounts, fits, sub};
+use super::visit::{Joins, Order, Told};
+use super::{OnOutage, StoreSnapshot};
+use crate::cost::Cost;
+use crate::quota::Quota;
+use crate::unit::Unit;
+
+/// What a line has with the store.
+#[derive(Debug)]
+pub(in crate::limiter) struct Account {
+    /// What nobody else is called.
+    name: String,
+    horizon: Duration,
+    /// By how much the way to a server varies whose word of its limits is taken, if any is.
+    jitter: Option<Duration>,
+    lots: Lots,
+    /// What those in line wait for.
+    wanted: Sums,
+    /// What is to be told with the next visit, and since when.
+    pending: Told,
+    pending_since: Option<Tick>,
+    /// What was told in a visit that was not answered: to be told again, word for word.
+    unheard: Option<Told>,
+    incarnation: String,
+    epoch: u64,
+    /// When the last booking is due that is known of, by the store's clock.
+    time: u64,
+    turn: u64,
+    joins: Joins,
+    own: Vec<Quota>,
+    has_joined: bool,
+    /// The limits that hold, as far as is known.
+    quotas: Vec<Quota>,
+    /// When to come again for those who are not booked for, as the store said.
+    come: Option<Tick>,
+    /// When to be heard of again, for what is booked for later.
+    heartbeat: Option<Tick>,
+    is_visiting: bool,
+    /// Whether more wait than have places in flight to go to.
+    is_crowded: bool,
+    /// The places of those who wait for one answer of the store's and no longer.
+    at_once: Vec<u64>,
+    cut: Option<Cut>,
+    people: People,
+    /// How many share it at least, as far as is known beforehand.
+    expected: u64,
+    snapshot: StoreSnapshot,
+}
+
+/// The store cannot be reached.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rule: OnOutage,
+    since: Tick,
+}
+
+/// How many processes share the limiter: the most of the last minute or two.
+#[derive(Debug, Clone, Copy, Default)]
+struct People {
+    since: Tick,
+    now: u64,
+    before: u64,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Account {
+    pub(super) fn new(
+        quotas: Vec<Quota>,
+        joins: Joins,
+        jitter: Option<Duration>,
+        horizon: Duration,
+    ) -> Self {
+        Self {
+            name: format!("{:016x}", fastrand::u64(..)),
+            horizon,
+            jitter,
+            lots: Lots::default(),
+            wanted: Sums::default(),
+            pending: Told::default(),
+            pending_since: None,
+            unheard: None,
+            incarnation: String::new(),
+            epoch: 0,
+            time: 0,
+            turn: 1,
+            joins,
+            own: quotas.clone(),
+            has_joined: false,
+            quotas,
+            come: None,
+            heartbeat: None,
+            is_visiting: false,
+            is_crowded: false,
+            at_once: Vec::new(),
+            cut: None,
+            people: People::default(),
+            expected: 1,
+            snapshot: StoreSnapshot::default(),
+        }
+    }
+
+    /// Says how many share the limiter at least.
+    pub(super) fn expecting(mut self, processes: u64) -> Self {
+        self.expected = processes;
+        self
+    }
+
+    pub(in crate::limiter) fn jitter(&self) -> Option<Duration> {
+        self.jitter
+    }
+
+    pub(in crate::limiter) fn horizon(&self) -> Duration {
+        self.horizon
+    }
+
+    /// The limits of this process, which no word of the server's raises.
+    pub(in crate::limiter) fn own(&self) -> &[Quota] {
+        &self.own
+    }
+
+    pub(in crate::limiter) fn quotas(&self) -> &[Quota] {
+        &self.quotas
+    }
+
+    /// Whether what is granted is what the store has booked.
+    pub(in crate::limiter) fn is_fed(&self) -> bool {
+        self.cut.is_none_or(|cut| cut.rule == OnOutage::Lease)
+    }
+
+    /// What becomes of those who wait, if the store cannot be reached.
+    pub(in crate::limiter) fn outage(&self) -> Option<OnOutage> {
+        self.cut.map(|cut| cut.rule)
+    }
+
+    pub(in crate::limiter) fn snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot {
+            is_reachable: self.cut.is_none(),
+            processes: self.people.now,
+            ..self.snapshot
+        }
+    }
+
+    // What is booked.
+
+    pub(in crate::limiter) fn take_in(&mut self, now: Tick) {
+        self.lots.take_in(now, self.horizon * 3 / 2);
+    }
+
+    pub(in crate::limiter) fn covers(&self, cost: Cost) -> bool {
+        self.lots.covers(amounts(cost))
+    }
+
+    pub(in crate::limiter) fn take(&mut self, cost: Cost) {
+        self.lots.take(amounts(cost));
+    }
+
+    /// When a cost can be taken; never, as long as it is not booked.
+    pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
+        self.lots.due(amounts(cost).map(u128::from))
+    }
+
+    /// When the last of these, in their order, can be taken, or else what is not booked of each.
+    pub(in crate::limiter) fn due_of_last(
+        &self,
+        costs: impl Iterator<Item = Cost>,
+    ) -> Result<Tick, Vec<Cost>> {
+        let mut sum = Sums::default();
+        let mut left = self.lots.total();
+        let mut unbooked = Vec::new();
+        for cost in costs {
+            let cost = amounts(cost);
+            add(&mut sum, cost);
+            unbooked.extend(beyond(&mut left, cost).map(cost_of));
+        }
+        match fits(sum, self.lots.total()) {
+            true => Ok(self.lots.due(sum)),
+            false => Err(unbooked),
+        }
+    }
+
+    pub(in crate::limiter) fn joined(&mut self, cost: Cost) {
+        add(&mut self.wanted, amounts(cost));
+    }
+
+    pub(in crate::limiter) fn left(&mut self, cost: Cost) {
+        sub(&mut self.wanted, amounts(cost));
+        if self.is_covered() {
+            self.come = None;
+        }
+    }
+
+    fn is_covered(&self) -> bool {
+        fits(self.wanted, self.lots.total())
+    }
+
+    /// What is booked and nobody waits for.
+    fn surplus(&self) -> Sums {
+        let mut surplus = self.lots.total();
+        for (surplus, wanted) in surplus.iter_mut().zip(self.wanted) {
+            *surplus = surplus.saturating_sub(wanted);
+        }
+        surplus
+    }
+
+    /// Hands back all that is booked.
+    pub(in crate::limiter) fn hand_back_all(&mut self) {
+        let back = self.lots.hand_back(self.lots.total());
+        give(&mut self.pending.given, back);
+    }
+
+    // What is to be told.
+
+    /// A cost that was taken from what is booked turned out to be another one.
+    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost) {
+        let told = &mut self.pending;
+        for (unit, (had, has)) in amounts(reserved)
+            .into_iter()
+            .zip(amounts(actual))
+            .enumerate()
+        {
+            let (more, less) = (has.saturating_sub(had), had.saturating_sub(has));
+            // What was used unseen is given back by less being told of it.
+            let offset = match self.cut.is_some() {
+                true => less.min(told.taken[unit]),
+                false => 0,
+            };
+            told.taken[unit] = (told.taken[unit] - offset).saturating_add(more);
+            told.given[unit] = told.given[unit].saturating_add(less - offset);
+        }
+    }
+
+    /// A cost was granted while the store could not be reached.
+    pub(in crate::limiter) fn spent(&mut self, cost: Cost) {
+        give(&mut self.pending.taken, amounts(cost));
+    }
+
+    pub(in crate::limiter) fn order(&mut self, order: Order) {
+        if !self.pending.orders.contains(&order) {
+            self.pending.orders.push(order);
+        }
+    }
+
+    /// Whether an order of this kind is still to be told.
+    pub(in crate::limiter) fn has_order(&self, is_it: impl Fn(&Order) -> bool) -> bool {
+        let unheard = self.unheard.iter().flat_map(|told| &told.orders);
+        self.pending.orders.iter().chain(unheard).any(is_it)
+    }
+
+    pub(in crate::limiter) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Puts a place on the list of those who wait for one answer alone.
+    pub(in crate::limiter) fn only_at_once(&mut self, place: u64) {
+        self.at_once.push(place);
+    }
+
+    /// Those on that list who were there when a visit began.
+    pub(in crate::limiter) fn answered_at_once(&mut self, before: u64) -> Vec<u64> {
+        let (answered, others) = self.at_once.drain(..).partition(|place| *place < before);
+        self.at_once = others;
+        answered
+    }
+
+    /// How many share the limiter, as far as was known of late.
+    pub(in crate::limiter) fn people(&self) -> u64 {
+        let seen = self.people.now.max(self.people.before);
+        seen.max(self.expected).max(1)
+    }
+}
+
+impl People {
+    fn saw(&mut self, people: u64, now: Tick) {
+        if now.since(self.since) >= MINUTE {
+            (self.since, self.before, self.now) = (now, self.now, 0);
+        }
+        self.now = self.now.max(people);
+    }
+}
+
+/// What a cost asks for beyond what is left, which it uses up. `None` if that is nothing.
+fn beyond(left: &mut Sums, cost: Amounts) -> Option<Amounts> {
+    let mut beyond = [0; Unit::COUNT];
+    for ((beyond, left), amount) in beyond.iter_mut().zip(left).zip(cost) {
+        let part = u64::try_from(*left).unwrap_or(u64::MAX).min(amount);
+        *left -= u128::from(part);
+        *beyond = amount - part;
+    }
+    (beyond != [0; Unit::COUNT]).then_some(beyond)
+}
+
+fn cost_of(amounts: Amounts) -> Cost {
+    let [requests, tokens, input_tokens, output_tokens] = amounts;
+    Cost {
+        requests,
+        tokens,
+        input_tokens,
+        output_tokens,
+    }
+}
+
+fn give(sum: &mut Amounts, amounts: Amounts) {
+    for (sum, amount) in sum.iter_mut().zip(amounts) {
+        *sum = sum.saturating_add(amount);
+    }
+}

@@ -1,0 +1,102 @@
+//! One quota for many processes and machines, over Redis or Valkey.
+//!
+//! The line of a limiter stays what it is: its waiters, priorities, deadlines and alarms. What changes
+//! is where its levels come from. They do not fill by themselves; the store books amounts for this
+//! process, each from a time on ([`lots`]), and the scheduler thread wakes the head when its lot comes,
+//! as it does when a bucket fills.
+//!
+//! # The store
+//!
+//! All of a limiter is in four keys with one hash tag, and one script changes it ([`visit`] says what
+//! goes in and out). It plays the line of all processes forward as
+//! [`Forecast`](super::forecast::Forecast) does that of one: levels stand as of the last booking's due
+//! time, so a booking takes all quotas at once at its own time, and the next is due no earlier. It
+//! books up to a *horizon* ahead, a second, and no more than a *slice* at a time: a quarter of the
+//! horizon divided by the processes that are there, and less for one that has just come. So each process comes some four times a horizon
+//! however fast requests are granted, and nobody's bookings stand in the way of the others.
+//!
+//! Who waits and could not be booked for is in the limiter's line of *processes*, by since when its
+//! first waiter waits. The first books, and whoever came within half a horizon of it; all
+//! others come again after it. One that should have come and has not is stepped over.
+//!
+//! # Bounds
+//!
+//! With a horizon of H and P processes:
+//!
+//! - In every stretch of time the bound of a limiter holds for all processes together: no more than
+//!   the burst and what comes in is booked, each from a time by the store's clock, and it reaches a
+//!   process no earlier. A process is late by one trip and its scheduler, so what was booked for
+//!   different times can be used at the same.
+//! - Requests of different processes change places by H at most.
+//! - A process that dies gives back, within 3·H, what was booked for later than H/2 after it was last
+//!   heard of; what was booked for earlier may have been used and stays charged: at most its share of
+//!   H/2 of the rate, or one request. So a death costs time and exceeds nothing. Only a process whose
+//!   trips fail for longer than H/2, and which dies then, can have used what comes back: as much.
+//! - What was booked and is not used within 1.5·H of its time is void, so a process that was stopped
+//!   uses nothing that has gone to others since.
+//! - A store that has forgotten everything begins with empty buckets, a horizon later where anybody
+//!   remembers that there was more: by then all that was booked is used. If nobody does (all who
+//!   come are new) it begins at once, and what others have booked, at most H of the rate, is in
+//!   addition to it.
+//! - One that has forgotten the last of it (it was restored, or a replica took over) begins empty in
+//!   the same way, as soon as one process comes that knows of a later booking.
+//! - A pause, other limits, and what is given back are felt by those who wait within H: each process
+//!   in which somebody waits looks in once in that time at least. A process in which nobody waits
+//!   makes no trips.
+//! - While the store is down, see [`OnOutage`]. It is taken for down when two trips in a row have
+//!   failed, so within two timeouts, and is tried again at most once in H/2 to H. Whoever went on with
+//!   its share tells what it used before it is booked for again, and nobody is booked for within H of
+//!   that, so that the others can do the same: those who come back later than that can have used their
+//!   share in addition.
+//! - The clock of the store counts: one that is set forward fills the buckets,
+//!   and one that is set back takes all times along.
+//!
+//! # Locking
+//!
+//! The line's own lock guards its [`Account`]; the [`courier`]'s guards who calls. Neither is held
+//! while the other is taken, and none on the road.
+
+mod account; //    what a line has with the store
+mod address; //    where the store is, secrets unseen
+mod connection; // the way there
+mod courier; //    the thread that goes
+mod inspect; //    how shared limiters stand, for people
+mod lots; //       what is booked, by time
+mod scale; //      quotas in the store's steps
+mod store; //      the handle and its settings
+#[cfg(all(test, not(paceline_loom)))]
+mod tests;
+mod visit; //      what is said and answered
+
+use std::time::Duration;
+
+pub(super) use account::Account;
+pub(super) use courier::Seat;
+pub use inspect::{StoreLimiter, StoreProcess};
+pub(super) use scale::part;
+pub use store::{OnOutage, SharedStore, SharedStoreBuilder};
+pub(super) use visit::{Answer, Order, Visit};
+
+/// What a limiter has with the store over which it is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StoreSnapshot {
+    /// Whether the store could be reached of late.
+    pub is_reachable: bool,
+    /// How many processes share the limiter: the most of the last minute.
+    pub processes: u64,
+    /// Answers of the store's.
+    pub visits: u64,
+    /// Grants that it booked for this process.
+    pub booked: u64,
+    /// How often it could not be reached.
+    pub outages: u64,
+}
+
+/// How long to wait before the store is tried again that failed so often in a row: twice as long each
+/// time, up to a horizon, and not all processes at the same time.
+fn wait_after(failures: u32, horizon: Duration) -> Duration {
+    const FIRST: Duration = Duration::from_millis(50);
+    let wait = FIRST.saturating_mul(1 << failures.min(16)).min(horizon);
+    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

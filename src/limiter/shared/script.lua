@@ -1,0 +1,313 @@
+-- One visit of one process to one limiter: all that changes a shared limiter happens here.
+--
+-- Levels are integers in the quota's own steps (scale.rs), so nothing is rounded away, and all
+-- numbers stay below 2^53, up to which Lua's are exact. They stand as of `time`: the moment at
+-- which the last booking is due, which may lie ahead of now by the horizon. What is booked after
+-- it is due no earlier, so nobody overtakes.
+--
+-- KEYS  state, line (who waits, by since when), alive (until when), people (records)
+-- ARGV  what visit.rs writes; all times in microseconds
+local LARGEST = 4503599627370496 -- 2^52
+
+local next_arg = 0
+local function text()
+  next_arg = next_arg + 1
+  return ARGV[next_arg]
+end
+local function number() return tonumber(text()) end
+local function amounts() return {number(), number(), number(), number()} end
+local function int(value) return string.format('%.0f', value) end
+local function ints(list)
+  local parts = {}
+  for i = 1, #list do parts[i] = int(list[i]) end
+  return table.concat(parts, ' ')
+end
+local function numbers(packed)
+  local list = {}
+  for part in string.gmatch(packed or '', '%-?%d+') do list[#list + 1] = tonumber(part) end
+  return list
+end
+
+local me, known, known_epoch, known_time = text(), text(), number(), number()
+local horizon, life, expiry = number(), number(), number()
+local turn, waiters, label = number(), number(), text()
+local given, taken, late = amounts(), amounts(), amounts()
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+
+-- The limits: ten numbers a quota, of which four are reckoned with here.
+local function read_limits(packed)
+  local flat, quotas = numbers(packed), {}
+  for i = 1, #flat, 10 do
+    quotas[#quotas + 1] = {
+      unit = flat[i] + 1, period = flat[i + 2], start = flat[i + 4],
+      rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9],
+    }
+  end
+  return quotas
+end
+
+local state = redis.call('HMGET', KEYS[1],
+  'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants')
+local incarnation, epoch = state[1], tonumber(state[2] or '0')
+local limits, stated = state[3], state[4]
+local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
+
+local function advance(to)
+  for _, quota in ipairs(quotas) do
+    local ticks = math.floor((to - quota.at) / quota.tick)
+    if ticks > 0 then
+      local came_in = ticks * quota.rate
+      if came_in >= quota.full - quota.level then
+        quota.level, quota.at = quota.full, to
+      else
+        quota.level, quota.at = quota.level + came_in, quota.at + ticks * quota.tick
+      end
+    end
+  end
+  time = math.max(time, to)
+end
+local function scaled(quota, cost)
+  return math.min(cost[quota.unit] * quota.scale, LARGEST)
+end
+local function take(cost)
+  for _, quota in ipairs(quotas) do
+    quota.level = math.max(quota.level - scaled(quota, cost), -LARGEST)
+  end
+end
+local function give(cost)
+  for _, quota in ipairs(quotas) do
+    quota.level = math.min(quota.level + scaled(quota, cost), quota.full)
+  end
+end
+
+-- Other limits from now on: what is used stays used, but a bucket that gets smaller is at most empty,
+-- unless it was in debt: it may never have been full.
+local function hold(packed)
+  local old = quotas
+  limits, quotas, epoch = packed, read_limits(packed), epoch + 1
+  local function find(list, unit, period)
+    for _, quota in ipairs(list) do
+      if quota.unit == unit and quota.period == period then return quota end
+    end
+  end
+  for _, quota in ipairs(quotas) do
+    local before, other = find(old, quota.unit, quota.period), false
+    for _, ended in ipairs(old) do
+      if not before and not other and ended.unit == quota.unit
+          and not find(quotas, ended.unit, ended.period) then
+        other = ended
+      end
+    end
+    quota.at = time
+    if before or other then
+      local of = before or other
+      local used = math.ceil((of.full - of.level) / of.scale)
+      local debt = 0
+      if before then debt = math.min(math.floor(of.level / of.scale), 0) end
+      local most = math.max(debt * quota.scale, -LARGEST)
+      quota.level = math.max(quota.full - used * quota.scale, most)
+    else
+      quota.level = math.min(quota.start * quota.scale, quota.full)
+    end
+  end
+end
+
+-- Who comes for the first time, or finds that the store has forgotten, says what the limits are.
+local joins, own, own_stated, start_full = text() == '1', '', '', false
+if joins then own, own_stated, start_full = text(), text(), text() == '1' end
+
+if not incarnation then
+  if not joins then return {0} end
+  incarnation = int(now) .. '-' .. me
+  time = now
+  -- What others have booked in a store that has forgotten it is due within a horizon.
+  if known ~= '' then time = now + horizon end
+  limits, quotas, epoch, stated = own, read_limits(own), 1, own_stated
+  for _, quota in ipairs(quotas) do
+    quota.level, quota.at = 0, time
+    if start_full and known == '' then
+      quota.level = math.min(quota.start * quota.scale, quota.full)
+    end
+  end
+else
+  if incarnation ~= known and not joins then return {0} end
+  quotas = read_limits(limits)
+  local levels = numbers(state[5])
+  time, pause = tonumber(state[6]), tonumber(state[7])
+  -- A clock that has stepped back takes all of its times along.
+  local step = math.min(now - tonumber(state[8]), 0)
+  time, pause = time + step, pause + step
+  for i, quota in ipairs(quotas) do
+    quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
+  end
+  advance(math.max(now, time))
+  -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
+  if incarnation == known and known_time > tonumber(state[6]) then
+    advance(math.max(time, now + horizon))
+    for _, quota in ipairs(quotas) do quota.level = math.min(quota.level, 0) end
+  end
+  if joins and own_stated ~= '' and own_stated ~= stated then
+    stated = own_stated
+    hold(own)
+  end
+end
+
+-- What dead processes had booked and cannot have used comes back.
+local function forget(who)
+  local record = redis.call('HGET', KEYS[4], who)
+  redis.call('ZREM', KEYS[2], who)
+  redis.call('ZREM', KEYS[3], who)
+  redis.call('HDEL', KEYS[4], who)
+  return numbers(string.match(record or '', '^[^|]*'))
+end
+for _, who in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(now), 'LIMIT', 0, 4)) do
+  if who ~= me then
+    local record = forget(who)
+    if #record > 0 then give({record[2], record[3], record[4], record[5]}) end
+  end
+end
+
+-- What this process tells. A visit that is repeated because its answer was lost tells it once, and
+-- what was booked in it comes back: nobody knows of it.
+local record = numbers(string.match(redis.call('HGET', KEYS[4], me) or '', '^[^|]*'))
+local repeated = record[1] == turn
+if repeated then give({record[6], record[7], record[8], record[9]}) end
+if not repeated then
+  take(taken)
+  give(given)
+end
+for _ = 1, number() do
+  local order = text()
+  if order == 'pause' then
+    local length = number()
+    if not repeated then pause = math.max(pause, now + length) end
+  elseif order == 'resume' then
+    if not repeated then pause = 0 end
+  elseif order == 'hold' then
+    local packed, base = text(), number()
+    if not repeated and (base == 0 or base == epoch) then hold(packed) end
+  elseif order == 'level' then
+    local unit, period, left = number() + 1, number(), number()
+    for _, quota in ipairs(quotas) do
+      if not repeated and quota.unit == unit and quota.period == period then
+        local level = math.max(math.min(left * quota.scale, quota.full), -LARGEST)
+        quota.level = level
+      end
+    end
+  elseif order == 'most' then
+    local unit, period, left = number() + 1, number(), number()
+    for _, quota in ipairs(quotas) do
+      if not repeated and quota.unit == unit and quota.period == period then
+        quota.level = math.max(math.min(quota.level, left * quota.scale), -LARGEST)
+      end
+    end
+  elseif order == 'hush' then
+    if not repeated then advance(math.max(time, now + horizon)) end
+  end
+end
+
+-- Who has waited longest goes first, to within half a horizon; others come again after it has. One
+-- that should have come and has not holds nobody up.
+local asked, more = number(), text() == '1'
+local costs, since = {}, {}
+for i = 1, asked do
+  since[i] = now - number()
+  costs[i] = amounts()
+end
+local is_allowed, come = true, now
+if asked > 0 then
+  redis.call('ZADD', KEYS[2], int(since[1]), me)
+  for _ = 1, 4 do
+    local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+    is_allowed = since[1] <= tonumber(first[2]) + horizon / 2
+    if is_allowed then break end
+    local other = numbers(string.match(redis.call('HGET', KEYS[4], first[1]) or '', '^[^|]*'))
+    if other[10] and now <= other[10] + horizon / 2 then
+      come = math.min(math.max(other[10], now) + horizon / 32, now + horizon / 2)
+      break
+    end
+    redis.call('ZREM', KEYS[2], first[1])
+  end
+end
+
+if asked > 0 or waiters > 0 or late[1] + late[2] + late[3] + late[4] > 0 then
+  redis.call('ZADD', KEYS[3], int(now + life), me)
+end
+local people = math.max(redis.call('ZCARD', KEYS[3]), 1)
+local slice = math.floor(horizon / (4 * people))
+-- Of those who come at the same time, the first does not take all that there is.
+local is_new = #record == 0
+if is_new then slice = math.min(slice, math.floor(horizon / 64)) end
+
+local dues, booked = {}, {0, 0, 0, 0}
+local begins = math.max(time, now)
+if is_allowed then
+  for i = 1, asked do
+    local cost, due = costs[i], math.max(time, now, pause)
+    for _, quota in ipairs(quotas) do
+      local missing = math.min(scaled(quota, cost), quota.full) - quota.level
+      if missing > 0 then
+        local rest = missing % quota.rate
+        local ticks = (missing - rest) / quota.rate
+        if rest > 0 then ticks = ticks + 1 end
+        due = math.max(due, quota.at + ticks * quota.tick)
+      end
+    end
+    if due > now + horizon then
+      come = due - 3 * horizon / 4
+      break
+    elseif #dues > 0 and due > now and due > begins + slice then
+      come = time - horizon / 2
+      if is_new then come = math.max(come, now + horizon / 32) end
+      break
+    end
+    advance(due)
+    take(cost)
+    dues[i] = due
+    for unit = 1, 4 do
+      booked[unit] = booked[unit] + cost[unit]
+      if due > now + horizon / 2 then late[unit] = late[unit] + cost[unit] end
+    end
+  end
+end
+grants = grants + #dues
+if #dues == asked then
+  come = now
+  if more then
+    redis.call('ZADD', KEYS[2], int(since[asked]), me)
+  else
+    redis.call('ZREM', KEYS[2], me)
+    come = 0
+  end
+elseif #dues > 0 then
+  redis.call('ZADD', KEYS[2], int(since[#dues + 1]), me)
+end
+if come > 0 then come = math.floor(math.max(math.min(come, now + horizon), now)) end
+
+if waiters < 0 then
+  forget(me)
+else
+  local mine = {turn, late[1], late[2], late[3], late[4],
+    booked[1], booked[2], booked[3], booked[4], come > 0 and come or now, waiters}
+  redis.call('HSET', KEYS[4], me, ints(mine) .. '|' .. label)
+end
+
+local levels = {}
+for i, quota in ipairs(quotas) do
+  levels[2 * i - 1], levels[2 * i] = quota.level, quota.at
+end
+redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', int(epoch), 'limits', limits,
+  'stated', stated, 'levels', ints(levels), 'time', int(time), 'pause', int(pause),
+  'seen', int(now), 'grants', int(grants))
+for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], expiry) end
+
+local answer = {1, incarnation, now, epoch, time, pause, people, come, #dues}
+for i = 1, #dues do answer[9 + i] = dues[i] end
+answer[#answer + 1] = #quotas
+for _, quota in ipairs(quotas) do
+  answer[#answer + 1] = math.floor(quota.level / quota.scale)
+end
+answer[#answer + 1] = epoch ~= known_epoch and limits or ''
+return answer

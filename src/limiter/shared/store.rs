@@ -1,0 +1,370 @@
+//! A store that processes share their limits over, and how to go about it.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::super::line::Line;
+use super::account::Account;
+use super::address::Address;
+use super::connection::{Road, Timeouts};
+use super::courier::{Courier, Seat};
+use super::inspect::{self, StoreLimiter};
+use super::scale;
+use super::visit::{Joins, Manners};
+use crate::quota::Limits;
+use crate::{Error, Result};
+
+/// What becomes of limiters while their store cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnOutage {
+    /// Whoever waits or comes gets [`Error::StoreDown`](crate::Error::StoreDown), at once.
+    Closed,
+    /// Each process goes on with its share: the limits divided by how many processes have shared
+    /// them of late, from empty buckets. What it uses is told to the store afterwards. The default.
+    ///
+    /// All together stay under the limits. A process that alone is cut off adds at most its share.
+    #[default]
+    Share,
+    /// What is booked already is granted, at most a horizon's worth; then everyone waits until the
+    /// store is back, or their deadline.
+    Lease,
+}
+
+impl fmt::Display for OnOutage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "requests are refused until it can",
+            Self::Share => "each process goes on with its share of the limits until it can",
+            Self::Lease => "requests wait until it can",
+        })
+    }
+}
+
+/// A Redis or Valkey store over which processes on any number of machines share their limits.
+///
+/// What a limiter is shared by is its name: every process that builds one of the same name over the
+/// same store holds the same limits together. Clones are the same store, with one connection and one
+/// thread for all limiters of the process.
+///
+/// A store for one machine, and two runs that share one limit over it:
+///
+/// ```text
+/// redis-server --port 6379 --save '' &
+/// export PACELINE_SHARE_URL=redis://127.0.0.1:6379
+/// paceline run one.jsonl & paceline run other.jsonl
+/// ```
+///
+/// Redis 5 or later, or Valkey. A limiter takes about 700 bytes there and 120 for each process that
+/// shares it, for 32 days after it was last used. Nothing has to be saved: a store that has forgotten
+/// everything begins with empty buckets.
+///
+/// ```no_run
+/// use paceline::{Cost, Limits, RateLimiter, SharedStore};
+///
+/// let store = SharedStore::new("redis://127.0.0.1:6379")?;
+/// let limits = Limits::tokens_per_minute(30_000)?;
+/// let limiter = RateLimiter::builder(limits).share(&store, "gpt-4o").build();
+/// let permit = limiter.acquire(Cost::sized(420, 1_000))?; // with all who share it
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SharedStore(Arc<Courier>);
+
+/// Settings of a [`SharedStore`].
+#[must_use]
+#[derive(Clone)]
+pub struct SharedStoreBuilder {
+    url: String,
+    username: Option<String>,
+    password: Option<String>,
+    prefix: String,
+    label: Option<String>,
+    horizon: Duration,
+    on_outage: OnOutage,
+    start_full: bool,
+    processes: u64,
+    timeouts: Timeouts,
+}
+
+/// What the courier goes by.
+pub(super) struct Settings {
+    pub(super) address: Address,
+    pub(super) prefix: String,
+    pub(super) manners: Manners,
+    pub(super) on_outage: OnOutage,
+    pub(super) start_full: bool,
+    pub(super) processes: u64,
+    pub(super) timeouts: Timeouts,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What the keys of a store begin with, unless told otherwise.
+const PREFIX: &str = "paceline:";
+
+impl SharedStore {
+    /// A store by its URL, with all other settings as they are by default. Nothing is connected
+    /// before the first request waits.
+    ///
+    /// The URL is `redis://host:6379/0`, `rediss://host:6379` for TLS (by the system's certificates),
+    /// `unix:///path`, with `user:password@` before the host if need be. Several hosts with commas
+    /// between them, or `?cluster=1`, are a cluster.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) when the URL is none.
+    pub fn new(url: &str) -> Result<Self> {
+        Self::builder(url).build()
+    }
+
+    /// A store with other settings.
+    pub fn builder(url: &str) -> SharedStoreBuilder {
+        SharedStoreBuilder {
+            url: url.to_owned(),
+            username: None,
+            password: None,
+            prefix: PREFIX.to_owned(),
+            label: None,
+            horizon: SECOND,
+            on_outage: OnOutage::default(),
+            start_full: false,
+            processes: 1,
+            timeouts: Timeouts {
+                connect: SECOND,
+                command: SECOND,
+            },
+        }
+    }
+
+    /// Connects once more, to see whether the store can be used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) when it cannot, with the reason: it cannot be reached,
+    /// or it wants a password.
+    pub fn check(&self) -> Result<()> {
+        self.road()
+            .open()
+            .map_err(|trouble| self.trouble(&trouble.0))
+    }
+
+    /// How the limiters stand that are shared over the store, of all processes, by name. For people:
+    /// it asks for all of them, on a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](SharedStore::check).
+    pub fn limiters(&self) -> Result<Vec<StoreLimiter>> {
+        let prefix = &self.0.settings().prefix;
+        let all = inspect::all(&mut self.road(), prefix);
+        all.map_err(|trouble| self.trouble(&trouble.0))
+    }
+
+    fn road(&self) -> Road {
+        let settings = self.0.settings();
+        Road::new(settings.address.clone(), settings.timeouts)
+    }
+
+    fn trouble(&self, reason: &str) -> Error {
+        let address = &self.0.settings().address;
+        Error::Config(format!("the store {address} cannot be used: {reason}"))
+    }
+
+    pub(in crate::limiter) fn seat(&self, line: Weak<Line>, limiter: &str) -> Seat {
+        self.0.seat(line, limiter)
+    }
+
+    /// What a line of these limits begins with.
+    pub(in crate::limiter) fn account(&self, limits: &Limits, jitter: Option<Duration>) -> Account {
+        let settings = self.0.settings();
+        let joins = Joins {
+            limits: scale::encode(limits.quotas()),
+            stated: scale::stated(limits),
+            start_full: settings.start_full,
+        };
+        let account = Account::new(
+            limits.quotas().to_vec(),
+            joins,
+            jitter,
+            settings.manners.horizon,
+        );
+        account.expecting(settings.processes)
+    }
+}
+
+impl SharedStoreBuilder {
+    /// Sets who we are to the store, in place of what the URL says. Defaults to what the URL says.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Sets the password, in place of the URL's. Defaults to what the URL says. It is never shown.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets what all keys begin with: for a store that others use, too. Defaults to `paceline:`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets what people know this process by, where they [look](SharedStore::limiters) who waits.
+    /// Defaults to the host's name and the process's number.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Sets how far ahead anything is booked. Within it a pause, other limits and a death are felt by
+    /// all, and by so much requests of different processes may change places. A longer one takes
+    /// fewer trips to the store. Between 100 ms and a minute; defaults to one second. To be the same
+    /// in all processes.
+    pub fn horizon(mut self, horizon: Duration) -> Self {
+        self.horizon = horizon;
+        self
+    }
+
+    /// Sets what becomes of limiters while the store cannot be reached. Defaults to
+    /// [`OnOutage::Share`].
+    pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
+        self.on_outage = on_outage;
+        self
+    }
+
+    /// Lets a limiter that the store has never heard of begin with what its limits
+    /// [start](crate::Quota::start_of) with, by default a full bucket. To be used where the store is
+    /// known to last: one that was emptied looks the same to a process that has just begun. Defaults
+    /// to false: it begins with nothing.
+    pub fn start_full(mut self, start_full: bool) -> Self {
+        self.start_full = start_full;
+        self
+    }
+
+    /// Sets how many processes share the limits at least, by which [`OnOutage::Share`] divides them: a
+    /// process that has never reached the store knows of no others. Defaults to as many as the store
+    /// has told of within the last minute or two, or one.
+    pub fn processes(mut self, processes: u64) -> Self {
+        self.processes = processes;
+        self
+    }
+
+    /// Sets how long a connection may take to come. Defaults to one second.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// Sets how long an answer may take to come. Defaults to one second.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.command = timeout;
+        self
+    }
+
+    /// Whether the URL holds a password: on a command line others can read it.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedStore::new`].
+    pub fn url_has_password(&self) -> Result<bool> {
+        Ok(Address::parse(&self.url)?.has_password())
+    }
+
+    /// The finished store.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) when the URL is none, a timeout is 0, the horizon is
+    /// not between 100 ms and a minute, or the prefix has a brace in it.
+    pub fn build(self) -> Result<SharedStore> {
+        let wrong = |what: &str| Err(Error::Config(format!("of a shared store {what}")));
+        if self.horizon < SECOND / 10 || self.horizon > SECOND * 60 {
+            return wrong("the horizon is between 100 ms and a minute");
+        }
+        if self.timeouts.connect.is_zero() || self.timeouts.command.is_zero() {
+            return wrong("a timeout is above 0");
+        }
+        if self.prefix.contains(['{', '}']) {
+            return wrong("the prefix has no braces: they mark what a cluster keeps together");
+        }
+        let mut address = Address::parse(&self.url)?;
+        address.sign(self.username.as_deref(), self.password.as_deref());
+        let label = self.label.unwrap_or_else(label);
+        let manners = Manners {
+            // What stands behind a bar in the store's record.
+            label: label.replace(['|', '\n'], " "),
+            horizon: self.horizon,
+        };
+        Ok(SharedStore(Arc::new(Courier::new(Settings {
+            address,
+            prefix: self.prefix,
+            manners,
+            on_outage: self.on_outage,
+            start_full: self.start_full,
+            processes: self.processes,
+            timeouts: self.timeouts,
+        }))))
+    }
+}
+
+/// The host's name and the process's number.
+fn label() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let host = host.ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let host = host.map(|host| host.trim().to_owned());
+    let host = host.filter(|host| !host.is_empty());
+    format!("{} {}", host.as_deref().unwrap_or("?"), std::process::id())
+}
+
+impl fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings {
+            address,
+            prefix,
+            manners,
+            on_outage,
+            start_full,
+            processes,
+            timeouts,
+        } = self.0.settings();
+        f.debug_struct("SharedStore")
+            .field("address", address)
+            .field("prefix", prefix)
+            .field("label", &manners.label)
+            .field("horizon", &manners.horizon)
+            .field("on_outage", on_outage)
+            .field("start_full", start_full)
+            .field("processes", processes)
+            .field("timeouts", timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SharedStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            url: _,
+            username: _,
+            password: _,
+            prefix,
+            label,
+            horizon,
+            on_outage,
+            start_full,
+            processes,
+            timeouts,
+        } = self;
+        f.debug_struct("SharedStoreBuilder")
+            .field("prefix", prefix)
+            .field("label", label)
+            .field("horizon", horizon)
+            .field("on_outage", on_outage)
+            .field("start_full", start_full)
+            .field("processes", processes)
+            .field("timeouts", timeouts)
+            .finish_non_exhaustive()
+    }
+}

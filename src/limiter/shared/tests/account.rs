@@ -1,0 +1,250 @@
+//! When a line visits the store, and what it says: no store is needed for that.
+
+use super::super::account::Account;
+use super::super::visit::Heard;
+use super::super::{OnOutage, Order};
+use super::*;
+use crate::limiter::level::Tick;
+use crate::unit::Unit;
+
+const MILLI: u64 = 1_000_000;
+
+fn account() -> Account {
+    let quotas = vec![Quota::per_second(Unit::Tokens, 1_000).unwrap()];
+    let joins = Joins {
+        limits: scale::encode(&quotas),
+        stated: String::new(),
+        start_full: false,
+    };
+    Account::new(quotas, joins, None, SECOND)
+}
+
+fn at(millis: u64) -> Tick {
+    Tick(millis * MILLI)
+}
+
+/// What a store answers at a time that books these, and says to come again then.
+fn heard(now: u64, dues: &[u64], come: Option<u64>) -> Heard {
+    let micros = |millis: &u64| millis * 1_000;
+    Heard {
+        incarnation: "1-a".to_owned(),
+        now: micros(&now),
+        epoch: 1,
+        time: micros(dues.last().unwrap_or(&now)),
+        paused_until: 0,
+        people: 2,
+        come: come.as_ref().map(micros),
+        dues: dues.iter().map(micros).collect(),
+        levels: vec![0],
+        limits: None,
+    }
+}
+
+struct Line {
+    account: Account,
+    room: usize,
+    costs: Vec<Cost>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            account: account(),
+            room: usize::MAX,
+            costs: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, tokens: u64) {
+        self.costs.push(Cost::tokens(tokens));
+        self.account.joined(Cost::tokens(tokens));
+    }
+
+    fn leave(&mut self, index: usize) {
+        let cost = self.costs.remove(index);
+        self.account.left(cost);
+    }
+
+    fn visit(&mut self, now: u64) -> Option<Visit> {
+        let line = self.costs.iter().map(|cost| (*cost, Duration::ZERO));
+        self.account
+            .visit(line, self.costs.len(), self.room, at(now))
+    }
+
+    fn hear(&mut self, visit: &Visit, now: u64, dues: &[u64], come: Option<u64>) {
+        let heard = heard(now, dues, come);
+        self.account
+            .heard(visit, &heard, |micros| Tick(micros * 1_000));
+    }
+
+    fn wish(&mut self, now: u64) -> Option<u64> {
+        self.account
+            .wish(self.room, at(now))
+            .map(|tick| tick.0 / MILLI)
+    }
+}
+
+#[test]
+fn whoever_waits_for_nothing_that_is_booked_brings_a_visit_and_nobody_else() {
+    let mut line = Line::new();
+    assert_eq!(line.wish(0), None, "nobody waits");
+    line.join(10);
+    assert_eq!(line.wish(5), Some(5));
+    let visit = line.visit(5).unwrap();
+    assert_eq!(line.wish(6), None, "somebody is on the way");
+    line.hear(&visit, 7, &[100], None);
+    assert_eq!(line.wish(8), None, "it is booked");
+    // It is not booked for before the last that is, so until half of the way others may come.
+    line.join(20);
+    assert_eq!(line.wish(20), Some(60));
+    line.join(30);
+    assert_eq!(line.wish(50), Some(60), "and not put off again");
+    assert!(line.visit(59).is_none());
+    let visit = line.visit(60).unwrap();
+    let asked: Vec<u64> = visit.asks.iter().map(|ask| ask.amounts[1]).collect();
+    assert_eq!(asked, [20, 30]);
+    line.hear(&visit, 61, &[120], Some(400));
+    assert_eq!(line.wish(62), Some(400), "when the store says");
+}
+
+#[test]
+fn no_more_than_an_eighth_of_a_horizon_is_waited_for_company() {
+    let mut line = Line::new();
+    line.join(1);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[490], None);
+    line.join(1);
+    assert_eq!(line.wish(10), Some(10 + 125));
+}
+
+#[test]
+fn nobody_is_booked_for_who_has_no_place_in_flight() {
+    let mut line = Line::new();
+    for _ in 0..3 {
+        line.join(10);
+    }
+    line.room = 0;
+    assert_eq!(line.wish(0), None);
+    line.room = 2;
+    let visit = line.visit(0).unwrap();
+    assert_eq!(visit.asks.len(), 2);
+    line.hear(&visit, 0, &[1, 2], None);
+    assert_eq!(line.wish(5), Some(1_000), "the third waits for a place");
+    line.account.made_room();
+    assert_eq!(
+        line.wish(6),
+        Some(6),
+        "and is asked for as soon as it has one"
+    );
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_handed_back_the_last_to_come_first() {
+    let mut line = Line::new();
+    line.join(10);
+    line.join(20);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[100, 200], None);
+    line.leave(0);
+    assert_eq!(
+        line.wish(10),
+        Some(10 + 250),
+        "with what else there may be to say"
+    );
+    let visit = line.visit(260);
+    // By then both have come: what is in excess is 10 of 30.
+    let given = visit.unwrap().told.given;
+    assert_eq!(given, [1, 10, 10, 0]);
+}
+
+#[test]
+fn what_was_told_in_vain_is_told_again_word_for_word() {
+    let mut line = Line::new();
+    line.account.settle(Cost::tokens(100), Cost::tokens(40));
+    line.account.order(Order::Resume);
+    let first = line.visit(0).unwrap();
+    assert_eq!(first.told.given, [0, 60, 60, 0]);
+    line.account.unanswered();
+    line.account.settle(Cost::tokens(5), Cost::tokens(9));
+    let again = line.visit(1).unwrap();
+    assert_eq!((again.turn, again.told.given), (first.turn, [0, 60, 60, 0]));
+    assert_eq!(
+        (again.told.taken, again.told.orders.clone()),
+        ([0; 4], vec![Order::Resume])
+    );
+    line.hear(&again, 2, &[], None);
+    assert_eq!(line.wish(2), Some(2 + 250));
+    let next = line.visit(2 + 250).unwrap();
+    assert_eq!((next.turn, next.told.taken), (first.turn + 1, [0, 4, 4, 0]));
+}
+
+#[test]
+fn what_is_booked_for_late_is_confirmed_in_half_a_horizon() {
+    let mut line = Line::new();
+    line.join(10);
+    line.join(10);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[450, 900], None);
+    assert_eq!(line.wish(1), Some(500));
+    let visit = line.visit(500).unwrap();
+    assert_eq!(visit.late, [0; 4], "within half a horizon from then");
+    assert!(visit.asks.is_empty());
+}
+
+#[test]
+fn a_store_that_has_forgotten_is_told_everything_but_what_would_come_back() {
+    let mut line = Line::new();
+    line.join(10);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[450], None);
+    line.account.settle(Cost::tokens(100), Cost::tokens(40));
+    line.account.settle(Cost::tokens(40), Cost::tokens(47));
+    assert_eq!(line.wish(0), Some(250));
+    let visit = line.visit(250).unwrap();
+    assert!(visit.joins.is_none());
+    line.account.forgotten();
+    let visit = line.visit(251).unwrap();
+    assert!(visit.joins.is_some() && visit.incarnation == "1-a");
+    assert_eq!((visit.told.given, visit.told.taken), ([0; 4], [0, 7, 7, 0]));
+    assert_eq!(visit.asks.len(), 1, "what was booked there is gone");
+}
+
+#[test]
+fn what_is_used_while_the_store_is_down_is_told_before_anything_is_booked() {
+    let mut line = Line::new();
+    line.join(10);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[450], None);
+    line.account.cut(OnOutage::Share, at(100));
+    assert_eq!(line.wish(100), None, "its thread knocks by itself");
+    assert!(
+        !line.account.covers(Cost::tokens(10)),
+        "what was booked is left"
+    );
+    line.account.spent(Cost::tokens(10));
+    line.account.settle(Cost::tokens(10), Cost::tokens(4));
+    line.account.back(at(200));
+    let visit = line.visit(200).unwrap();
+    assert_eq!(visit.told.taken, [1, 4, 4, 0]);
+    assert_eq!(visit.told.given, [0; 4]);
+    assert_eq!(visit.told.orders, [Order::Hush]);
+}
+
+#[test]
+fn the_last_lease_is_kept_and_refunds_that_may_be_known_already_are_not() {
+    let mut line = Line::new();
+    line.join(10);
+    let visit = line.visit(0).unwrap();
+    line.hear(&visit, 0, &[50], None);
+    line.account.cut(OnOutage::Lease, at(10));
+    line.account.take_in(at(50));
+    assert!(line.account.covers(Cost::tokens(10)));
+    line.account.settle(Cost::tokens(100), Cost::tokens(0));
+    line.account.back(at(2_011));
+    line.account.order(Order::Resume);
+    assert_eq!(
+        line.visit(2_011).unwrap().told.given[1],
+        0,
+        "after two horizons"
+    );
+}

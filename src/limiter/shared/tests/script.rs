@@ -1,0 +1,350 @@
+//! What the script books, gives back and forgets.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+use crate::limiter::level::{Level, Tick};
+use crate::unit::Unit;
+
+/// The limits of the reference: a limiter's own levels, which know nothing of steps.
+struct Reference {
+    levels: Vec<Level>,
+    time: u64,
+    pause: u64,
+}
+
+impl Reference {
+    fn new(quotas: &[Quota], now: u64) -> Self {
+        let levels = quotas
+            .iter()
+            .map(|quota| Level::starting(*quota, Tick(now * 1_000)));
+        Self {
+            levels: levels.collect(),
+            time: now,
+            pause: 0,
+        }
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.time = self.time.max(to);
+        for level in &mut self.levels {
+            level.refill(Tick(self.time * 1_000));
+        }
+    }
+
+    /// Books a cost, and returns when it is due, rounded up to a microsecond.
+    fn book(&mut self, cost: Cost) -> u64 {
+        let dues = self
+            .levels
+            .iter()
+            .map(|level| level.due(cost.amount(level.unit())));
+        let due = dues.max().unwrap().0.div_ceil(1_000);
+        let due = due.max(self.time).max(self.pause);
+        self.advance(due);
+        for level in &mut self.levels {
+            level.take(cost.amount(level.unit()));
+        }
+        due
+    }
+
+    fn whole(&self) -> Vec<i64> {
+        self.levels.iter().map(Level::whole).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Do {
+    Ask(Vec<(u64, u64)>),
+    Give(u64),
+    Take(u64),
+    Pause(u64),
+    Level(i64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Do)>> {
+    let step = prop_oneof![
+        6 => prop::collection::vec((0..400_u64, 0..400_u64), 0..5).prop_map(Do::Ask),
+        1 => (0..2_000_u64).prop_map(Do::Give),
+        1 => (0..2_000_u64).prop_map(Do::Take),
+        1 => (0..3_000_u64).prop_map(Do::Pause),
+        1 => (-500..2_000_i64).prop_map(Do::Level),
+    ];
+    prop::collection::vec((0..3_usize, step), 1..25)
+}
+
+#[test]
+fn it_books_what_a_limiter_of_one_process_would_grant() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut runner = TestRunner::new(Config::with_cases(150));
+    let limiters = std::cell::Cell::new(0);
+    let quotas = (
+        1..5_000_u64,
+        1..100_000_u64,
+        1..2_000_u64,
+        1..3_000_u64,
+        1..30_000_u64,
+    );
+    let course = (quotas, steps());
+    let result = runner.run(
+        &course,
+        |((amount, period, burst, requests, second), steps)| {
+            let limiter = limiters.replace(limiters.get() + 1);
+            let tokens =
+                Quota::new(Unit::Tokens, amount, Duration::from_micros(period * 10)).unwrap();
+            let requests = Quota::new(
+                Unit::Requests,
+                requests,
+                Duration::from_micros(second * 100),
+            )
+            .unwrap();
+            let quotas = [tokens.burst_of(burst), requests];
+            let names = ["a", "b", "c"];
+            let mut processes =
+                names.map(|name| Process::new(&server, &format!("m{limiter}"), name, &quotas));
+            let first = processes[0].ask(&[]);
+            let mut reference = Reference::new(&quotas, first.now);
+            for (step, (who, what)) in steps.into_iter().enumerate() {
+                let told = &mut processes[who].visit.told;
+                let mut costs = Vec::new();
+                match &what {
+                    Do::Ask(asked) => {
+                        costs = asked
+                            .iter()
+                            .map(|(tokens, _)| Cost::tokens((*tokens).min(amount)))
+                            .collect();
+                    }
+                    Do::Give(tokens) => told.given = [0, *tokens, 0, 0],
+                    Do::Take(tokens) => told.taken = [0, *tokens, 0, 0],
+                    Do::Pause(length) => told.orders.push(Order::Pause(Tick(*length * 1_000))),
+                    Do::Level(left) => {
+                        told.orders
+                            .push(Order::Level(Unit::Tokens, tokens.period(), *left));
+                    }
+                }
+                let heard = processes[who].ask(&costs);
+                reference.advance(heard.now);
+                match what {
+                    Do::Give(amount) => reference.levels[0].give(amount),
+                    Do::Take(amount) => reference.levels[0].take(amount),
+                    Do::Pause(length) => reference.pause = reference.pause.max(heard.now + length),
+                    Do::Level(left) => reference.levels[0].set_whole(left),
+                    Do::Ask(_) => {}
+                }
+                for (cost, due) in costs.iter().zip(&heard.dues) {
+                    prop_assert_eq!(reference.book(*cost), *due, "step {}", step);
+                    prop_assert!(*due <= heard.now + 1_000_000, "step {}", step);
+                }
+                prop_assert_eq!(reference.time, heard.time, "step {}", step);
+                prop_assert_eq!(reference.whole(), heard.levels, "step {}", step);
+            }
+            Ok(())
+        },
+    );
+    result.unwrap();
+}
+
+#[test]
+fn what_a_server_says_is_left_is_the_most_there_is() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let hour = Duration::from_secs(3_600);
+    let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    one.ask(&[Cost::tokens(600)]);
+    let most = |left| Order::Most(Unit::Tokens, hour, left);
+    assert!(
+        one.order(most(3_500)).levels[0] < 3_100,
+        "it raises nothing"
+    );
+    assert!((-20..-10).contains(&one.order(most(-20)).levels[0]));
+}
+
+fn a_thousand_a_second() -> [Quota; 1] {
+    [Quota::per_second(Unit::Tokens, 1_000).unwrap()]
+}
+
+#[test]
+fn a_slice_at_a_time_is_booked_and_nothing_beyond_the_horizon() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quotas = [a_thousand_a_second()[0].start_of(0)];
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    let heard = one.ask(&[Cost::tokens(10); 10]);
+    assert_eq!(heard.dues.len(), 1, "it has just come: {heard:?}");
+    let heard = one.ask(&[Cost::tokens(100); 10]);
+    // Alone, its slice is a quarter of a second after the first.
+    assert_eq!(heard.people, 1);
+    assert_eq!(heard.dues.len(), 2, "{heard:?}");
+    assert!(heard.come.is_some_and(|come| come <= heard.now + 500_000));
+    let heard = one.ask(&[Cost::tokens(1_000)]);
+    assert_eq!(heard.dues, [] as [u64; 0], "1.2 s ahead: {heard:?}");
+    let come = heard.come.unwrap() - heard.now;
+    assert!(
+        (300_000..500_000).contains(&come),
+        "three quarters before it is due: {come}"
+    );
+}
+
+#[test]
+fn whoever_waits_longer_is_booked_first_unless_it_is_late() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quotas = [a_thousand_a_second()[0].start_of(0)];
+    let mut old = Process::new(&server, "m", "old", &quotas);
+    let mut new = Process::new(&server, "m", "new", &quotas);
+    let large = Cost::tokens(1_000);
+    new.ask(&[Cost::tokens(900)]); // so that nothing is left for a while
+    let heard = old.go(&[(large, SECOND * 10)]);
+    assert_eq!(heard.dues.len(), 0, "it does not fit");
+    let heard = new.go(&[(Cost::tokens(1), SECOND)]);
+    assert_eq!(heard.dues.len(), 0, "somebody has waited for longer");
+    // It should have come, and has not.
+    std::thread::sleep(Duration::from_millis(2_100));
+    let heard = new.go(&[(Cost::tokens(1), SECOND * 3)]);
+    assert_eq!(heard.dues.len(), 1, "nobody is held up by the dead");
+}
+
+#[test]
+fn the_dead_give_back_what_they_cannot_have_used_and_no_more() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    // One a second, so that little comes in meanwhile.
+    let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
+    let mut dead = Process::new(&server, "m", "dead", &quotas);
+    assert_eq!(dead.ask(&[Cost::tokens(1_000)]).levels, [2_600]);
+    dead.visit.late = [1, 250, 250, 0];
+    dead.ask(&[]);
+    let mut heir = Process::new(&server, "m", "heir", &quotas);
+    let heard = heir.ask(&[]);
+    assert_eq!(
+        (heard.levels[0], heard.people),
+        (2_600, 1),
+        "it may still come"
+    );
+    std::thread::sleep(Duration::from_millis(3_100));
+    let left = heir.ask(&[]).levels[0];
+    assert!(
+        (2_853..2_870).contains(&left),
+        "of 1,000 it gives 250 back: {left}"
+    );
+    assert_eq!(server.say(&["HGET", "t:{m}:people", "dead"]), "");
+    let left = heir.ask(&[]).levels[0];
+    assert!(left < 2_880, "and only once: {left}");
+}
+
+#[test]
+fn a_visit_that_is_repeated_is_told_once_and_its_bookings_come_back() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quotas = [a_thousand_a_second()[0]];
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    one.ask(&[]);
+    one.visit.told.taken = [0, 100, 0, 0];
+    one.visit.asks = vec![Ask {
+        amounts: lots::amounts(Cost::tokens(300)),
+        waited: Duration::ZERO,
+    }];
+    let left = |answer: Answer| match answer {
+        Answer::Heard(heard) => heard.levels[0],
+        Answer::Forgotten => panic!("it was forgotten"),
+    };
+    let first = left(one.send());
+    assert!((600..650).contains(&first), "{first}");
+    let again = left(one.send());
+    assert!(
+        (600..700).contains(&again),
+        "told and booked twice: {again}"
+    );
+}
+
+#[test]
+fn a_store_that_has_forgotten_begins_empty_and_a_horizon_later() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quotas = a_thousand_a_second();
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    assert_eq!(
+        one.ask(&[]).levels,
+        [1_000],
+        "it starts full where that is wanted"
+    );
+    server.say(&["FLUSHALL"]);
+    assert_eq!(one.send(), Answer::Forgotten);
+    let joins = Process::new(&server, "m", "one", &quotas).visit.joins;
+    one.visit.joins = joins;
+    let heard = one.ask(&[Cost::tokens(1)]);
+    assert_eq!(heard.levels, [0]);
+    assert!(heard.time >= heard.now + 1_000_000, "{heard:?}");
+}
+
+#[test]
+fn a_store_that_has_forgotten_the_last_bookings_begins_empty_too() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut one = Process::new(&server, "m", "one", &a_thousand_a_second());
+    one.ask(&[]);
+    server.say(&["COPY", "t:{m}:state", "t:{m}:saved"]);
+    assert_eq!(one.ask(&[Cost::tokens(900)]).dues.len(), 1);
+    server.say(&["COPY", "t:{m}:saved", "t:{m}:state", "REPLACE"]);
+    let heard = one.ask(&[]);
+    assert_eq!(heard.levels, [0], "it has 1,000 by what it remembers");
+    assert!(heard.time >= heard.now + 1_000_000, "{heard:?}");
+    let again = one.ask(&[]);
+    assert_eq!(again.time, heard.time, "and only once");
+}
+
+#[test]
+fn other_limits_hold_for_all_and_what_is_used_stays_used() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let minute = |amount| Quota::per_minute(Unit::Tokens, amount).unwrap();
+    let mut one = Process::new(&server, "m", "one", &[minute(6_000)]);
+    let mut two = Process::new(&server, "m", "two", &[minute(6_000)]);
+    two.ask(&[]);
+    assert_eq!(one.ask(&[Cost::tokens(1_000)]).dues.len(), 1);
+    let heard = one.order(Order::Hold(vec![minute(60_000)], 0));
+    assert_eq!(heard.limits, Some(vec![minute(60_000)]));
+    let heard = two.ask(&[]);
+    assert_eq!(heard.limits, Some(vec![minute(60_000)]));
+    let left = heard.levels[0];
+    assert!((58_999..59_900).contains(&left), "{left}");
+    // Of an epoch that is over, another process's discovery says nothing.
+    let heard = two.order(Order::Hold(vec![minute(1)], heard.epoch - 1));
+    assert_eq!(heard.limits, None);
+    // Who comes with other limits that are stated sets them for all; a guess does not.
+    let mut guess = Process::new(&server, "m", "guess", &[minute(5).assumed()]);
+    assert_eq!(guess.ask(&[]).limits, Some(vec![minute(60_000)]));
+    let mut last = Process::new(&server, "m", "last", &[minute(12_000)]);
+    assert_eq!(last.ask(&[]).limits, Some(vec![minute(12_000)]));
+    assert_eq!(two.ask(&[]).limits, Some(vec![minute(12_000)]));
+}
+
+#[test]
+fn every_key_expires_and_a_leave_leaves_nothing_behind() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut one = Process::new(&server, "m", "one", &a_thousand_a_second());
+    one.ask(&[Cost::tokens(900), Cost::tokens(900), Cost::tokens(900)]);
+    let keys = server.say(&["KEYS", "t:*"]);
+    assert_eq!(keys.lines().count(), 5, "{keys}");
+    for key in keys.lines() {
+        let left: i64 = server.say(&["TTL", key]).parse().unwrap();
+        assert!(left > 31 * 24 * 3_600, "{key}: {left}");
+    }
+    one.visit.waiters = None;
+    one.visit.asks.clear();
+    one.send();
+    assert_eq!(server.say(&["KEYS", "t:{*"]), "t:{m}:state");
+}
