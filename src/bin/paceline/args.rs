@@ -265,6 +265,14 @@ pub(crate) struct Count {
         conflicts_with = "text"
     )]
     pub(crate) charge: Charging,
+    /// What a prompt counts as: tokens is what is billed
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "larger",
+        conflicts_with = "text"
+    )]
+    pub(crate) prompt_rule: Rule,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }

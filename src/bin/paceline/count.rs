@@ -40,6 +40,7 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
         .api_key("not needed")
         .base_url(DEFAULT_BASE_URL)
         .charge(arguments.charge.into())
+        .prompt_rule(arguments.prompt_rule.into())
         .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
