@@ -4,4 +4,4 @@ set -euo pipefail
 cargo bench --locked --no-default-features --bench acquire -- --quick
 cargo bench --locked --no-default-features --bench line -- --quick
 cargo bench --locked --all-features --bench batch -- --quick
-cargo bench --locked --no-default-features --features redis --bench shared
+cargo bench --locked --no-default-features --features redis --bench shared -- --quick

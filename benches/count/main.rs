@@ -5,7 +5,7 @@
 //! ```text
 //! pip install tiktoken
 //! cargo bench --all-features --bench count
-//! cargo bench --all-features --bench count -- --megabytes 1000   # as large as you like
+//! cargo bench --all-features --bench count -- --megabytes 1000 --rounds 1   # as large as you like
 //! cargo bench --all-features --bench count -- --quick            # within seconds, no figures
 //! ```
 //!
@@ -35,7 +35,7 @@ use table::{Aim, Row};
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<ExitCode> {
-    let (mut quick, mut megabytes) = (false, 12);
+    let (mut quick, mut megabytes, mut rounds) = (false, 12, 5);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -46,13 +46,19 @@ fn main() -> Result<ExitCode> {
                 let number = arguments.next().ok_or("--megabytes: a number is needed")?;
                 megabytes = number.parse()?;
             }
+            "--rounds" => {
+                let number = arguments.next().ok_or("--rounds: a number is needed")?;
+                rounds = number.parse::<usize>()?.max(1);
+            }
             other => {
-                let message = "there are only --quick and --megabytes N";
+                let message = "there are only --quick, --megabytes N and --rounds N";
                 return Err(format!("unknown argument {other}; {message}").into());
             }
         }
     }
-    let rounds = if quick { 1 } else { 5 };
+    if quick {
+        rounds = 1;
+    }
     let bytes = if quick {
         300_000
     } else {

@@ -1,7 +1,7 @@
 //! A limiter that processes share over a store: how fast, in how many trips, and how late.
 //!
 //! `cargo bench --features redis --bench shared` prints each figure beside its aim, and ends with
-//! status 1 if one is missed. It starts a `redis-server` of its own, and itself for the processes.
+//! status 1 if one is missed; with `-- --quick` it is for finding out whether it runs. It starts a `redis-server` of its own, and itself for the processes.
 
 #![allow(
     clippy::disallowed_methods,
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let Some(server) = Server::start() else {
         return ExitCode::SUCCESS;
     };
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
     let mut is_met = true;
     let mut aim = |what: &str, value: f64, is_good: bool, aim: &str| {
         let verdict = if is_good { "" } else { "  MISSED" };
@@ -85,7 +86,7 @@ fn main() -> ExitCode {
         "{:<62} {memory:>10.0}",
         "bytes in the store for a limiter with 8 processes"
     );
-    match is_met {
+    match is_met || is_quick {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

@@ -23,12 +23,12 @@ use super::ids::{Ids, Known};
 use super::prompt::Prompt;
 use crate::{Error, Result};
 use lines::count_lines;
-use records::{Draft, Records};
+use records::{Draft, Records, is_known};
 use shard::Shard;
-use unpack::unpacked;
 
 pub(super) use lines::Lines;
 pub use rows::RowFormat;
+pub use unpack::unpacked;
 
 /// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, which
 /// is seen by its first bytes, not by its name.
@@ -221,6 +221,7 @@ impl Input {
             input: Some(self),
             records: None,
             ids,
+            told: Vec::new(),
         }
     }
 
@@ -284,7 +285,12 @@ pub(super) struct Requests {
     input: Option<Input>,
     records: Option<Records>,
     ids: Ids,
+    /// Endpoints that are not known, of which it has been told.
+    told: Vec<String>,
 }
+
+/// Of so many endpoints that are not known it is told.
+const MOST_TOLD: usize = 16;
 
 impl Requests {
     /// What messages call the input.
@@ -337,6 +343,14 @@ impl Requests {
             return Err(bad(Some(&id), message));
         }
         let (url, body) = request.map_err(|message| bad(Some(&id), message))?;
+        if !is_known(&url) && self.told.len() < MOST_TOLD && !self.told.contains(&url) {
+            log::warn!(
+                "{}:{line}: url: {url:?} is no endpoint that is known; its requests are sent, and \
+                 counted by their characters",
+                self.name
+            );
+            self.told.push(url.clone());
+        }
         Ok(Request {
             line,
             custom_id: id,
@@ -378,8 +392,14 @@ mod tests {
             (r#":"a"=>:7"#, "custom_id: a string is needed"),
             ("POST=>GET", "method: \"POST\" is needed, not \"GET\""),
             ("\"POST\"=>null", "method: \"POST\" is needed, not null"),
-            ("embeddings=>files", "url: \"/v1/files\" is no endpoint"),
-            ("/v1/embeddings=>http://h/v1/embeddings", "is no endpoint"),
+            (
+                "/v1/embeddings=>v1/embeddings",
+                "url: \"v1/embeddings\" is no path",
+            ),
+            ("/v1/embeddings=>http://h/v1/embeddings", "is no path"),
+            ("/v1/embeddings=>//h/v1/embeddings", "is no path"),
+            ("/v1/embeddings=>/v1/embeddings?x", "is no path"),
+            ("/v1/embeddings=>/", "is no path"),
             (r#""url":"/v1/embeddings",=>"#, "url: an endpoint"),
             (r#"{"model":"m"}=>[]"#, "body: an object is needed"),
             (

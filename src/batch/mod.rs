@@ -47,7 +47,7 @@ pub use bounds::Bound;
 pub use extract::{Extract, extract};
 pub use finished::Finished;
 pub use history::History;
-pub use input::{Input, RowFormat};
+pub use input::{Input, RowFormat, unpacked};
 pub use money::Money;
 pub use plan::{ModelPlan, Plan};
 pub use prices::Prices;

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
 
 use super::money::Money;
-use crate::quota::{base_model, key_before, place};
+use crate::quota::{advice, base_model, key_before, place};
 use crate::tokens::Estimate;
 use crate::{Error, Result, Usage};
 
@@ -76,7 +76,9 @@ impl Prices {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
-            wrong(&place(text, start), &format!("{key}{}", error.message()))
+            let advice = advice(text, start).unwrap_or_default();
+            let reason = format!("{key}{}{advice}", error.message());
+            wrong(&place(text, start), &reason)
         })?;
         let currency = file.currency.unwrap_or_else(|| DEFAULT_CURRENCY.to_owned());
         let is_name = |name: &str| {
@@ -402,6 +404,11 @@ mod tests {
     fn each_mistake_is_named_with_its_place_and_key() {
         let table = [
             ("input = 5", "line 1, column 1", "unknown field `input`"),
+            (
+                "[models.gpt-4.1]\ninput = 1\noutput = 2",
+                "line 1",
+                "in quotes: [models.\"gpt-4.1\"]",
+            ),
             (
                 "[models.x]\ninput = 1\noutput = 2\noutputs = 3",
                 "line 4, column 1",

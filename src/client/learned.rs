@@ -258,6 +258,7 @@ mod tests {
             assert!(!Arc::ptr_eq(&first, sizes), "step {step}");
         }
         assert!(Arc::ptr_eq(&others[3], &of("/v1/a?b", "m", 4_000)));
+        assert!(!Arc::ptr_eq(&others[3], &others[4]));
         assert!(learner.sizes("/v1/embeddings", "m", 0).is_none());
     }
 
@@ -316,7 +317,8 @@ mod tests {
             assert_eq!(of("m").is_none(), expected == 4_000, "step {step}");
         }
         let sizes = learner().sizes(CHAT, "m", 4_000).unwrap();
-        sizes.refused(&refusal(tokens, Some(4_100)), 4_100, 4_100);
+        sizes.refused(&refusal(tokens, Some(5_000)), 4_100, 4_100);
+        sizes.refused(&refusal(None, None), 4_100, 4_100);
         answers(&sizes, 19, 80, 4_000);
         assert_eq!(sizes.reserve(4_000), 80, "nothing less was reserved");
     }
@@ -331,6 +333,7 @@ mod tests {
         for back_for in [32, 64, 128] {
             // As many as were under way.
             (0..5).for_each(|_| sizes.refused(&Refusal::default(), 180, 4_100));
+            assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}, at once");
             answers(&sizes, back_for - 1, 80, 4_000);
             assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}");
             answers(&sizes, 1, 80, 4_000);

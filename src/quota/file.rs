@@ -109,9 +109,13 @@ impl Amounts {
 }
 
 pub(super) fn parse(text: &str) -> Result<LimitTable> {
-    let file: File = toml::from_str(text).map_err(|error| Error::InvalidLimit {
-        what: place(text, error.span().map_or(0, |span| span.start)),
-        reason: error.message().to_owned(),
+    let file: File = toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let advice = advice(text, start).unwrap_or_default();
+        Error::InvalidLimit {
+            what: place(text, start),
+            reason: format!("{}{advice}", error.message()),
+        }
     })?;
     let mut table = match &file.preset {
         Some(name) => LimitTable::for_tier(name.parse::<Tier>()?),
@@ -193,6 +197,17 @@ pub(crate) fn key_before(text: &str, offset: usize) -> Option<&str> {
         .filter(|key| !key.is_empty())
 }
 
+/// What to do about a mistake at `offset`, if that is a table's name with a dot in it and no quotes,
+/// such as `[models.gpt-4.1]`: there TOML takes a model for two tables.
+pub(crate) fn advice(text: &str, offset: usize) -> Option<String> {
+    let begin = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    let line = text.get(begin..)?.lines().next()?;
+    let header = line.trim_start().strip_prefix('[')?.split(']').next()?;
+    let (table, name) = header.split_once('.')?;
+    let is_bare = name.contains('.') && !name.contains(['"', '\'']);
+    is_bare.then(|| format!("; a name with a dot is written in quotes: [{table}.\"{name}\"]"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -209,6 +224,11 @@ mod tests {
         let table = [
             ("tpm = 5", "line 1, column 1", "unknown field"),
             ("[default]\ntpm = -5", "line 2, column 7", "invalid value"),
+            (
+                "[default]\ntpm = 5\n [models.gpt-4.1]\ntpm = 5",
+                "line 3, column 16",
+                "in quotes: [models.\"gpt-4.1\"]",
+            ),
             ("[default]\nrpm = 'x'", "line 2, column 7", "invalid type"),
             ("[default]\ntpm = 0", "[default]", "admits nothing"),
             ("[default]\ntpd = 0", "[default]", "tpd: limit of 0 tokens"),

@@ -99,3 +99,32 @@ impl Counter {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a long text was counted as is known afterwards, stretch by stretch: all but a few, which
+    /// have lost their places to others.
+    #[test]
+    fn long_texts_are_remembered_and_short_ones_are_not() {
+        let counter = Counter::r50k();
+        let number = |number: usize| format!("Line {number} of it, isn't it?\n");
+        let text = String::from_iter((0..20_000).map(number));
+        let count = counter.count(&text);
+        assert_eq!(counter.count_anew(&text), count);
+        assert_eq!(counter.count(&text), count);
+        let known = |segment: &str| counter.memory.get(segment, |_| u64::MAX) != u64::MAX;
+        let segments: Vec<&str> = segments(&text).collect();
+        let found = segments.iter().filter(|segment| known(segment)).count();
+        assert!(segments.len() > 1_000, "{}", segments.len());
+        assert!(
+            found > segments.len() * 9 / 10,
+            "{found} of {}",
+            segments.len()
+        );
+        let short = "x".repeat(2 * SEGMENT - 1);
+        counter.count(&short);
+        assert!(!known(&short));
+    }
+}

@@ -77,10 +77,12 @@ impl Encoding {
     /// `<|endoftext|>`, count as ordinary text, which is how the API treats them in a request.
     ///
     /// Exactly what the provider's tokenizer counts; only where a megabyte or more has no place to
-    /// split, such as a million letters, can it be off by a few tokens for each megabyte. Takes time in proportion to the length,
-    /// whatever the text: where nothing splits it, some 20 times as long as in prose. Of texts from 1 KB on it remembers, in stretches of about 512 bytes, what
-    /// it has counted: 3 MB for each encoding, which are the last 64 MB of text or more. So what
-    /// many requests begin with is counted once.
+    /// split, such as a million letters, can it be off by a few tokens for each megabyte.
+    ///
+    /// Takes time in proportion to the length, whatever the text: where nothing splits a megabyte,
+    /// some 20 times as long as in prose. Of texts from 1 KB on it remembers, in stretches of about
+    /// 512 bytes, what it has counted: 3 MB for each encoding, which are the last 64 MB of text or
+    /// more. So what many requests begin with is counted once.
     #[must_use]
     pub fn count(self, text: &str) -> u64 {
         self.counter().count(text)

@@ -85,7 +85,8 @@ pub struct Estimate {
 /// or as its bytes suggest, and a file by its bytes. How much that comes to is up to the model, and
 /// so to the [`Profile`].
 ///
-/// Takes time in proportion to the length of the body, whatever is in it and however deep.
+/// Takes time in proportion to the length of the body, whatever is in it and however deep. For many
+/// bodies there is [`estimate_all`](super::estimate_all).
 ///
 /// ```
 /// use paceline::tokens::{Endpoint, ModelTable, PromptRule, estimate};

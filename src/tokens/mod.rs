@@ -34,6 +34,7 @@ mod image; //     what an image counts as, by its size
 mod input; //     plain inputs: strings, lists of strings, ready-made tokens
 mod json; //      values as the JSON that they are sent as
 mod learned; //   how many tokens answers take, from those that were seen
+mod many; //      many texts or requests, on all cores
 mod media; //     parts that hold no text
 mod models; //    which model is counted how: a dated table
 mod output; //    output caps, and how often they apply
@@ -48,6 +49,7 @@ pub use endpoint::Endpoint;
 pub use estimate::{Estimate, PromptRule, estimate};
 pub use image::Detail;
 pub(crate) use learned::{OutputSizes, Quantile};
+pub use many::estimate_all;
 pub use models::{ModelTable, Profile};
 
 #[cfg(test)]

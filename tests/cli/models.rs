@@ -93,3 +93,42 @@ fn nothing_is_written_over_the_file() {
         .says(&["would overwrite models.toml"]);
     assert_eq!(folder.read("models.toml"), "");
 }
+
+#[test]
+fn the_billed_tokens_of_a_request_are_those_that_are_published() {
+    // The OpenAI Cookbook, "How to count tokens with tiktoken", part 7, gpt-4o.
+    let body = r#"{"model":"gpt-4o","max_completion_tokens":1,"messages":[{"role":"system","content":"You are a helpful assistant that can answer to questions about the weather."},{"role":"user","content":"What's the weather like in San Francisco?"}],"tools":[{"type":"function","function":{"name":"get_current_weather","description":"Get the current weather in a given location","parameters":{"type":"object","properties":{"location":{"type":"string","description":"The city and state, e.g. San Francisco, CA"},"unit":{"type":"string","description":"The unit of temperature to return","enum":["celsius","fahrenheit"]}},"required":["location"]}}}]}"#;
+    let line = format!(
+        "{{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{body}}}\n"
+    );
+    let folder = Folder::with_input(line);
+    let count = |rule: &str| {
+        let counted = folder.paceline(["count", "in.jsonl", "--prompt-rule", rule]);
+        counted.ends_with(0).stdout
+    };
+    let tokens = count("tokens");
+    assert!(tokens.contains("1 requests, 101 prompt tokens"), "{tokens}");
+    assert_ne!(count("characters"), tokens);
+}
+
+#[test]
+fn an_endpoint_that_is_not_known_is_told_of_once_and_counted() {
+    let line = |id: &str, url: &str| {
+        format!(
+            "{{\"custom_id\":\"{id}\",\"url\":\"{url}\",\"body\":{{\"model\":\"m\",\"documents\":[\"12345678\"],\"max_tokens\":1}}}}\n"
+        )
+    };
+    let lines = [line("a", "/v1/rerank"), line("b", "/v1/rerank")].concat();
+    let folder = Folder::with_input(lines);
+    let output = folder.paceline(["count", "in.jsonl"]).ends_with(0);
+    let told = output.stderr.matches("no endpoint that is known").count();
+    assert_eq!(told, 1, "{output}");
+    assert!(
+        output.stderr.contains("in.jsonl:1: url: \"/v1/rerank\""),
+        "{output}"
+    );
+    assert!(
+        output.stdout.contains("2 requests, 6 prompt tokens"),
+        "{output}"
+    );
+}

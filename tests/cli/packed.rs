@@ -19,6 +19,22 @@ fn zstd(text: &str) -> Vec<u8> {
 }
 
 #[test]
+fn packed_texts_count_like_what_is_in_them() {
+    let folder = Folder::new();
+    let text = "How far is the moon?\n".repeat(2_000);
+    folder.write("text", &text);
+    let plain = folder.paceline(["count", "--text", "text"]).ends_with(0);
+    for (name, bytes) in [("text.gz", gzip(&text)), ("packed", zstd(&text))] {
+        folder.write(name, &bytes);
+        let packed = folder.paceline(["count", "--text", name]).ends_with(0);
+        assert_eq!(packed.stdout, plain.stdout, "{name}");
+        folder.write(name, &bytes[..bytes.len() / 2]);
+        let cut = folder.paceline(["count", "--text", name]).ends_with(2);
+        cut.says(&[name, "its end is missing"]);
+    }
+}
+
+#[test]
 fn packed_inputs_run_whatever_their_names_say() {
     let api = simulator();
     let text = chats(60);

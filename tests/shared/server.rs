@@ -9,6 +9,15 @@ use tempfile::TempDir;
 /// More than any machine needs to start a server.
 const SOON: Duration = Duration::from_secs(30);
 
+/// Says that a test is skipped because something is not there; or fails it, where that has to be.
+pub(crate) fn skip(needed: &str) {
+    for variable in ["PACELINE_REQUIRE_ALL", "PACELINE_REQUIRE_STORE"] {
+        let is_set = std::env::var_os(variable).is_some();
+        assert!(!is_set, "{variable} is set, and this needs {needed}");
+    }
+    eprintln!("skipped: there is no {needed} here");
+}
+
 /// A server, and where it keeps its files.
 pub(crate) struct Server {
     port: u16,
@@ -27,12 +36,7 @@ impl Server {
     pub(crate) fn with(options: &[&str]) -> Option<Self> {
         let known = Command::new("redis-server").arg("--version").output();
         if known.is_err() {
-            let required = std::env::var_os("PACELINE_REQUIRE_ALL").is_some();
-            assert!(
-                !required,
-                "PACELINE_REQUIRE_ALL is set, and this needs redis-server"
-            );
-            eprintln!("skipped: there is no redis-server here");
+            skip("redis-server");
             return None;
         }
         let mut server = Self {

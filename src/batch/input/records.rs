@@ -186,10 +186,10 @@ fn check(fields: Fields) -> Result<(String, Value), String> {
         Some(other) => return Err(format!("method: \"POST\" is needed, not {other}")),
     }
     let url = match fields.url {
-        Some(Value::String(url)) if is_known(&url) => url,
+        Some(Value::String(url)) if is_path(&url) => url,
         Some(Value::String(url)) => {
             return Err(format!(
-                "url: {url:?} is no endpoint such as \"/v1/chat/completions\""
+                "url: {url:?} is no path such as \"/v1/chat/completions\""
             ));
         }
         _ => return Err("url: an endpoint such as \"/v1/chat/completions\" is needed".to_owned()),
@@ -207,7 +207,12 @@ fn check(fields: Fields) -> Result<(String, Value), String> {
     Ok((url, Value::Object(body)))
 }
 
-fn is_known(url: &str) -> bool {
-    let known = Endpoint::from_path(url) != Endpoint::Other || url.starts_with("/v1/images/");
-    known && url.starts_with('/') && !url.contains(['?', '#', ' '])
+fn is_path(url: &str) -> bool {
+    let name = url.strip_prefix('/').unwrap_or_default();
+    !name.is_empty() && !name.starts_with('/') && !url.contains(['?', '#', ' '])
+}
+
+/// Whether it is known what a request for this path holds.
+pub(super) fn is_known(url: &str) -> bool {
+    Endpoint::from_path(url) != Endpoint::Other || url.starts_with("/v1/images/")
 }

@@ -21,8 +21,21 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// A zstd frame to be left out, as parallel packers put before theirs: the first byte is `0x5?`.
 const ZSTD_SKIP: [u8; 3] = [0x2a, 0x4d, 0x18];
 
-/// What a reader gives, unpacked if it is packed.
-pub(in crate::batch) fn unpacked(reader: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+/// What a reader gives, unpacked if it is packed with gzip or zstd, which is seen by its first bytes
+/// and not before the first read. [`Input`](super::Input) does so by itself.
+///
+/// A read fails when what is packed is damaged, or when its end is missing.
+///
+/// ```
+/// use std::io::Read;
+///
+/// let mut text = String::new();
+/// let reader = std::io::Cursor::new("not packed");
+/// paceline::batch::unpacked(reader).read_to_string(&mut text)?;
+/// assert_eq!(text, "not packed");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn unpacked(reader: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
     let source = Source::new(BufReader::with_capacity(BUFFER, reader));
     let unpacked = Unpacked {
         state: State::Unknown(source),

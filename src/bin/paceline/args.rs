@@ -243,7 +243,7 @@ pub(crate) struct Ask {
 pub(crate) struct Count {
     /// JSONL in the Batch format, or any text with --text; - for standard input
     pub(crate) file: PathBuf,
-    /// Count the file as one text
+    /// Count the file, unpacked if it is packed with gzip or zstd, as one text
     #[arg(long)]
     pub(crate) text: bool,
     /// The model whose encoding counts a --text
@@ -265,6 +265,14 @@ pub(crate) struct Count {
         conflicts_with = "text"
     )]
     pub(crate) charge: Charging,
+    /// What a prompt counts as: tokens is what is billed
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "larger",
+        conflicts_with = "text"
+    )]
+    pub(crate) prompt_rule: Rule,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }

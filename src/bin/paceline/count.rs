@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use paceline::batch::{Input, Run};
+use paceline::batch::{Input, Run, unpacked};
 use paceline::{DEFAULT_BASE_URL, Error, RateLimitedClient, Result};
 
 use crate::args;
@@ -20,9 +20,9 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     if arguments.text {
         let encoding = models.profile(&arguments.model).encoding();
         let read = if standard_input {
-            encoding.count_reader(io::stdin())
+            encoding.count_reader(unpacked(io::stdin()))
         } else {
-            File::open(&arguments.file).and_then(|file| encoding.count_reader(file))
+            File::open(&arguments.file).and_then(|file| encoding.count_reader(unpacked(file)))
         };
         let tokens = read.map_err(|source| Error::Io {
             path: arguments.file,
@@ -40,6 +40,7 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
         .api_key("not needed")
         .base_url(DEFAULT_BASE_URL)
         .charge(arguments.charge.into())
+        .prompt_rule(arguments.prompt_rule.into())
         .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;

@@ -102,6 +102,29 @@ mod tests {
         assert_eq!(table.get(one, |_| 1), 15);
     }
 
+    #[test]
+    fn keys_of_any_length_are_kept_and_told_apart_by_every_byte() {
+        let table = Table::new();
+        for len in 2..=15_u128 {
+            let key = len << 120 | ((1 << (8 * len)) - 1);
+            assert_eq!(table.get(key, |_| 15), 15, "{len}");
+            assert_eq!(table.get(key, |_| 1), 15, "{len}");
+            for byte in 0..len {
+                let other = key ^ 1 << (8 * byte);
+                // As if the other had the same place.
+                let [one, another] = [key, other].map(place);
+                let entry = [0, 1].map(|word| table.0[one][word].load(Relaxed));
+                let kept = [0, 1].map(|word| table.0[another][word].swap(entry[word], Relaxed));
+                assert_eq!(table.get(other, |_| 2), 2, "{len}: {byte}");
+                for (word, kept) in kept.into_iter().enumerate() {
+                    table.0[another][word].store(kept, Relaxed);
+                }
+                let known = table.get(key, |_| 7);
+                assert_eq!(known, 15, "{len}: {byte}");
+            }
+        }
+    }
+
     /// What a thread may see while another writes.
     #[test]
     fn halves_of_two_entries_are_no_entry() {

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::name::{MOST, Name};
 use super::profile::{AudioRate, FileSize, MessageFormat, Profile, ToolFormat};
 use super::{Encoding, belongs};
-use crate::quota::{key_before, place};
+use crate::quota::{advice, key_before, place};
 use crate::tokens::image::{Image, Patches, Tiles};
 use crate::{Error, Result};
 
@@ -134,7 +134,9 @@ impl Written {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
-            wrong(&place(text, start), &format!("{key}{}", error.message()))
+            let advice = advice(text, start).unwrap_or_default();
+            let reason = format!("{key}{}{advice}", error.message());
+            wrong(&place(text, start), &reason)
         })?;
         // What one file says, so that it cannot say a thing twice.
         let mut said: BTreeMap<String, Keys> = BTreeMap::new();

@@ -310,6 +310,11 @@ fn each_mistake_is_named_with_its_place_and_key() {
             "its schema is said twice",
         ),
         ("[models", "line 1", ""),
+        (
+            "[models.gpt-4.1]\nschema = 5",
+            "line 1, column 15",
+            "quotes: [models.\"gpt-4.1\"]",
+        ),
     ];
     for (step, (text, place, word)) in table.into_iter().enumerate() {
         let error = ModelTable::from_toml(text).unwrap_err().to_string();
