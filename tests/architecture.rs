@@ -22,7 +22,7 @@ const HOMES: [(&str, &str); 13] = [
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),
     ("csv::", "batch/"),
-    ("flate2::", "batch/input/unpack.rs"),
+    ("flate2::", "batch/input/unpack.rs tokens/counter/ranks.rs"),
     ("ruzstd::", "batch/input/unpack.rs"),
     ("twox_hash::", "batch/ tokens/counter/memory.rs"),
     ("httparse::", "sim/http"),

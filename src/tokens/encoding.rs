@@ -13,7 +13,7 @@ use super::reader;
 /// A tokenizer's vocabulary: what text is counted in.
 ///
 /// Every encoding is part of the program and is loaded once per process, on first use. Loading
-/// takes about a hundredth of a second and 12 MB (half of that for `cl100k_base`), and a program
+/// takes about two hundredths of a second and 12 MB (half of that for `cl100k_base`), and a program
 /// can [load it ahead](Encoding::preload_in_background).
 ///
 /// ```

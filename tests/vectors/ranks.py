@@ -4,10 +4,12 @@
 
 The rank files are the provider's; the package `tiktoken-rs` has them among its assets. In the packed
 file each token has one byte for its length and then its bytes, in the order of the ranks; a rank
-that is not used has the length 0. Those of `r50k_base` are the first of `p50k_base`.
+that is not used has the length 0. All of it is compressed by gzip. The tokens of `r50k_base` are the first of
+`p50k_base`.
 """
 
 import base64
+import gzip
 import pathlib
 import sys
 
@@ -18,7 +20,6 @@ for path in map(pathlib.Path, sys.argv[1:]):
     for line in path.read_bytes().splitlines():
         token, rank = line.split()
         tokens[int(rank)] = base64.b64decode(token)
-    with open(FOLDER / f"{path.stem}.bin", "wb") as packed:
-        for rank in range(max(tokens) + 1):
-            token = tokens.get(rank, b"")
-            packed.write(bytes([len(token)]) + token)
+    ranked = (tokens.get(rank, b"") for rank in range(max(tokens) + 1))
+    packed = b"".join(bytes([len(token)]) + token for token in ranked)
+    (FOLDER / f"{path.stem}.gz").write_bytes(gzip.compress(packed, 9, mtime=0))

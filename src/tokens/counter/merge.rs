@@ -162,12 +162,12 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::ranks::{CL100K, CL100K_TOKENS, tokens};
+    use super::super::ranks::{CL100K, CL100K_TOKENS, tokens, unpacked};
     use super::super::vocabulary::key;
     use super::*;
 
     fn vocabulary() -> Vocabulary {
-        Vocabulary::new(CL100K_TOKENS, tokens(CL100K))
+        Vocabulary::new(CL100K_TOKENS, tokens(&unpacked(CL100K)))
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) struct Vocabulary {
     /// Their ranks, in the same places.
     ranks: Vec<[u32; 4]>,
     /// Longer tokens.
-    long: HashMap<&'static [u8], u32, BuildHasherDefault<Folded>>,
+    long: HashMap<Box<[u8]>, u32, BuildHasherDefault<Folded>>,
     longest: usize,
     shift: u32,
     /// A bit for each of many hashes, set where a short token has it. Most of what is looked up in
@@ -44,7 +44,7 @@ pub(super) struct Vocabulary {
 
 impl Vocabulary {
     /// So many tokens, each with its rank.
-    pub(super) fn new(count: usize, tokens: impl Iterator<Item = (&'static [u8], u32)>) -> Self {
+    pub(super) fn new<'a>(count: usize, tokens: impl Iterator<Item = (&'a [u8], u32)>) -> Self {
         // Fewer than every other place is taken.
         let buckets = (count / 2).next_power_of_two().max(2);
         let mut vocabulary = Self {
@@ -64,7 +64,7 @@ impl Vocabulary {
                 }
             } else {
                 vocabulary.longest = vocabulary.longest.max(bytes.len());
-                vocabulary.long.insert(bytes, rank);
+                vocabulary.long.insert(bytes.into(), rank);
             }
         }
         vocabulary
