@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
 
 use super::money::Money;
-use crate::quota::{advice, base_model, key_before, place};
+use crate::quota::{base_model, from_toml};
 use crate::tokens::Estimate;
 use crate::{Error, Result, Usage};
 
@@ -73,13 +73,7 @@ impl Prices {
     ///
     /// [`Error::InvalidLimit`] with the line, the column and the key of what is wrong.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
-            let advice = advice(text, start).unwrap_or_default();
-            let reason = format!("{key}{}{advice}", error.message());
-            wrong(&place(text, start), &reason)
-        })?;
+        let file: File = from_toml(text)?;
         let currency = file.currency.unwrap_or_else(|| DEFAULT_CURRENCY.to_owned());
         let is_name = |name: &str| {
             let length = name.chars().count();

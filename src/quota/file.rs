@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{DAY, HOUR, LimitTable, Limits, MINUTE, Quota, SECOND, Tier};
 use crate::unit::Unit;
@@ -109,14 +110,7 @@ impl Amounts {
 }
 
 pub(super) fn parse(text: &str) -> Result<LimitTable> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let advice = advice(text, start).unwrap_or_default();
-        Error::InvalidLimit {
-            what: place(text, start),
-            reason: format!("{}{advice}", error.message()),
-        }
-    })?;
+    let file: File = from_toml(text)?;
     let mut table = match &file.preset {
         Some(name) => LimitTable::for_tier(name.parse::<Tier>()?),
         None => LimitTable::default(),
@@ -186,8 +180,25 @@ pub(crate) fn place(text: &str, offset: usize) -> String {
     format!("line {line}, column {column}")
 }
 
+/// Reads a file of settings.
+///
+/// # Errors
+///
+/// [`Error::InvalidLimit`] with the line, the column and the key of what is wrong.
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
+        let advice = advice(text, start).unwrap_or_default();
+        Error::InvalidLimit {
+            what: place(text, start),
+            reason: format!("{key}{}{advice}", error.message()),
+        }
+    })
+}
+
 /// The key whose value begins at `offset`, if one does.
-pub(crate) fn key_before(text: &str, offset: usize) -> Option<&str> {
+fn key_before(text: &str, offset: usize) -> Option<&str> {
     let before = text.get(..offset)?.trim_end().strip_suffix('=')?;
     let is_other = |char: char| !(char.is_alphanumeric() || "_-".contains(char));
     before
@@ -199,7 +210,7 @@ pub(crate) fn key_before(text: &str, offset: usize) -> Option<&str> {
 
 /// What to do about a mistake at `offset`, if that is a table's name with a dot in it and no quotes,
 /// such as `[models.gpt-4.1]`: there TOML takes a model for two tables.
-pub(crate) fn advice(text: &str, offset: usize) -> Option<String> {
+fn advice(text: &str, offset: usize) -> Option<String> {
     let begin = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
     let line = text.get(begin..)?.lines().next()?;
     let header = line.trim_start().strip_prefix('[')?.split(']').next()?;

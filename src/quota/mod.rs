@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(feature = "client")]
-pub(crate) use file::{advice, key_before, place};
+pub(crate) use file::{from_toml, place};
 pub use limits::{Limits, LimitsBuilder};
 pub use names::base_model;
 pub use presets::{PRESETS_DATED, Tier};

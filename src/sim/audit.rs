@@ -248,13 +248,16 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_neighbour_counts_and_what_is_given_back_does_not() {
-        let entry = |at, amount, kind| Entry {
+    fn entry(at: u64, amount: u64, kind: Kind) -> Entry {
+        Entry {
             at: at * SECOND,
             amount,
             kind,
-        };
+        }
+    }
+
+    #[test]
+    fn the_neighbour_counts_and_what_is_given_back_does_not() {
         let log = [
             entry(0, 40, Kind::Admitted),
             entry(0, 20, Kind::Neighbour),
@@ -270,11 +273,6 @@ mod tests {
 
     #[test]
     fn an_answer_may_leave_a_debt_and_what_is_let_in_before_that_is_paid_may_not() {
-        let entry = |at, amount, kind| Entry {
-            at: at * SECOND,
-            amount,
-            kind,
-        };
         let log = [
             entry(0, 40, Kind::Admitted),
             entry(1, 50, Kind::Answered), // 29 too much

@@ -48,11 +48,12 @@ impl Counter {
         Self::new(Expression::R50k, ranks::P50K, ranks::R50K_TOKENS)
     }
 
-    fn new(expression: Expression, packed: &'static [u8], count: usize) -> Self {
+    fn new(expression: Expression, file: &[u8], count: usize) -> Self {
+        let packed = ranks::unpacked(file);
         Self {
             expression,
             classes: Classes::get(),
-            vocabulary: Vocabulary::new(count, ranks::tokens(packed).take(count)),
+            vocabulary: Vocabulary::new(count, ranks::tokens(&packed).take(count)),
             recent: Recent::new(),
             memory: Memory::new(),
         }

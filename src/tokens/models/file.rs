@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::name::{MOST, Name};
 use super::profile::{AudioRate, FileSize, MessageFormat, Profile, ToolFormat};
 use super::{Encoding, belongs};
-use crate::quota::{advice, key_before, place};
+use crate::quota::{from_toml, place};
 use crate::tokens::image::{Image, Patches, Tiles};
 use crate::{Error, Result};
 
@@ -131,13 +131,7 @@ impl From<EncodingName> for Encoding {
 impl Written {
     /// Lays what a file says over what is there, key by key. Gives back its date.
     pub(super) fn lay_over(&mut self, text: &str) -> Result<Option<String>> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
-            let advice = advice(text, start).unwrap_or_default();
-            let reason = format!("{key}{}{advice}", error.message());
-            wrong(&place(text, start), &reason)
-        })?;
+        let file: File = from_toml(text)?;
         // What one file says, so that it cannot say a thing twice.
         let mut said: BTreeMap<String, Keys> = BTreeMap::new();
         for (name, entry) in &file.models {
