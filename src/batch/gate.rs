@@ -315,6 +315,7 @@ mod tests {
     fn what_became_of_a_request_decides_what_it_used() {
         let error = |unsent| Error::Transport {
             url: String::new(),
+            kind: crate::TransportKind::Other,
             message: String::new(),
             unsent,
         };

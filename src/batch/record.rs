@@ -256,6 +256,7 @@ mod tests {
     fn a_failure_without_an_answer_has_a_null_response() {
         let error = Error::Transport {
             url: "http://h".to_owned(),
+            kind: crate::TransportKind::Connect,
             message: "refused".to_owned(),
             unsent: true,
         };

@@ -319,6 +319,7 @@ mod tests {
         }
         let lost = |unsent| Error::Transport {
             url: String::new(),
+            kind: crate::TransportKind::Other,
             message: String::new(),
             unsent,
         };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::call::{Sent, Settlement};
 use super::feedback::usage;
 use crate::cost::Usage;
-use crate::{Error, Result};
+use crate::{Error, Result, TransportKind};
 
 /// The longest line of a stream that is read.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
@@ -81,6 +81,7 @@ impl ChatStream {
         loop {
             let Some(event) = next_event(lines).map_err(|error| Error::Transport {
                 url: self.url.clone(),
+                kind: TransportKind::Disconnected,
                 message: error.to_string(),
                 unsent: false,
             })?

@@ -17,8 +17,8 @@ use addresses::Addresses;
 use patience::Patience;
 
 use super::config::{Secret, Settings};
-use crate::Error;
 use crate::limiter::Clock;
+use crate::{Error, TransportKind};
 
 /// The largest answer that is read: far above any the API gives, and below what would exhaust a
 /// machine with many in flight.
@@ -179,9 +179,64 @@ impl Answer {
 fn failure(url: &str, error: &ureq::Error, unsent: bool) -> Error {
     Error::Transport {
         url: without_query(url),
+        kind: kind(error),
         message: error.to_string(),
         unsent,
     }
+}
+
+/// The step at which the exchange failed.
+fn kind(error: &ureq::Error) -> TransportKind {
+    match error {
+        ureq::Error::HostNotFound => TransportKind::Dns,
+        ureq::Error::ConnectionFailed => TransportKind::Connect,
+        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => TransportKind::Proxy,
+        ureq::Error::Rustls(rustls::Error::InvalidCertificate(_)) => TransportKind::Certificate,
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => TransportKind::Tls,
+        ureq::Error::Timeout(Timeout::Resolve) => TransportKind::Dns,
+        ureq::Error::Timeout(Timeout::Connect) => TransportKind::Connect,
+        ureq::Error::Timeout(_) => TransportKind::Timeout,
+        ureq::Error::Io(error) => kind_of_io(error),
+        _ => TransportKind::Other,
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> TransportKind {
+    use io::ErrorKind as Io;
+    // TLS errors travel inside those of the system.
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => return TransportKind::Certificate,
+        Some(_) => return TransportKind::Tls,
+        None => {}
+    }
+    match error.kind() {
+        Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => {
+            TransportKind::Connect
+        }
+        Io::AddrNotAvailable | Io::OutOfMemory => TransportKind::Resources,
+        Io::TimedOut | Io::WouldBlock => TransportKind::Timeout,
+        Io::ConnectionReset
+        | Io::ConnectionAborted
+        | Io::BrokenPipe
+        | Io::NotConnected
+        | Io::UnexpectedEof => TransportKind::Disconnected,
+        _ if is_out_of_descriptors(error) => TransportKind::Resources,
+        _ => TransportKind::Other,
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS and ENOMEM, which the standard library has no names for.
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+}
+
+#[cfg(not(unix))]
+fn is_out_of_descriptors(_: &io::Error) -> bool {
+    false
 }
 
 /// Whether an error before the answer's head is one of connecting, so that nothing was sent.

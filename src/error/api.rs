@@ -68,9 +68,12 @@ pub enum ErrorKind {
     RateLimited,
     /// 429 (from some 413) "Request too large": above the limit by itself. Final for this request.
     TooLarge,
-    /// Out of money (`insufficient_quota` and its kin, mostly as 429), 401, 402 or 403. Final for
-    /// the account.
+    /// Out of money (`insufficient_quota` and its kin, mostly as 429), 401 or 402. Final for the
+    /// account.
     Account,
+    /// 403: moderation, a firewall, or a model without access. Final for this request, and for the
+    /// account only where nothing has ever succeeded.
+    Forbidden,
     /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Redirects too, which are
     /// not followed. Final for this request.
     Request,
@@ -88,7 +91,7 @@ impl ErrorKind {
     pub fn is_retryable(self) -> bool {
         match self {
             Self::RateLimited | Self::Conflict | Self::Server | Self::Overloaded => true,
-            Self::TooLarge | Self::Account | Self::Request => false,
+            Self::TooLarge | Self::Account | Self::Forbidden | Self::Request => false,
         }
     }
 }

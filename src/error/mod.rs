@@ -1,12 +1,14 @@
 //! What can go wrong, when, and what to do about it.
 
 mod api;
+mod transport;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
+pub use transport::TransportKind;
 
 use crate::unit::Unit;
 
@@ -131,6 +133,8 @@ pub enum Error {
     Transport {
         /// Where the request went, without its query.
         url: String,
+        /// The step that failed.
+        kind: TransportKind,
         /// What failed.
         message: String,
         /// True when the request cannot have reached the server.

@@ -77,7 +77,7 @@ fn final_errors_are_sent_once() {
     let table: [(u16, &str, &[&str], ErrorKind); 9] = [
         (400, "invalid_value", &later, ErrorKind::Request),
         (401, "invalid_api_key", &later, ErrorKind::Account),
-        (403, "forbidden", &later, ErrorKind::Account),
+        (403, "forbidden", &later, ErrorKind::Forbidden),
         (404, "model_not_found", &[], ErrorKind::Request),
         (429, "insufficient_quota", &later, ErrorKind::Account),
         (429, "rate_limit_exceeded", &never, ErrorKind::RateLimited),

@@ -6,7 +6,7 @@ use super::Heard;
 use crate::error::{ApiError, ErrorKind};
 
 /// Codes and types by which an API says that the account, not the request, is refused.
-const ACCOUNT_CODES: [&str; 9] = [
+const ACCOUNT_CODES: [&str; 8] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -16,7 +16,6 @@ const ACCOUNT_CODES: [&str; 9] = [
     // Anthropic's
     "authentication_error",
     "billing_error",
-    "permission_error",
 ];
 
 /// The longest message that is kept of an answer that is not the API's JSON, in characters.
@@ -51,7 +50,8 @@ fn kind(status: u16, code: Option<&str>, error_type: Option<&str>, message: &str
     let says = |word: &str| code == Some(word) || error_type == Some(word);
     match status {
         400..500 if ACCOUNT_CODES.into_iter().any(says) => ErrorKind::Account,
-        401..=403 => ErrorKind::Account,
+        401 | 402 => ErrorKind::Account,
+        403 => ErrorKind::Forbidden,
         _ if says("overloaded_error") => ErrorKind::Overloaded,
         429 if is_too_large(message) => ErrorKind::TooLarge,
         // Without such a word it is the bytes of the body that are too many, not its tokens.
@@ -153,7 +153,7 @@ mod tests {
                 ErrorKind::Account,
             ),
             (402, json!({}), ErrorKind::Account),
-            (403, json!({}), ErrorKind::Account),
+            (403, json!({}), ErrorKind::Forbidden),
             (400, json!({}), ErrorKind::Request),
             (404, json!({}), ErrorKind::Request),
             (413, json!({}), ErrorKind::Request),
@@ -206,7 +206,7 @@ mod tests {
             (401, "authentication_error", ErrorKind::Account),
             (400, "authentication_error", ErrorKind::Account),
             (402, "billing_error", ErrorKind::Account),
-            (403, "permission_error", ErrorKind::Account),
+            (403, "permission_error", ErrorKind::Forbidden),
             (404, "not_found_error", ErrorKind::Request),
             (413, "request_too_large", ErrorKind::Request),
             (429, "rate_limit_error", ErrorKind::RateLimited),

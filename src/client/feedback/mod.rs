@@ -89,6 +89,7 @@ impl Heard {
             // Before or behind the limits: these do not tell whether they were charged.
             ErrorKind::TooLarge
             | ErrorKind::Account
+            | ErrorKind::Forbidden
             | ErrorKind::Request
             | ErrorKind::Conflict
             | ErrorKind::Server => Verdict::Unknown,

@@ -111,6 +111,7 @@ fn other_errors_stop_nothing() {
     let kinds = [
         ErrorKind::RateLimited,
         ErrorKind::TooLarge,
+        ErrorKind::Forbidden,
         ErrorKind::Request,
         ErrorKind::Server,
     ];
