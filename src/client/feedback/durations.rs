@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// The longest time that is believed. No limit has a longer period; a number above it is most
-/// likely an instant, as some gateways send the Unix time, and would stop a run for decades.
+/// The longest time that is believed. No limit has a longer period; a number of seconds above it is
+/// an instant in Unix time, as some gateways send it, and would stop a run for decades.
 pub(super) const MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// One second in nanoseconds.
@@ -15,8 +15,9 @@ const SECOND: u64 = 1_000_000_000;
 /// The decimals that are read. Further ones are far below a nanosecond, and would not fit.
 const MAX_DECIMALS: usize = 18;
 
-/// A time in any form that headers have: `6m0s`, seconds (`8.64`), or an instant of RFC 3339 or
-/// of HTTP, which counts from `now` and asks for no wait once it is past.
+/// A time in any form that headers have: `6m0s`, seconds (`8.64`), or an instant of RFC 3339, of
+/// HTTP or in Unix time (seconds or milliseconds), which counts from `now` and asks for no wait
+/// once it is past.
 ///
 /// `None` for whatever else there is: negative, not finite, above [`MAX`].
 pub(super) fn read(text: &str, now: SystemTime) -> Option<Duration> {
@@ -24,6 +25,7 @@ pub(super) fn read(text: &str, now: SystemTime) -> Option<Duration> {
     seconds(text)
         .or_else(|| go_style(text))
         .or_else(|| believable(until(text, now)?))
+        .or_else(|| believable(until_unix(text, now)?))
 }
 
 /// A bare number of seconds, fractions allowed.
@@ -106,6 +108,16 @@ fn until(text: &str, now: SystemTime) -> Option<Duration> {
     Some(ahead.try_into().unwrap_or_default())
 }
 
+/// The time from `now` until an instant in Unix time: seconds, or milliseconds where that would be
+/// more seconds than there are. None when it was more than a day ago, which is no instant that a
+/// server would name.
+fn until_unix(text: &str, now: SystemTime) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let instant = scaled(text, SECOND).or_else(|| scaled(text, SECOND / 1_000))?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    (instant + DAY > now).then(|| instant.saturating_sub(now))
+}
+
 fn believable(time: Duration) -> Option<Duration> {
     (time <= MAX).then_some(time)
 }
@@ -160,6 +172,10 @@ mod tests {
             ("0001-01-01T00:00:00Z", 0),
             ("Sun, 06 Nov 1994 08:49:37 GMT", 60 * SECOND),
             ("Sat, 06 Nov 1993 08:49:37 GMT", 0),
+            ("784111777", 60 * SECOND),
+            ("784111777.5", 60 * SECOND + SECOND / 2),
+            ("784111777500", 60 * SECOND + SECOND / 2),
+            ("784111716", 0),
         ];
         for (step, (text, nanos)) in table.into_iter().enumerate() {
             let expected = Some(Duration::from_nanos(nanos));
@@ -200,7 +216,8 @@ mod tests {
             "1994-11-06",
             "1994-11-06T08:49:37",
             "1994-13-06T08:49:37Z",
-            // Above a year: an instant in Unix time, and what would overflow.
+            // Above a year: an instant in Unix time too far away, and what would overflow.
+            "784000000",
             "1764057600",
             "31622401s",
             "9223372036854775807h",
@@ -214,7 +231,7 @@ mod tests {
         for (step, text) in table.into_iter().enumerate() {
             assert_eq!(read(text, now()), None, "step {step}: {text}");
             assert_eq!(
-                millis(text).filter(|_| text != "1764057600"),
+                millis(text).filter(|_| !["1764057600", "784000000"].contains(&text)),
                 None,
                 "step {step}"
             );

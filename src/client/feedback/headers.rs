@@ -95,8 +95,12 @@ fn report<'a>(
     now: SystemTime,
 ) -> Option<Report> {
     let (unit, scope, [limit, remaining, reset]) = *trio;
-    // Azure says −1 or 0 where it has no limit to tell.
-    let limit = get(limit).and_then(count).filter(|limit| *limit > 0);
+    let limit = get(limit);
+    // Azure says −1 or 0 where it has no limit to tell. What is left of that is no amount either.
+    if limit.is_some_and(is_none_at_all) {
+        return None;
+    }
+    let limit = limit.and_then(count);
     let remaining = get(remaining).and_then(count);
     let reset = get(reset).and_then(|text| durations::read(text, now));
     let is_silent = limit.is_none() && remaining.is_none() && reset.is_none();
@@ -107,6 +111,11 @@ fn report<'a>(
         remaining,
         reset,
     })
+}
+
+/// Whether a number stands where a limit would and says that there is none.
+fn is_none_at_all(limit: &str) -> bool {
+    limit.trim().parse().is_ok_and(|limit: f64| limit <= 0.0)
 }
 
 /// A whole number; none when it is negative or anything else.
@@ -226,11 +235,15 @@ mod tests {
             ),
             (
                 "x-ratelimit-limit-tokens: -1\nx-ratelimit-remaining-tokens: 0",
-                tokens(None, Some(0), None),
+                vec![],
             ),
             (
-                "x-ratelimit-limit-tokens: 0\nx-ratelimit-remaining-tokens: 7",
-                tokens(None, Some(7), None),
+                "x-ratelimit-limit-tokens: 0\nx-ratelimit-remaining-tokens: 7\nx-ratelimit-reset-tokens: 1s",
+                vec![],
+            ),
+            (
+                "x-ratelimit-limit-tokens: 0.0\nx-ratelimit-remaining-tokens: 0",
+                vec![],
             ),
             (
                 "x-ratelimit-limit-tokens: 5\nx-ratelimit-remaining-tokens: -3",

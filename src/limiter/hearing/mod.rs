@@ -15,7 +15,7 @@ mod filter; //   what an answer changes, as arithmetic
 mod history; //  what has been spent, and when
 mod observer; // one limit of the server's
 mod outage; //   refusals in spite of waiting as told
-mod period; //   a minute's limit or a day's
+mod period; //   a minute's limit, an hour's or a day's
 mod ramp; //     the careful start
 
 #[cfg(all(test, not(paceline_loom)))]
@@ -27,13 +27,17 @@ use super::level::{Level, Tick};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Refusal, Report, Scope, Verdict};
 use crate::quota::{Limits, MAX_AMOUNT, Quota};
+use crate::unit::Unit;
 
 pub(super) use history::Spent;
 
 use entry::Entry;
 use history::History;
 use observer::{Moment, Observer};
-pub(super) use period::{MINUTE, period};
+pub(super) use period::MINUTE;
+#[cfg(feature = "redis")]
+pub(super) use period::period;
+use period::{DAY, Period, is_contradicted};
 use ramp::Ramp;
 
 /// What a limiter has heard of its limits, and where among its levels they stand.
@@ -42,6 +46,8 @@ pub(super) struct Hearing {
     entries: Vec<Entry>,
     history: History,
     jitter: Duration,
+    /// A limit below a request's cost that one answer has named.
+    doubted: Option<(Unit, Scope, u64)>,
 }
 
 /// A request that was granted, as its answer is heard.
@@ -78,6 +84,7 @@ impl Hearing {
             entries: Vec::new(),
             history: History::default(),
             jitter,
+            doubted: None,
         };
         let mut levels = Vec::new();
         for quota in limits.quotas() {
@@ -193,7 +200,12 @@ impl Hearing {
         };
         let mut spoken_of = Vec::new();
         for report in &feedback.reports {
-            if let Some(index) = self.find(report, levels, now) {
+            // A limit of 0 is none, and what is left of it is nothing that counts.
+            if report.limit == Some(0) || self.is_doubted(report, request.cost) {
+                continue;
+            }
+            let wait = refusal.and_then(|refusal| refusal.wait);
+            if let Some(index) = self.find(report, request.cost, wait, levels, now) {
                 self.hear_report(index, report, request, charged, levels);
                 spoken_of.push((index, report));
             }
@@ -323,21 +335,47 @@ impl Hearing {
         }
     }
 
+    /// Whether a report names a limit that is below the very request that it answers, which nobody
+    /// else has said yet: one word does not make everything impossible.
+    fn is_doubted(&mut self, report: &Report, cost: Cost) -> bool {
+        let Some(limit) = report.limit.filter(|it| *it < cost.amount(report.unit)) else {
+            return false;
+        };
+        let word = (report.unit, report.scope, limit);
+        let is_new = self.doubted != Some(word);
+        self.doubted = Some(word);
+        is_new
+    }
+
     /// The place of the limit that a report speaks of; a new one if it is of none that is known.
-    fn find(&mut self, report: &Report, levels: &mut Vec<Level>, now: Tick) -> Option<usize> {
+    /// The answer was to a request of this cost, and asked to wait if it was refused.
+    fn find(
+        &mut self,
+        report: &Report,
+        cost: Cost,
+        wait: Option<Duration>,
+        levels: &mut Vec<Level>,
+        now: Tick,
+    ) -> Option<usize> {
         let same = |entry: &Entry| {
             entry.observer.unit() == report.unit && entry.observer.scope == report.scope
         };
         let of_amount = |limit: u64| {
             let known = |entry: &&Entry| {
-                same(entry) && entry.observer.is_told() && entry.observer.quota().amount() == limit
+                let is_named = entry.observer.is_told() && !entry.is_removed;
+                same(entry) && is_named && entry.observer.quota().amount() == limit
             };
             let found = self.entries.iter().find(known);
             found.map(|entry| entry.observer.quota().period())
         };
         let known = report.limit.and_then(of_amount);
-        let seen = period(report);
-        if let (Some(seen), Some(limit)) = (seen, report.limit) {
+        let mut seen = Period::of(report);
+        let is_day = matches!(seen, Period::Fits(DAY) | Period::Likely(DAY));
+        let is_short = |wait| is_contradicted(report, cost.amount(report.unit), wait);
+        if is_day && known != Some(DAY) && wait.is_some_and(is_short) {
+            seen = Period::Likely(MINUTE);
+        }
+        if let (Period::Fits(seen), Some(limit)) = (seen, report.limit) {
             // It was taken for one of another period, by numbers that fitted both.
             for entry in &mut self.entries {
                 let quota = entry.observer.quota();
@@ -353,7 +391,11 @@ impl Hearing {
             }
         }
         let is_partial = report.reset.is_none() || report.limit.is_none();
-        let period = seen.or(known).or_else(|| is_partial.then_some(MINUTE))?;
+        let period = match seen {
+            Period::Fits(period) => Some(period),
+            Period::Likely(period) => known.or(Some(period)),
+            Period::Unclear => known.or_else(|| is_partial.then_some(MINUTE)),
+        }?;
         let of_period = |entry: &Entry| same(entry) && entry.observer.quota().period() == period;
         if let Some(index) = self.entries.iter().position(of_period) {
             return Some(index);

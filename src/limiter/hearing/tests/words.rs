@@ -44,7 +44,8 @@ impl Ear {
     }
 
     fn find(&mut self, report: &Report) -> Option<usize> {
-        self.hearing.find(report, &mut self.levels, NOW)
+        let cost = Cost::tokens(0);
+        self.hearing.find(report, cost, None, &mut self.levels, NOW)
     }
 
     fn refused_by(&self, refusal: &Refusal, spoken_of: &[(usize, &Report)]) -> Option<usize> {
@@ -220,4 +221,51 @@ fn what_the_user_states_is_the_account_s_and_what_is_used_stays_used() {
     let entries = ear.hearing.entries.iter();
     let ceilings = entries.map(|entry| entry.observer.stated().map(|quota| quota.amount()));
     assert_eq!(ceilings.collect::<Vec<_>>(), [Some(9_000), None]);
+}
+
+#[test]
+fn a_day_s_limit_that_a_short_wait_contradicts_is_a_minute_s() {
+    // One sample of a guide, which servers for tests send as it is.
+    let guide = report(Unit::Tokens, 150_000, 0, Duration::from_secs(360));
+    let day = report(Unit::Tokens, 150_000, 0, DAY);
+    for (step, (said, wait, period)) in [
+        (guide, Some(1), MINUTE),
+        (guide, None, MINUTE),
+        (day, Some(1), MINUTE),
+        (day, None, DAY),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut ear = Ear::new(Limits::builder().requests_per_minute(600));
+        let refused = Feedback::refused(Refusal {
+            wait: wait.map(Duration::from_secs),
+            ..Refusal::default()
+        });
+        let request = ear.grant(Cost::tokens(30));
+        ear.hearing
+            .hear(request, &refused.with(said), &mut ear.levels, NOW);
+        assert_eq!(ear.quotas()[1], (150_000, period), "step {step}");
+    }
+}
+
+#[test]
+fn one_word_alone_makes_no_request_impossible_and_a_limit_of_zero_is_none() {
+    let mut ear = Ear::new(both());
+    let answer = |limit| {
+        let said = report(Unit::Tokens, limit, 0, Duration::from_secs(1));
+        Feedback::admitted().with(said)
+    };
+    let amount = |ear: &Ear| ear.quotas()[0].0;
+    let mut hear = |limit| {
+        let request = ear.grant(Cost::tokens(500));
+        ear.hearing
+            .hear(request, &answer(limit), &mut ear.levels, NOW);
+        amount(&ear)
+    };
+    assert_eq!(hear(0), 60_000, "none");
+    assert_eq!(hear(1), 60_000, "heard once");
+    assert_eq!(hear(50_000), 50_000);
+    assert_eq!(hear(2), 50_000, "another one");
+    assert_eq!(hear(2), 2, "heard twice");
 }
