@@ -1,0 +1,123 @@
+//! The lines of an output file, and what is read of them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Holds;
+use crate::batch::fingerprint::Fingerprint;
+use crate::batch::record::INVALID_LINE;
+use crate::{Error, Result};
+
+/// A byte order mark, as some editors leave it.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// All that is read of a line that was written before.
+#[derive(Debug, Deserialize)]
+pub(in crate::batch) struct Finished {
+    /// Tells that the file is one of ours, or of the hosted service's.
+    id: String,
+    pub(in crate::batch) custom_id: Option<String>,
+    response: Option<Answered>,
+    error: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answered {
+    status_code: u16,
+}
+
+impl Finished {
+    pub(super) fn holds(&self) -> Holds {
+        match &self.response {
+            Some(answer) if self.error.is_none() && (200..300).contains(&answer.status_code) => {
+                Holds::Results
+            }
+            _ => Holds::Failures,
+        }
+    }
+
+    /// The request that it is of, where that is known.
+    pub(in crate::batch) fn fingerprint(&self) -> Option<Fingerprint> {
+        Fingerprint::from_line_id(&self.id)
+    }
+
+    /// True when it tells of a line of the input that was no request.
+    pub(in crate::batch) fn is_of_bad_line(&self) -> bool {
+        let code = self.error.as_ref().and_then(|error| error.get("code"));
+        code.and_then(Value::as_str) == Some(INVALID_LINE)
+    }
+}
+
+/// The lines of an output file, one by one.
+pub(super) struct Lines<'a> {
+    path: &'a Path,
+    reader: BufReader<&'a File>,
+    number: u64,
+    /// Where the next line begins.
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+pub(super) struct Line<'a> {
+    pub(super) number: u64,
+    /// Where it begins.
+    pub(super) at: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    /// Those from `start` on.
+    pub(super) fn of(path: &'a Path, mut file: &'a File, start: u64) -> Result<Self> {
+        let sought = file.seek(SeekFrom::Start(start));
+        sought.map_err(|error| Error::io(path, error))?;
+        Ok(Self {
+            path,
+            reader: BufReader::with_capacity(1 << 16, file),
+            number: 0,
+            at: start,
+            bytes: Vec::new(),
+        })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Line<'_>>> {
+        self.bytes.clear();
+        let read = self.reader.read_until(b'\n', &mut self.bytes);
+        let read = read.map_err(|error| Error::io(self.path, error))?;
+        let at = self.at;
+        self.at += read as u64;
+        self.number += 1;
+        Ok((read > 0).then_some(Line {
+            number: self.number,
+            at,
+            bytes: &self.bytes,
+        }))
+    }
+}
+
+impl Line<'_> {
+    pub(super) fn is_whole(&self) -> bool {
+        self.bytes.last() == Some(&b'\n')
+    }
+
+    /// What it holds; `None` of a blank one.
+    pub(super) fn parse(&self) -> Option<serde_json::Result<Finished>> {
+        let bytes = match self.at {
+            0 => self.bytes.strip_prefix(MARK).unwrap_or(self.bytes),
+            _ => self.bytes,
+        };
+        (!bytes.trim_ascii().is_empty()).then(|| parse(bytes))
+    }
+}
+
+/// What a line holds.
+pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Finished> {
+    // Checked as text first: the parser does not look into strings that it skips.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(error) => Err(serde::de::Error::custom(error)),
+    }
+}
