@@ -216,7 +216,7 @@ fn what_a_power_cut_leaves_is_repaired_and_whole_lines_stay() {
     let second = rest.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let (second, rest) = rest.split_at(second);
     let (torn, zeros) = (&second[..second.len() - 30], vec![0; 4096]);
-    let [mark, end] = [b"\xef\xbb\xbf", &b"\n"[..]];
+    let [mark, end] = [&b"\xef\xbb\xbf"[..], &b"\n"[..]];
     let lost = [torn, end].concat();
     let without = [first, rest].concat();
     let table = [
@@ -284,7 +284,7 @@ fn what_a_power_cut_leaves_is_repaired_and_whole_lines_stay() {
         assert_eq!(aside.as_ref(), torn, "{what}");
     }
     // Marks and line ends of other systems harm nothing.
-    let marked = [&mark[..], &whole].concat();
+    let marked = [mark, &whole[..]].concat();
     assert_eq!(repaired(&marked), (4, marked, None));
     let other = String::from_utf8(whole).unwrap().replace('\n', "\r\n");
     assert_eq!(
