@@ -106,6 +106,12 @@ impl Ids {
         self.0[hash.shard()].set(hash, known)
     }
 
+    /// Whether any id has a result.
+    pub(super) fn any_finished(&self) -> bool {
+        let mut slots = self.0.iter().flat_map(|shard| &shard.slots);
+        slots.any(|slot| matches!(slot.state, State::Finished | State::FinishedUnknown))
+    }
+
     /// Notes that an id stands in this line of the input, and returns what was known of it. When
     /// that is a line, that one stays.
     pub(super) fn meet(&mut self, id: &str, line: u64) -> Option<Known> {

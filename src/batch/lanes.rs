@@ -155,9 +155,11 @@ impl Lanes {
                 ..
             } = counted;
             self.shared.brake.pass();
+            self.shared.judge.pass();
             if let Some(error) = self.shared.never(&request) {
                 drop(led);
-                self.shared
+                let _ = self
+                    .shared
                     .refused(custom_id, fingerprint, Duration::ZERO, &error);
                 continue;
             }
@@ -174,7 +176,8 @@ impl Lanes {
                 }
                 Err(error) => {
                     drop(led);
-                    self.shared
+                    let _ = self
+                        .shared
                         .refused(custom_id, fingerprint, Duration::ZERO, &error);
                 }
             }

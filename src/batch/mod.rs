@@ -15,6 +15,7 @@
 mod board; //    who may lead which lane, and how far a run looks ahead
 mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
+mod common_cause; // whether failures have one cause
 mod count; //    parse and count, on every core
 mod deadline; // when its time is up
 mod extract; //  answers alone
@@ -22,9 +23,11 @@ mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
 mod gate; //     only what fits goes to its limiter
 mod history; //  what happened when
+mod hold; //     what holds up a run besides its limits
 mod ids; //      what is known of each `custom_id`
 mod input; //    requests from lines or rows, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod judge; //    whether a failure is one request's or all's
 mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
 mod money; //    amounts, exact
@@ -47,6 +50,7 @@ pub use bounds::Bound;
 pub use extract::{Extract, extract};
 pub use finished::Finished;
 pub use history::History;
+pub use hold::Hold;
 pub use input::{Input, RowFormat, unpacked};
 pub use money::Money;
 pub use plan::{ModelPlan, Plan};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::hold::{Hold, Holds};
 use super::money::Money;
 use crate::client::ClientStats;
 use crate::{Cost, RateLimitedClient, Usage};
@@ -93,6 +94,7 @@ struct Counts {
     unpriced: AtomicU64,
     /// Larger than any atomic.
     cost: Mutex<Option<Money>>,
+    holds: Holds,
 }
 
 impl Watch {
@@ -126,6 +128,16 @@ impl Watch {
             cost: *counts.cost.lock(),
             unpriced: read(&counts.unpriced),
         }
+    }
+
+    /// What holds up the run now besides its limits, such as a server that cannot be reached.
+    #[must_use]
+    pub fn held(&self) -> Option<Hold> {
+        self.counts.holds.first()
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        self.counts.holds.clone()
     }
 
     /// The client that the run sends with.

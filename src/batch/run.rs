@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::history::History;
 use super::input::{BadLine, Input};
 use super::journal::{Journal, Resume};
+use super::judge::Judge;
 use super::lanes::{Entrance, Lanes};
 use super::plan::{self, Plan};
 use super::progress::Watch;
@@ -212,6 +213,7 @@ impl Run {
             ..
         } = self;
         let before = Before::of(client.registry());
+        let has_succeeded = ids.any_finished();
         let requests = input.requests(ids);
         let began = clock.now();
         let deadline = terms
@@ -246,6 +248,7 @@ impl Run {
             }),
         };
         let (desk, keeper) = desk(journal, writing);
+        let judge = Judge::new(has_succeeded, terms.keeps_going, watch.holds(), &stop);
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
@@ -255,6 +258,7 @@ impl Run {
             desk,
             _running: running,
             verdict: Arc::clone(&verdict),
+            judge: Arc::clone(&judge),
             gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
             deadline,
             failures: AtomicU64::new(0),
@@ -287,7 +291,7 @@ impl Run {
         let elapsed = clock.now().saturating_duration_since(began);
         let Verdict {
             failure,
-            account,
+            cause,
             bound,
         } = std::mem::take(&mut *verdict.lock());
         if let Some(error) = failure {
@@ -298,11 +302,12 @@ impl Run {
         let is_open = progress.total.is_none_or(|total| progress.done() < total);
         let is_interrupted = bound.is_none() && stop.is_cancelled() && is_open;
         let bound = bound.filter(|_| is_open);
-        let ending = match (account, bound) {
-            (Some(reason), _) => Ending::AccountError(reason),
+        let cause = cause.filter(|cause| is_open || !matches!(cause, Ending::SameFailure(_)));
+        let ending = match (cause, bound) {
+            (Some(ending), _) => ending,
             (None, Some(bound)) => Ending::Bound(bound),
             (None, None) if is_interrupted => Ending::Interrupted,
-            (None, None) => Ending::Finished,
+            (None, None) => judge.at_the_end().map_or(Ending::Finished, Ending::from),
         };
         let usage = before.usage_since(client.registry(), elapsed);
         let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
@@ -322,6 +327,7 @@ pub(super) struct Shared {
     /// What messages call the input.
     input: String,
     pub(super) terms: Terms,
+    pub(super) judge: Arc<Judge>,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
     pub(super) failures: AtomicU64,
@@ -334,7 +340,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Verdict {
     failure: Option<Error>,
-    account: Option<String>,
+    /// A cause that every other request would meet.
+    cause: Option<Ending>,
     pub(super) bound: Option<Bound>,
 }
 
@@ -378,27 +385,34 @@ impl Shared {
         self.desk.take(outcome);
     }
 
-    /// Ends a request that has no answer, or one that is an error.
+    /// Ends a request that has no answer, or one that is an error. Returns the kind of its failure,
+    /// unless it stays undone.
     pub(super) fn refused(
         &self,
         custom_id: String,
         fingerprint: Fingerprint,
         waited: Duration,
         error: &Error,
-    ) {
+    ) -> Option<String> {
         match error {
             // It was waiting when the run was stopped: it stays undone, for the next run.
-            Error::Cancelled => return,
-            Error::DeadlineExceeded { .. } => return self.is_out_of_time(),
+            Error::Cancelled => return None,
+            Error::DeadlineExceeded { .. } => {
+                self.is_out_of_time();
+                return None;
+            }
             _ => {}
         }
         if error.is_account_error() {
-            self.stop_for(error);
+            self.stop_for(Ending::AccountError(error.to_string()));
         }
         let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
         outcome.effort.waited = waited;
         self.count_failure();
+        let reason = outcome.record.reason.as_ref();
+        let kind = reason.map(|(kind, _)| kind.clone());
         self.finish(outcome);
+        kind
     }
 
     /// Stops the run: it cannot go on.
@@ -408,11 +422,8 @@ impl Shared {
     }
 
     /// Stops the run: no request can succeed.
-    pub(super) fn stop_for(&self, error: &Error) {
-        self.verdict
-            .lock()
-            .account
-            .get_or_insert_with(|| error.to_string());
+    pub(super) fn stop_for(&self, cause: Ending) {
+        self.verdict.lock().cause.get_or_insert(cause);
         self.stop.cancel();
     }
 

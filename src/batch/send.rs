@@ -1,11 +1,12 @@
 //! Sending one request, and what becomes of it.
 
+use super::common_cause::End;
 use super::fingerprint::Fingerprint;
 use super::finished::Effort;
 use super::gate::Claim;
 use super::record::Record;
 use super::run::{Outcome, Shared};
-use crate::{Admitted, Try};
+use crate::{Admitted, Error, ErrorKind, Try};
 
 pub(super) fn send(
     shared: &Shared,
@@ -19,6 +20,8 @@ pub(super) fn send(
         return admitted.withdraw();
     }
     let waited = admitted.waited();
+    let model = admitted.model().to_owned();
+    shared.judge.begun();
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
     let told = |tried: &Try<'_>| {
@@ -31,18 +34,32 @@ pub(super) fn send(
     shared.history.ended();
     shared.watch.ended();
     match result {
-        Ok(response) => shared.finish(Outcome {
-            usage: response.usage,
-            effort: Effort {
-                cost: shared.charge(claim, response.usage),
-                attempts: Some(response.attempts),
-                waited: response.waited,
-            },
-            record: Record::success(custom_id, fingerprint, response),
-        }),
+        Ok(response) => {
+            shared.learn(&model, End::Succeeded);
+            shared.finish(Outcome {
+                usage: response.usage,
+                effort: Effort {
+                    cost: shared.charge(claim, response.usage),
+                    attempts: Some(response.attempts),
+                    waited: response.waited,
+                },
+                record: Record::success(custom_id, fingerprint, response),
+            });
+        }
         Err(error) => {
             drop(claim);
-            shared.refused(custom_id, fingerprint, waited, &error);
+            let kind = shared.refused(custom_id, fingerprint, waited, &error);
+            let reason = error.to_string();
+            let end = kind.as_deref().map_or(End::Undone, |kind| End::Failed {
+                kind,
+                is_forbidden: is_forbidden(&error),
+                reason: &reason,
+            });
+            shared.learn(&model, end);
         }
     }
+}
+
+fn is_forbidden(error: &Error) -> bool {
+    matches!(error, Error::Api(api) if api.kind == ErrorKind::Forbidden)
 }

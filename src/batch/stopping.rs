@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bounds::Bound;
+use super::common_cause::{Cause, End};
 use super::deadline::Timer;
 use super::gate::{Claim, Refused};
 use super::money::Money;
 use super::run::Shared;
+use super::summary::Ending;
 use crate::{Error, Prepared, Result, Usage};
 
 impl Shared {
@@ -53,6 +55,17 @@ impl Shared {
         }
     }
 
+    /// Takes how a request of `model` ended that had begun, and stops the run when it shows a cause
+    /// that all others would meet.
+    pub(super) fn learn(&self, model: &str, end: End<'_>) {
+        let cause = self.judge.ended(model, end);
+        // The first reason to end is the one that is told: a bound of the caller's may be met with
+        // the same failure.
+        if let Some(cause) = cause.filter(|_| !self.stop.is_cancelled()) {
+            self.stop_for(cause.into());
+        }
+    }
+
     /// Stops the run when its time is up, as long as what is returned is kept. The thread that
     /// does holds no stage: they end when they are done.
     pub(super) fn start_timer(&self) -> Result<Option<Timer>> {
@@ -89,6 +102,15 @@ impl Shared {
     fn met(&self, bound: Bound) {
         if !self.stop.is_cancelled() {
             self.verdict.lock().bound.get_or_insert(bound);
+        }
+    }
+}
+
+impl From<Cause> for Ending {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Forbidden(reason) => Self::Forbidden(reason),
+            Cause::Same(reason) => Self::SameFailure(reason),
         }
     }
 }

@@ -75,19 +75,49 @@ pub enum Ending {
     Interrupted,
     /// The server refused the account, for this reason. A later run goes on.
     AccountError(String),
+    /// The server answers 403, for this reason: to each request while none of this output has ever
+    /// succeeded, or to 20 of one model in a row. A later run tries the failures again.
+    Forbidden(String),
+    /// 20 requests failed for this same reason, and none of this output has ever succeeded. A later
+    /// run tries them again.
+    SameFailure(String),
+    /// The server was never reached, and this is what failed last. No request failed by it, and a
+    /// later run sends them.
+    Unreachable(String),
+    /// The certificate of the server, or of the proxy, is not valid. No request failed by it, and a
+    /// later run sends them.
+    Certificate(String),
     /// It met a bound. What was under way was finished; a later run goes on.
     Bound(Bound),
 }
 
 impl Ending {
-    /// `finished`, `interrupted`, `account_error`, or the [name](Bound::name) of a bound.
+    /// `finished`, `interrupted`, `account_error`, `forbidden`, `same_failure`,
+    /// `unreachable`, `certificate`, or the [name](Bound::name) of a bound.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Finished => "finished",
             Self::Interrupted => "interrupted",
             Self::AccountError(_) => "account_error",
+            Self::Forbidden(_) => "forbidden",
+            Self::SameFailure(_) => "same_failure",
+            Self::Unreachable(_) => "unreachable",
+            Self::Certificate(_) => "certificate",
             Self::Bound(bound) => bound.name(),
+        }
+    }
+
+    /// The error that stopped the run, if one did.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::AccountError(reason)
+            | Self::Forbidden(reason)
+            | Self::SameFailure(reason)
+            | Self::Unreachable(reason)
+            | Self::Certificate(reason) => Some(reason),
+            Self::Finished | Self::Interrupted | Self::Bound(_) => None,
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Terms {
     pub(super) prices: Option<Prices>,
     pub(super) bounds: Bounds,
     pub(super) latency: Duration,
+    pub(super) keeps_going: bool,
 }
 
 impl Default for Terms {
@@ -25,6 +26,7 @@ impl Default for Terms {
             prices: None,
             bounds: Bounds::default(),
             latency: LATENCY,
+            keeps_going: false,
         }
     }
 }
@@ -98,6 +100,14 @@ impl Run {
     /// Sets how long an answer is taken to take, for [`plan`](Run::plan) alone. Defaults to 5 s.
     pub fn expect_latency(mut self, latency: Duration) -> Self {
         self.terms.latency = latency;
+        self
+    }
+
+    /// Sets whether the run goes on when its failures show one cause: when 20 requests failed
+    /// alike and none of this output has ever succeeded, or when the server answers 403 to 20
+    /// requests of a model in a row. Default: false, it [stops](super::Ending::SameFailure).
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.terms.keeps_going = keep_going;
         self
     }
 

@@ -116,8 +116,15 @@ fn failures_that_are_tried_again_are_never_lost_to_a_kill() {
         requests_per_minute: None,
     };
     let refusing = Simulator::start(api(0).default_limits(small)).unwrap();
-    let paced =
-        || run(&folder, &refusing).args(["--rpm", "gpt-4o-mini=6000", "--burst-seconds", "1"]);
+    let paced = || {
+        run(&folder, &refusing).args([
+            "--rpm",
+            "gpt-4o-mini=6000",
+            "--burst-seconds",
+            "1",
+            "--keep-going",
+        ])
+    };
     paced().ends_with(1);
     assert_eq!(folder.lines("in.errors.jsonl").len(), 60);
     // Killed while some are tried again, and others are not yet.

@@ -14,7 +14,15 @@ pub(crate) struct Server {
 
 /// Answers every request with this status and body.
 pub(crate) fn answering(status: &'static str, body: &'static str) -> Server {
-    serve(move |mut stream| {
+    answering_each(move |_| (status, body))
+}
+
+/// Answers each request with the status and the body that `answer` makes of its body.
+pub(crate) fn answering_each(
+    answer: impl Fn(&str) -> (&'static str, &'static str) + Clone + Send + 'static,
+) -> Server {
+    serve(move |mut stream, request| {
+        let (status, body) = answer(&String::from_utf8_lossy(&request));
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n");
         let _ = write!(stream, "{head}connection: close\r\n\r\n{body}");
@@ -23,7 +31,7 @@ pub(crate) fn answering(status: &'static str, body: &'static str) -> Server {
 
 /// Takes every request and never answers.
 pub(crate) fn silent() -> Server {
-    serve(|mut stream| {
+    serve(|mut stream, _| {
         let _ = stream.read(&mut [0]); // until the other side hangs up
     })
 }
@@ -32,14 +40,14 @@ pub(crate) fn silent() -> Server {
 pub(crate) fn gated(status: &'static str) -> (Server, Sender<()>) {
     let (gate, closed) = mpsc::channel();
     let closed = Arc::new(Mutex::new(closed));
-    let server = serve(move |mut stream| {
+    let server = serve(move |mut stream, _| {
         let _ = closed.lock().unwrap().recv();
         let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
     });
     (server, gate)
 }
 
-fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> Server {
+fn serve(answer: impl Fn(TcpStream, Vec<u8>) + Clone + Send + 'static) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
     let (tell, arrived) = mpsc::channel();
@@ -47,8 +55,8 @@ fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> Server {
         for stream in listener.incoming().flatten() {
             let (tell, answer) = (tell.clone(), answer.clone());
             thread::spawn(move || {
-                if read_request(&stream, &tell).is_some() {
-                    answer(stream);
+                if let Some(body) = read_request(&stream, &tell) {
+                    answer(stream, body);
                 }
             });
         }
@@ -77,8 +85,8 @@ pub(crate) fn read_body(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<()> {
-    read_body(&mut BufReader::new(stream))?;
+fn read_request(stream: &TcpStream, tell: &Sender<()>) -> Option<Vec<u8>> {
+    let body = read_body(&mut BufReader::new(stream))?;
     let _ = tell.send(());
-    Some(())
+    Some(body)
 }

@@ -62,7 +62,8 @@ fn an_interrupted_run_finishes_what_is_in_flight_and_sends_nothing_twice() {
         let running = running.args(["--summary", "-"]).start();
         folder.wait_for_lines("in.results.jsonl", before + 5);
         running.signal(signal);
-        let output = running.ends_with(130);
+        let status = if signal == "TERM" { 143 } else { 130 };
+        let output = running.ends_with(status);
         output.says(&["finishing what is under way", "the same command goes on"]);
         assert_eq!(output.summary()["failed"], 0, "{signal}");
         assert!(folder.lines("in.results.jsonl").len() < 300, "{signal}");
@@ -118,7 +119,7 @@ fn what_has_no_answer_when_the_grace_is_over_is_left_undone_and_counted() {
         .start();
     (0..3).for_each(|_| server.arrived.recv().unwrap());
     running.signal("TERM");
-    let output = running.ends_with(130);
+    let output = running.ends_with(143);
     output.says(&["finishing what is under way, for at most 0.2 s"]);
     output.says(&["3 requests had no answer when the grace was over; they are undone"]);
     assert_eq!(output.summary()["abandoned"], 3);

@@ -122,9 +122,8 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
         Text(&verdict(summary)),
     );
     let reason = match &summary.ending {
-        Ending::AccountError(reason) => Some(reason.clone()),
         Ending::Bound(bound) => Some(format!("It had {bound}.")),
-        Ending::Finished | Ending::Interrupted => None,
+        ending => ending.reason().map(str::to_owned),
     };
     if let Some(reason) = reason {
         let _ = writeln!(out, "<p class=\"reason {class}\">{}</p>", Text(&reason));
@@ -136,6 +135,10 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
 fn badge(summary: &Summary) -> (&'static str, &'static str) {
     match &summary.ending {
         Ending::AccountError(_) => ("bad", "✕ stopped by an account error"),
+        Ending::Forbidden(_) => ("bad", "✕ stopped: every request is forbidden"),
+        Ending::SameFailure(_) => ("bad", "✕ stopped: every request fails alike"),
+        Ending::Unreachable(_) => ("bad", "✕ stopped: the server cannot be reached"),
+        Ending::Certificate(_) => ("bad", "✕ stopped: the server's certificate is not valid"),
         Ending::Bound(_) => ("warn", "◼ stopped at a bound"),
         Ending::Interrupted => ("warn", "◼ interrupted"),
         Ending::Finished if summary.failed == 0 => ("good", "✓ finished"),

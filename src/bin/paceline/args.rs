@@ -45,8 +45,10 @@ pub(crate) enum Command {
     /// command goes on where it left off, and failed requests are tried again.
     ///
     /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage, or a file that cannot be
-    /// used; 3 stopped by an account error; 4 stopped at a bound, such as --max-cost (and resumable);
-    /// 130 interrupted (and resumable).
+    /// used; 3 stopped because nothing can succeed: an account error, a server that is never
+    /// reached, an invalid certificate, failures that are all alike; 4 stopped at a bound, such as
+    /// --max-cost; 130 interrupted; 143 terminated. After 3, 4, 130 and 143 the same command resumes
+    /// the run.
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
@@ -170,6 +172,9 @@ pub(crate) struct Run {
     /// Stop when so many requests have failed
     #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
     pub(crate) max_failures: Option<u64>,
+    /// Go on although nothing has succeeded and 20 requests failed alike
+    #[arg(long, help_heading = BOUNDS)]
+    pub(crate) keep_going: bool,
     /// Begin nothing more after this time
     #[arg(long, value_name = "SECS", value_parser = seconds, help_heading = BOUNDS)]
     pub(crate) deadline: Option<Duration>,

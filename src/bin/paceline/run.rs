@@ -1,10 +1,10 @@
 //! `paceline run`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use paceline::batch::{Ending, Prices, Run};
+use paceline::batch::{Prices, Run};
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
@@ -23,7 +23,7 @@ use crate::say::say;
 use crate::server;
 #[cfg(feature = "redis")]
 use crate::share;
-use crate::signals;
+use crate::signals::{self, Signal};
 use crate::simulate;
 use crate::summary;
 
@@ -91,6 +91,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .sync_every(arguments.sync_every)
         .write_patience(arguments.write_patience)
         .grace(arguments.grace)
+        .keep_going(arguments.keep_going)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {
@@ -114,7 +115,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     let report = report::Recorder::of(arguments, &taken)?;
     run = report.record(run);
-    listen_for_signals(&stop, arguments.grace)?;
+    let signal = listen_for_signals(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
     let display = Display::start(watch.clone(), arguments.progress, currency.clone());
     let result = run.run();
@@ -148,13 +149,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         summary::write(&summary, path)?;
     }
     extracted.and(reported)?;
-    Ok(match summary.ending {
-        Ending::AccountError(_) => Exit::Account,
-        Ending::Bound(_) => Exit::Bound,
-        Ending::Interrupted => Exit::Interrupted,
-        _ if summary.failed > 0 => Exit::SomeFailed,
-        _ => Exit::Success,
-    })
+    Ok(Exit::of_summary(&summary, signal.exit()))
 }
 
 /// Whether what answers need may be learned, by the words of the flags.
@@ -191,14 +186,15 @@ fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.
-fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<()> {
+fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
     let stop = stop.clone();
-    let mut told = false;
-    let heard = move || {
-        if told {
-            std::process::exit(i32::from(Exit::Interrupted as u8));
+    let first = First::default();
+    let told = first.clone();
+    let heard = move |signal: Signal| {
+        if told.0.get().is_some() {
+            std::process::exit(i32::from(signal.exit() as u8));
         }
-        told = true;
+        let _ = told.0.set(signal);
         stop.cancel();
         say!(
             "paceline: finishing what is under way, for at most {}; once more to stop at once",
@@ -206,5 +202,18 @@ fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<()> {
         );
     };
     signals::listen(heard)
-        .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))
+        .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
+    Ok(first)
+}
+
+/// The signal that stopped the run, once one has.
+#[derive(Clone, Default)]
+struct First(Arc<OnceLock<Signal>>);
+
+impl First {
+    fn exit(&self) -> Exit {
+        self.0
+            .get()
+            .map_or(Exit::Interrupted, |signal| signal.exit())
+    }
 }

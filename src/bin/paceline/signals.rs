@@ -3,10 +3,31 @@
 use std::io;
 use std::thread::Builder;
 
+use crate::exit::Exit;
+
+/// What asks the command to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGINT or SIGHUP.
+    Interrupt,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has it"))]
+    Terminate,
+}
+
+impl Signal {
+    /// The status of a run that it has ended.
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate => Exit::Terminated,
+        }
+    }
+}
+
 /// Calls `heard` at each signal that asks the command to end: SIGINT, SIGTERM, and SIGHUP unless
 /// it is ignored, as under `nohup`, which promises that a run outlives its terminal.
 #[cfg(unix)]
-pub(crate) fn listen(mut heard: impl FnMut() + Send + 'static) -> io::Result<()> {
+pub(crate) fn listen(mut heard: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
@@ -15,7 +36,14 @@ pub(crate) fn listen(mut heard: impl FnMut() + Send + 'static) -> io::Result<()>
         signals.add_signal(SIGHUP)?;
     }
     let thread = Builder::new().name("paceline-signals".to_owned());
-    thread.spawn(move || signals.forever().for_each(|_| heard()))?;
+    thread.spawn(move || {
+        signals.forever().for_each(|signal| {
+            heard(match signal {
+                SIGTERM => Signal::Terminate,
+                _ => Signal::Interrupt,
+            });
+        });
+    })?;
     Ok(())
 }
 
@@ -30,6 +58,6 @@ fn is_hangup_ignored() -> bool {
 
 /// Calls `heard` at each Ctrl-C.
 #[cfg(not(unix))]
-pub(crate) fn listen(heard: impl FnMut() + Send + 'static) -> io::Result<()> {
-    ctrlc::set_handler(heard).map_err(io::Error::other)
+pub(crate) fn listen(mut heard: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || heard(Signal::Interrupt)).map_err(io::Error::other)
 }

@@ -35,7 +35,7 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     let simulator = Arc::new(start(config)?);
     // Before the address is out: who has it may end this at once.
     let stopped = Arc::clone(&simulator);
-    signals::listen(move || stopped.stop())
+    signals::listen(move |_| stopped.stop())
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
     say::result(&format!("{}\n", simulator.base_url()))?;
     say!("paceline: a simulated API answers there; Ctrl-C ends it");

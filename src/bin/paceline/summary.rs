@@ -130,6 +130,28 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_fail
             say!("paceline: stopped by an account error: {reason}");
             say!("paceline: nothing is lost; once that is put right, the same command goes on");
         }
+        Ending::Forbidden(reason) => {
+            say!("paceline: stopped: the server forbids request after request: {reason}");
+            say!(
+                "paceline: nothing is lost; once that is put right, the same command resumes the run"
+            );
+        }
+        Ending::SameFailure(reason) => {
+            say!(
+                "paceline: stopped: nothing has succeeded, and 20 requests failed alike: {reason}"
+            );
+            say!(
+                "paceline: once that is put right, the same command resumes the run; --keep-going sends the others in any case"
+            );
+        }
+        Ending::Unreachable(reason) => {
+            say!("paceline: stopped: cannot reach {reason}");
+            say!("paceline: no request failed by it; the same command resumes the run");
+        }
+        Ending::Certificate(reason) => {
+            say!("paceline: stopped: invalid certificate: {reason}");
+            say!("paceline: no request failed by it; the same command resumes the run");
+        }
         Ending::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
             let done = grouped(summary.requests);

@@ -1,0 +1,70 @@
+//! What holds up a run besides its limits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+/// What holds up a run besides its limits: no request begins as long as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hold {
+    /// The server cannot be reached. One request after another tries.
+    Unreachable {
+        /// What failed last.
+        reason: String,
+        /// When the first attempt failed.
+        since: Instant,
+    },
+    /// This side is out of descriptors, ports, threads or memory: fewer requests are in flight than
+    /// may be.
+    Exhausted {
+        /// What failed last.
+        reason: String,
+        /// How many may be in flight now.
+        in_flight: usize,
+    },
+    /// Many failures are alike. The requests in flight show whether all are.
+    Suspicion(
+        /// What the last of them says.
+        String,
+    ),
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { reason, .. } => write!(f, "cannot reach {reason}"),
+            Self::Exhausted { reason, in_flight } => {
+                write!(f, "at most {in_flight} in flight: {reason}")
+            }
+            Self::Suspicion(reason) => write!(f, "failures are alike: {reason}"),
+        }
+    }
+}
+
+/// What holds up one run now. Clones are of the same run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holds(Arc<Mutex<Standing>>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    link: Option<Hold>,
+    exhaustion: Option<Hold>,
+    suspicion: Option<Hold>,
+}
+
+impl Holds {
+    /// The one that explains most.
+    pub(super) fn first(&self) -> Option<Hold> {
+        let standing = self.0.lock();
+        let link = standing.link.as_ref();
+        let all = link.or(standing.suspicion.as_ref());
+        all.or(standing.exhaustion.as_ref()).cloned()
+    }
+
+    pub(super) fn suspicion(&self, hold: Option<Hold>) {
+        self.0.lock().suspicion = hold;
+    }
+}
