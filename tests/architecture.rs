@@ -29,7 +29,7 @@ const HOMES: [(&str, &str); 13] = [
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
     ("quanta::", "limiter/clock/counter.rs"),
-    ("rustix::", "limiter/refill.rs client/transport.rs"),
+    ("rustix::", "limiter/refill.rs client/transport/failure.rs"),
     ("redis::", "limiter/shared/"),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::RateLimitedClient;
 use super::retry::RetryPolicy;
-use super::transport::{is_header, is_url};
+use super::transport::{BaseUrl, is_header};
 use crate::cost::Charge;
 use crate::limiter::Registry;
 #[cfg(feature = "redis")]
@@ -382,23 +382,12 @@ impl ClientBuilder {
         Ok(key)
     }
 
-    fn url(&self) -> Result<String> {
-        let given = self.base_url.clone();
-        let url = given
-            .or_else(|| std::env::var(BASE_URL_VARIABLE).ok())
-            .unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
-        let url = url.trim().trim_end_matches('/');
-        let is_web = url.starts_with("http://") || url.starts_with("https://");
-        // Paths are put behind it, so it can have no query; and what is in one may be a key.
-        let is_bare = !url.contains(['@', '?', '#']);
-        if is_web && is_bare && is_url(url) {
-            return Ok(url.to_owned());
-        }
-        Err(Error::Config(if is_bare {
-            format!("base URL {url:?}: an address such as {DEFAULT_BASE_URL} is needed")
-        } else {
-            "base URL: it can hold no user name, password or query; set a header instead".to_owned()
-        }))
+    fn url(&self) -> Result<BaseUrl> {
+        let variable = || std::env::var(BASE_URL_VARIABLE).ok();
+        // A variable that is empty is as good as none.
+        let variable = || variable().filter(|url| !url.trim().is_empty());
+        let url = self.base_url.clone().or_else(variable);
+        BaseUrl::parse(url.as_deref().unwrap_or(DEFAULT_BASE_URL)).map_err(Error::Config)
     }
 }
 

@@ -32,7 +32,7 @@ pub use stream::{ChatChunk, ChatStream};
 use config::{Secret, Settings};
 use counters::Counters;
 use learned::Learner;
-use transport::Transport;
+use transport::{BaseUrl, Transport};
 
 use crate::limiter::{Registry, Wait};
 use crate::tokens::{Endpoint, Estimate, estimate};
@@ -83,7 +83,7 @@ impl RateLimitedClient {
     }
 
     fn new_with(
-        base_url: String,
+        base_url: BaseUrl,
         headers: &[(String, Secret)],
         registry: Arc<Registry>,
         settings: Settings,
@@ -158,7 +158,7 @@ impl RateLimitedClient {
     /// is missing.
     pub fn embeddings<S: AsRef<str>>(&self, model: &str, inputs: &[S]) -> Result<Embeddings> {
         let input: Vec<&str> = inputs.iter().map(AsRef::as_ref).collect();
-        let response = self.post("/embeddings", &json!({"model": model, "input": input}))?;
+        let response = self.post("/v1/embeddings", &json!({"model": model, "input": input}))?;
         Embeddings::read(&response, inputs.len())
     }
 
@@ -337,7 +337,7 @@ fn is_whole(body: &Value) -> Result<()> {
     Ok(())
 }
 
-const CHAT: &str = "chat/completions";
+const CHAT: &str = "/v1/chat/completions";
 
 /// For headers that name a date; everything else goes by a monotonic clock.
 #[allow(

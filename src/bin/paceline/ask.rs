@@ -79,14 +79,14 @@ fn client(server: &args::Server) -> Result<RateLimitedClient> {
 /// The path and the body of the smallest request for a model.
 fn smallest_request(model: &str) -> (&'static str, Value) {
     if model.starts_with("text-embedding-") {
-        return ("embeddings", json!({"model": model, "input": "."}));
+        return ("/v1/embeddings", json!({"model": model, "input": "."}));
     }
     let body = json!({
         "model": model,
         "messages": [{"role": "user", "content": "."}],
         "max_completion_tokens": 16, // some servers refuse fewer
     });
-    ("chat/completions", body)
+    ("/v1/chat/completions", body)
 }
 
 /// What the server has said of a model's limits: each with what is left of it.
@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn each_model_is_asked_where_it_answers() {
         let (path, body) = smallest_request("text-embedding-3-small");
-        assert_eq!(path, "embeddings");
+        assert_eq!(path, "/v1/embeddings");
         let expected = json!({"model": "text-embedding-3-small", "input": "."});
         assert_eq!(body, expected);
         let (path, body) = smallest_request("gpt-4.1");
-        assert_eq!(path, "chat/completions");
+        assert_eq!(path, "/v1/chat/completions");
         assert_eq!(body["max_completion_tokens"], 16);
     }
 }

@@ -17,15 +17,17 @@ use parking_lot::Mutex;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use super::dial::{Step, Unsent};
+use super::lookup::Lookup;
 use crate::limiter::Clock;
 
 /// For how long an address is taken to be right: as long as a connection is kept that nobody uses.
 pub(super) const FRESH: Duration = Duration::from_secs(30);
 
-pub(super) struct Addresses<R = DefaultResolver> {
+pub(super) struct Addresses<R = Lookup> {
     lookup: R,
     clock: Clock,
     known: Mutex<HashMap<String, Known>>,
@@ -55,8 +57,9 @@ impl<R: Resolver> Resolver for Addresses<R> {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let scheme = uri.scheme_str().unwrap_or_default();
-        let host = uri.authority().map(|host| format!("{scheme}://{host}"));
-        let host = host.unwrap_or_default();
+        // Without what a proxy's address may hold before its `@`, for this is logged.
+        let host = uri.authority().map(|host| host.as_str().rsplit('@').next());
+        let host = format!("{scheme}://{}", host.flatten().unwrap_or_default());
         let known = self.known.lock().get(&host).cloned();
         let now = self.clock.now();
         if let Some(known) = &known
@@ -79,7 +82,10 @@ impl<R: Resolver> Resolver for Addresses<R> {
                     log::warn!("{host}: {error}; its address is taken to be the one before");
                     Ok(known.addresses)
                 }
-                None => Err(error),
+                None => {
+                    let host = uri.host().unwrap_or_default().to_owned();
+                    Err(Unsent::at(Step::Resolve(host), error))
+                }
             },
         }
     }
@@ -101,9 +107,9 @@ mod tests {
 
     /// Gives out a port for each lookup, or 0 for an error.
     #[derive(Debug, Clone, Default)]
-    struct Lookup(Arc<AtomicU16>);
+    struct Ports(Arc<AtomicU16>);
 
-    impl Resolver for Lookup {
+    impl Resolver for Ports {
         fn resolve(
             &self,
             _: &Uri,
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_address_is_looked_up_again_when_it_is_old_and_kept_when_that_fails() {
-        let (lookup, clock) = (Lookup::default(), ManualClock::new());
+        let (lookup, clock) = (Ports::default(), ManualClock::new());
         let addresses = Addresses::new(lookup.clone(), Clock::from(&clock));
         let ask = |url: &str, port: u16| {
             lookup.0.store(port, Ordering::SeqCst);

@@ -9,29 +9,11 @@
 use std::time::Duration;
 
 use ureq::Error;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, time,
-};
-
-/// Wraps every connection, of whatever kind.
-#[derive(Debug)]
-pub(super) struct Patience;
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport, time};
 
 /// A connection with timeouts rounded up.
 #[derive(Debug)]
-pub(super) struct Patient<T>(T);
-
-impl<In: Transport> Connector<In> for Patience {
-    type Out = Patient<In>;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(Patient))
-    }
-}
+pub(super) struct Patient<T>(pub(super) T);
 
 impl<T: Transport> Transport for Patient<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {

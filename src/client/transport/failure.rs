@@ -1,0 +1,236 @@
+//! Why no response came: the step that failed, in words of the system and not of our libraries.
+
+use std::io;
+use std::time::Duration;
+
+use ureq::Error as Wire;
+
+use super::dial::{Step, Unsent};
+use crate::error::{TransportKind, human};
+
+/// What is known of the way when something on it fails.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    /// The proxy as it may be shown.
+    pub(super) proxy: Option<String>,
+    pub(super) is_https: bool,
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+}
+
+/// The kind of a failure, and what to say of it.
+type Said = (TransportKind, String);
+
+/// What a failure of the wire is, and whether nothing of the request has left.
+pub(super) fn describe(error: &Wire, way: &Way) -> (TransportKind, String, bool) {
+    if let Some(unsent) = Unsent::of(error) {
+        let (kind, message) = connecting(&unsent.step, &unsent.error, way);
+        return (kind, message, true);
+    }
+    let unsent = matches!(error, Wire::BadUri(_) | Wire::Http(_) | Wire::HostNotFound);
+    let (kind, message) = exchanging(error, way);
+    (kind, message, unsent)
+}
+
+/// A failure before the connection was there.
+fn connecting(step: &Step, error: &Wire, way: &Way) -> Said {
+    if let Wire::Io(error) = error
+        && is_exhausted(error)
+    {
+        return (TransportKind::Resources, words(error));
+    }
+    match step {
+        Step::Proxy => {
+            let proxy = way.proxy.as_deref().unwrap_or_default();
+            let (kind, message) = match (Unsent::of(error), error) {
+                (Some(inner), _) => connecting(&inner.step, &inner.error, way),
+                (None, Wire::ConnectProxyFailed(said)) => {
+                    (TransportKind::Proxy, refused_by_proxy(said))
+                }
+                (None, Wire::Timeout(_)) => (TransportKind::Proxy, late("answer", way)),
+                (None, error) => exchanging(error, way),
+            };
+            match kind {
+                TransportKind::Resources => (kind, message),
+                _ => (TransportKind::Proxy, format!("proxy {proxy}: {message}")),
+            }
+        }
+        Step::Resolve(host) => {
+            let reason = match error {
+                Wire::Io(error) => format!(": {}", words(error)),
+                Wire::Timeout(_) => format!(": {}", late("answer of the name server", way)),
+                _ => String::new(),
+            };
+            (
+                TransportKind::Dns,
+                format!("cannot resolve host {host}{reason}"),
+            )
+        }
+        Step::Connect => match error {
+            Wire::Io(error) => (TransportKind::Connect, words(error)),
+            Wire::Timeout(_) => (TransportKind::Connect, late("connection", way)),
+            error => (TransportKind::Connect, error.to_string()),
+        },
+        Step::Tls => securing(error, way),
+    }
+}
+
+/// A failure of the TLS handshake.
+fn securing(error: &Wire, way: &Way) -> Said {
+    let inner = match error {
+        Wire::Timeout(_) => return (TransportKind::Connect, late("TLS handshake", way)),
+        Wire::Rustls(error) => error,
+        Wire::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(inner) => inner,
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let message = "connection closed during the TLS handshake; is it http://?";
+                return (TransportKind::Tls, message.to_owned());
+            }
+            None => {
+                let message = format!("{} during the TLS handshake", words(error));
+                return (TransportKind::Tls, message);
+            }
+        },
+        error => return (TransportKind::Tls, error.to_string()),
+    };
+    match inner {
+        rustls::Error::InvalidCertificate(reason) => {
+            (TransportKind::Certificate, certificate(reason))
+        }
+        rustls::Error::InvalidMessage(_) => {
+            let message = "the server does not speak TLS; is it http://?";
+            (TransportKind::Tls, message.to_owned())
+        }
+        other => (TransportKind::Tls, format!("TLS: {other}")),
+    }
+}
+
+/// What is wrong with a certificate, and what helps.
+fn certificate(reason: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Bad;
+    match reason {
+        Bad::UnknownIssuer => "certificate of an unknown authority; if you trust it, name its \
+                               certificate in SSL_CERT_FILE"
+            .to_owned(),
+        Bad::Expired | Bad::ExpiredContext { .. } => "certificate expired".to_owned(),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            "certificate not valid yet; is the clock of this machine right?".to_owned()
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            "certificate of another host".to_owned()
+        }
+        other => format!("invalid certificate: {other}"),
+    }
+}
+
+/// What a proxy said in place of connecting further.
+fn refused_by_proxy(said: &str) -> String {
+    // "proxy server responded 407/407"
+    let status = said
+        .rsplit('/')
+        .next()
+        .and_then(|status| status.parse().ok());
+    match status {
+        Some(407_u16) => {
+            "it answers 407: it wants a user name and a password, or refuses those in its URL"
+                .to_owned()
+        }
+        Some(status) => format!("it answers {status}, and does not connect further"),
+        None => "it closes the connection and does not answer".to_owned(),
+    }
+}
+
+/// A failure after the connection was there.
+fn exchanging(error: &Wire, way: &Way) -> Said {
+    match error {
+        Wire::Timeout(_) => {
+            let message = format!("no whole response within {}", human(way.timeout));
+            (TransportKind::Timeout, message)
+        }
+        Wire::Io(error) if is_exhausted(error) => (TransportKind::Resources, words(error)),
+        Wire::Io(error) => (kind_of_io(error), words(error)),
+        Wire::Rustls(error) => (TransportKind::Tls, format!("TLS: {error}")),
+        Wire::Protocol(error) => {
+            let said = error.to_string();
+            if said.starts_with("chunk") {
+                let message = format!("broken in the middle of the response: {said}");
+                return (TransportKind::Disconnected, message);
+            }
+            let hint = if way.is_https {
+                ""
+            } else {
+                "; is it https://?"
+            };
+            let message = format!("the response is not HTTP ({said}){hint}");
+            (TransportKind::Other, message)
+        }
+        Wire::BodyExceedsLimit(limit) => {
+            let message = format!("the response is larger than {} MiB", limit >> 20);
+            (TransportKind::Other, message)
+        }
+        error => (TransportKind::Other, error.to_string()),
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> TransportKind {
+    use io::ErrorKind as Io;
+    // TLS errors travel inside those of the system.
+    if error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+    {
+        return TransportKind::Tls;
+    }
+    match error.kind() {
+        Io::TimedOut | Io::WouldBlock => TransportKind::Timeout,
+        Io::ConnectionReset
+        | Io::ConnectionAborted
+        | Io::BrokenPipe
+        | Io::NotConnected
+        | Io::UnexpectedEof
+        | Io::HostUnreachable
+        | Io::NetworkUnreachable
+        | Io::NetworkDown => TransportKind::Disconnected,
+        _ => TransportKind::Other,
+    }
+}
+
+/// No connection, handshake or answer in the time for connecting.
+fn late(what: &str, way: &Way) -> String {
+    let time = way.connect_timeout.min(way.timeout);
+    format!("no {what} within {}", human(time))
+}
+
+/// What the system says, without its number.
+fn words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "connection closed before the response was complete".to_owned();
+    }
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    // The standard library's words for the lookup, before those of the system.
+    let text = text.rsplit("failed to lookup address information: ").next();
+    let mut letters = text.unwrap_or_default().chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => "unknown error".to_owned(),
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM, and no port that is free: the fault is on this side.
+fn is_exhausted(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, OutOfMemory};
+    matches!(error.kind(), AddrNotAvailable | OutOfMemory) || is_out_of_descriptors(error)
+}
+
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+}
+
+#[cfg(not(unix))]
+fn is_out_of_descriptors(_: &io::Error) -> bool {
+    false
+}
