@@ -175,9 +175,10 @@ fn exchanging(error: &Wire, way: &Way) -> Said {
 fn kind_of_io(error: &io::Error) -> TransportKind {
     use io::ErrorKind as Io;
     // TLS errors travel inside those of the system.
-    if error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
+    let inner = error.get_ref();
+    if inner
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
     {
         return TransportKind::Tls;
     }
