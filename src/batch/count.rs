@@ -152,7 +152,7 @@ impl<F: Fn()> Drop for InPanic<F> {
     }
 }
 
-fn panicked(does: &str) -> Error {
+pub(super) fn panicked(does: &str) -> Error {
     Error::Batch(format!(
         "a thread that {does} lines has panicked: see standard error"
     ))
@@ -264,7 +264,9 @@ impl Counter {
         let text = body.to_string();
         let fingerprint = Fingerprint::of_text(&url, &body, &text);
         match known {
-            Some(Known::Failed) => return Event::Failed,
+            Some(Known::Failed(print)) if print.is_none_or(|print| print == fingerprint) => {
+                return Event::Failed;
+            }
             Some(Known::Finished(Some(other))) if other != fingerprint => {
                 let message = format!(
                     "{}: custom_id {custom_id:?} has a result already, of a request with \
@@ -279,7 +281,8 @@ impl Counter {
                 });
             }
             Some(Known::Finished(_)) => return Event::Finished,
-            Some(Known::Line(_)) | None => {}
+            // What failed was another request.
+            Some(Known::Line(_) | Known::Failed(_)) | None => {}
         }
         match self.client.prepare_counted(&url, &body, text) {
             Ok(request) => Event::Counted(Counted {

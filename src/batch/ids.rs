@@ -23,8 +23,8 @@ pub(super) enum Known {
     Line(u64),
     /// It has a result, of a request with this fingerprint where that is known.
     Finished(Option<Fingerprint>),
-    /// It failed, and is left at that.
-    Failed,
+    /// It failed, and is left at that, unless the request has changed since.
+    Failed(Option<Fingerprint>),
 }
 
 /// What is known of each id.
@@ -54,8 +54,11 @@ enum State {
     Empty,
     Line,
     Finished,
+    /// The same, and it was met in the input.
+    FinishedAndSeen,
     FinishedUnknown,
     Failed,
+    FailedUnknown,
 }
 
 const EMPTY: Slot = Slot {
@@ -109,7 +112,7 @@ impl Ids {
     /// Whether any id has a result.
     pub(super) fn any_finished(&self) -> bool {
         let mut slots = self.0.iter().flat_map(|shard| &shard.slots);
-        slots.any(|slot| matches!(slot.state, State::Finished | State::FinishedUnknown))
+        slots.any(|slot| matches!(slot.known(), Some(Known::Finished(_))))
     }
 
     /// Notes that an id stands in this line of the input, and returns what was known of it. When
@@ -124,6 +127,13 @@ impl Ids {
         known
     }
 
+    /// The request that the result of an id is of, where that is known: the first time that it is asked
+    /// for.
+    pub(super) fn see(&mut self, id: &str) -> Option<Fingerprint> {
+        let hash = Hash::of(id);
+        self.0[hash.shard()].see(hash)
+    }
+
     #[cfg(test)]
     fn bytes(&self) -> usize {
         let slots: usize = self.0.iter().map(|shard| shard.slots.capacity()).sum();
@@ -134,6 +144,16 @@ impl Ids {
 impl Shard {
     fn get(&self, hash: Hash) -> Option<Known> {
         self.slots.get(self.find(hash))?.known()
+    }
+
+    fn see(&mut self, hash: Hash) -> Option<Fingerprint> {
+        let at = self.find(hash);
+        let slot = self.slots.get_mut(at)?;
+        if slot.state != State::Finished {
+            return None;
+        }
+        slot.state = State::FinishedAndSeen;
+        Some(Fingerprint(slot.value))
     }
 
     fn set(&mut self, hash: Hash, known: Known) -> Option<Known> {
@@ -179,7 +199,8 @@ impl Slot {
             Known::Line(line) => (State::Line, line),
             Known::Finished(Some(Fingerprint(print))) => (State::Finished, print),
             Known::Finished(None) => (State::FinishedUnknown, 0),
-            Known::Failed => (State::Failed, 0),
+            Known::Failed(Some(Fingerprint(print))) => (State::Failed, print),
+            Known::Failed(None) => (State::FailedUnknown, 0),
         };
         Self {
             hash,
@@ -193,9 +214,12 @@ impl Slot {
         match self.state {
             State::Empty => None,
             State::Line => Some(Known::Line(self.value)),
-            State::Finished => Some(Known::Finished(Some(Fingerprint(self.value)))),
+            State::Finished | State::FinishedAndSeen => {
+                Some(Known::Finished(Some(Fingerprint(self.value))))
+            }
             State::FinishedUnknown => Some(Known::Finished(None)),
-            State::Failed => Some(Known::Failed),
+            State::Failed => Some(Known::Failed(Some(Fingerprint(self.value)))),
+            State::FailedUnknown => Some(Known::Failed(None)),
         }
     }
 
@@ -257,7 +281,8 @@ mod tests {
         let known = [
             Known::Finished(None),
             Known::Finished(Some(Fingerprint(u64::MAX))),
-            Known::Failed,
+            Known::Failed(Some(Fingerprint(7))),
+            Known::Failed(None),
         ];
         for (id, known) in ["a", "b", ""].into_iter().zip(known) {
             assert_eq!(ids.set(id, known), None);
@@ -275,7 +300,7 @@ mod tests {
             for (number, value, kind) in steps {
                 let known = match kind {
                     0 => Known::Line(value),
-                    1 => Known::Failed,
+                    1 => Known::Failed(None),
                     _ => Known::Finished((value % 2 == 0).then_some(Fingerprint(value))),
                 };
                 let id = number.to_string();

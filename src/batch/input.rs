@@ -1,6 +1,7 @@
 //! Requests from a file or any reader: lines of the Batch input format, or rows and a prompt; and
 //! what can be wrong with them.
 
+mod again; //      what is read more than once
 #[cfg(test)]
 mod fuzz_tests; // any bytes, in any shape
 mod lines; //      lines with something in them, each with its number
@@ -13,7 +14,7 @@ mod tap; //        its bytes, watched
 mod unpack; //     gzip and zstd, known by their first bytes
 
 use std::fs::File;
-use std::io::{self, BufRead, Read, Seek};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -22,11 +23,13 @@ use serde_json::Value;
 use super::ids::{Ids, Known};
 use super::prompt::Prompt;
 use crate::{Error, Result};
+use again::{FromStart, Once};
 use lines::count_lines;
-use records::{Draft, Records, is_known};
+use records::{Draft, is_known};
 use shard::Shard;
 
 pub(super) use lines::Lines;
+pub(super) use records::Records;
 pub use rows::RowFormat;
 pub use unpack::unpacked;
 
@@ -162,6 +165,45 @@ impl Input {
         Ok(input)
     }
 
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True for a file, which can be gone through as often as needed.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
+    /// True for rows whose ids are their numbers.
+    pub(super) fn has_ids_by_position(&self) -> bool {
+        let prompt = self.rows.as_ref().map(|(_, prompt)| prompt);
+        prompt.is_some_and(Prompt::has_ids_by_position)
+    }
+
+    /// Has `look` go through what it holds, as far as it wants, before it is run.
+    ///
+    /// # Errors
+    ///
+    /// When what comes once cannot be kept on the disk.
+    pub(super) fn look_through<T: Default>(
+        &mut self,
+        look: impl FnOnce(&mut Records) -> T,
+    ) -> Result<T> {
+        // What cannot be read is said when it is run.
+        let Source::Stream(reader) = &mut self.source else {
+            let records = self.look().ok().flatten();
+            return Ok(records.map_or_else(T::default, |mut records| look(&mut records)));
+        };
+        let fail = |error| Error::io(&self.name, error);
+        let once = Once::of(std::mem::replace(reader, Box::new(io::empty()))).map_err(fail)?;
+        let packed = once.first_time().map_err(fail)?;
+        let records = Records::open(&self.name, unpacked(packed), self.rows.clone(), self.shard);
+        let seen = records.map_or_else(|_| T::default(), |mut records| look(&mut records));
+        self.source = Source::Stream(Box::new(once.second_time().map_err(fail)?));
+        Ok(seen)
+    }
+
     /// The file, if it is one.
     pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -237,11 +279,9 @@ impl Input {
     }
 }
 
-/// The file from its start, unpacked. Whoever reads it next goes back to the start again.
+/// The file from its start, unpacked.
 fn from_start(file: &File) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut file = file.try_clone()?;
-    file.rewind()?;
-    Ok(unpacked(file))
+    FromStart::of(file).map(unpacked)
 }
 
 /// A path without an ending that says how the file is packed.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ids::{Ids, Known};
-use super::output::{Finished, Holds, Output, STANDARD_OUTPUT};
+use super::output::{Damage, Finished, Holds, Output, STANDARD_OUTPUT};
 use super::record::Record;
 use super::write::Sink;
 use crate::{Error, Result};
@@ -22,6 +22,26 @@ pub(super) struct Resume {
     pub(super) fresh: bool,
     /// What failed is left at that.
     pub(super) keep_failed: bool,
+}
+
+/// What a run opens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names<'a> {
+    /// What messages call the input, and its path if it is a file.
+    pub(super) input: (&'a str, Option<&'a Path>),
+    pub(super) results: &'a Path,
+    pub(super) errors: &'a Path,
+    /// The run is against a simulated API.
+    pub(super) simulated: bool,
+}
+
+/// The results of earlier runs, read and locked. Nothing is changed yet.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    results: Output,
+    damage: Damage,
+    /// Answers to requests that are known.
+    pub(super) answers: u64,
 }
 
 /// The files of a run, open and locked.
@@ -39,17 +59,18 @@ struct Began {
     errors: u64,
 }
 
-impl Journal {
-    /// Opens the files for a run over `input`, and returns what they say of each id.
-    pub(super) fn open(
-        input: Option<&Path>,
-        results: &Path,
-        errors: &Path,
-        resume: Resume,
-    ) -> Result<(Self, Ids)> {
+impl Earlier {
+    /// Opens the results for a run, and returns what they say of each id.
+    pub(super) fn open(names: Names<'_>, resume: Resume) -> Result<(Self, Ids)> {
+        let Names {
+            input,
+            results,
+            errors,
+            ..
+        } = names;
         let named = [("--output", results), ("--errors", errors)];
         for (flag, path) in named {
-            if input.is_some_and(|input| same_file(input, path)) {
+            if input.1.is_some_and(|input| same_file(input, path)) {
                 let message = format!("{flag} {} is the input itself", path.display());
                 return Err(Error::Batch(message));
             }
@@ -62,55 +83,127 @@ impl Journal {
             return Err(Error::Batch(message));
         }
         // Locked before anything is moved: a run that writes to it must not lose its file.
-        let mut journal = Self {
-            results: Output::open(results)?,
-            errors: Output::open(errors)?,
+        let results = Output::open(results)?;
+        match resume.fresh {
+            true => {
+                let earlier = Self {
+                    results,
+                    damage: Damage::default(),
+                    answers: 0,
+                };
+                Ok((earlier, Ids::default()))
+            }
+            false => Self::read(results, names.simulated),
+        }
+    }
+
+    /// The same for a run that will not be: the file need not be there.
+    pub(super) fn look(results: &Path, simulated: bool) -> Result<(u64, Ids)> {
+        if !results.is_file() {
+            return Ok((0, Ids::default()));
+        }
+        let (earlier, ids) = Self::read(Output::open_to_look(results)?, simulated)?;
+        Ok((earlier.answers, ids))
+    }
+
+    fn read(results: Output, simulated: bool) -> Result<(Self, Ids)> {
+        let (mut ids, mut answers) = (Ids::default(), 0);
+        let mut is_mixed = false;
+        let damage = results.scan(Holds::Results, |_, line| {
+            is_mixed |= line.simulated != simulated;
+            if let Some(id) = &line.custom_id {
+                let before = ids.set(id, Known::Finished(line.fingerprint()));
+                let had_one = matches!(before, Some(Known::Finished(Some(_))));
+                answers += u64::from(line.fingerprint().is_some() && !had_one);
+            }
+        })?;
+        if is_mixed {
+            return Err(results.mixed_with_simulated(!simulated));
+        }
+        let earlier = Self {
+            results,
+            damage,
+            answers,
+        };
+        Ok((earlier, ids))
+    }
+
+    /// Repairs what is damaged, opens the errors, and takes out of them what is dealt with.
+    pub(super) fn begin(self, names: Names<'_>, resume: Resume, ids: &mut Ids) -> Result<Journal> {
+        let Self {
+            results, damage, ..
+        } = self;
+        let mut journal = Journal {
+            results,
+            errors: Output::open(names.errors)?,
             began: Began::default(),
         };
         if resume.fresh {
             for (output, path) in [
-                (&mut journal.results, results),
-                (&mut journal.errors, errors),
+                (&mut journal.results, names.results),
+                (&mut journal.errors, names.errors),
             ] {
                 if move_aside(path)? {
                     *output = Output::open(path)?;
                 }
             }
         }
-        let ids = journal.read(resume.keep_failed)?;
-        Ok((journal, ids))
+        journal.read(&damage, names, resume, ids)?;
+        Ok(journal)
     }
+}
 
-    fn read(&mut self, keep_failed: bool) -> Result<Ids> {
-        let mut ids = Ids::default();
-        self.results.read(Holds::Results, |_, line| {
-            if let Some(id) = &line.custom_id {
-                ids.set(id, Known::Finished(line.fingerprint()));
-            }
-        })?;
-        // Of the failures of an id the last one stays, and none of what succeeded since. Bad lines
-        // are told of afresh.
+impl Journal {
+    fn read(
+        &mut self,
+        damage: &Damage,
+        names: Names<'_>,
+        resume: Resume,
+        ids: &mut Ids,
+    ) -> Result<()> {
+        // Of the failures of a request the last one stays, and none of what succeeded since. Bad lines
+        // are told of afresh. What other runs wrote here is left alone.
+        let has_result = |ids: &Ids, id: &str, line: &Finished| match ids.get(id) {
+            Some(Known::Finished(Some(print))) => line.fingerprint().is_none_or(|of| of == print),
+            Some(Known::Finished(None)) => true,
+            _ => false,
+        };
+        let (input, simulated) = (names.input.0, names.simulated);
         let mut last = Ids::default();
-        let mut has_old_words = false;
-        self.errors.read(Holds::Failures, |at, line| {
-            let bad = line.is_of_bad_line();
-            has_old_words |= bad;
-            if let Some(id) = line.custom_id.as_deref().filter(|_| !bad) {
-                has_old_words |= ids.get(id).is_some();
-                has_old_words |= last.set(id, Known::Line(at)).is_some();
+        let (mut has_old_words, mut is_mixed) = (false, false);
+        let errors = self.errors.scan(Holds::Failures, |at, line| {
+            is_mixed |= line.simulated != simulated;
+            has_old_words |= line.is_of_bad_line_of(input);
+            if let (Some(id), false) = (&line.custom_id, line.is_of_bad_line()) {
+                has_old_words |= has_result(ids, id, line);
+                has_old_words |= last.set(&request(id, line), Known::Line(at)).is_some();
             }
         })?;
+        if is_mixed {
+            return Err(self.errors.mixed_with_simulated(!simulated));
+        }
+        // All is well with both: now they may be changed.
+        self.results.repair(Holds::Results, damage)?;
+        self.errors.repair(Holds::Failures, &errors)?;
         if has_old_words {
             self.errors.thin_out(|at, line| {
-                let is_old =
-                    |id: &String| ids.get(id).is_some() || last.get(id) != Some(Known::Line(at));
-                line.is_of_bad_line() || line.custom_id.as_ref().is_some_and(is_old)
+                let is_old = |id: &String| {
+                    has_result(ids, id, line)
+                        || last.get(&request(id, line)) != Some(Known::Line(at))
+                };
+                match line.is_of_bad_line() {
+                    true => line.is_of_bad_line_of(input),
+                    false => line.custom_id.as_ref().is_some_and(is_old),
+                }
             })?;
         }
-        if keep_failed {
+        if resume.keep_failed {
             self.errors.look(0, |_, line| {
-                if let Some(id) = &line.custom_id {
-                    ids.set(id, Known::Failed);
+                if let Some(id) = &line.custom_id
+                    && !line.is_of_bad_line()
+                    && !matches!(ids.get(id), Some(Known::Finished(_)))
+                {
+                    ids.set(id, Known::Failed(line.fingerprint()));
                 }
             })?;
         }
@@ -118,7 +211,7 @@ impl Journal {
             results: self.results.end(),
             errors: self.errors.end(),
         };
-        Ok(ids)
+        Ok(())
     }
 
     /// Waits until everything is on the disk, and takes the failures of earlier runs out of the errors
@@ -136,6 +229,7 @@ impl Journal {
         if old.is_empty() {
             return Ok(());
         }
+        // By id and request, or by id alone where a line is no request any more.
         let mut anew = Ids::default();
         for (output, start) in [
             (&mut self.results, self.began.results),
@@ -143,13 +237,15 @@ impl Journal {
         ] {
             output.look(start, |_, line| {
                 if let Some(id) = &line.custom_id {
-                    anew.set(id, Known::Line(0));
+                    anew.set(&request(id, line), Known::Line(0));
                 }
             })?;
         }
         let is_old = |at: u64, line: &Finished| {
-            let id = line.custom_id.as_deref();
-            old.contains(&at) && id.is_some_and(|id| anew.get(id).is_some())
+            let is_anew = |id: &String| {
+                anew.get(&request(id, line)).is_some() || anew.get(&no_request(id)).is_some()
+            };
+            old.contains(&at) && line.custom_id.as_ref().is_some_and(is_anew)
         };
         let mut has_old_words = false;
         self.errors
@@ -182,6 +278,19 @@ impl Sink for Journal {
         self.results.sync()?;
         self.errors.sync()
     }
+}
+
+/// What tells the requests of finished lines apart, also where several runs write to one file.
+fn request(id: &str, line: &Finished) -> String {
+    match line.fingerprint() {
+        Some(print) => format!("{id}\n{print}"),
+        None => no_request(id),
+    }
+}
+
+/// The same of a line that tells of no request.
+fn no_request(id: &str) -> String {
+    format!("{id}\n")
 }
 
 /// Renames a file that holds something to the first free name with a number behind it. Nothing
@@ -233,372 +342,4 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::Value;
-    use tempfile::TempDir;
-
-    use super::super::fingerprint::Fingerprint;
-    use super::super::input::BadLine;
-    use super::*;
-    use crate::client::PassedOn;
-
-    const PRINT: Fingerprint = Fingerprint(0x0123_4567_89ab_cdef);
-    const FRESH: Resume = Resume {
-        fresh: true,
-        keep_failed: false,
-    };
-
-    struct Files {
-        _dir: TempDir,
-        results: PathBuf,
-        errors: PathBuf,
-    }
-
-    impl Files {
-        fn new() -> Self {
-            let dir = TempDir::new().unwrap();
-            Self {
-                results: dir.path().join("r.jsonl"),
-                errors: dir.path().join("e.jsonl"),
-                _dir: dir,
-            }
-        }
-
-        fn open(&self) -> Result<(Journal, Ids)> {
-            self.resume(Resume::default())
-        }
-
-        fn resume(&self, resume: Resume) -> Result<(Journal, Ids)> {
-            Journal::open(None, &self.results, &self.errors, resume)
-        }
-
-        /// What failed and how, in the order of the errors file.
-        fn failures(&self) -> Vec<(String, String)> {
-            let text = fs::read_to_string(&self.errors).unwrap();
-            let parse = |line| serde_json::from_str::<Value>(line).unwrap();
-            let text_of = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-            text.lines()
-                .map(parse)
-                .map(|line| {
-                    (
-                        text_of(&line["custom_id"]),
-                        text_of(&line["error"]["message"]),
-                    )
-                })
-                .collect()
-        }
-    }
-
-    fn success(id: &str) -> Record {
-        let response = PassedOn {
-            status: 200,
-            request_id: None,
-            body: "null".to_owned(),
-            usage: None,
-            attempts: 1,
-            waited: Duration::ZERO,
-        };
-        Record::success(id.to_owned(), PRINT, response)
-    }
-
-    /// A failure whose message holds `reason`.
-    fn failure(id: &str, reason: &str) -> Record {
-        Record::failure(
-            id.to_owned(),
-            PRINT,
-            &Error::InvalidRequest(reason.to_owned()),
-        )
-    }
-
-    fn bad_line(id: &str) -> Record {
-        Record::bad_line(BadLine {
-            line: 1,
-            custom_id: Some(id.to_owned()),
-            message: "bad".to_owned(),
-        })
-    }
-
-    /// Those of `a` to `g` that are finished.
-    fn finished(ids: &Ids) -> String {
-        let is_finished = |id: &char| {
-            let known = ids.get(&id.to_string());
-            assert!(known.is_none() || known == Some(Known::Finished(Some(PRINT))));
-            known.is_some()
-        };
-        ('a'..='g').filter(is_finished).collect()
-    }
-
-    fn write(journal: &mut Journal, records: &[Record]) {
-        for record in records {
-            journal.write(record).unwrap();
-        }
-    }
-
-    #[test]
-    fn what_was_written_is_finished_on_the_next_start_and_failures_are_not() {
-        let files = Files::new();
-        let (mut journal, ids) = files.open().unwrap();
-        assert_eq!(finished(&ids), "");
-        write(
-            &mut journal,
-            &[success("a"), success("b"), failure("c", "no")],
-        );
-        journal.finish().unwrap();
-        drop(journal);
-        let (_journal, ids) = files.open().unwrap();
-        assert_eq!(finished(&ids), "ab");
-    }
-
-    #[test]
-    fn ids_of_others_are_finished_and_tell_of_no_request() {
-        let files = Files::new();
-        let line = r#"{"id":"batch_req_6740c1ea","custom_id":"a","response":{"status_code":200,"request_id":"r","body":{}},"error":null}"#;
-        fs::write(&files.results, format!("{line}\n")).unwrap();
-        let (_journal, ids) = files.open().unwrap();
-        assert_eq!(ids.get("a"), Some(Known::Finished(None)));
-    }
-
-    fn said(of: &[(&str, &str)]) -> Vec<(String, String)> {
-        let message = |text: &str| match text {
-            "bad" => text.to_owned(),
-            text => Error::InvalidRequest(text.to_owned()).to_string(),
-        };
-        of.iter()
-            .map(|(id, text)| ((*id).to_owned(), message(text)))
-            .collect()
-    }
-
-    #[test]
-    fn a_failure_stays_until_its_line_was_dealt_with_anew() {
-        let files = Files::new();
-        let (mut journal, _) = files.open().unwrap();
-        let first = ["a", "b", "c", "d"].map(|id| failure(id, "first"));
-        write(&mut journal, &first);
-        write(&mut journal, &[bad_line("e")]);
-        journal.finish().unwrap();
-        drop(journal);
-        let all = [
-            ("a", "first"),
-            ("b", "first"),
-            ("c", "first"),
-            ("d", "first"),
-        ];
-        // This one is killed: it does not come to its end.
-        let (mut journal, _) = files.open().unwrap();
-        assert_eq!(files.failures(), said(&all), "without the bad line");
-        write(&mut journal, &[success("a"), failure("b", "second")]);
-        drop(journal);
-        let (mut journal, ids) = files.open().unwrap();
-        assert_eq!(finished(&ids), "a");
-        let left = [("c", "first"), ("d", "first"), ("b", "second")];
-        assert_eq!(files.failures(), said(&left));
-        // And this one does, though it was stopped on its way.
-        write(
-            &mut journal,
-            &[failure("b", "third"), success("c"), bad_line("e")],
-        );
-        journal.finish().unwrap();
-        let left = said(&[("d", "first"), ("b", "third"), ("e", "bad")]);
-        assert_eq!(files.failures(), left);
-        // It can be written to as before, and is still locked.
-        write(&mut journal, &[failure("f", "late")]);
-        assert_eq!(files.failures().len(), 4);
-        let second = files.open().unwrap_err().to_string();
-        assert!(second.contains("another run is writing to it"), "{second}");
-        let names = fs::read_dir(files.errors.parent().unwrap()).unwrap();
-        assert_eq!(names.count(), 2, "nothing is left behind");
-    }
-
-    #[test]
-    fn failures_that_are_kept_stay_and_bad_lines_are_not_doubled() {
-        let files = Files::new();
-        let (mut journal, _) = files.open().unwrap();
-        let records = [failure("a", "first"), bad_line("b"), success("c")];
-        write(&mut journal, &records);
-        drop(journal);
-        let keep = Resume {
-            keep_failed: true,
-            ..Resume::default()
-        };
-        for round in 0..3 {
-            let (mut journal, ids) = files.resume(keep).unwrap();
-            assert_eq!(ids.get("a"), Some(Known::Failed), "round {round}");
-            assert_eq!(ids.get("b"), None, "round {round}");
-            assert_eq!(ids.get("c"), Some(Known::Finished(Some(PRINT))));
-            write(&mut journal, &[bad_line("b")]);
-            journal.finish().unwrap();
-            let expected = said(&[("a", "first"), ("b", "bad")]);
-            assert_eq!(files.failures(), expected, "round {round}");
-        }
-        // A line that failed and is no request any more has one word, the new one.
-        let (mut journal, _) = files.resume(keep).unwrap();
-        write(&mut journal, &[bad_line("a")]);
-        journal.finish().unwrap();
-        assert_eq!(files.failures(), said(&[("a", "bad")]));
-    }
-
-    #[test]
-    fn a_run_that_has_written_everything_does_not_fail_for_an_old_word() {
-        let files = Files::new();
-        let (mut journal, _) = files.open().unwrap();
-        write(&mut journal, &[failure("a", "first")]);
-        journal.finish().unwrap();
-        drop(journal);
-        let (mut journal, _) = files.open().unwrap();
-        write(&mut journal, &[success("a"), failure("b", "no")]);
-        // What is to take the file's place cannot be made.
-        let beside = files.errors.with_file_name("e.jsonl.new");
-        fs::create_dir(&beside).unwrap();
-        journal.finish().unwrap();
-        drop(journal);
-        assert_eq!(files.failures(), said(&[("a", "first"), ("b", "no")]));
-        fs::remove_dir(&beside).unwrap();
-        let (_journal, _) = files.open().unwrap();
-        assert_eq!(files.failures(), said(&[("b", "no")]));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn an_errors_file_behind_a_link_stays_there_with_its_rights() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let files = Files::new();
-        let real = files.errors.with_file_name("real.jsonl");
-        fs::write(&real, "").unwrap();
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
-        std::os::unix::fs::symlink(&real, &files.errors).unwrap();
-        for _ in 0..2 {
-            let (mut journal, _) = files.open().unwrap();
-            write(&mut journal, &[bad_line("a"), failure("b", "no")]);
-            journal.finish().unwrap();
-        }
-        assert!(files.errors.is_symlink());
-        assert_eq!(files.failures().len(), 2);
-        assert_eq!(
-            fs::metadata(&real).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[test]
-    fn a_torn_last_line_is_cut_off_unless_only_its_end_is_missing() {
-        let files = Files::new();
-        let (mut journal, _) = files.open().unwrap();
-        write(&mut journal, &[success("a"), success("b")]);
-        drop(journal);
-        let whole = fs::read(&files.results).unwrap();
-        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        for length in first..whole.len() {
-            fs::write(&files.results, &whole[..length]).unwrap();
-            let expected = if length == whole.len() - 1 { "ab" } else { "a" };
-            let (mut journal, ids) = files.open().unwrap();
-            assert_eq!(finished(&ids), expected, "torn after {length} bytes");
-            write(&mut journal, &[success("c")]);
-            drop(journal);
-            let (_journal, ids) = files.open().unwrap();
-            assert_eq!(
-                finished(&ids),
-                format!("{expected}c"),
-                "after {length} bytes"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_that_holds_something_else_is_left_alone() {
-        let files = Files::new();
-        for path in [&files.results, &files.errors] {
-            // Without a line end it is no torn line of ours either.
-            for notes in ["my notes\n", "my notes", "{\"id\":7}"] {
-                fs::write(path, notes).unwrap();
-                let error = files.open().unwrap_err().to_string();
-                assert!(
-                    error.contains(".jsonl:1: not a line of an output file"),
-                    "{error}"
-                );
-                assert_eq!(fs::read_to_string(path).unwrap(), notes);
-                fs::remove_file(path).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn results_are_not_taken_for_failures_nor_failures_for_results() {
-        let files = Files::new();
-        let (mut journal, _) = files.open().unwrap();
-        write(&mut journal, &[success("a"), failure("b", "no")]);
-        drop(journal);
-        let before = fs::read(&files.results).unwrap();
-        for (results, errors) in [
-            (&files.errors, &files.results),
-            (&files.errors, &files.errors.with_extension("new")),
-        ] {
-            let error = Journal::open(None, results, errors, Resume::default()).unwrap_err();
-            assert!(error.to_string().contains("mixed up"), "{error}");
-        }
-        let unused = files.results.with_extension("new");
-        let error = Journal::open(None, &unused, &files.results, Resume::default()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("a result in the file for failures"),
-            "{error}"
-        );
-        assert_eq!(fs::read(&files.results).unwrap(), before);
-    }
-
-    #[test]
-    fn fresh_moves_aside_and_deletes_nothing() {
-        let files = Files::new();
-        for round in 0..3 {
-            let (mut journal, ids) = files.resume(FRESH).unwrap();
-            assert_eq!(finished(&ids), "", "round {round}");
-            write(&mut journal, &[success("a")]);
-        }
-        for aside in ["r.jsonl.1", "r.jsonl.2", "r.jsonl"] {
-            let path = files.results.with_file_name(aside);
-            assert_eq!(
-                fs::read_to_string(path).unwrap().lines().count(),
-                1,
-                "{aside}"
-            );
-        }
-    }
-
-    #[test]
-    fn two_runs_on_one_output_are_refused_and_so_is_the_input_as_output() {
-        let files = Files::new();
-        let running = files.open().unwrap();
-        for resume in [Resume::default(), FRESH] {
-            let error = files.resume(resume).unwrap_err().to_string();
-            assert!(error.contains("another run is writing to it"), "{error}");
-        }
-        drop(running);
-        let dotted = files.results.parent().unwrap().join(".").join("r.jsonl");
-        let error = Journal::open(
-            Some(&dotted),
-            &files.results,
-            &files.errors,
-            Resume::default(),
-        );
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("is the input itself")
-        );
-        let error =
-            Journal::open(None, &files.results, &files.results, Resume::default()).unwrap_err();
-        assert!(error.to_string().contains("are the same file"), "{error}");
-    }
-
-    #[test]
-    fn an_output_that_cannot_be_written_is_named() {
-        let files = Files::new();
-        let nowhere = files.results.join("no/such/folder.jsonl");
-        let error = Journal::open(None, &nowhere, &files.errors, Resume::default()).unwrap_err();
-        assert!(error.to_string().contains("folder.jsonl"), "{error}");
-    }
-}
+mod tests;

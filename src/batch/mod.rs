@@ -15,6 +15,7 @@
 mod board; //    who may lead which lane, and how far a run looks ahead
 mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
+mod changed; //  whether results are of these requests at all
 mod common_cause; // whether failures have one cause
 mod count; //    parse and count, on every core
 mod deadline; // when its time is up
@@ -31,6 +32,7 @@ mod judge; //    whether a failure is one request's or all's
 mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
 mod money; //    amounts, exact
+mod names; //    where outputs go
 mod output; //   one of them: locked, read, appended to
 mod plan; //     what a run would take
 mod prices; //   what tokens cost

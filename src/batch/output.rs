@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use crate::{Error, Result};
-use damage::{Damage, Origin, Pieces};
+use damage::{Origin, Pieces};
 use lines::{Lines, parse};
 
+pub(super) use damage::Damage;
 pub(super) use lines::Finished;
 
 /// What standard output is called in place of a file.
@@ -78,6 +79,16 @@ impl Output {
         })
     }
 
+    /// Opens a file that is only read, whoever writes to it meanwhile.
+    pub(super) fn open_to_look(path: &Path) -> Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: File::open(path).map_err(|error| Error::io(path, error))?,
+            end: Some(0),
+            is_frayed: false,
+        })
+    }
+
     /// True for a file, from which a piece of a line can be taken back.
     pub(super) fn is_file(&self) -> bool {
         self.end.is_some()
@@ -90,6 +101,7 @@ impl Output {
 
     /// Reads all lines, tells `found` where each begins and what it holds, and
     /// [repairs](Self::repair) what is damaged.
+    #[cfg(test)]
     pub(super) fn read(&mut self, holds: Holds, found: impl FnMut(u64, &Finished)) -> Result<()> {
         let damage = self.scan(holds, found)?;
         self.repair(holds, &damage)
@@ -329,6 +341,14 @@ impl Output {
             "{path}:{number}: not a line of an output file ({error}); name another file, or move \
              this one aside"
         ))
+    }
+
+    /// It holds what a simulated API answered, or not, and is used for the other.
+    pub(super) fn mixed_with_simulated(&self, simulated: bool) -> Error {
+        Error::SimulatedAnswers {
+            file: self.path.clone(),
+            simulated,
+        }
     }
 
     fn mixed_up(&self, number: u64, holds: Holds) -> Error {

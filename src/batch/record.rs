@@ -104,6 +104,15 @@ impl Record {
         Self::new(bare_line_id(), line.custom_id, None, Some(failure))
     }
 
+    /// Marks what a simulated API answered.
+    pub(super) fn mark_simulated(&mut self) {
+        const END: &[u8] = b"}\n";
+        if let Some(length) = self.line.len().checked_sub(END.len()) {
+            self.line.truncate(length);
+            self.line.extend_from_slice(b",\"simulated\":true}\n");
+        }
+    }
+
     fn new(
         id: String,
         custom_id: Option<String>,
@@ -326,6 +335,17 @@ mod tests {
         for (body, expected) in table {
             assert_eq!(on_one_line(body.to_owned()), expected);
         }
+    }
+
+    #[test]
+    fn what_is_simulated_is_marked() {
+        let error = Error::InvalidRequest("no".to_owned());
+        let mut record = Record::failure("a".to_owned(), Fingerprint(7), &error);
+        let mut expected = json(&record);
+        record.mark_simulated();
+        expected["simulated"] = true.into();
+        assert_eq!(json(&record), expected);
+        assert!(record.line.ends_with(b"}\n"));
     }
 
     #[test]

@@ -10,15 +10,18 @@ use parking_lot::Mutex;
 
 use super::bounds::Bound;
 use super::brake::Brake;
+use super::changed;
 use super::count::{Bell, Event, count};
 use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
 use super::gate::Gate;
 use super::history::History;
+use super::ids::Ids;
 use super::input::{BadLine, Input};
-use super::journal::{Journal, Resume};
+use super::journal::{Earlier, Journal, Names, Resume};
 use super::judge::Judge;
 use super::lanes::{Entrance, Lanes};
+use super::names::OutputNames;
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
@@ -50,8 +53,7 @@ use crate::{Error, RateLimitedClient, Result, Usage};
 pub struct Run {
     client: RateLimitedClient,
     input: Input,
-    output: PathBuf,
-    errors: PathBuf,
+    names: OutputNames,
     resume: Resume,
     times: Times,
     max_in_flight: usize,
@@ -66,8 +68,7 @@ impl Run {
     /// A run that sends the requests of `input` with `client`.
     pub fn new(client: RateLimitedClient, input: Input) -> Self {
         Self {
-            output: input.beside("results"),
-            errors: input.beside("errors"),
+            names: OutputNames::beside(&input),
             resume: Resume::default(),
             times: Times::default(),
             max_in_flight: 1_000,
@@ -85,27 +86,36 @@ impl Run {
     /// extension, with the part in it when the input is [one of several](Input::shard). `-` is
     /// standard output, from which no later run can go on.
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
-        self.output = path.into();
+        self.names.set_results(&self.input, path.into());
         self
     }
 
-    /// Sets where failures go. Defaults to the input with `.errors.jsonl` in place of its
-    /// extension, with the part in it when there are several.
+    /// Sets where failures go. Defaults to a file beside the results, `x.errors.jsonl` for `x.jsonl`;
+    /// where they are no file, to the input with `.errors.jsonl` in place of its extension, with the part
+    /// in it when there are several.
     pub fn errors(mut self, path: impl Into<PathBuf>) -> Self {
-        self.errors = path.into();
+        self.names.set_errors(path.into());
         self
     }
 
     /// Where results go.
     #[must_use]
     pub fn output_path(&self) -> &Path {
-        &self.output
+        &self.names.results
     }
 
     /// Where failures go.
     #[must_use]
     pub fn errors_path(&self) -> &Path {
-        &self.errors
+        &self.names.errors
+    }
+
+    /// Sets whether the server is a simulated one. What it answers is marked, with `"simulated":true` in
+    /// each line, has names of its own (`.simulated.results.jsonl`), and is never taken for real: a run
+    /// does not go on in a file of the other kind. Default: false.
+    pub fn simulated(mut self, simulated: bool) -> Self {
+        self.names.set_simulated(&self.input, simulated);
+        self
     }
 
     /// Sets whether to start over. Files that hold something are then moved aside, with a number
@@ -183,9 +193,19 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When the input cannot be read on, or no thread can be started.
+    /// When the input cannot be read on, or no thread can be started;
+    /// [`Error::OtherAnswers`] and [`Error::SimulatedAnswers`] as of [`run`](Self::run).
     pub fn plan(self) -> Result<Plan> {
-        plan::plan(&self.client, self.input, self.terms, self.max_in_flight)
+        let mut input = self.input;
+        if !self.resume.fresh {
+            let OutputNames {
+                results, simulated, ..
+            } = &self.names;
+            let (answers, ids) = Earlier::look(results, *simulated)?;
+            let (compared, _ids) = compare(input, ids, answers, results, &self.stop)?;
+            input = compared;
+        }
+        plan::plan(&self.client, input, self.terms, self.max_in_flight)
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -196,14 +216,34 @@ impl Run {
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
     /// or in the middle, when [patience](Self::write_patience) has ended, and then what is written
     /// stays good. An error of the account is no error here: see [`Summary::ending`].
+    ///
+    /// [`Error::OtherAnswers`] when most results of the input's ids are of other requests, and
+    /// [`Error::SimulatedAnswers`] when files hold what a [simulated](Self::simulated) API answered and
+    /// this one is not, or the other way round: then nothing is sent, and no file is changed.
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
         let currency = self.currency();
-        let (journal, ids) =
-            Journal::open(self.input.path(), &self.output, &self.errors, self.resume)?;
+        let OutputNames {
+            results,
+            errors,
+            simulated,
+            ..
+        } = &self.names;
+        let (name, path) = (self.input.name().to_owned(), self.input.path());
+        let path = path.map(Path::to_owned);
+        let names = Names {
+            input: (&name, path.as_deref()),
+            results,
+            errors,
+            simulated: *simulated,
+        };
+        let (earlier, ids) = Earlier::open(names, self.resume)?;
+        let answers = earlier.answers;
+        let (input, mut ids) = compare(self.input, ids, answers, results, &self.stop)?;
+        let journal = earlier.begin(names, self.resume, &mut ids)?;
+        let simulated = names.simulated;
         let Self {
             client,
-            input,
             times,
             stop,
             watch,
@@ -264,6 +304,7 @@ impl Run {
             failures: AtomicU64::new(0),
             input: requests.name().to_owned(),
             terms,
+            simulated,
         });
         let _timer = shared.start_timer()?;
         let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
@@ -316,6 +357,21 @@ impl Run {
     }
 }
 
+/// Ends a run before it begins when most of its results are of other requests.
+fn compare(
+    input: Input,
+    ids: Ids,
+    answers: u64,
+    results: &Path,
+    stop: &CancelToken,
+) -> Result<(Input, Ids)> {
+    let (input, ids, compared) = changed::compare(input, ids, answers, stop)?;
+    match compared.is_of_others() {
+        true => Err(changed::error(&input, results, compared)),
+        false => Ok((input, ids)),
+    }
+}
+
 /// What the stages of a run share.
 pub(super) struct Shared {
     pub(super) client: RateLimitedClient,
@@ -328,6 +384,8 @@ pub(super) struct Shared {
     input: String,
     pub(super) terms: Terms,
     pub(super) judge: Arc<Judge>,
+    /// What is answered is simulated, and each line says so.
+    simulated: bool,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
     pub(super) failures: AtomicU64,
@@ -381,7 +439,10 @@ impl Shared {
     }
 
     /// Hands a finished line to the journal.
-    pub(super) fn finish(&self, outcome: Outcome) {
+    pub(super) fn finish(&self, mut outcome: Outcome) {
+        if self.simulated {
+            outcome.record.mark_simulated();
+        }
         self.desk.take(outcome);
     }
 

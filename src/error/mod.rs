@@ -4,7 +4,7 @@ mod api;
 mod transport;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
@@ -164,6 +164,31 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A results file holds answers to other requests under the ids of this input: the prompt, the
+    /// model or a setting has changed since, or rows have moved. Nothing was sent, and no file was
+    /// changed. Start over, or name another results file.
+    #[error("{}", other_answers(file, *others, *same, *by_position))]
+    OtherAnswers {
+        /// The results file.
+        file: PathBuf,
+        /// Its answers to other requests.
+        others: u64,
+        /// Its answers to requests of this input, of those that were compared.
+        same: u64,
+        /// True when ids are the numbers of rows, which change when rows are put before others.
+        by_position: bool,
+    },
+
+    /// An output file holds what a simulated API answered, and the run is against a real one, or the
+    /// other way round. Nothing was sent, and no file was changed. Name another file.
+    #[error("{}", simulated_answers(file, *simulated))]
+    SimulatedAnswers {
+        /// The output file.
+        file: PathBuf,
+        /// True when what it holds is simulated.
+        simulated: bool,
+    },
+
     /// A batch could not start or go on, for a reason that is not one request's alone.
     #[error("{0}")]
     Batch(String),
@@ -208,6 +233,36 @@ impl Error {
             source,
         }
     }
+}
+
+fn other_answers(file: &Path, others: u64, same: u64, by_position: bool) -> String {
+    let plural = if others == 1 { "" } else { "s" };
+    let same = match same {
+        0 => String::new(),
+        same => format!(" and {same} to these"),
+    };
+    let moved = match by_position {
+        true => {
+            "; ids are numbers of rows here, so rows that moved have others: let a column hold them"
+        }
+        false => "",
+    };
+    format!(
+        "{} holds {others} answer{plural} to other requests{same}: the prompt, the model, a setting or \
+         the input has changed since; nothing was sent{moved}",
+        file.display()
+    )
+}
+
+fn simulated_answers(file: &Path, simulated: bool) -> String {
+    let (found, run) = match simulated {
+        true => ("of a simulated API", "a real one"),
+        false => ("of a real API", "a simulated one"),
+    };
+    format!(
+        "{} holds answers {found}, and this run is against {run}; nothing was sent",
+        file.display()
+    )
 }
 
 /// A duration as a person reads it: one decimal, in the unit that fits.

@@ -37,5 +37,6 @@ mod signals; // killed, interrupted, resumed
 mod simulated; // `simulate`, and each way in which it can be told to behave
 mod table; //   prompts over tables, and the answers alone
 mod trial; //   `--dry-run`, `count`, `run --simulate`
-mod usage;
-mod verdicts; // what stops a run, and what fails one request //   flags and settings that cannot work
+mod usage; //   flags and settings that cannot work
+mod verdicts; // what stops a run, and what fails one request
+mod whose; //   of which requests the answers are, real or simulated

@@ -76,9 +76,9 @@ fn a_page_has_the_figures_of_the_summary() {
     assert!(html.contains("Nothing was left to do"), "{html}");
     assert_eq!(titles(&parsed(&html)), [""; 0]);
     let expected = [
-        "in.errors.jsonl",
         "in.jsonl",
-        "in.results.jsonl",
+        "in.simulated.errors.jsonl",
+        "in.simulated.results.jsonl",
         "run.html",
     ];
     assert_eq!(folder.files(), expected);

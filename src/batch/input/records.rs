@@ -13,14 +13,14 @@ use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
 /// A request before it is known whether there was one of its name before.
-pub(super) struct Draft {
-    pub(super) id: String,
+pub(in crate::batch) struct Draft {
+    pub(in crate::batch) id: String,
     /// URL and body, or what is wrong with them.
-    pub(super) request: Result<(String, Value), String>,
+    pub(in crate::batch) request: Result<(String, Value), String>,
 }
 
 /// What an input holds, one by one.
-pub(super) struct Records {
+pub(in crate::batch) struct Records {
     name: String,
     kind: Kind,
     shard: Option<Shard>,
@@ -59,7 +59,7 @@ impl Records {
     ///
     /// [`Error::Io`] when the input cannot be read on, [`Error::Batch`] when it ends and held
     /// nothing.
-    pub(super) fn advance(&mut self) -> Result<bool> {
+    pub(in crate::batch) fn advance(&mut self) -> Result<bool> {
         let is_there = match &mut self.kind {
             Kind::Rows(rows) => {
                 let is_there = rows.advance()?;
@@ -98,7 +98,7 @@ impl Records {
         }
     }
 
-    pub(super) fn draft(&self) -> Result<Draft, String> {
+    pub(in crate::batch) fn draft(&self) -> Result<Draft, String> {
         match &self.kind {
             Kind::Rows(rows) => rows.draft(),
             Kind::Lines(lines) => {

@@ -9,8 +9,10 @@ use std::fmt;
 
 use crate::batch::record::LINE_START;
 
-/// How the last line of ours ends, by which a piece without a beginning is known.
-const LINE_END: &[u8] = b",\"error\":null}";
+/// What stands near the end of a line of ours, by which a piece without a beginning is known.
+const NEAR_END: &[u8] = b",\"error\":null";
+/// How near: marks of the line may follow.
+const NEAR: usize = 100;
 
 /// A line that cannot be read, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -63,7 +65,11 @@ impl<'a> Pieces<'a> {
             let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
             std::str::from_utf8(piece).is_ok_and(|text| !text.contains(is_control))
         };
-        let is_tail = |piece: &[u8]| piece.ends_with(LINE_END);
+        let is_tail = |piece: &[u8]| {
+            let last = &piece[piece.len().saturating_sub(NEAR)..];
+            let mut windows = last.windows(NEAR_END.len());
+            last.ends_with(b"}") && windows.any(|window| window == NEAR_END)
+        };
         let is_foreign = |piece: &&[u8]| is_text(piece) && !is_tail(piece) && !begins_line(piece);
         match self.zeros == 0 && self.whole.is_empty() && self.torn.iter().all(is_foreign) {
             true => Origin::Foreign,

@@ -23,6 +23,9 @@ pub(in crate::batch) struct Finished {
     pub(in crate::batch) custom_id: Option<String>,
     response: Option<Answered>,
     error: Option<Value>,
+    /// A simulated API answered.
+    #[serde(default)]
+    pub(in crate::batch) simulated: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,10 +48,27 @@ impl Finished {
         Fingerprint::from_line_id(&self.id)
     }
 
-    /// True when it tells of a line of the input that was no request.
+    /// True when it tells of a line of an input that was no request.
     pub(in crate::batch) fn is_of_bad_line(&self) -> bool {
-        let code = self.error.as_ref().and_then(|error| error.get("code"));
-        code.and_then(Value::as_str) == Some(INVALID_LINE)
+        self.of_error("code") == Some(INVALID_LINE)
+    }
+
+    /// The same, of the input of this name, in whatever folder.
+    pub(in crate::batch) fn is_of_bad_line_of(&self, input: &str) -> bool {
+        let name = |path: &str| {
+            path.rsplit(['/', '\\'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let place = self.of_error("message").unwrap_or_default();
+        let place = place.split(": ").next().unwrap_or_default();
+        let of = place.rsplit_once(':').map_or(place, |(file, _line)| file);
+        self.is_of_bad_line() && (name(of) == name(input) || of == place)
+    }
+
+    fn of_error(&self, field: &str) -> Option<&str> {
+        self.error.as_ref()?.get(field)?.as_str()
     }
 }
 

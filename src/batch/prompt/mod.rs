@@ -143,6 +143,11 @@ impl Prompt {
         Ok((URL.to_owned(), Value::Object(body)))
     }
 
+    /// True when ids are the numbers of rows.
+    pub(super) fn has_ids_by_position(&self) -> bool {
+        self.id_column.is_none()
+    }
+
     /// The columns that it needs, each with what needs it.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let system = self.system.iter().flat_map(Template::columns);

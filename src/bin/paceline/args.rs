@@ -79,10 +79,10 @@ pub(crate) struct Run {
     pub(crate) input: PathBuf,
 
     /// Where results go, - for standard output, from which nothing is resumed [default: INPUT with
-    /// .results.jsonl in place of its extension]
+    /// .results.jsonl in place of its extension, with --simulate .simulated.results.jsonl]
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) output: Option<PathBuf>,
-    /// Where failures go [default: INPUT with .errors.jsonl in place of its extension]
+    /// Where failures go [default: beside the results, x.errors.jsonl for x.jsonl]
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) errors: Option<PathBuf>,
     /// Start over; output files that hold something are moved aside, none is deleted

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use paceline::Error;
 use paceline::batch::{Ending, Summary};
 
+use crate::advice::advice;
 use crate::say::say;
 
 /// How the command ends. Its numbers are part of the command's contract.
@@ -46,6 +47,9 @@ impl Exit {
     /// Says what went wrong on standard error.
     pub(crate) fn of_error(error: &Error) -> Self {
         say!("paceline: {error}");
+        if let Some(advice) = advice(error) {
+            say!("paceline: {advice}");
+        }
         if error.is_account_error() {
             Self::Refused
         } else {

@@ -76,7 +76,14 @@ fn check(arguments: &args::Run) -> Result<()> {
         let is_file = arguments.input.is_file() || !arguments.input.exists();
         let is_stream =
             arguments.input == Path::new(DASH) || !(is_file || arguments.input.is_dir());
-        if is_stream && path.is_none() && !arguments.dry_run {
+        // Failures go beside the results, if those are a file.
+        let output = arguments
+            .output
+            .as_deref()
+            .filter(|path| *path != Path::new(DASH));
+        let follows =
+            flag == "--errors" && output.is_some_and(|output| output.is_file() || !output.exists());
+        if is_stream && path.is_none() && !follows && !arguments.dry_run {
             return wrong(format!("{flag} is needed when the input is not a file"));
         }
     }

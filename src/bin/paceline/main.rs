@@ -1,5 +1,6 @@
 //! The `paceline` command: a thin face over the library's public API.
 
+mod advice; //   what can be typed when a run cannot begin
 mod args; //     what may be said on the command line
 mod ask; //      `paceline limits`
 mod count; //    `paceline count`
@@ -11,6 +12,7 @@ mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
 mod models; //   how models are counted, from a file
+mod names; //    names of files that a run writes
 mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
@@ -35,7 +37,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logger::install(arguments.verbose);
     let result = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(mut arguments) => {
+            names::carry_part(&mut arguments);
+            run::run(&arguments)
+        }
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(arguments),
         Command::Limits(arguments) => ask::ask(&arguments),

@@ -86,6 +86,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
 
     let stop = CancelToken::new();
     let mut run = Run::new(client, input(arguments)?)
+        .simulated(arguments.simulate)
         .fresh(arguments.fresh)
         .keep_failed(arguments.keep_failed)
         .sync_every(arguments.sync_every)

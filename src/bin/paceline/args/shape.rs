@@ -14,7 +14,8 @@ pub(crate) struct Shape {
     /// Take one part of the requests, such as 1/8 to 8/8, each in a process of its own
     ///
     /// A request belongs to the part that the hash of its id names, also when lines are added
-    /// or sorted. The outputs get the part in their names, such as in.results.1-of-8.jsonl.
+    /// or sorted. All files that are written get the part in their names, those too that are named:
+    /// in.results.1-of-8.jsonl, out.1-of-8.jsonl for --output out.jsonl.
     #[arg(long, value_name = "I/N", help_heading = FILES)]
     pub(crate) shard: Option<Shard>,
     /// Write the answers alone at the end: as CSV if the name ends in .csv, otherwise as JSONL

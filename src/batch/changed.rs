@@ -1,0 +1,102 @@
+//! Whether the results of earlier runs are of this input's requests at all.
+//!
+//! When a prompt, a model or a setting changes, so do all requests, under ids that have results. Then
+//! nothing may be sent and nothing written: which of both is meant, only the user knows. That is known
+//! before the run begins, by reading the input once more: as far as half of the results, at
+//! most, when they are its own.
+
+use crossbeam_channel::{bounded, select};
+
+use super::count::{Bell, panicked, start};
+use super::fingerprint::Fingerprint;
+use super::ids::Ids;
+use super::input::{Input, Records};
+use crate::limiter::CancelToken;
+use crate::{Error, Result};
+
+/// Results of the ids of an input, as far as they were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Compared {
+    /// Of the requests of the input.
+    pub(super) same: u64,
+    /// Of others.
+    pub(super) others: u64,
+}
+
+impl Compared {
+    /// True when most are of other requests.
+    pub(super) fn is_of_others(self) -> bool {
+        self.others > self.same
+    }
+}
+
+/// Compares the requests of an input with the `answers` that `ids` know of. Whatever was read of it
+/// can be read again.
+///
+/// # Errors
+///
+/// When a thread cannot be started, or what comes once cannot be kept on the disk.
+pub(super) fn compare(
+    mut input: Input,
+    mut ids: Ids,
+    answers: u64,
+    stop: &CancelToken,
+) -> Result<(Input, Ids, Compared)> {
+    if answers == 0 {
+        return Ok((input, ids, Compared::default()));
+    }
+    let token = stop.clone();
+    if input.is_file() {
+        let compared = input.look_through(|records| tally(records, &mut ids, answers, &token))?;
+        return Ok((input, ids, compared));
+    }
+    // On a thread of its own: a pipe may say nothing, and the run be stopped meanwhile.
+    let (done, result) = bounded(1);
+    let bell = Bell::on(stop);
+    let name = input.name().to_owned();
+    start("paceline-compare", move || {
+        let compared = input.look_through(|records| tally(records, &mut ids, answers, &token));
+        let _ = done.send(compared.map(|compared| (input, ids, compared)));
+    })?;
+    select! {
+        recv(result) -> result => result.map_err(|_| panicked("compares"))?,
+        // The run is stopped, and reads nothing.
+        recv(bell.rung) -> _ => {
+            let nothing = Input::reader(name, std::io::empty());
+            Ok((nothing, Ids::default(), Compared::default()))
+        }
+    }
+}
+
+/// Counts until it is known whether most are of other requests. Those of which most are not are
+/// counted to the end, to say how many they are.
+fn tally(records: &mut Records, ids: &mut Ids, answers: u64, stop: &CancelToken) -> Compared {
+    let mut compared = Compared::default();
+    // What cannot be read is said by the run.
+    while !stop.is_cancelled() && records.advance().unwrap_or(false) {
+        let Ok(draft) = records.draft() else {
+            continue;
+        };
+        let (Some(of), Ok((url, body))) = (ids.see(&draft.id), draft.request) else {
+            continue;
+        };
+        match Fingerprint::of_text(&url, &body, &body.to_string()) == of {
+            true => compared.same += 1,
+            false => compared.others += 1,
+        }
+        if compared.same >= answers.div_ceil(2) {
+            break;
+        }
+    }
+    compared
+}
+
+/// What is wrong when most results are of other requests.
+pub(super) fn error(input: &Input, file: &std::path::Path, compared: Compared) -> Error {
+    Error::OtherAnswers {
+        file: file.to_owned(),
+        others: compared.others,
+        same: compared.same,
+        by_position: input.has_ids_by_position(),
+    }
+}

@@ -1,0 +1,243 @@
+//! Whose answers are in the files: of these requests or of others, real or simulated, of which part.
+
+use paceline::sim::Simulator;
+
+use crate::harness::{Cmd, Folder, chats, simulator};
+
+fn rows(folder: &Folder, api: &Simulator, prompt: &str) -> Cmd {
+    folder
+        .paceline(["run", "in.csv", "--base-url", &api.base_url()])
+        .args(["--model", "m", "--max-tokens", "5", "--prompt", prompt])
+}
+
+#[test]
+fn answers_to_other_requests_end_a_run_before_anything_is_sent() {
+    let api = simulator();
+    let folder = Folder::new();
+    folder.write("in.csv", "text\nx\ny\nz\n");
+    folder.write("schema.json", "{\"type\": \"object\"}");
+    rows(&folder, &api, "A {text}").ends_with(0);
+    // So that there is something to repair and to take out, too.
+    let results = folder.read("in.results.jsonl") + "{\"id\":\"batch_req_00";
+    folder.write("in.results.jsonl", &results);
+    folder.write("in.errors.jsonl", "{\"id\":\"batch_req_1\",\"custom_id\":null,\"response\":null,\"error\":{\"code\":\"invalid_line\",\"message\":\"in.csv:9: no\"}}\n");
+    let errors = folder.read("in.errors.jsonl");
+    let run = |prompt| rows(&folder, &api, prompt);
+    let changed: [&[&str]; 6] = [
+        &["--prompt", "B {text}"],
+        &["--model", "n"],
+        &["--system", "Be brief."],
+        &["--max-tokens", "6"],
+        &["--schema", "schema.json"],
+        &["--prompt", "B {text}", "--dry-run"],
+    ];
+    for (step, more) in changed.into_iter().enumerate() {
+        let flags = ["--model", "m", "--max-tokens", "5", "--prompt", "A {text}"];
+        let flags = flags.chunks(2).filter(|pair| !more.contains(&pair[0]));
+        let run = folder
+            .paceline(["run", "in.csv", "--base-url", &api.base_url()])
+            .args(flags.flatten())
+            .args(more)
+            .args(["--extract", "a.csv"]);
+        run.ends_with(2).says(&[
+            "in.results.jsonl holds 3 answers to other requests",
+            "--fresh",
+            "--output",
+            "--id COLUMN",
+        ]);
+        assert_eq!(api.report().received, 3, "step {step}");
+        assert_eq!(folder.read("in.results.jsonl"), results, "step {step}");
+        assert_eq!(folder.read("in.errors.jsonl"), errors, "step {step}");
+        let files = [
+            "in.csv",
+            "in.errors.jsonl",
+            "in.results.jsonl",
+            "schema.json",
+        ];
+        assert_eq!(folder.files(), files, "step {step}");
+    }
+    // Both ways on.
+    run("B {text}").args(["--output", "b.jsonl"]).ends_with(0);
+    assert_eq!(api.report().received, 6);
+    run("B {text}").args(["--fresh"]).ends_with(0);
+    assert_eq!(api.report().received, 9);
+    run("B {text}").ends_with(0).says(&["3 done before"]);
+    assert_eq!(folder.read("in.results.jsonl.1"), results);
+}
+
+#[test]
+fn rows_before_others_move_no_answer() {
+    let api = simulator();
+    let folder = Folder::new();
+    folder.write("in.csv", "text\nx\ny\n");
+    rows(&folder, &api, "{text}").ends_with(0);
+    folder.write("in.csv", "text\nnew\nx\ny\n");
+    let output = rows(&folder, &api, "{text}").ends_with(2);
+    output.says(&["2 answers to other requests", "--id COLUMN"]);
+    assert_eq!(api.report().received, 2);
+    // At the end they may be added, and one of many may change.
+    folder.write("in.csv", "text\nx\nother\nz\nz\n");
+    let output = rows(&folder, &api, "{text}").ends_with(1);
+    output.says(&["2 succeeded", "1 failed, 1 done before"]);
+}
+
+#[test]
+fn standard_input_is_compared_before_anything_is_sent_too() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(40));
+    let run = || {
+        let run = ["run", "-", "--output", "r.jsonl", "--base-url"];
+        folder.paceline(run).args([api.base_url()])
+    };
+    run().fed(chats(30), 0).says(&["30 succeeded"]);
+    let changed = chats(40).replace("moon", "sun");
+    run()
+        .fed(&changed, 2)
+        .says(&["30 answers to other requests"]);
+    assert_eq!(api.report().received, 30);
+    let output = run().fed(chats(40), 0);
+    output.says(&["10 succeeded", "30 done before"]);
+    assert_eq!(folder.lines("r.jsonl").len(), 40);
+    assert_eq!(folder.files(), ["in.jsonl", "r.errors.jsonl", "r.jsonl"]);
+}
+
+#[test]
+fn what_is_simulated_is_marked_and_never_taken_for_real() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(3) + "no request\n");
+    let simulated = || folder.paceline(["run", "in.jsonl", "--simulate", "--sim-latency", "0"]);
+    simulated()
+        .ends_with(1)
+        .says(&["in.simulated.results.jsonl", "in.simulated.errors.jsonl"]);
+    for name in ["in.simulated.results.jsonl", "in.simulated.errors.jsonl"] {
+        let lines = folder.lines(name);
+        assert!(
+            lines.iter().all(|line| line["simulated"] == true),
+            "{lines:?}"
+        );
+    }
+    let run = || folder.run(&api.base_url());
+    run()
+        .ends_with(1)
+        .says(&["3 succeeded", "in.results.jsonl"]);
+    assert!(!folder.read("in.results.jsonl").contains("simulated\":true"));
+    let before = folder.read("in.results.jsonl");
+    let (real, other) = ("in.results.jsonl", "in.simulated.results.jsonl");
+    let table: [(Cmd, &str, &[&str]); 5] = [
+        (
+            run().args(["--output", other]),
+            other,
+            &["of a simulated API", "--output"],
+        ),
+        (
+            run().args(["--output", other, "--dry-run"]),
+            other,
+            &["of a simulated API"],
+        ),
+        (
+            simulated().args(["--output", real]),
+            real,
+            &["of a real API", "--output"],
+        ),
+        (
+            run().args(["--output", "x", "--errors", "in.simulated.errors.jsonl"]),
+            "in.simulated.errors.jsonl",
+            &["of a simulated API"],
+        ),
+        (
+            simulated().args(["--output", "y", "--errors", "in.errors.jsonl"]),
+            "in.errors.jsonl",
+            &["of a real API"],
+        ),
+    ];
+    for (run, file, words) in table {
+        let output = run.ends_with(2);
+        output
+            .says(words)
+            .says(&[&format!("{file} holds answers"), "nothing was sent"]);
+    }
+    assert_eq!(api.report().received, 3);
+    assert_eq!(folder.read(real), before);
+    simulated().ends_with(1).says(&["3 done before"]);
+}
+
+#[test]
+fn every_file_of_a_part_carries_its_part() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(20) + "no request\n");
+    let runs: Vec<_> = (1..=2)
+        .map(|part| {
+            let run = folder
+                .run(&api.base_url())
+                .args(["--shard", &format!("{part}/2")]);
+            let files = [
+                "--output",
+                "out.jsonl",
+                "--summary",
+                "sum.json",
+                "--report",
+                "run.html",
+            ];
+            run.args(files).args(["--extract", "a.csv"]).start()
+        })
+        .collect();
+    let ends = runs
+        .into_iter()
+        .map(|run| run.child.wait_with_output().unwrap());
+    let failed = ends.map(|end| end.status.code().unwrap()).sum::<i32>();
+    assert_eq!(failed, 1, "the bad line is of one part");
+    let of = |name: &str, end: &str| {
+        (1..=2)
+            .map(move |part| format!("{name}.{part}-of-2.{end}"))
+            .collect::<Vec<_>>()
+    };
+    let mut expected = vec!["in.jsonl".to_owned()];
+    for (name, end) in [
+        ("a", "csv"),
+        ("out", "jsonl"),
+        ("out.errors", "jsonl"),
+        ("run", "html"),
+        ("sum", "json"),
+    ] {
+        expected.extend(of(name, end));
+    }
+    expected.sort();
+    assert_eq!(folder.files(), expected);
+    let answers: usize = of("a", "csv")
+        .iter()
+        .map(|name| folder.whole_lines(name) - 1)
+        .sum();
+    assert_eq!(answers, 20);
+}
+
+#[test]
+fn runs_over_one_input_leave_each_other_their_failures() {
+    let api = simulator();
+    let refusing = crate::server::answering("400 Bad Request", r#"{"error":{"message":"no"}}"#);
+    let folder = Folder::with_input(chats(4));
+    folder.write("other.jsonl", chats(4).replace("gpt-4o-mini", "gpt-4.1"));
+    let run = |url: &str, input: &str, output: &str| {
+        folder
+            .paceline(["run", input, "--base-url", url, "--rpm", "100_000_000"])
+            .args(["--output", output])
+    };
+    run(&refusing.base_url, "in.jsonl", "a.jsonl").ends_with(1);
+    run(&api.base_url(), "other.jsonl", "b.jsonl").ends_with(0);
+    assert_eq!(folder.lines("a.errors.jsonl").len(), 4);
+    assert_eq!(folder.lines("b.errors.jsonl").len(), 0);
+    // One file for all failures, where that is said.
+    let both = ["--errors", "both.jsonl"];
+    run(&refusing.base_url, "in.jsonl", "c.jsonl")
+        .args(both)
+        .ends_with(1);
+    for _ in 0..2 {
+        run(&api.base_url(), "other.jsonl", "d.jsonl")
+            .args(both)
+            .ends_with(0);
+        assert_eq!(folder.lines("both.jsonl").len(), 4);
+    }
+    run(&api.base_url(), "in.jsonl", "c.jsonl")
+        .args(both)
+        .ends_with(0);
+    assert_eq!(folder.lines("both.jsonl").len(), 0);
+}
