@@ -38,6 +38,7 @@ mod plan; //     what a run would take
 mod prices; //   what tokens cost
 mod progress; // where a run stands
 mod prompt; //   requests made of rows
+mod reasons; //  why requests failed, counted by reason
 mod record; //   one line of an output file
 mod report; //   a run as a page
 mod run; //      the stages put together
@@ -59,6 +60,7 @@ pub use plan::{ModelPlan, Plan};
 pub use prices::Prices;
 pub use progress::{Progress, Watch};
 pub use prompt::Prompt;
+pub use reasons::{Reason, Reasons};
 pub use report::Report;
 pub use run::Run;
 pub use summary::{Ending, Summary};

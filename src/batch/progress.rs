@@ -7,8 +7,10 @@ use parking_lot::Mutex;
 
 use super::hold::{Hold, Holds};
 use super::money::Money;
+use super::reasons::{Failure, Reasons};
+use super::record::{Record, is_retryable, reason_of};
 use crate::client::ClientStats;
-use crate::{Cost, RateLimitedClient, Usage};
+use crate::{Cost, Error, RateLimitedClient, Usage};
 
 /// Where a run stands. Its numbers are read one by one, so while requests are under way they may
 /// be of slightly different moments.
@@ -95,6 +97,7 @@ struct Counts {
     /// Larger than any atomic.
     cost: Mutex<Option<Money>>,
     holds: Holds,
+    reasons: Mutex<Reasons>,
 }
 
 impl Watch {
@@ -140,6 +143,12 @@ impl Watch {
         self.counts.holds.clone()
     }
 
+    /// Why lines failed and attempts were retried, up to now.
+    #[must_use]
+    pub fn reasons(&self) -> Reasons {
+        self.counts.reasons.lock().clone()
+    }
+
     /// The client that the run sends with.
     #[must_use]
     pub fn client(&self) -> &RateLimitedClient {
@@ -180,11 +189,37 @@ impl Watch {
         self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn written(&self, succeeded: bool, usage: Option<Usage>) {
-        let count = if succeeded {
-            &self.counts.succeeded
-        } else {
-            &self.counts.failed
+    /// A line whose failure stands in the errors file already is left at that.
+    pub(super) fn kept_failed(&self) {
+        self.counts.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An attempt has failed, which may not have been the last one.
+    pub(super) fn attempt_failed(&self, custom_id: &str, error: &Error) {
+        let (kind, message) = reason_of(error);
+        self.counts.reasons.lock().attempted(&Failure {
+            kind: &kind,
+            message: &message,
+            custom_id: Some(custom_id),
+            retryable: is_retryable(error),
+        });
+    }
+
+    pub(super) fn written(&self, record: &Record, usage: Option<Usage>) {
+        let counts = &self.counts;
+        if let Some((kind, message)) = &record.reason {
+            let failure = Failure {
+                kind,
+                message,
+                custom_id: record.custom_id.as_deref(),
+                retryable: record.is_retryable,
+            };
+            let was_attempted = record.was_attempted;
+            counts.reasons.lock().failed(&failure, was_attempted);
+        }
+        let count = match record.succeeded {
+            true => &counts.succeeded,
+            false => &counts.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
         let used = usage.map_or(0, |usage| usage.total());

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
-use crate::Error;
 use crate::client::PassedOn;
+use crate::{Error, TransportKind};
 
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
@@ -30,6 +30,10 @@ pub(super) struct Record {
     pub(super) is_answered: bool,
     /// Why it failed, if it did: its kind in a few words, and what was said.
     pub(super) reason: Option<(String, String)>,
+    /// Whether the same request may succeed when it is sent again later.
+    pub(super) is_retryable: bool,
+    /// Whether it was an attempt that failed, and not the request before it was sent.
+    pub(super) was_attempted: bool,
     /// JSON, with its line end.
     pub(super) line: Vec<u8>,
 }
@@ -84,16 +88,28 @@ impl Record {
                             .unwrap_or_else(|| api.message.clone().into()),
                     ),
                 };
-                Self::new(id, Some(custom_id), Some(answer), None)
+                let record = Self::new(id, Some(custom_id), Some(answer), None);
+                record.failed_for(error)
             }
             error => {
                 let failure = Failure {
                     code: code(error),
                     message: error.to_string(),
                 };
-                Self::new(id, Some(custom_id), None, Some(failure))
+                let record = Self::new(id, Some(custom_id), None, Some(failure));
+                record.failed_for(error)
             }
         }
+    }
+
+    fn failed_for(mut self, error: &Error) -> Self {
+        self.reason = Some(reason_of(error));
+        self.is_retryable = is_retryable(error);
+        self.was_attempted = matches!(
+            error,
+            Error::Api(_) | Error::Transport { .. } | Error::InvalidResponse { .. }
+        );
+        self
     }
 
     pub(super) fn bad_line(line: BadLine) -> Self {
@@ -132,6 +148,8 @@ impl Record {
             succeeded,
             is_answered: line.response.is_some() || code == Some(INVALID_ANSWER),
             reason: (!succeeded).then(|| line.reason()),
+            is_retryable: false,
+            was_attempted: false,
             line: line.to_bytes(),
             custom_id,
         }
@@ -174,26 +192,12 @@ impl Line<'_> {
     }
 
     fn reason(&self) -> (String, String) {
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
         match (&self.response, &self.error) {
             (Some(answer), _) => {
                 let Body::Told(body) = &answer.body else {
                     return (answer.status_code.to_string(), String::new());
                 };
-                let error = body.get("error");
-                let field = |name| error.and_then(|error| error.get(name));
-                let word = |name| field(name).and_then(Value::as_str);
-                let code = word("code").or(word("type"));
-                let said = field("message").unwrap_or(body);
-                let status = answer.status_code;
-                (
-                    code.map_or(status.to_string(), |code| format!("{status} {code}")),
-                    text(said),
-                )
+                reason_in(answer.status_code, body)
             }
             (None, Some(failure)) => (failure.code.replace('_', " "), failure.message.clone()),
             (None, None) => (String::new(), String::new()),
@@ -243,6 +247,42 @@ fn on_one_line(mut json: String) -> String {
     json
 }
 
+/// Why a request or an attempt of it failed: the kind in a few words, and what was said.
+pub(super) fn reason_of(error: &Error) -> (String, String) {
+    match error {
+        Error::Api(api) => match &api.body {
+            Some(body) => reason_in(api.status, body),
+            None => (api.status.to_string(), api.message.clone()),
+        },
+        Error::Transport { kind, .. } => (kind.to_string(), error.to_string()),
+        error => (code(error).replace('_', " "), error.to_string()),
+    }
+}
+
+/// Whether it can help to send the same request again in a later run.
+pub(super) fn is_retryable(error: &Error) -> bool {
+    match error {
+        Error::Transport { kind, .. } => *kind != TransportKind::Certificate,
+        error => error.is_retryable(),
+    }
+}
+
+/// The reason that an error's body gives.
+fn reason_in(status: u16, body: &Value) -> (String, String) {
+    let error = body.get("error");
+    let field = |name| error.and_then(|error| error.get(name));
+    let word = |name| field(name).and_then(Value::as_str);
+    let code = word("code").or(word("type"));
+    let said = field("message").unwrap_or(body);
+    let said = said
+        .as_str()
+        .map_or_else(|| said.to_string(), str::to_owned);
+    (
+        code.map_or(status.to_string(), |code| format!("{status} {code}")),
+        said,
+    )
+}
+
 fn code(error: &Error) -> &'static str {
     match error {
         Error::TooLarge { .. } => "request_too_large",
@@ -265,7 +305,7 @@ mod tests {
     fn a_failure_without_an_answer_has_a_null_response() {
         let error = Error::Transport {
             url: "http://h".to_owned(),
-            kind: crate::TransportKind::Connect,
+            kind: TransportKind::Connect,
             message: "refused".to_owned(),
             unsent: true,
         };

@@ -352,6 +352,7 @@ impl Run {
         };
         let usage = before.usage_since(client.registry(), elapsed);
         let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
+        summary.reasons = watch.reasons();
         summary.abandoned = abandoned;
         Ok(summary)
     }
@@ -418,7 +419,7 @@ impl Shared {
     fn hear(&self, event: Event, lanes: &Entrance) {
         match event {
             Event::Finished => self.watch.resumed(),
-            Event::Failed => self.watch.written(false, None),
+            Event::Failed => self.watch.kept_failed(),
             Event::Bad(line) => self.refuse(line),
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),

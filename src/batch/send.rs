@@ -27,6 +27,7 @@ pub(super) fn send(
     let told = |tried: &Try<'_>| {
         shared.history.tried(&sending, tried);
         if let Some(error) = tried.error {
+            shared.watch.attempt_failed(&custom_id, error);
             claim.tried(error);
         }
     };

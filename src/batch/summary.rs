@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::bounds::Bound;
 use super::money::Money;
 use super::progress::Progress;
+use super::reasons::Reasons;
 use crate::Unit;
 use crate::limiter::{QuotaSnapshot, Registry};
 
@@ -42,6 +43,8 @@ pub struct Summary {
     pub binding: Option<String>,
     /// The most requests that were under way at once.
     pub max_in_flight: u64,
+    /// Why lines failed and attempts were retried, the most frequent reason first.
+    pub reasons: Reasons,
     /// What answers cost, where the run has [prices](super::Run::prices).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
@@ -142,6 +145,7 @@ impl Summary {
             utilisation: round(usage.utilisation),
             binding: usage.binding,
             max_in_flight: progress.max_in_flight,
+            reasons: Reasons::default(),
             cost: progress.cost,
             currency: None,
             unpriced: progress.cost.map(|_| progress.unpriced),

@@ -254,7 +254,7 @@ impl<S: Sink> Writer<S> {
     fn write(&mut self, outcome: &Outcome) -> Result<()> {
         self.sink.write(&outcome.record)?;
         let watch = &self.writing.watch;
-        watch.written(outcome.record.succeeded, outcome.usage);
+        watch.written(&outcome.record, outcome.usage);
         (self.writing.tell)(outcome);
         let now = self.writing.clock.now();
         self.unsynced_since.get_or_insert(now);

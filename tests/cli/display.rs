@@ -27,7 +27,7 @@ fn progress_goes_to_standard_error_and_only_when_asked() {
 
 /// The command under a terminal of this width, which is all of what it prints to. `None` where
 /// there is no `script` to make one.
-fn on_a_terminal(run: Cmd, columns: usize, status: i32) -> Option<String> {
+pub(crate) fn on_a_terminal(run: Cmd, columns: usize, status: i32) -> Option<String> {
     if Command::new("script").arg("--version").output().is_err() {
         println!("skipped: there is no script(1) to make a terminal");
         return None;
@@ -64,7 +64,7 @@ fn on_a_terminal(run: Cmd, columns: usize, status: i32) -> Option<String> {
 
 /// What stood on each line of the terminal, one after the other: moves taken out, and wrapped as
 /// the terminal does, which the display counts on.
-fn drawn(output: &str, columns: usize) -> Vec<String> {
+pub(crate) fn drawn(output: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut chars = output.chars();
     while let Some(char) = chars.next() {

@@ -8,13 +8,14 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Folder, chat, chats, simulator};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "requests",
     "succeeded",
     "failed",
     "resumed",
     "retries",
     "rate_limited",
+    "reasons",
     "tokens_reserved",
     "tokens_used",
     "abandoned",
@@ -125,7 +126,7 @@ fn nothing_is_sent_twice_and_failures_are_tried_again() {
     let output = folder.run(&refusing.base_url()).ends_with(1);
     output.says(&[
         "20 failed",
-        "in.errors.jsonl; the same command tries them again",
+        "in.errors.jsonl; they fail again until the request is corrected",
     ]);
     let failures = folder.lines("in.errors.jsonl");
     assert_eq!(failures.len(), 20);

@@ -40,3 +40,4 @@ mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work
 mod verdicts; // what stops a run, and what fails one request
 mod whose; //   of which requests the answers are, real or simulated
+mod why; //     what fails, said while it runs and at the end

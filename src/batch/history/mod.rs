@@ -2,7 +2,6 @@
 
 mod histogram; // how durations are spread
 mod lanes; //     what each limiter granted, and which limit held requests up
-mod reasons; //   why requests failed
 mod recording; // all of it, told the time
 mod timeline; //  buckets of time that grow wider
 
@@ -153,9 +152,8 @@ impl History {
 
     /// A line has been written to one of the output files.
     pub(super) fn written(&self, record: &Record) {
-        let failure = record.reason.as_ref();
-        let failure = failure.map(|(kind, said)| (&**kind, &**said));
-        self.event(|at, recording| recording.written(at, failure));
+        let succeeded = record.succeeded;
+        self.event(|at, recording| recording.written(at, succeeded));
     }
 
     /// The run is over.

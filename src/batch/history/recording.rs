@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use super::histogram::Histogram;
 use super::lanes::Lanes;
-use super::reasons::Reasons;
 use super::timeline::{Bucket, Timeline};
 use crate::client::Try;
 use crate::{Cost, Error, ErrorKind};
@@ -70,7 +69,6 @@ pub(in crate::batch) struct Recording {
     pub(in crate::batch) waits: Histogram,
     /// How long the tries took that brought an answer.
     pub(in crate::batch) latencies: Histogram,
-    pub(in crate::batch) reasons: Reasons,
 }
 
 impl Recording {
@@ -132,16 +130,12 @@ impl Recording {
         }
     }
 
-    /// A line has been written to one of the output files: a result, or else a failure of a kind
-    /// with what was said.
-    pub(in crate::batch) fn written(&mut self, at: Duration, failure: Option<(&str, &str)>) {
+    /// A line has been written to one of the output files: a result, or else a failure.
+    pub(in crate::batch) fn written(&mut self, at: Duration, succeeded: bool) {
         let flow = self.flow.at(at);
-        match failure {
-            None => flow.succeeded += 1,
-            Some((kind, said)) => {
-                flow.failed += 1;
-                self.reasons.add(kind, said);
-            }
+        match succeeded {
+            true => flow.succeeded += 1,
+            false => flow.failed += 1,
         }
     }
 
@@ -196,7 +190,7 @@ mod tests {
             took: u64,
         },
         Written {
-            kind: Option<usize>,
+            succeeded: bool,
         },
     }
 
@@ -225,7 +219,7 @@ mod tests {
                     error,
                     took
                 }),
-            prop::option::of(0..20_usize).prop_map(|kind| Step::Written { kind }),
+            any::<bool>().prop_map(|succeeded| Step::Written { succeeded }),
         ]
     }
 
@@ -239,8 +233,6 @@ mod tests {
             let buckets = lanes.iter().flat_map(|lane| lane.grants.buckets());
             buckets.map(|bucket| bucket.amount(unit)).sum()
         };
-        let reasons = &recording.reasons;
-        let told_apart = reasons.by_count().iter().map(|it| it.count).sum::<u64>();
         let in_flight = recording.in_flight.buckets();
         BTreeMap::from([
             ("succeeded", flow(|it| it.succeeded)),
@@ -251,7 +243,6 @@ mod tests {
             ("requests", granted(Unit::Requests)),
             ("waits", recording.waits.total()),
             ("latencies", recording.latencies.total()),
-            ("reasons", told_apart + reasons.others()),
             ("in_flight", in_flight.last().map_or(0, |it| it.last)),
             (
                 "most_in_flight",
@@ -320,12 +311,9 @@ mod tests {
                         count("rate_limited", u64::from(error == 0));
                         count("latencies", u64::from(error == 2));
                     }
-                    Step::Written { kind } => {
-                        let kind = kind.map(|kind| kind.to_string());
-                        let failure = kind.as_deref().map(|kind| (kind, "said"));
-                        recording.written(at, failure);
-                        count(if failure.is_none() { "succeeded" } else { "failed" }, 1);
-                        count("reasons", u64::from(failure.is_some()));
+                    Step::Written { succeeded } => {
+                        recording.written(at, succeeded);
+                        count(if succeeded { "succeeded" } else { "failed" }, 1);
                     }
                 }
                 prop_assert_eq!(&sums(&recording), &expected, "step {}: {:?}", index, step);

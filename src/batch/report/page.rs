@@ -70,7 +70,7 @@ pub(super) fn page(report: &Report) -> String {
     let troubles = [
         flow::refusals(recording),
         flow::retries(recording),
-        table::reasons(recording),
+        table::reasons(summary),
     ];
     let hint = "A 429 costs nothing but time. What fails for good stands in the errors file.";
     section(

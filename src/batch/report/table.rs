@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::escape::Text;
-use super::words::{binding, grouped, lasting, percent, trimmed};
-use crate::batch::history::Recording;
+use super::words::{binding, counted, grouped, lasting, percent, trimmed};
+use crate::batch::reasons::Reason;
 use crate::batch::summary::Summary;
 
 /// A charge that differs from our count by less is not worth a word.
 pub(super) const NOTABLE: f64 = 0.02;
 
 /// What people call what the summary's keys say. Keys that are not here are called by their own names.
-const NAMES: [(&str, &str); 17] = [
+const NAMES: [(&str, &str); 18] = [
     ("requests", "Requests dealt with"),
     ("succeeded", "Succeeded"),
     ("failed", "Failed"),
@@ -31,6 +31,7 @@ const NAMES: [(&str, &str); 17] = [
     ("cost", "Cost of the answers"),
     ("currency", "Currency"),
     ("unpriced", "Answers without a price"),
+    ("reasons", "Why requests failed"),
     ("ending", "How it ended"),
 ];
 
@@ -95,41 +96,52 @@ fn said(key: &str, value: &Value) -> String {
             (_, _, Some(number)) => trimmed(number, 6),
             _ => number.to_string(),
         },
+        Value::Array(reasons) if key == "reasons" => match reasons.len() {
+            0 => "nothing failed".to_owned(),
+            count => counted(count as u64, "reason"),
+        },
         other => other.to_string(),
     }
 }
 
-/// Failures by reason. Nothing of nothing.
+/// Failures and retries by reason. Nothing of nothing.
 #[allow(clippy::cast_precision_loss, reason = "to be drawn")]
-pub(super) fn reasons(recording: &Recording) -> Option<String> {
-    let reasons = &recording.reasons;
-    let by_count = reasons.by_count();
-    let most = by_count.first()?.count.max(reasons.others());
+pub(super) fn reasons(summary: &Summary) -> Option<String> {
+    let (by_count, others) = (summary.reasons.by_count(), summary.reasons.others());
+    let all = |reason: &Reason| reason.failed + reason.retried;
+    let most = by_count.iter().map(|reason| all(reason)).max()?;
+    let most = most.max(all(others));
     let mut out = String::from(
         "<figure class=\"wide\">\n<figcaption><h3>Failures by reason</h3>\
-         <p>With what the first failure of each kind said.</p></figcaption>\n<table class=\"reasons\">\n",
+         <p>With what one failure of each kind said.</p></figcaption>\n<table class=\"reasons\">\n",
     );
-    let mut row = |kind: &str, said: &str, count: u64| {
-        let share = count as f64 / most.max(1) as f64 * 100.0;
+    let mut row = |kind: &str, said: &str, reason: &Reason| {
+        let share = all(reason) as f64 / most.max(1) as f64 * 100.0;
         let _ = writeln!(
             out,
             "<tr><th scope=\"row\">{}<small>{}</small></th><td>{}</td>\
              <td class=\"bar\"><i style=\"width:{share:.2}%\"></i></td></tr>",
             Text(kind),
             Text(said),
-            grouped(count),
+            counts(reason),
         );
     };
     for reason in by_count {
-        row(&reason.kind, &reason.example, reason.count);
+        row(&reason.reason, &reason.message, reason);
     }
-    if reasons.others() > 0 {
-        row(
-            "other",
-            "of more kinds than are told apart here",
-            reasons.others(),
-        );
+    if all(others) > 0 {
+        row("other reasons", "", others);
     }
     out.push_str("</table>\n</figure>\n");
     Some(out)
+}
+
+/// `3 failed, 12 retried`, without what is none.
+fn counts(reason: &Reason) -> String {
+    let counts = [(reason.failed, "failed"), (reason.retried, "retried")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .collect();
+    counts.join(", ")
 }

@@ -9,6 +9,7 @@ use super::Report;
 use crate::batch::bounds::Bound;
 use crate::batch::history::Recording;
 use crate::batch::progress::Progress;
+use crate::batch::reasons::Failure;
 use crate::batch::summary::{Ending, QuotaUse, Summary};
 use crate::client::Try;
 use crate::{Cost, Limits, RateLimiter};
@@ -39,6 +40,15 @@ fn page(recording: Recording, summary: Summary) -> String {
         note: None,
     };
     report.note(EVIL).to_html()
+}
+
+fn failure(text: &str) -> Failure<'_> {
+    Failure {
+        kind: text,
+        message: text,
+        custom_id: None,
+        retryable: false,
+    }
 }
 
 /// Fails unless the page is well-formed, loads nothing and runs nothing.
@@ -117,7 +127,7 @@ fn busy() -> Recording {
         };
         recording.tried(at, lane, cost, &tried);
         recording.ended(at + SECOND / 2);
-        recording.written(at, Some((EVIL, EVIL)).filter(|_| second == 7));
+        recording.written(at, second != 7);
     }
     recording.lasted(60 * SECOND);
     recording
@@ -131,6 +141,7 @@ fn names_and_errors_are_text_and_nothing_else() {
         it.binding = Some(format!("{EVIL}: 6000 tokens per minute"));
         it.charge_ratios.insert(EVIL.to_owned(), 1.25);
         it.ending = Ending::AccountError(EVIL.to_owned());
+        it.reasons.failed(&failure(EVIL), false);
     });
     let html = page(busy(), summary);
     let document = parsed(&html);
@@ -178,7 +189,7 @@ fn what_happens_last_is_drawn_as_wide_as_the_rest() {
     let mut recording = Recording::new("in.jsonl", SystemTime::UNIX_EPOCH);
     let end = 2 * SECOND + SECOND / 1_000;
     for at in [SECOND, end] {
-        recording.written(at, None);
+        recording.written(at, true);
     }
     recording.lasted(end);
     let html = page(recording, summary(|it| it.succeeded = 2));
@@ -257,12 +268,15 @@ proptest! {
                 1 => recording.begun(at),
                 2 => recording.ended(at),
                 3 => recording.tried(at, lane, cost, &tried),
-                4 => recording.written(at, None),
-                _ => recording.written(at, Some((&kind, &kind))),
+                4 => recording.written(at, true),
+                _ => recording.written(at, false),
             }
         }
         recording.lasted(Duration::from_nanos(lasted));
-        let summary = summary(|it| (it.succeeded, it.wall_seconds) = (lasted, lasted as f64));
+        let summary = summary(|it| {
+            (it.succeeded, it.wall_seconds) = (lasted, lasted as f64);
+            it.reasons.failed(&failure(&kind), false);
+        });
         parsed(&page(recording, summary));
     }
 }

@@ -1,5 +1,6 @@
 //! Where a run stands, on standard error: a live display on a terminal, else a line now and then.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -12,7 +13,10 @@ use paceline::batch::{Progress, Watch};
 use crate::args::When;
 use crate::numbers::{grouped, lasting, money};
 use crate::pace::{Pace, TimeLeft};
+use crate::plain::cut;
+use crate::reasons::{example, last, top};
 use crate::say::{self, say};
+use crate::utc;
 
 /// How often the live display is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
@@ -20,6 +24,9 @@ const FRAME: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(30);
 /// When the first one is, where lines are asked for.
 const FIRST_LINE: Duration = Duration::from_secs(1);
+
+/// Blanks before each line of the live display but the first.
+const INDENT: usize = 2;
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +84,32 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
 fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) {
     let clock = Clock::real();
     let mut left = TimeLeft::new(clock.now());
-    let mut pause = first;
-    while next(stopped, pause) {
+    let (mut due, mut said) = (clock.now() + first, HashSet::new());
+    while next(stopped, FRAME) {
+        for reason in watch.reasons().by_count() {
+            // 30 s are long to wait for the first sign of trouble.
+            if reason.retried > 0 && said.insert(reason.reason.clone()) {
+                say!(
+                    "{} attempts fail: {}",
+                    utc::time_of_day(utc::now()),
+                    example(reason)
+                );
+            }
+        }
+        if clock.now() < due {
+            continue;
+        }
+        due = clock.now() + LINE;
         let progress = watch.progress();
         let left = left.after(clock.now(), &progress);
         let (done, under_way) = (done(&progress, left), under_way(&progress));
-        say!("{done}, {under_way}, {}", spent(&progress, currency));
-        pause = LINE;
+        let spent = spent(&progress, currency);
+        let why = top(&watch.reasons().by_count(), usize::MAX);
+        let why = why.map_or_else(String::new, |why| format!("; {why}"));
+        say!(
+            "{} {done}, {under_way}, {spent}{why}",
+            utc::time_of_day(utc::now())
+        );
     }
 }
 
@@ -98,6 +124,7 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
     }));
     let line = || bars.add(ProgressBar::new_spinner().with_style(style("  {wide_msg}")));
     let (middle, tokens) = (line(), line());
+    let mut failures: Option<[ProgressBar; 2]> = None;
     say::above(Some(bars.clone()));
     let mut left = TimeLeft::new(clock.now());
     let mut models: Vec<(Pace, ProgressBar)> = Vec::new();
@@ -108,6 +135,21 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
         head.set_message(done(&progress, left.after(clock.now(), &progress)));
         middle.set_message(under_way(&progress));
         tokens.set_message(spent(&progress, currency));
+        let reasons = watch.reasons();
+        let width = say::width().unwrap_or(usize::MAX).saturating_sub(INDENT);
+        if let (Some(top), Some(last)) = (top(&reasons.by_count(), width), last(&reasons)) {
+            let [tops, lasts] = failures.get_or_insert_with(|| {
+                let below = |above: &ProgressBar| {
+                    let bar = ProgressBar::new_spinner().with_style(style("  {wide_msg}"));
+                    bars.insert_after(above, bar)
+                };
+                let tops = below(&tokens);
+                let lasts = below(&tops);
+                [tops, lasts]
+            });
+            tops.set_message(top);
+            lasts.set_message(cut(&last, width).into_owned());
+        }
         for (name, limiter) in watch.client().registry().limiters() {
             if !models.iter().any(|(pace, _)| pace.name() == name) {
                 models.push((Pace::new(name, limiter), line()));
@@ -122,6 +164,7 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
     for line in models
         .into_iter()
         .map(|(_, line)| line)
+        .chain(failures.into_iter().flatten())
         .chain([tokens, middle])
     {
         line.finish_and_clear();

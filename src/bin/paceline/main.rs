@@ -15,7 +15,9 @@ mod models; //   how models are counted, from a file
 mod names; //    names of files that a run writes
 mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
+mod plain; //    text from elsewhere, safe for a terminal
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
+mod reasons; //  why requests fail, in words
 mod report; //   `--report`: a run as a page
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
@@ -25,6 +27,7 @@ mod share; //    limits shared over a store
 mod signals; //  Ctrl-C and its kin
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
 mod summary; //  the end of a run, for people and for programs
+mod utc; //      the time of day
 
 use std::process::ExitCode;
 

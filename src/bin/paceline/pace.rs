@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use paceline::batch::Progress;
 use paceline::{Quota, QuotaSnapshot, RateLimiter, Snapshot, Unit};
 
-use crate::numbers::{lasting, percent, quota as said};
+use crate::numbers::{percent, quota as said};
+use crate::utc;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// The stretch over which rates are measured: long enough to be calm.
@@ -134,7 +135,7 @@ impl Pace {
         };
         let paused = match paused_for.is_zero() {
             true => String::new(),
-            false => format!(" told to wait {},", lasting(paused_for)),
+            false => format!(" paused until {},", utc::until(utc::now(), paused_for)),
         };
         format!("{:<width$} {paused}{rates}", self.name)
     }

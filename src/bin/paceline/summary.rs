@@ -9,6 +9,7 @@ use paceline::batch::{Bound, Ending, Summary};
 use paceline::{Error, Result};
 
 use crate::numbers::{grouped, lasting, money};
+use crate::reasons;
 use crate::say::{self, say};
 
 /// A charge that differs from our count by less is not worth a line.
@@ -62,7 +63,7 @@ pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
     let mut json = serde_json::to_string_pretty(summary).map_err(|error| fail(error.into()))?;
     json.push('\n');
     match path == Path::new("-") {
-        true => say::result(&json),
+        true => say::data(&json),
         false => fs::write(path, json).map_err(fail),
     }
 }
@@ -92,6 +93,13 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_fail
         grouped(summary.tokens_reserved),
         grouped(summary.tokens_used)
     );
+    let (all, others) = (summary.reasons.by_count(), summary.reasons.others());
+    if !all.is_empty() {
+        say!("failed and retried attempts by reason:");
+        for line in reasons::listed(&all, others, say::width()) {
+            say!("{line}");
+        }
+    }
     if let (Some(cost), Some(currency)) = (summary.cost, &summary.currency) {
         let left_out = match summary.unpriced {
             None | Some(0) => String::new(),
@@ -113,11 +121,8 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_fail
     }
     say!("results in {}", results.display());
     if summary.failed > 0 {
-        let errors = errors.display();
-        match keeps_failed {
-            false => say!("failures in {errors}; the same command tries them again"),
-            true => say!("failures in {errors}; without --keep-failed they are tried again"),
-        }
+        let advice = reasons::advice(&all, others, summary.failed, keeps_failed);
+        say!("failures in {}; {advice}", errors.display());
     }
     if summary.abandoned > 0 {
         let abandoned = grouped(summary.abandoned);

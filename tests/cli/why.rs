@@ -1,0 +1,103 @@
+//! What fails says why: while it runs, and at the end.
+
+use crate::display::{drawn, on_a_terminal};
+use crate::harness::{Folder, chat, chats, simulator};
+use crate::server::answering;
+
+const BOOM: &str = r#"{"error":{"message":"the cable is \u001b[2Jout","type":"server_error"}}"#;
+
+/// `18:42:30Z `, at the beginning of a line.
+fn begins_with_a_time(line: &str) -> bool {
+    let shape = |char: char| if char.is_ascii_digit() { '0' } else { char };
+    line.chars().map(shape).take(10).eq("00:00:00Z ".chars())
+}
+
+#[test]
+fn a_run_that_retries_hold_up_says_so_while_it_goes_on_and_why_at_the_end() {
+    let server = answering("500 Internal Server Error", BOOM);
+    let folder = Folder::with_input(chats(3));
+    let run = folder
+        .run(&server.base_url)
+        .args(["--max-retries", "2", "--progress", "always"])
+        .args(["--summary", "summary.json"]);
+    let output = run.ends_with(1);
+    let during = |words: &str| {
+        let found = output.stderr.lines().find(|line| line.contains(words));
+        let line = found.unwrap_or_else(|| panic!("no {words:?} in {output}"));
+        assert!(begins_with_a_time(line), "{line}");
+    };
+    during(" of 3 done");
+    during("attempts fail: 500 server_error (r");
+    output.says(&[
+        "  3 failed, 6 retried: 500 server_error (r",
+        "): the cable is \u{fffd}[2Jout\n",
+        "in.errors.jsonl; the same command tries them again\n",
+    ]);
+    let summary: serde_json::Value = serde_json::from_str(&folder.read("summary.json")).unwrap();
+    let reasons = summary["reasons"].as_array().unwrap();
+    assert_eq!(reasons.len(), 1, "{summary}");
+    for (key, value) in [("failed", 3), ("retried", 6)] {
+        assert_eq!(reasons[0][key], value, "{key} in {summary}");
+    }
+    assert_eq!(reasons[0]["reason"], "500 server_error");
+    assert_eq!(reasons[0]["retryable"], true);
+}
+
+#[test]
+fn the_reason_is_on_the_screen_within_the_run() {
+    let server = answering("500 Internal Server Error", BOOM);
+    for columns in [40, 120] {
+        let folder = Folder::with_input(chats(2));
+        let run = folder.run(&server.base_url).args(["--max-retries", "1"]);
+        let Some(output) = on_a_terminal(run, columns, 1) else {
+            return;
+        };
+        let lines = drawn(&output, columns);
+        let end = lines.iter().position(|line| line.contains("2 requests in"));
+        let during = &lines[..end.unwrap()];
+        for words in ["500 server_error: 2 retried", "last: 500 server_error (r"] {
+            let found = during.iter().any(|line| line.contains(words));
+            assert!(found, "no {words:?} at {columns}: {output:?}");
+        }
+        assert!(!output.contains("\u{1b}[2Jout"), "{output:?}");
+        for line in during {
+            assert!(line.starts_with(['█', '░', ' ']), "{line:?} at {columns}");
+        }
+    }
+}
+
+#[test]
+fn what_a_retry_cannot_help_is_not_said_to_be_tried_again() {
+    let folder = Folder::with_input(chats(2) + "no request\n");
+    let refusing = answering(
+        "400 Bad Request",
+        r#"{"error":{"message":"no","code":"bad"}}"#,
+    );
+    let output = folder.run(&refusing.base_url).ends_with(1);
+    output.says(&[
+        "  2 failed: 400 bad (r",
+        "  1 failed: invalid line: in.jsonl:3: ",
+        "in.errors.jsonl; they fail again until the request is corrected\n",
+    ]);
+    assert!(!output.stderr.contains("the same command"), "{output}");
+}
+
+#[test]
+fn a_model_whose_name_commands_the_terminal_is_shown_without_that() {
+    let api = simulator();
+    let evil = "m\u{1b}]0;owned\u{7}";
+    let folder = Folder::with_input(chat("a", evil));
+    let output = folder.run(&api.base_url()).ends_with(0);
+    assert!(!output.stderr.contains('\u{1b}'), "{output}");
+    for arguments in [
+        &["count", "in.jsonl"][..],
+        &["run", "in.jsonl", "--dry-run"],
+    ] {
+        let output = folder.paceline(arguments).ends_with(0);
+        assert!(
+            output.stdout.contains("m\u{fffd}]0;owned\u{fffd}"),
+            "{output}"
+        );
+        assert!(!output.stdout.contains('\u{1b}'), "{output}");
+    }
+}
