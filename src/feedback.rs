@@ -134,4 +134,6 @@ pub struct Refusal {
     pub requested: Option<u64>,
     /// The time after which the request would be let in, if nobody else came.
     pub wait: Option<Duration>,
+    /// Whether it is for how many are in flight at once, and for no rate.
+    pub is_for_room: bool,
 }

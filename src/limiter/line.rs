@@ -33,6 +33,7 @@ use super::queue::{Answer, Asked, Grant, Queue, Rules, Waiter};
 #[cfg(feature = "redis")]
 use super::shared::Seat;
 use super::snapshot::{InLine, Snapshot};
+use super::window::Landing;
 use crate::cost::Cost;
 use crate::feedback::Feedback;
 use crate::quota::Limits;
@@ -202,11 +203,11 @@ impl Line {
     }
 
     /// Ends a permit: corrects what was taken for `reserved` to `actual`, up or down, and gives
-    /// back its place in flight if it `lands`.
-    pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: bool) {
+    /// back its place in flight if it has one.
+    pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: Option<(Landing, Tick)>) {
         self.change(|queue, now| {
-            if lands {
-                queue.landed();
+            if let Some((landing, sent)) = lands {
+                queue.landed(landing, sent, now);
             }
             if actual != reserved {
                 queue.settle(reserved, actual, now);

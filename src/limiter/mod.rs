@@ -20,6 +20,7 @@ mod slots; //    places in flight
 mod snapshot; // how a limiter stands
 mod turn; //     a place in line, kept for another try
 mod wait; //     what may end a wait early
+mod window; //   how many the server has room for
 
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,9 @@ use super::event::Event;
 use super::line::Line;
 use super::queue::Grant;
 use super::turn::Turn;
+use super::window::Landing;
 use crate::cost::Cost;
-use crate::feedback::Feedback;
+use crate::feedback::{Feedback, Verdict};
 
 /// The right to send one request, paid for by its [`Cost`].
 ///
@@ -146,13 +147,14 @@ impl<'a> Permit<'a> {
     #[cfg(feature = "client")]
     pub(crate) fn give_back(&mut self) {
         let reserved = std::mem::take(&mut self.cost);
-        self.line.settle(reserved, Cost::default(), false);
+        self.line.settle(reserved, Cost::default(), None);
     }
 
     fn end(&mut self, actual: Cost) {
-        let lands = std::mem::take(&mut self.grant.in_flight) > 0;
+        let is_in_flight = std::mem::take(&mut self.grant.in_flight) > 0;
+        let lands = is_in_flight.then_some((self.grant.landing, self.grant.at));
         let reserved = std::mem::replace(&mut self.cost, actual);
-        if lands || actual != reserved {
+        if is_in_flight || actual != reserved {
             self.line.settle(reserved, actual, lands);
         }
     }
@@ -184,6 +186,9 @@ impl<'a> Permit<'a> {
     /// ```
     pub fn hear(&mut self, feedback: &Feedback) {
         self.cost = self.line.hear(&self.grant, self.cost, feedback);
+        if feedback.verdict == Verdict::Admitted {
+            self.grant.landing = Landing::Admitted;
+        }
     }
 
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same

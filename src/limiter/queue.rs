@@ -28,6 +28,7 @@ use super::level::{Level, Tick};
 use super::shared::Account;
 use super::slots::Slots;
 use super::snapshot::Counters;
+use super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::Limits;
 use crate::{Error, Result};
@@ -83,9 +84,13 @@ impl Queue {
                 (None, levels.collect())
             }
         };
+        let mut slots = Slots::new(limits.in_flight());
+        if hearing.is_some() {
+            slots.open_window();
+        }
         Self {
             levels,
-            slots: Slots::new(limits.in_flight()),
+            slots,
             hearing,
             #[cfg(feature = "redis")]
             account: None,
@@ -249,19 +254,26 @@ impl Queue {
         for level in &mut self.levels {
             level.refill(now);
         }
+        self.slots.advance(now);
         #[cfg(feature = "redis")]
         if let Some(account) = &mut self.account {
             account.take_in(now);
         }
     }
 
-    fn covers(&self, cost: Cost) -> bool {
-        #[cfg(feature = "redis")]
-        if let Some(is_booked) = self.is_booked(cost) {
-            return self.slots.has(1) && is_booked;
-        }
+    fn covers(&mut self, cost: Cost) -> bool {
         let mut levels = self.levels.iter();
-        self.slots.has(1) && levels.all(|level| level.covers(cost.amount(level.unit())))
+        let covers = |level: &Level| level.covers(cost.amount(level.unit()));
+        #[cfg(feature = "redis")]
+        let is_covered = self.is_booked(cost).unwrap_or_else(|| levels.all(covers));
+        #[cfg(not(feature = "redis"))]
+        let is_covered = levels.all(covers);
+        if !is_covered {
+            self.slots.paced();
+            return false;
+        }
+        // The place comes last: whoever lacks nothing else shows that the window binds.
+        self.slots.has_for_head()
     }
 
     /// Takes from every quota at once.
@@ -288,7 +300,8 @@ impl Queue {
         Grant {
             at: now,
             place,
-            in_flight: self.slots.take(),
+            in_flight: self.slots.take(now),
+            landing: Landing::Unknown,
             spent,
         }
     }
@@ -357,9 +370,9 @@ impl Queue {
         }
     }
 
-    fn head_is_covered(&self) -> bool {
-        let head = self.lanes.head();
-        head.is_some_and(|head| self.covers(head.asked.cost))
+    fn head_is_covered(&mut self) -> bool {
+        let head = self.lanes.head().map(|head| head.asked.cost);
+        head.is_some_and(|cost| self.covers(cost))
     }
 
     /// Takes every waiter for which there is an answer out of the line, and gives it that.

@@ -13,11 +13,14 @@ pub struct Snapshot {
     /// Each quota with its level, in the order of their declaration. In a limiter that listens
     /// those that the server has named follow, and a stated quota where it is the smaller one.
     pub quotas: Vec<QuotaSnapshot>,
-    /// Requests in flight, where there is a [cap](crate::LimitsBuilder::in_flight) on them; else
-    /// nobody counts them, and it is 0.
+    /// Requests in flight, where there is a [cap](crate::LimitsBuilder::in_flight) on them or the
+    /// limiter is adaptive; else nobody counts them, and it is 0.
     pub in_flight: u64,
     /// How many may be in flight.
     pub max_in_flight: Option<u64>,
+    /// How many the server has room for, as far as an adaptive limiter has found that out. Fewer of
+    /// both are in flight at most.
+    pub window: Option<u64>,
     /// Threads in line.
     pub waiters: usize,
     /// Those of them that wait with [`Priority::Batch`].

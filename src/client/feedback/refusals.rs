@@ -46,7 +46,31 @@ pub(super) fn refusal(error: &ApiError, is_exact: bool) -> Refusal {
             .filter(|limit| *limit > 0),
         requested: number_behind(&words, &["requested"]),
         wait: wait(error.retry_after, is_exact, said_wait(&words)),
+        is_for_room: unit.is_none() && is_for_room(error),
     }
+}
+
+/// Whether it is for how many are in flight at once, by the words for that.
+fn is_for_room(error: &ApiError) -> bool {
+    const HINTS: [&str; 8] = [
+        "concurren", // concurrency, concurrent requests
+        "overloaded",
+        "pending requests",
+        "queue is full",
+        "queue full",
+        "server busy",
+        "server is busy",
+        "simultaneous",
+    ];
+    let message = error.message.to_lowercase();
+    let code = error.code.as_deref().unwrap_or_default().to_lowercase();
+    let typed = error.error_type.as_deref().unwrap_or_default();
+    let says = |hint: &str| {
+        [&*message, &*code, typed]
+            .iter()
+            .any(|it| it.contains(hint))
+    };
+    HINTS.into_iter().any(says)
 }
 
 /// The wait, of those that the headers and the message name.
@@ -209,9 +233,39 @@ mod tests {
                 limit,
                 requested,
                 wait: wait.map(|wait| MILLISECOND * wait),
+                is_for_room: false,
             };
             let found = refusal(&error(error_type, message, None), false);
             assert_eq!(found, expected, "step {step}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_room_is_known_by_its_words() {
+        let table = [
+            (
+                "rate_limit_reached_error",
+                "request reached max organization concurrency: 2, please try again after 1 seconds",
+                true,
+            ),
+            ("overloaded", "Model is overloaded", true),
+            (
+                "",
+                "server busy, please try again.  maximum pending requests exceeded",
+                true,
+            ),
+            ("", "Too many concurrent requests", true),
+            ("tokens", "Rate limit reached for concurrent tokens", false),
+            (
+                "",
+                "Rate limit reached on requests per min: the model is overloaded",
+                false,
+            ),
+            ("", "Too Many Requests", false),
+        ];
+        for (step, (error_type, message, expected)) in table.into_iter().enumerate() {
+            let found = refusal(&error(error_type, message, None), false);
+            assert_eq!(found.is_for_room, expected, "step {step}: {message}");
         }
     }
 

@@ -112,6 +112,7 @@ fn a_refusal_is_heard_as_a_whole() {
         limit: Some(30_000),
         requested: Some(890),
         wait: Some(MILLISECOND * 1_780),
+        ..Refusal::default()
     };
     assert_eq!(heard.feedback, Feedback::refused(refusal).with(report));
     assert_eq!(heard.retry_after, Some(MILLISECOND * 2_000));

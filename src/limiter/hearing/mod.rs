@@ -405,6 +405,12 @@ impl Hearing {
         Some(self.add(quota.assumed(), report.scope, Ramp::of_told(), levels, now))
     }
 
+    /// Whether somebody who knows has said what the limits are, be it the user or the server.
+    pub(super) fn is_trusted(&self) -> bool {
+        let known = |entry: &Entry| entry.observer.is_told() || entry.observer.stated().is_some();
+        self.entries.iter().any(known)
+    }
+
     fn moment(&self, index: usize, request: Heard, spent: Spent) -> Moment {
         let unit = self.entries[index].observer.unit();
         let near = self.history.around(request.at).amount(unit);

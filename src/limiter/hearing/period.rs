@@ -25,9 +25,9 @@ const COARSE: f64 = 1.0;
 /// What the numbers of a report say of its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Period {
-    /// They fit this one and no other.
+    /// They fit this one and no other, or are no longer's.
     Fits(Duration),
-    /// They fit none: it is a window, or a bucket smaller than its limit, and most likely of this.
+    /// They fit none, and it is most likely this one: a window, or a bucket smaller than its limit.
     Likely(Duration),
     /// They fit a minute and a day, or there are not enough of them.
     Unclear,
@@ -60,6 +60,7 @@ impl Period {
             (false, _, true) => Self::Fits(DAY),
             // Within a minute it looks like a minute's window.
             (false, true, false) if reset > MINUTE + LATE => Self::Fits(HOUR),
+            (false, false, false) if reset <= MINUTE + LATE => Self::Fits(MINUTE),
             (false, _, false) => Self::Likely(shortest_of(reset)),
         }
     }

@@ -6,6 +6,7 @@ use super::super::hearing::Heard;
 use super::super::level::{Level, Tick};
 #[cfg(feature = "redis")]
 use super::super::shared::Order;
+use super::super::window::Landing;
 use super::{Answer, Grant, Queue};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Verdict};
@@ -32,9 +33,9 @@ impl Queue {
         }
     }
 
-    /// A request has left its place among those in flight.
-    pub(in crate::limiter) fn landed(&mut self) {
-        self.slots.give();
+    /// A request has left the place among those in flight that it took at `sent`.
+    pub(in crate::limiter) fn landed(&mut self, landing: Landing, sent: Tick, now: Tick) {
+        self.slots.give(landing, sent, now);
         #[cfg(feature = "redis")]
         if let Some(account) = &mut self.account {
             account.made_room();
@@ -51,6 +52,7 @@ impl Queue {
         feedback: &Feedback,
         now: Tick,
     ) -> Cost {
+        self.observe_room(feedback, now);
         #[cfg(feature = "redis")]
         if self.account.is_some() {
             return self.hear_shared(grant, cost, feedback, now);
@@ -73,7 +75,9 @@ impl Queue {
                 spent: **spent,
             };
             let then = hearing.hear(heard, feedback, &mut self.levels, now);
+            let is_trusted = hearing.is_trusted();
             self.pause_until(now.after(then.pause));
+            self.slots.observe(|window, _| window.trust(is_trusted));
             if then.limits_changed {
                 self.release_too_large();
             }
@@ -81,9 +85,26 @@ impl Queue {
         charged
     }
 
+    /// Whether the server has room for those in flight, as an answer says it.
+    fn observe_room(&mut self, feedback: &Feedback, now: Tick) {
+        match feedback.verdict {
+            Verdict::Refused(refusal) if refusal.is_for_room => {
+                self.slots.observe(|window, left| window.refused(left, now));
+            }
+            Verdict::Overloaded => {
+                self.slots
+                    .observe(|window, left| window.overloaded(left, now));
+            }
+            _ => {}
+        }
+    }
+
     /// Grants nothing before `until`, or an earlier pause's later end.
     pub(in crate::limiter) fn pause_until(&mut self, until: Tick) {
         self.paused_until = self.paused_until.max(until);
+        if until > self.dated {
+            self.slots.paced();
+        }
     }
 
     /// The same for all who share the limiter.

@@ -34,6 +34,7 @@ impl Queue {
             quotas: shown.map(quota).collect(),
             in_flight: self.slots.taken(),
             max_in_flight: self.slots.most(),
+            window: self.slots.window(),
             waiters: self.lanes.len(),
             batch_waiters: self.lanes.count(Priority::Batch),
             head_cost: head,
@@ -66,18 +67,19 @@ impl Queue {
     /// When `cost` is covered, if nobody else takes anything before. Never, as long as nobody who
     /// is in flight makes room.
     pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
-        if !self.slots.has(1) {
+        let room = self.slots.due();
+        if room == Tick::NEVER {
             return Tick::NEVER;
         }
         #[cfg(feature = "redis")]
         if let Some(account) = self.account.as_ref().filter(|account| account.is_fed()) {
-            return account.due(cost).max(self.paused_until);
+            return account.due(cost).max(self.paused_until).max(room);
         }
         let dues = self
             .levels
             .iter()
             .map(|level| level.due(cost.amount(level.unit())));
-        dues.fold(self.paused_until, Tick::max)
+        dues.fold(self.paused_until.max(room), Tick::max)
     }
 
     /// When a request would be served that joined the line as it stands, those in flight aside.

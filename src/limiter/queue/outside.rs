@@ -19,6 +19,9 @@ impl Queue {
     /// Has the line fed from a store.
     pub(in crate::limiter) fn feed(&mut self, account: Account, now: Tick) {
         self.levels = whole(account.quotas(), now);
+        if account.jitter().is_some() {
+            self.slots.open_window();
+        }
         self.account = Some(Box::new(account));
     }
 
@@ -196,6 +199,9 @@ impl Queue {
         if let Some(account) = &mut self.account {
             account.back(now);
             self.levels = whole(account.quotas(), now);
+            if account.jitter().is_some() {
+                self.slots.open_window();
+            }
         }
     }
 

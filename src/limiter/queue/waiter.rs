@@ -7,6 +7,7 @@ use super::super::Priority;
 use super::super::cancel::CancelToken;
 use super::super::hearing::Spent;
 use super::super::level::Tick;
+use super::super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::Quota;
 use crate::sync::{Condvar, Mutex};
@@ -64,6 +65,8 @@ pub(in crate::limiter) struct Grant {
     /// Its places among those in flight, to be given back: one, or none where nobody counts them.
     /// As wide as its neighbours: a narrower one costs a copy of them a wait for the memory.
     pub(in crate::limiter) in_flight: u64,
+    /// What became of it, as far as is known: for its end.
+    pub(in crate::limiter) landing: Landing,
     /// What had been spent in all, this grant included, if anybody listens. Apart, because every
     /// grant is copied a few times on its way, and most limiters listen to nobody.
     pub(super) spent: Option<Box<Spent>>,

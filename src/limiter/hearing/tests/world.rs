@@ -20,6 +20,7 @@ use super::super::super::Priority;
 use super::super::super::level::Tick;
 use super::super::super::queue::{Answer, Asked, Grant, Queue, Rules};
 use super::super::super::snapshot::QuotaSnapshot;
+use super::super::super::window::Landing;
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Refusal, Report};
 use crate::quota::Limits;
@@ -38,6 +39,33 @@ pub(super) enum Said {
     Wait,
     /// The same, and what the limit is.
     Refusals,
+}
+
+/// How many a server serves at once.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    pub(super) slots: usize,
+    /// How many more it lets wait.
+    pub(super) queue: usize,
+    /// What it says to all others.
+    pub(super) refuses: Feedback,
+    /// How much the time that it takes varies: the sigma of its logarithm.
+    pub(super) sigma: f64,
+    pub(super) busy: usize,
+    pub(super) waiting: VecDeque<(usize, Grant)>,
+}
+
+impl Room {
+    pub(super) fn new(slots: usize, queue: usize, refuses: Feedback) -> Self {
+        Self {
+            slots,
+            queue,
+            refuses,
+            sigma: 0.0,
+            busy: 0,
+            waiting: VecDeque::new(),
+        }
+    }
 }
 
 /// What the server does with a request.
@@ -62,6 +90,8 @@ pub(super) struct Server {
     pub(super) latency: f64,
     /// Whether its refusals name the limit that they are for.
     pub(super) names_unit: bool,
+    /// How many it serves at once, where that is what it limits.
+    pub(super) room: Option<Room>,
     pub(super) used: f64,
     pub(super) at: f64,
     pub(super) owed: f64,
@@ -81,6 +111,7 @@ impl Server {
             said: Said::Everything,
             latency: 0.3,
             names_unit: true,
+            room: None,
             used: 0.0,
             at: 0.0,
             owed: 0.0,
@@ -152,6 +183,7 @@ impl Server {
                 limit: (self.said != Said::Wait).then_some(self.limit as u64),
                 requested: (self.said != Said::Wait).then_some(charge as u64),
                 wait: Some(Duration::from_secs_f64((wait * 1e3).ceil() / 1e3)),
+                is_for_room: false,
             }),
         };
         let mut report = Report::of(Unit::Tokens);
@@ -190,9 +222,8 @@ impl Chance {
         radius * (std::f64::consts::TAU * self.next()).cos()
     }
 
-    /// With this mean, and a sigma of 0.4.
-    fn lognormal(&mut self, mean: f64) -> f64 {
-        let sigma = 0.4;
+    /// With this mean, and this sigma of the logarithm.
+    fn lognormal(&mut self, mean: f64, sigma: f64) -> f64 {
         mean * (sigma * self.normal() - sigma * sigma / 2.0).exp()
     }
 }
@@ -205,6 +236,14 @@ pub(super) struct Outcome {
     pub(super) most_refused: usize,
     /// When the server let in the last request, in seconds.
     pub(super) last: f64,
+    /// When the last request was granted, in seconds.
+    pub(super) last_sent: f64,
+    /// When the last answer came, in seconds.
+    pub(super) ended: f64,
+    /// The most in flight, in all and after the first 50 answers.
+    pub(super) most: u64,
+    pub(super) most_later: u64,
+    pub(super) answers: usize,
     /// What the limiter's snapshot says of its limit at the end.
     pub(super) known: Option<QuotaSnapshot>,
 }
@@ -215,6 +254,8 @@ enum Event {
     Join,
     Arrives(usize, Grant),
     Answered(usize, Grant, Feedback),
+    /// One of the server's slots is free again.
+    Served(usize, Grant),
 }
 
 /// A run of many requests, one after the other into the line.
@@ -312,6 +353,19 @@ impl World {
                 let cost = Cost::tokens(self.costs[next].0);
                 self.join(next, cost, None, now);
             }
+            Event::Arrives(request, grant) if self.server.room.is_some() => {
+                self.arrives(request, grant, now);
+            }
+            Event::Served(request, grant) => {
+                self.outcome.last = seconds;
+                let admitted = Feedback::admitted();
+                self.at(now, 0.0, Event::Answered(request, grant, admitted));
+                let room = self.server.room.as_mut().unwrap();
+                room.busy -= 1;
+                if let Some((next, grant)) = room.waiting.pop_front() {
+                    self.arrives(next, grant, now);
+                }
+            }
             Event::Arrives(request, grant) => {
                 let charge = self.costs[request].1;
                 let asked = self.server.admit(charge, seconds);
@@ -319,7 +373,7 @@ impl World {
                 let latency = match asked {
                     Ok(()) => {
                         self.outcome.last = seconds;
-                        self.chance.lognormal(self.server.latency)
+                        self.chance.lognormal(self.server.latency, 0.4)
                     }
                     Err(_) => 0.001,
                 };
@@ -329,12 +383,38 @@ impl World {
                 self.queue.bring_up_to(Tick(now));
                 let cost = Cost::tokens(self.costs[request].0);
                 self.queue.hear(&grant, cost, &feedback, Tick(now));
-                if let crate::Verdict::Refused(_) = feedback.verdict {
+                let landing = match feedback.verdict {
+                    crate::Verdict::Admitted => Landing::Admitted,
+                    _ => Landing::Unknown,
+                };
+                self.queue.landed(landing, grant.at, Tick(now));
+                if feedback.verdict == crate::Verdict::Admitted {
+                    self.outcome.ended = seconds;
+                    self.outcome.answers += 1;
+                } else {
                     self.refusals[request] += 1;
                     self.outcome.refused += 1;
                     self.join(request, cost, Some(grant.place), now);
                 }
             }
+        }
+    }
+
+    /// A request comes to a server that serves so many at once.
+    fn arrives(&mut self, request: usize, grant: Grant, now: u64) {
+        let Some(room) = &mut self.server.room else {
+            return;
+        };
+        if room.busy < room.slots {
+            room.busy += 1;
+            let sigma = room.sigma;
+            let latency = self.chance.lognormal(self.server.latency, sigma);
+            self.at(now, latency, Event::Served(request, grant));
+        } else if room.waiting.len() < room.queue {
+            room.waiting.push_back((request, grant));
+        } else {
+            let refuses = room.refuses.clone();
+            self.at(now, 0.001, Event::Answered(request, grant, refuses));
         }
     }
 
@@ -365,6 +445,12 @@ impl World {
                     self.at(now, way, Event::Arrives(request, grant.clone()));
                 }
                 other => panic!("request {request} was not granted: {other:?}"),
+            }
+            self.outcome.last_sent = now as f64 / 1e9;
+            let in_flight = self.queue.snapshot(Tick(now)).in_flight;
+            self.outcome.most = self.outcome.most.max(in_flight);
+            if self.outcome.answers >= 50 {
+                self.outcome.most_later = self.outcome.most_later.max(in_flight);
             }
             if self.in_lane == Some(request) {
                 self.in_lane = None;

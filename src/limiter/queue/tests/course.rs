@@ -223,7 +223,7 @@ impl<'a> Play<'a> {
         self.audit.settled(reserved, actual, self.line.now);
         self.line.change(|queue, now| {
             if lands {
-                queue.landed();
+                queue.landed(Landing::Unknown, now, now);
             }
             queue.settle(reserved, actual, now);
         });

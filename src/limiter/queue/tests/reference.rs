@@ -138,6 +138,7 @@ impl Reference {
             at: Tick(self.now),
             place,
             in_flight: u64::from(self.most_in_flight.is_some()),
+            landing: Landing::Unknown,
             spent: None,
         }
     }

@@ -63,6 +63,7 @@ impl Reference {
             quotas: quotas.collect(),
             in_flight: self.in_flight,
             max_in_flight: self.most_in_flight,
+            window: None,
             waiters: self.waiting.len(),
             batch_waiters: batch.count(),
             head_cost: head,
