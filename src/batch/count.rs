@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::fingerprint::Fingerprint;
 use super::ids::Known;
 use super::input::{BadLine, Request, Requests};
+use super::requests::RequestSet;
 use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
@@ -93,12 +94,14 @@ pub(super) enum Line {
 pub(super) fn count(
     client: &RateLimitedClient,
     requests: Requests,
+    seen: Option<RequestSet>,
     stop: &CancelToken,
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
     let counter = Counter {
         client: client.clone(),
         name: requests.name().to_owned(),
+        seen,
     };
     let sink = Arc::clone(sink);
     let line_sink = move |line| {
@@ -249,6 +252,8 @@ impl Worker {
 struct Counter {
     client: RateLimitedClient,
     name: String,
+    /// Where the requests are collected, if they are.
+    seen: Option<RequestSet>,
 }
 
 impl Counter {
@@ -263,6 +268,9 @@ impl Counter {
         let place = || format!("{}:{line}", self.name);
         let text = body.to_string();
         let fingerprint = Fingerprint::of_text(&url, &body, &text);
+        if let Some(seen) = &self.seen {
+            seen.add(&custom_id, fingerprint);
+        }
         match known {
             Some(Known::Failed(print)) if print.is_none_or(|print| print == fingerprint) => {
                 return Event::Failed;

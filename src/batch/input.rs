@@ -181,6 +181,21 @@ impl Input {
         prompt.is_some_and(Prompt::has_ids_by_position)
     }
 
+    /// The same file, to be read once more. `None` of what comes once.
+    pub(super) fn again(&self) -> Option<Self> {
+        let Source::File(file) = &self.source else {
+            return None;
+        };
+        Some(Self {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            source: Source::File(file.try_clone().ok()?),
+            rows: self.rows.clone(),
+            shard: self.shard,
+            total: OnceLock::new(),
+        })
+    }
+
     /// Has `look` go through what it holds, as far as it wants, before it is run.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod hold; //     what holds up a run besides its limits
 mod ids; //      what is known of each `custom_id`
 mod input; //    requests from lines or rows, and what can be wrong with them
 mod journal; //  the output files: what is done, and what failed
+mod json; //     JSON as it stands
 mod judge; //    whether a failure is one request's or all's
 mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
@@ -41,6 +42,7 @@ mod prompt; //   requests made of rows
 mod reasons; //  why requests failed, counted by reason
 mod record; //   one line of an output file
 mod report; //   a run as a page
+mod requests; // the requests of a run, to know its answers by
 mod run; //      the stages put together
 mod send; //     one request, and what becomes of it
 mod spool; //    requests that wait on the disk
@@ -50,7 +52,7 @@ mod terms; //    prices, bounds, callbacks
 mod write; //    outcomes as they come, and kept while they cannot be written
 
 pub use bounds::Bound;
-pub use extract::{Extract, extract};
+pub use extract::{Extract, Extracted, extract};
 pub use finished::Finished;
 pub use history::History;
 pub use hold::Hold;
@@ -62,5 +64,6 @@ pub use progress::{Progress, Watch};
 pub use prompt::Prompt;
 pub use reasons::{Reason, Reasons};
 pub use report::Report;
+pub use requests::RequestSet;
 pub use run::Run;
 pub use summary::{Ending, Summary};

@@ -25,6 +25,7 @@ use super::names::OutputNames;
 use super::plan::{self, Plan};
 use super::progress::Watch;
 use super::record::Record;
+use super::requests::RequestSet;
 use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
 use super::write::{Desk, Times, Writing, Written, desk};
@@ -60,6 +61,7 @@ pub struct Run {
     stop: CancelToken,
     watch: Watch,
     history: History,
+    seen: Option<RequestSet>,
     pub(super) terms: Terms,
     pub(super) listener: Listener,
 }
@@ -75,6 +77,7 @@ impl Run {
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
             history: History::none(),
+            seen: None,
             terms: Terms::default(),
             listener: Listener::default(),
             client,
@@ -182,6 +185,14 @@ impl Run {
         self
     }
 
+    /// Sets where the requests of the input are collected, for an [`Extract`](super::Extract) of their
+    /// answers alone. Those of a file are all there when the run ends, also before its time; of what
+    /// comes once, those that were read. Default: nowhere.
+    pub fn collect(mut self, requests: &RequestSet) -> Self {
+        self.seen = Some(requests.clone());
+        self
+    }
+
     /// Tells where the run stands, from any thread.
     #[must_use]
     pub fn watch(&self) -> Watch {
@@ -248,10 +259,12 @@ impl Run {
             stop,
             watch,
             history,
+            seen,
             terms,
             listener,
             ..
         } = self;
+        let again = seen.as_ref().and_then(|_| input.again());
         let before = Before::of(client.registry());
         let has_succeeded = ids.any_finished();
         let requests = input.requests(ids);
@@ -309,7 +322,7 @@ impl Run {
         let _timer = shared.start_timer()?;
         let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
-        let started = count(&client, requests, &stop, &sink);
+        let started = count(&client, requests, seen.clone(), &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);
@@ -335,6 +348,11 @@ impl Run {
             cause,
             bound,
         } = std::mem::take(&mut *verdict.lock());
+        if let (Some(seen), Some(again)) = (&seen, again)
+            && stop.is_cancelled()
+        {
+            seen.add_all(again)?;
+        }
         if let Some(error) = failure {
             return Err(error);
         }

@@ -110,7 +110,7 @@ fn a_run_that_goes_on_extracts_the_answers_of_all() {
     assert_eq!(api.report().received, 50);
     let text = folder.read("a.csv");
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("custom_id,answer"));
+    assert_eq!(lines.next(), Some("custom_id,answer,finish_reason,refusal"));
     let mut ids: Vec<_> = lines.map(|line| line.split(',').next().unwrap()).collect();
     let mut expected: Vec<_> = (1..=50).map(|number| format!("row-{number}")).collect();
     ids.sort_unstable();

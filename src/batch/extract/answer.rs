@@ -1,44 +1,107 @@
 //! What a body of the API answers, without all that stands around it.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use crate::batch::json::{Json, quoted};
 
 /// The answer of one body.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Answer {
     /// A text, or what there is in its place. Several choices are a list.
-    pub(super) answer: Value,
+    pub(super) answer: Said,
     /// What the model says when it refuses, where it does.
-    pub(super) refusal: Value,
+    pub(super) refusal: Said,
     /// Why it ended, where that was before its time, such as `length`.
-    pub(super) finish_reason: Value,
+    pub(super) finish_reason: Said,
+}
+
+/// What is said of something, if anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    Text(String),
+    /// JSON that is no text, with all its digits.
+    Json(String),
+}
+
+impl Said {
+    fn of(value: Json<'_>) -> Self {
+        match value.text() {
+            _ if value.is_null() => Self::Nothing,
+            Some(text) => Self::Text(text.into_owned()),
+            None => Self::Json(value.compact()),
+        }
+    }
+
+    fn of_any(value: Option<Json<'_>>) -> Self {
+        value.map_or(Self::Nothing, Self::of)
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
+    /// As JSON, null for nothing.
+    pub(super) fn json(&self) -> Cow<'_, str> {
+        match self {
+            Self::Nothing => "null".into(),
+            Self::Text(text) => quoted(text).into(),
+            Self::Json(json) => json.into(),
+        }
+    }
+
+    /// As text: what is none stands there as JSON, and nothing is empty.
+    pub(super) fn plain(&self) -> &str {
+        match self {
+            Self::Nothing => "",
+            Self::Text(text) | Self::Json(text) => text,
+        }
+    }
+
+    fn list(each: &[Self]) -> Self {
+        let each: Vec<_> = each.iter().map(Self::json).collect();
+        Self::Json(format!("[{}]", each.join(",")))
+    }
+
+    /// The JSON that a text is, where it is some.
+    fn parsed(self) -> Self {
+        let Self::Text(text) = &self else {
+            return self;
+        };
+        Json::read_strictly(text).map_or_else(|| self.clone(), Self::of)
+    }
 }
 
 impl Answer {
     /// What is read is the form of the body, which does not say what was asked for. What has no form
     /// that is known is its own answer.
-    pub(super) fn of(mut body: Value) -> Self {
-        if let Some(choices) = list(&mut body, "choices") {
+    pub(super) fn of(body: Json<'_>) -> Self {
+        let fields = body.fields().unwrap_or_default();
+        let field = |name: &str| {
+            let mut fields = fields.iter().rev();
+            fields.find_map(|(field, value)| (field == name).then_some(*value))
+        };
+        let list = |name| field(name).and_then(Json::items);
+        if let Some(choices) = list("choices") {
             return Self::of_choices(choices);
         }
-        if let Some(output) = list(&mut body, "output") {
-            return Self::of_output(output, body.get("incomplete_details"));
+        if let Some(output) = list("output") {
+            return Self::of_output(&output, field("incomplete_details"));
         }
-        if let Some(Value::Array(data)) = body.get("data")
-            && data.iter().all(|item| item.get("embedding").is_some())
-            && let Some(data) = list(&mut body, "data")
-        {
-            let vectors = data
-                .into_iter()
-                .map(|mut item| take(&mut item, "embedding"));
-            return Self::plain(one_or_all(vectors.collect()));
+        if let Some(data) = list("data") {
+            let vectors = data.iter().map(|item| item.field("embedding"));
+            if let Some(vectors) = vectors.collect::<Option<Vec<_>>>() {
+                return Self::plain(one_or_all(&vectors));
+            }
         }
-        if let Some(results) = list(&mut body, "results") {
-            return Self::plain(one_or_all(results));
+        if let Some(results) = list("results") {
+            return Self::plain(one_or_all(&results));
         }
-        Self::plain(body)
+        Self::plain(Said::of(body))
     }
 
-    fn plain(answer: Value) -> Self {
+    fn plain(answer: Said) -> Self {
         Self {
             answer,
             ..Self::default()
@@ -46,65 +109,59 @@ impl Answer {
     }
 
     /// Of chat and of completions.
-    fn of_choices(choices: Vec<Value>) -> Self {
-        let answers = choices.into_iter().map(|mut choice| {
-            let reason = take(&mut choice, "finish_reason");
-            let is_usual = |reason: &str| matches!(reason, "stop" | "tool_calls" | "function_call");
-            let finish_reason = match reason.as_str().is_some_and(is_usual) {
-                true => Value::Null,
-                false => reason,
-            };
-            let mut message = take(&mut choice, "message");
+    fn of_choices(choices: Vec<Json<'_>>) -> Self {
+        let answers = choices.into_iter().map(|choice| {
+            let reason = Said::of_any(choice.field("finish_reason"));
+            let is_usual = matches!(reason.plain(), "stop" | "tool_calls" | "function_call");
+            let message = choice.field("message");
+            let of_message = |name| message.and_then(|message| message.field(name));
             let said = [
-                take(&mut message, "content"),
-                take(&mut message, "tool_calls"),
-                take(&mut choice, "text"),
+                of_message("content"),
+                of_message("tool_calls"),
+                choice.field("text"),
             ];
             Self {
-                answer: said.into_iter().find(is_filled).unwrap_or_default(),
-                refusal: take(&mut message, "refusal"),
-                finish_reason,
+                answer: Said::of_any(said.into_iter().flatten().find(|said| is_filled(*said))),
+                refusal: Said::of_any(of_message("refusal")),
+                finish_reason: if is_usual { Said::Nothing } else { reason },
             }
         });
         Self::all(answers.collect())
     }
 
     /// Of responses.
-    fn of_output(output: Vec<Value>, incomplete: Option<&Value>) -> Self {
+    fn of_output(output: &[Json<'_>], incomplete: Option<Json<'_>>) -> Self {
         let mut text = None::<String>;
-        let mut refusal = Value::Null;
+        let mut refusal = Said::Nothing;
         let mut calls = Vec::new();
-        for mut item in output {
-            let kind = take(&mut item, "type");
-            if kind.as_str().is_some_and(|kind| kind.ends_with("_call")) {
-                if let Value::Object(fields) = &mut item {
-                    fields.insert("type".to_owned(), kind);
-                }
-                calls.push(item);
+        for item in output {
+            let kind = item.field("type").and_then(Json::text);
+            if kind.is_some_and(|kind| kind.ends_with("_call")) {
+                calls.push(Said::of(*item));
                 continue;
             }
-            for mut part in list(&mut item, "content").unwrap_or_default() {
-                match take(&mut part, "refusal") {
-                    Value::Null => {}
+            let content = item.field("content").and_then(Json::items);
+            for part in content.unwrap_or_default() {
+                match Said::of_any(part.field("refusal")) {
+                    Said::Nothing => {}
                     words => refusal = words,
                 }
-                if let (Some("output_text"), Some(words)) = (
-                    part.get("type").and_then(Value::as_str),
-                    part.get("text").and_then(Value::as_str),
-                ) {
-                    text.get_or_insert_default().push_str(words);
+                let is_text =
+                    part.field("type").and_then(Json::text).as_deref() == Some("output_text");
+                if let Some(words) = part.field("text").and_then(Json::text).filter(|_| is_text) {
+                    text.get_or_insert_default().push_str(&words);
                 }
             }
         }
-        let reason = incomplete.and_then(|details| details.get("reason"));
+        let reason = incomplete.and_then(|details| details.field("reason"));
         Self {
             answer: match text {
-                Some(text) => text.into(),
-                None if calls.is_empty() => Value::Null,
-                None => calls.into(),
+                Some(text) => Said::Text(text),
+                None if calls.is_empty() => Said::Nothing,
+                None => Said::list(&calls),
             },
             refusal,
-            finish_reason: reason.cloned().unwrap_or_default(),
+            finish_reason: Said::of_any(reason),
         }
     }
 
@@ -118,65 +175,72 @@ impl Answer {
             refusals.push(answer.refusal);
             reasons.push(answer.finish_reason);
         }
-        let if_any = |each: Vec<Value>| match each.iter().all(Value::is_null) {
-            true => Value::Null,
-            false => each.into(),
+        let if_any = |each: &[Said]| match each.iter().all(Said::is_nothing) {
+            true => Said::Nothing,
+            false => Said::list(each),
         };
         Self {
-            answer: texts.into(),
-            refusal: if_any(refusals),
-            finish_reason: if_any(reasons),
+            answer: Said::list(&texts),
+            refusal: if_any(&refusals),
+            finish_reason: if_any(&reasons),
         }
     }
 
     /// The same with JSON in place of the text that it is written as, where it is.
     pub(super) fn parsed(mut self) -> Self {
-        let parse = |text: &mut Value| {
-            let parsed = text
-                .as_str()
-                .and_then(|json| serde_json::from_str(json).ok());
-            *text = parsed.unwrap_or_else(|| text.take());
+        self.answer = match self.answer {
+            Said::Json(json) if json.starts_with('[') => {
+                let items = Json::read(&json).and_then(Json::items).unwrap_or_default();
+                let items: Vec<_> = items
+                    .into_iter()
+                    .map(|item| Said::of(item).parsed())
+                    .collect();
+                Said::list(&items)
+            }
+            other => other.parsed(),
         };
-        match &mut self.answer {
-            Value::Array(answers) => answers.iter_mut().for_each(parse),
-            answer => parse(answer),
-        }
         self
     }
 }
 
-/// The list that a field is, taken out.
-fn list(body: &mut Value, field: &str) -> Option<Vec<Value>> {
-    match body.get_mut(field)? {
-        Value::Array(list) => Some(std::mem::take(list)),
-        _ => None,
-    }
+fn is_filled(value: Json<'_>) -> bool {
+    !value.is_null() && value.items().is_none_or(|list| !list.is_empty())
 }
 
-/// A field, taken out; null when there is none.
-fn take(value: &mut Value, field: &str) -> Value {
-    let fields = value.as_object_mut();
-    let taken = fields.and_then(|fields: &mut Map<String, Value>| fields.get_mut(field));
-    taken.map(Value::take).unwrap_or_default()
-}
-
-fn is_filled(value: &Value) -> bool {
-    !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty())
-}
-
-fn one_or_all(mut values: Vec<Value>) -> Value {
-    match values.len() {
-        1 => values.pop().unwrap_or_default(),
-        _ => values.into(),
+fn one_or_all(values: &[Json<'_>]) -> Said {
+    match values {
+        [value] => Said::of(*value),
+        values => {
+            let each: Vec<_> = values.iter().map(|value| Said::of(*value)).collect();
+            Said::list(&each)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    /// The parts of an answer as values.
+    fn of(body: &Value) -> (Value, Value, Value) {
+        values(&answer(body))
+    }
+
+    fn answer(body: &Value) -> Answer {
+        Answer::of(Json::read(&body.to_string()).unwrap())
+    }
+
+    fn values(answer: &Answer) -> (Value, Value, Value) {
+        let value = |said: &Said| serde_json::from_str(&said.json()).unwrap();
+        (
+            value(&answer.answer),
+            value(&answer.refusal),
+            value(&answer.finish_reason),
+        )
+    }
 
     fn chat(message: &Value, reason: &str) -> Value {
         json!({"choices": [{"index": 0, "message": message, "finish_reason": reason}]})
@@ -226,7 +290,7 @@ mod tests {
             ),
             (
                 json!({"output": [{"type": "function_call", "name": "f"}]}),
-                json!([{"name": "f", "type": "function_call"}]),
+                json!([{"type": "function_call", "name": "f"}]),
             ),
             (json!({"data": [{"embedding": [1.5, 2]}]}), json!([1.5, 2])),
             (
@@ -242,48 +306,84 @@ mod tests {
             (json!({"new": [1]}), json!({"new": [1]})),
         ];
         for (step, (body, expected)) in table.into_iter().enumerate() {
-            let found = Answer::of(body);
-            assert_eq!(found, Answer::plain(expected), "step {step}");
+            assert_eq!(
+                of(&body),
+                (expected, Value::Null, Value::Null),
+                "step {step}"
+            );
         }
     }
 
     #[test]
     fn a_body_of_no_known_form_is_whole() {
         let body = json!({"data": [{"url": "http://h/1"}], "created": 7});
-        assert_eq!(Answer::of(body.clone()).answer, body);
+        assert_eq!(of(&body).0, body);
     }
 
     #[test]
     fn what_was_refused_or_cut_short_is_said() {
-        let found = Answer::of(chat(&json!({"content": null, "refusal": "No."}), "stop"));
-        assert_eq!((found.answer, found.refusal), (Value::Null, json!("No.")));
-        let found = Answer::of(chat(&json!({"content": "It is"}), "length"));
-        assert_eq!(
-            (found.answer, found.finish_reason),
-            (json!("It is"), json!("length"))
-        );
-        let found = Answer::of(json!({"choices": [
+        let no = json!("No.");
+        let found = of(&chat(&json!({"content": null, "refusal": "No."}), "stop"));
+        assert_eq!(found, (Value::Null, no.clone(), Value::Null));
+        let found = of(&chat(&json!({"content": "It is"}), "length"));
+        assert_eq!(found, (json!("It is"), Value::Null, json!("length")));
+        let found = of(&json!({"choices": [
             {"message": {"content": "a"}, "finish_reason": "stop"},
             {"message": {"content": null, "refusal": "No."}, "finish_reason": "content_filter"},
         ]}));
-        assert_eq!(found.answer, json!(["a", null]));
-        assert_eq!(found.refusal, json!([null, "No."]));
-        assert_eq!(found.finish_reason, json!([null, "content_filter"]));
-        let found = Answer::of(json!({
+        let refusals = json!([null, "No."]);
+        assert_eq!(
+            found,
+            (
+                json!(["a", null]),
+                refusals,
+                json!([null, "content_filter"])
+            )
+        );
+        let found = of(&json!({
             "output": [{"content": [{"type": "refusal", "refusal": "No."}]}],
             "incomplete_details": {"reason": "max_output_tokens"},
         }));
-        assert_eq!((found.answer, found.refusal), (Value::Null, json!("No.")));
-        assert_eq!(found.finish_reason, json!("max_output_tokens"));
+        assert_eq!(found, (Value::Null, no, json!("max_output_tokens")));
     }
 
     #[test]
     fn json_is_put_in_as_json_where_it_is_some() {
-        let parsed = |text: Value| Answer::plain(text).parsed().answer;
+        let parsed = |text: Value| {
+            let body = json!({"results": [text]});
+            values(&answer(&body).parsed()).0
+        };
         assert_eq!(parsed(json!("{\"a\": [1]}")), json!({"a": [1]}));
         assert_eq!(parsed(json!("{\"a\": [1")), json!("{\"a\": [1"));
         assert_eq!(parsed(json!(["[]", "no", null])), json!([[], "no", null]));
         assert_eq!(parsed(Value::Null), Value::Null);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_odd_texts_are_read() {
+        let table = [
+            (
+                r#"{"data":[{"embedding":[0.1000, 1e999, -0]}]}"#,
+                "[0.1000,1e999,-0]",
+            ),
+            (
+                r#"{"new":12345678901234567890123}"#,
+                r#"{"new":12345678901234567890123}"#,
+            ),
+            (
+                r#"{"choices":[{"message":{"content":"cut \ud83d"}}]}"#,
+                "\"cut \u{fffd}\"",
+            ),
+        ];
+        for (body, expected) in table {
+            assert_eq!(
+                Answer::of(Json::read(body).unwrap()).answer.json(),
+                expected
+            );
+        }
+        let text = r#"{"choices":[{"message":{"content":"{\"a\": 1.10, \"b\": 1e400}"}}]}"#;
+        let parsed = Answer::of(Json::read(text).unwrap()).parsed();
+        assert_eq!(parsed.answer.json(), r#"{"a":1.10,"b":1e400}"#);
     }
 
     /// Any JSON, made of the names that are looked for.
@@ -307,7 +407,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_panics(body in body()) {
-            let _ = Answer::of(body).parsed();
+            let _ = answer(&body).parsed();
         }
     }
 }

@@ -3,15 +3,15 @@
 mod answer; // what a body answers
 mod whole; //  files that are whole or not there
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
-
+use super::fingerprint::Fingerprint;
 use super::input::Lines;
+use super::json::{Json, quoted};
+use super::requests::RequestSet;
 use crate::{Error, Result};
 use answer::Answer;
 use whole::write_whole;
@@ -38,9 +38,13 @@ pub fn extract(results: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64> {
 /// | anything else | the whole body |
 ///
 /// Several choices, vectors or results are a list. In JSONL a line is an object of `custom_id` and
-/// `answer`, and of two that most have not: `refusal`, which is what the model says when it
-/// refuses, and `finish_reason` when it ended before its time, such as `length`. CSV has the columns
-/// `custom_id` and `answer`, and what is no text stands there as JSON.
+/// `answer`, and of two that most have not: `finish_reason` when the answer ended before its time, such as
+/// `length`, and `refusal`, which is what the model says when it refuses. CSV has a column for each of
+/// the four, and what is no text stands there as JSON. Numbers keep their digits; what is half of a
+/// character is U+FFFD.
+///
+/// A results file may hold the answers of others: of an earlier prompt, of another part. With
+/// [`only`](Extract::only) those are left out.
 ///
 /// ```no_run
 /// use paceline::batch::Extract;
@@ -54,21 +58,72 @@ pub fn extract(results: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64> {
 pub struct Extract {
     results: PathBuf,
     json_answers: bool,
+    only: Option<RequestSet>,
 }
 
-/// All that is read of a result.
-#[derive(Deserialize)]
-struct Line {
-    custom_id: Option<String>,
-    response: Option<Answered>,
-    error: Option<IgnoredAny>,
+/// What came of an [`Extract`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Extracted {
+    /// Answers that were written.
+    pub answers: u64,
+    /// Results that were left out: they are of [other requests](Extract::only).
+    pub others: u64,
+    /// Lines that were left out: they cannot be read.
+    pub unreadable: u64,
+    /// The first of them, each as `FILE:LINE: what is wrong`.
+    pub first_unreadable: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Answered {
-    status_code: u16,
-    #[serde(default)]
-    body: Value,
+/// So many lines that cannot be read are named.
+const MOST_NAMED: usize = 10;
+
+/// One line of results, as far as it is read.
+enum Line<'a> {
+    Answer {
+        id: Cow<'a, str>,
+        of: Option<Fingerprint>,
+        body: Json<'a>,
+    },
+    /// What failed has no answer.
+    Failure,
+}
+
+impl<'a> Line<'a> {
+    /// `None` for what is no line of results.
+    fn read(text: &'a str) -> Option<Self> {
+        let (mut id, mut custom_id, mut response, mut error) = (None, None, None, None);
+        for (name, value) in Json::read(text)?.fields()? {
+            match &*name {
+                "id" => id = Some(value),
+                "custom_id" => custom_id = Some(value),
+                "response" => response = Some(value),
+                "error" => error = Some(value),
+                _ => {}
+            }
+        }
+        let is_failure = error.is_some_and(|error| !error.is_null());
+        let custom_id = custom_id.filter(|id| !id.is_null());
+        let response = response.filter(|response| !response.is_null());
+        let (Some(custom_id), Some(response), false) = (custom_id, response, is_failure) else {
+            return Some(Self::Failure);
+        };
+        let status = response
+            .field("status_code")?
+            .as_str()
+            .parse::<u16>()
+            .ok()?;
+        Some(match (200..300).contains(&status) {
+            true => Self::Answer {
+                id: custom_id.text()?,
+                of: id
+                    .and_then(Json::text)
+                    .and_then(|id| Fingerprint::from_line_id(&id)),
+                body: response.field("body").unwrap_or(Json::NULL),
+            },
+            false => Self::Failure,
+        })
+    }
 }
 
 impl Extract {
@@ -77,6 +132,7 @@ impl Extract {
         Self {
             results: results.into(),
             json_answers: false,
+            only: None,
         }
     }
 
@@ -87,16 +143,36 @@ impl Extract {
         self
     }
 
+    /// Takes the answers to these requests alone. Results whose request is not known, such as those
+    /// of the hosted service, are told by their `custom_id`. Default: all answers.
+    pub fn only(mut self, requests: &RequestSet) -> Self {
+        self.only = Some(requests.clone());
+        self
+    }
+
     /// Writes them, as CSV if the name ends in `.csv` and as JSONL otherwise, and returns how many
     /// there are. The file is there when it is whole: until then it is written beside its place, and
     /// what stood there stays. What failed has no answer and is left out, and so is a last line that
-    /// a kill has cut short.
+    /// a kill has cut short. Lines that cannot be read are left out and logged.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when a file cannot be read or written, [`Error::Batch`] when the results are no
     /// results, or would be overwritten.
     pub fn write(&self, to: impl AsRef<Path>) -> Result<u64> {
+        let extracted = self.write_to(to)?;
+        for line in &extracted.first_unreadable {
+            log::warn!("{line}; it is left out");
+        }
+        Ok(extracted.answers)
+    }
+
+    /// The same, and says what was left out and why.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write).
+    pub fn write_to(&self, to: impl AsRef<Path>) -> Result<Extracted> {
         let to = to.as_ref();
         let is_same = |a: &Path, b: &Path| {
             let real = a.canonicalize();
@@ -117,9 +193,9 @@ impl Extract {
             };
             let fail = |error| Error::io(to, error);
             sink.begin().map_err(fail)?;
-            let count = self.each(lines, |id, answer| sink.put(id, answer).map_err(fail))?;
+            let extracted = self.each(lines, |id, answer| sink.put(id, &answer).map_err(fail))?;
             sink.end().map_err(fail)?;
-            Ok(count)
+            Ok(extracted)
         })
     }
 
@@ -128,43 +204,58 @@ impl Extract {
         &self,
         mut lines: Lines,
         mut put: impl FnMut(&str, Answer) -> Result<()>,
-    ) -> Result<u64> {
-        let mut count = 0;
+    ) -> Result<Extracted> {
+        let mut extracted = Extracted::default();
+        // A file without one line that can be read is something else.
+        let (mut read, mut wrong) = (0_u64, None);
         while lines
             .advance()
             .map_err(|error| Error::io(&self.results, error))?
         {
-            let place = || format!("{}:{}", self.results.display(), lines.number());
             let text = lines.text();
-            let text = text.map_err(|wrong| Error::Batch(format!("{}: {wrong}", place())))?;
-            let line: Line = match serde_json::from_slice(text) {
-                Ok(line) => line,
-                Err(_) if !text.ends_with(b"\n") => break, // cut short, so it is the last
-                Err(error) => {
-                    let message = format!("{}: not a line of results ({error})", place());
-                    return Err(Error::Batch(message));
+            let line = match &text {
+                Ok(text) => std::str::from_utf8(text).ok().and_then(Line::read),
+                Err(_) => None,
+            };
+            match line {
+                Some(Line::Answer { id, of, body }) => {
+                    read += 1;
+                    if self.only.as_ref().is_some_and(|only| !only.has(&id, of)) {
+                        extracted.others += 1;
+                        continue;
+                    }
+                    let answer = Answer::of(body);
+                    let answer = match self.json_answers {
+                        true => answer.parsed(),
+                        false => answer,
+                    };
+                    put(&id, answer)?;
+                    extracted.answers += 1;
                 }
-            };
-            let (Some(id), Some(response), None) = (line.custom_id, line.response, line.error)
-            else {
-                continue;
-            };
-            if (200..300).contains(&response.status_code) {
-                let answer = Answer::of(response.body);
-                put(
-                    &id,
-                    if self.json_answers {
-                        answer.parsed()
-                    } else {
-                        answer
-                    },
-                )?;
-                count += 1;
+                Some(Line::Failure) => read += 1,
+                None if text.as_ref().is_ok_and(|text| !text.ends_with(b"\n")) => break, // cut short
+                None => {
+                    let what = text.err();
+                    let what = what.as_deref().unwrap_or("not a line of results");
+                    let place = format!("{}:{}", self.results.display(), lines.number());
+                    let message = format!("{place}: {what}");
+                    wrong.get_or_insert_with(|| message.clone());
+                    extracted.unreadable += 1;
+                    if extracted.first_unreadable.len() < MOST_NAMED {
+                        extracted.first_unreadable.push(message);
+                    }
+                }
             }
         }
-        Ok(count)
+        match wrong {
+            Some(message) if read == 0 => Err(Error::Batch(message)),
+            _ => Ok(extracted),
+        }
     }
 }
+
+/// The columns of CSV.
+const COLUMNS: [&str; 4] = ["custom_id", "answer", "finish_reason", "refusal"];
 
 /// The form in which answers are written.
 enum Sink<'a> {
@@ -175,34 +266,31 @@ enum Sink<'a> {
 impl Sink<'_> {
     fn begin(&mut self) -> std::io::Result<()> {
         match self {
-            Self::Csv(writer) => writer.write_record(["custom_id", "answer"]).map_err(plain),
+            Self::Csv(writer) => writer.write_record(COLUMNS).map_err(plain),
             Self::Jsonl(_) => Ok(()),
         }
     }
 
-    fn put(&mut self, id: &str, answer: Answer) -> std::io::Result<()> {
+    fn put(&mut self, id: &str, answer: &Answer) -> std::io::Result<()> {
+        let Answer {
+            answer,
+            refusal,
+            finish_reason,
+        } = answer;
         match self {
             Self::Csv(writer) => {
-                let text = match answer.answer {
-                    Value::String(text) => text,
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                };
-                writer.write_record([id, &text]).map_err(plain)
+                let record = [id, answer.plain(), finish_reason.plain(), refusal.plain()];
+                writer.write_record(record).map_err(plain)
             }
             Self::Jsonl(writer) => {
-                let mut line = Map::new();
-                line.insert("custom_id".to_owned(), id.into());
-                line.insert("answer".to_owned(), answer.answer);
-                let more = [
-                    ("refusal", answer.refusal),
-                    ("finish_reason", answer.finish_reason),
-                ];
-                for (field, value) in more.into_iter().filter(|(_, value)| !value.is_null()) {
-                    line.insert(field.to_owned(), value);
+                let id = quoted(id);
+                write!(writer, "{{\"custom_id\":{id},\"answer\":{}", answer.json())?;
+                for (name, said) in [("refusal", refusal), ("finish_reason", finish_reason)] {
+                    if !said.is_nothing() {
+                        write!(writer, ",\"{name}\":{}", said.json())?;
+                    }
                 }
-                serde_json::to_writer(&mut *writer, &line)?;
-                writer.write_all(b"\n")
+                writer.write_all(b"}\n")
             }
         }
     }
@@ -282,7 +370,7 @@ mod tests {
         let (_, csv) = files.extract("a.CSV").unwrap();
         assert_eq!(
             csv,
-            "custom_id,answer\na,plain\nc,\"{\"\"x\"\": \"\"1,\\n2\"\"}\"\nd,\n"
+            "custom_id,answer,finish_reason,refusal\na,plain,,\nc,\"{\"\"x\"\": \"\"1,\\n2\"\"}\",,\nd,,,\n"
         );
         let parsed = Extract::new(files.path("r.jsonl")).json_answers(true);
         parsed.write(files.path("p.jsonl")).unwrap();
@@ -318,14 +406,76 @@ mod tests {
         }
         let files = Files::with_results(&format!("{a}{}", b.trim_end()));
         assert_eq!(files.extract("a.jsonl").unwrap().0, 2);
-        let files = Files::with_results(&format!("{a}my notes\n{b}"));
+        let files = Files::with_results(&format!("{a}my notes\n{b}\0\0\n{{\"id\":\"batch_req_"));
+        let extracted = Extract::new(files.path("r.jsonl"));
+        let extracted = extracted.write_to(files.path("a.csv")).unwrap();
+        assert_eq!((extracted.answers, extracted.unreadable), (2, 2));
+        let [first, second] = &extracted.first_unreadable[..] else {
+            panic!("{extracted:?}");
+        };
+        assert!(
+            first.contains("r.jsonl:2: not a line of results"),
+            "{first}"
+        );
+        assert!(
+            second.contains("r.jsonl:4: not a line of results"),
+            "{second}"
+        );
+        // A file without any is no results file.
+        let files = Files::with_results("my notes\nmore\n");
         fs::write(files.path("a.csv"), "before").unwrap();
         let error = files.extract("a.csv").unwrap_err().to_string();
         assert!(
-            error.contains("r.jsonl:2: not a line of results"),
+            error.contains("r.jsonl:1: not a line of results"),
             "{error}"
         );
         assert_eq!(fs::read_to_string(files.path("a.csv")).unwrap(), "before");
+    }
+
+    #[test]
+    fn whatever_was_written_is_read() {
+        let body = |text: &str| format!(r#"{{"choices":[{{"message":{{"content":{text}}}}}]}}"#);
+        let deep = format!(r#"{{"new":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+        let (half, number) = (body(r#""good \ud83d""#), r#"{"new":-1e999}"#.to_owned());
+        let lines = [half, number, deep].map(|body| {
+            format!("{{\"id\":\"x\",\"custom_id\":\"a\",\"response\":{{\"status_code\":200,\"body\":{body}}},\"error\":null}}\n")
+        });
+        let files = Files::with_results(&lines.concat());
+        let (count, text) = files.extract("a.jsonl").unwrap();
+        assert_eq!(count, 3);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "{\"custom_id\":\"a\",\"answer\":\"good \u{fffd}\"}"
+        );
+        assert_eq!(lines[1], r#"{"custom_id":"a","answer":{"new":-1e999}}"#);
+        assert_eq!(lines[2].matches('[').count(), 500);
+    }
+
+    #[test]
+    fn answers_to_other_requests_are_left_out() {
+        let id = |print: u64| Fingerprint(print).line_id();
+        let text: String = [
+            ("a", id(1)),
+            ("b", id(2)),
+            ("c", id(3)),
+            ("d", "other".to_owned()),
+        ]
+        .map(|(name, id)| line(name, 200, name).replace("batch_req_1", &id))
+        .concat();
+        let files = Files::with_results(&text);
+        let requests = RequestSet::new();
+        requests.add("a", Fingerprint(1));
+        requests.add("b", Fingerprint(7)); // it has changed
+        requests.add("d", Fingerprint(4)); // of another writer
+        let extract = Extract::new(files.path("r.jsonl")).only(&requests);
+        let extracted = extract.write_to(files.path("a.csv")).unwrap();
+        assert_eq!((extracted.answers, extracted.others), (2, 2));
+        let csv = fs::read_to_string(files.path("a.csv")).unwrap();
+        assert_eq!(
+            csv,
+            "custom_id,answer,finish_reason,refusal\na,a,,\nd,d,,\n"
+        );
     }
 
     #[test]

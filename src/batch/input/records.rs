@@ -83,7 +83,7 @@ impl Records {
         }
     }
 
-    pub(super) fn line(&self) -> u64 {
+    pub(in crate::batch) fn line(&self) -> u64 {
         match &self.kind {
             Kind::Lines(lines) => lines.number(),
             Kind::Rows(rows) => rows.line(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use paceline::batch::Extract;
+use paceline::batch::{Extract, RequestSet};
 use paceline::{Error, Result};
 
 use crate::args;
@@ -29,12 +29,27 @@ pub(crate) fn check(arguments: &args::Run, results: &Path, taken: &[&Path]) -> R
 }
 
 /// Writes them, if it was asked for. All of them are there, those of earlier runs too.
-pub(crate) fn write(shape: &args::Shape, results: &Path) -> Result<()> {
+pub(crate) fn write(shape: &args::Shape, results: &Path, requests: &RequestSet) -> Result<()> {
     let Some(path) = &shape.extract else {
         return Ok(());
     };
     let extract = Extract::new(results).json_answers(shape.extract_json || shape.schema.is_some());
-    let answers = extract.write(path)?;
-    say!("{} answers in {}", grouped(answers), path.display());
+    let extracted = extract.only(requests).write_to(path)?;
+    say!(
+        "{} answers in {}",
+        grouped(extracted.answers),
+        path.display()
+    );
+    let results = results.display();
+    if extracted.others > 0 {
+        let others = grouped(extracted.others);
+        say!("{others} answers to other requests in {results} are left out");
+    }
+    if extracted.unreadable > 0 {
+        let named = &extracted.first_unreadable;
+        let count = grouped(extracted.unreadable);
+        say!("{count} lines of {results} cannot be read and are left out:");
+        named.iter().for_each(|line| say!("  {line}"));
+    }
     Ok(())
 }

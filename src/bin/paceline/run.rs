@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use paceline::batch::{Prices, Run};
+use paceline::batch::{Prices, RequestSet, Run};
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
@@ -116,6 +116,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     let report = report::Recorder::of(arguments, &taken)?;
     run = report.record(run);
+    let requests = RequestSet::new();
+    if arguments.shape.extract.is_some() {
+        run = run.collect(&requests);
+    }
     let signal = listen_for_signals(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
     let display = Display::start(watch.clone(), arguments.progress, currency.clone());
@@ -145,7 +149,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     summary::print(&summary, shown, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
     let reported = report.write(&summary);
-    let extracted = extract::write(&arguments.shape, &results);
+    let extracted = extract::write(&arguments.shape, &results, &requests);
     if let Some(path) = &arguments.summary {
         summary::write(&summary, path)?;
     }
