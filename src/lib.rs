@@ -55,8 +55,8 @@ mod unit; //       what limits and costs are counted in
 #[cfg(feature = "client")]
 pub use client::{
     Admitted, ChatChunk, ChatRequest, ChatResponse, ChatStream, ClientBuilder, ClientStats,
-    DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL, Embeddings, Message, Prepared,
-    RateLimitedClient, Response, Try,
+    Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL, Embeddings,
+    Message, Prepared, RateLimitedClient, Repair, Response, Try,
 };
 pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, Result, TransportKind};

@@ -11,7 +11,7 @@ use super::bounds::{Bound, Bounds, Budget, Share, Verdict};
 use super::money::Money;
 use super::prices::{Price, Prices, most};
 use crate::limiter::{CancelToken, Watcher};
-use crate::{Error, Prepared, Usage};
+use crate::{Error, ErrorKind, Prepared, Usage};
 
 /// # Locking
 ///
@@ -168,12 +168,15 @@ impl Claim {
     }
 
     /// A try has ended with an error. What may have been done before its answer was lost is taken
-    /// to be paid for, whatever comes after; an answer that is an error is not.
+    /// to be paid for, whatever comes after; an answer that is an error is not, unless its status is
+    /// one of success.
     pub(super) fn tried(&mut self, error: &Error) {
-        let may_be_paid = matches!(
-            error,
-            Error::Transport { unsent: false, .. } | Error::InvalidResponse { .. }
-        );
+        let may_be_paid = match error {
+            Error::Transport { unsent, .. } => !unsent,
+            Error::InvalidResponse { .. } => true,
+            Error::Api(api) => (200..300).contains(&api.status) && api.kind == ErrorKind::Server,
+            _ => false,
+        };
         if may_be_paid {
             self.used = self.reserved;
         }

@@ -6,13 +6,16 @@ use serde_json::Value;
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
 use crate::client::PassedOn;
-use crate::{Error, TransportKind};
+use crate::{Error, Repair, TransportKind};
 
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
 
 /// The code of an answer that made no sense.
 const INVALID_ANSWER: &str = "invalid_answer";
+
+/// The code of a failure that came with a status of success.
+const FAILED_RESPONSE: &str = "failed_response";
 
 /// Bytes of a line besides its answer's body, about.
 const ROOM: usize = 256;
@@ -43,6 +46,8 @@ struct Line<'a> {
     custom_id: Option<&'a str>,
     response: Option<Answer>,
     error: Option<Failure>,
+    /// What had to be repaired in the answer.
+    repaired: Vec<Repair>,
 }
 
 struct Answer {
@@ -70,11 +75,17 @@ impl Record {
             request_id: response.request_id,
             body: Body::Passed(on_one_line(response.body)),
         };
-        Self::new(of.line_id(), Some(custom_id), Some(answer), None)
+        Self::with(
+            of.line_id(),
+            Some(custom_id),
+            Some(answer),
+            None,
+            response.repaired,
+        )
     }
 
     /// A request that failed. An answer with an error status is an answer; what failed without
-    /// one has an `error`.
+    /// one has an `error`, and what failed with a status of success has both.
     pub(super) fn failure(custom_id: String, of: Fingerprint, error: &Error) -> Self {
         let id = of.line_id();
         match error {
@@ -88,7 +99,11 @@ impl Record {
                             .unwrap_or_else(|| api.message.clone().into()),
                     ),
                 };
-                let record = Self::new(id, Some(custom_id), Some(answer), None);
+                let failure = (200..300).contains(&api.status).then(|| Failure {
+                    code: FAILED_RESPONSE,
+                    message: error.to_string(),
+                });
+                let record = Self::new(id, Some(custom_id), Some(answer), failure);
                 record.failed_for(error)
             }
             error => {
@@ -135,14 +150,26 @@ impl Record {
         response: Option<Answer>,
         error: Option<Failure>,
     ) -> Self {
+        Self::with(id, custom_id, response, error, Vec::new())
+    }
+
+    fn with(
+        id: String,
+        custom_id: Option<String>,
+        response: Option<Answer>,
+        error: Option<Failure>,
+        repaired: Vec<Repair>,
+    ) -> Self {
         let answered = response.as_ref();
-        let succeeded = answered.is_some_and(|answer| (200..300).contains(&answer.status_code));
+        let succeeded = error.is_none()
+            && answered.is_some_and(|answer| (200..300).contains(&answer.status_code));
         let code = error.as_ref().map(|failure| failure.code);
         let line = Line {
             id,
             custom_id: custom_id.as_deref(),
             response,
             error,
+            repaired,
         };
         Self {
             succeeded,
@@ -187,6 +214,9 @@ impl Line<'_> {
             None => line.extend_from_slice(b",\"response\":null"),
         }
         put(&mut line, ",\"error\":", &self.error);
+        if !self.repaired.is_empty() {
+            put(&mut line, ",\"repaired\":", &self.repaired);
+        }
         line.extend_from_slice(b"}\n");
         line
     }
@@ -250,6 +280,12 @@ fn on_one_line(mut json: String) -> String {
 /// Why a request or an attempt of it failed: the kind in a few words, and what was said.
 pub(super) fn reason_of(error: &Error) -> (String, String) {
     match error {
+        Error::Api(api) if (200..300).contains(&api.status) => {
+            let status = api.effective_status.map(|status| status.to_string());
+            let word = status.or_else(|| api.code.clone().or_else(|| api.error_type.clone()));
+            let word = word.unwrap_or_else(|| "no answer".to_owned());
+            (format!("{} but {word}", api.status), api.message.clone())
+        }
         Error::Api(api) => match &api.body {
             Some(body) => reason_in(api.status, body),
             None => (api.status.to_string(), api.message.clone()),

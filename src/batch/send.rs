@@ -6,6 +6,7 @@ use super::finished::Effort;
 use super::gate::Claim;
 use super::record::Record;
 use super::run::{Outcome, Shared};
+use crate::client::AfterAttempt;
 use crate::{Admitted, Error, ErrorKind, Try};
 
 pub(super) fn send(
@@ -30,6 +31,7 @@ pub(super) fn send(
             shared.watch.attempt_failed(&custom_id, error);
             claim.tried(error);
         }
+        AfterAttempt::Count
     };
     let result = admitted.pass_on(shared.wait(), told);
     shared.history.ended();

@@ -3,25 +3,29 @@
 //! Each step is a type, and the only way to the next one is through it: what has not been
 //! admitted has no `send`.
 
+mod attempts; //   a request from its first attempt to its last
+mod exchange; //   one attempt
+mod reading; //    the body of a response
+mod settlement; // what is left to do when a response is there
+
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+pub(crate) use attempts::AfterAttempt;
+pub use attempts::Try;
+use reading::{invalid, whole};
+pub(super) use settlement::{Sent, Settlement};
 
-use super::feedback::{Heard, api_error, usage, usage_in};
+use super::RateLimitedClient;
+use super::answer::{Body, value};
 use super::learned::Sizes;
-use super::nap::nap;
 use super::response::{PassedOn, Response};
-use super::retry::{Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided};
-use super::transport::{Answer, without_query};
-use super::{RateLimitedClient, wall_clock};
-use crate::cost::{Cost, Usage};
-use crate::feedback::Verdict;
-use crate::limiter::{Permit, RateLimiter, Turn, Wait};
+use super::transport::without_query;
+use crate::Result;
+use crate::cost::Cost;
+use crate::limiter::{Permit, RateLimiter, Wait};
 use crate::tokens::Estimate;
-use crate::{Error, ErrorKind, Result};
 
 /// A request that has been counted and waits to be admitted. Nothing is charged yet.
 #[must_use = "a prepared request does nothing until it is sent"]
@@ -203,16 +207,22 @@ impl Admitted {
     /// # Errors
     ///
     /// Those of [`send`](Admitted::send).
-    pub fn send_watched(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<Response> {
-        let (sent, body) = self.perform(wait, json::<Value>, watch)?;
-        let usage = usage(&body);
-        let charged = sent.settlement.settle(usage);
+    pub fn send_watched(self, wait: Wait<'_>, mut watch: impl FnMut(&Try<'_>)) -> Result<Response> {
+        let (sent, body) = self.perform(wait, whole, |tried| {
+            watch(tried);
+            AfterAttempt::Count
+        })?;
+        let charged = sent.settlement.settle(body.usage);
+        let url = sent.answer.url();
+        let told = value(&body.text).map_err(|error| invalid(&sent.answer, error.to_string()))?;
         Ok(Response {
             status: sent.status,
             request_id: sent.request_id,
-            url: sent.answer.url(),
-            body,
-            usage,
+            url,
+            body: told,
+            completion: body.completion,
+            repaired: body.repaired,
+            usage: body.usage,
             charged,
             attempts: sent.attempts,
             waited: sent.waited,
@@ -220,275 +230,31 @@ impl Admitted {
     }
 
     /// Sends it like [`send_watched`](Admitted::send_watched), for an answer that is only passed on: it
-    /// is not taken apart.
-    pub(crate) fn pass_on(self, wait: Wait<'_>, watch: impl FnMut(&Try<'_>)) -> Result<PassedOn> {
-        let (sent, (body, usage)) = self.perform(wait, as_it_came, watch)?;
-        sent.settlement.settle(usage);
+    /// is not taken apart. After each attempt `watch` says what it counts as; until it has, the
+    /// request is not in flight and is not sent again.
+    pub(crate) fn pass_on(
+        self,
+        wait: Wait<'_>,
+        watch: impl FnMut(&Try<'_>) -> AfterAttempt,
+    ) -> Result<PassedOn> {
+        let (sent, body) = self.perform(wait, whole, watch)?;
+        sent.settlement.settle(body.usage);
+        let Body {
+            text,
+            repaired,
+            usage,
+            completion,
+            fault: _,
+        } = body;
         Ok(PassedOn {
             status: sent.status,
             request_id: sent.request_id,
-            body,
+            body: text,
+            completion,
+            repaired,
             usage,
             attempts: sent.attempts,
             waited: sent.waited,
         })
-    }
-
-    /// Tries until `receive` gets something out of an answer that is no error.
-    pub(super) fn perform<T>(
-        self,
-        wait: Wait<'_>,
-        mut receive: impl FnMut(&mut Answer) -> Result<T>,
-        mut watch: impl FnMut(&Try<'_>),
-    ) -> Result<(Sent, T)> {
-        let Self {
-            request,
-            mut permit,
-        } = self;
-        let counters = &request.client.inner.counters;
-        let policy = &request.client.settings().retry;
-        let started = request.now();
-        let last_start = started.checked_add(policy.max_elapsed);
-        let mut waited = permit.waited();
-        let mut attempts = 0;
-        let mut tries = Tries::default();
-        loop {
-            attempts += 1;
-            let began = request.now();
-            let exchanged = request.exchange(&mut permit, &mut receive);
-            watch(&Try {
-                number: attempts,
-                waited: permit.waited(),
-                took: request.now().saturating_duration_since(began),
-                error: exchanged.as_ref().err().map(|failed| &failed.error),
-            });
-            let Failed {
-                error,
-                told,
-                should_retry,
-            } = match exchanged {
-                Ok((answer, request_id, received)) => {
-                    let sent = Sent {
-                        status: answer.status,
-                        request_id,
-                        attempts,
-                        waited,
-                        settlement: Settlement {
-                            permit,
-                            charge: request.client.settings().charge,
-                            cap: request.estimate.output,
-                            sizes: request.sizes,
-                        },
-                        answer,
-                    };
-                    return Ok((sent, received));
-                }
-                Err(failed) => failed,
-            };
-            if is_uncharged(&error) {
-                // Any other failed try may have been charged, so its charge stays.
-                permit.give_back();
-            }
-            tries.count(&error);
-            let elapsed = request.now().saturating_duration_since(started);
-            let pause = policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64());
-            let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
-            request.hold_sharers(&error, pause.or(told));
-            let Some(pause) = pause else {
-                return Err(error);
-            };
-            let path = without_query(&request.path);
-            log::info!("{path}: {error}; trying again in {pause:?}");
-            // Between two tries it is not in flight.
-            let turn = permit.keep_turn();
-            if !is_rate_limit(&error) {
-                request.rest(pause, wait)?;
-            }
-            permit = request.admit_again(turn, wait, last_start, error)?;
-            waited += permit.waited();
-            counters.retried();
-        }
-    }
-}
-
-impl Prepared {
-    /// One try: an answer with its name and what was received of it, or an error with the
-    /// server's advice whether to try again. What it says of limits is told to the limiter before
-    /// anything else is waited for.
-    fn exchange<T>(
-        &self,
-        permit: &mut Permit<'_>,
-        receive: &mut impl FnMut(&mut Answer) -> Result<T>,
-    ) -> Result<(Answer, Option<String>, T), Failed> {
-        let counters = &self.client.inner.counters;
-        counters.sent();
-        let failed = |error, told, should_retry| Failed {
-            error,
-            told,
-            should_retry,
-        };
-        let sent = self
-            .client
-            .transport()
-            .post(&self.path, self.body.as_bytes());
-        let mut answer = sent.map_err(|error| failed(error, None, None))?;
-        let mut heard = Heard::read(&answer.headers, wall_clock());
-        let received = if answer.is_error() {
-            // A body that does not arrive leaves the status, which says enough.
-            let body = answer.read().unwrap_or_default();
-            let body = self.client.transport().without_secrets(&body);
-            let error = api_error(answer.status, &heard, body.as_bytes());
-            heard.judge(answer.status, Some(&error));
-            if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict)
-            {
-                let whole = self.charge(self.estimate.output);
-                sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
-            }
-            permit.hear(&heard.feedback);
-            Err(Box::new(error).into())
-        } else {
-            heard.judge(answer.status, None);
-            permit.hear(&heard.feedback);
-            receive(&mut answer)
-        };
-        match received {
-            Ok(received) => Ok((answer, heard.request_id, received)),
-            Err(error) => {
-                let told = heard.wait();
-                Err(failed(error, told, heard.should_retry))
-            }
-        }
-    }
-
-    /// Lets everyone who shares the limit wait, whether or not this request tries again.
-    fn hold_sharers(&self, error: &Error, pause: Option<Duration>) {
-        let hold = match error {
-            error if is_rate_limit(error) => {
-                self.client.inner.counters.rate_limited();
-                pause
-            }
-            // Its own backoff is this request's alone.
-            Error::Api(api) if api.kind == ErrorKind::Overloaded => api.retry_after,
-            _ => None,
-        };
-        // A pause past the end of time is one that no clock can keep.
-        if let Some(until) = hold.and_then(|hold| self.now().checked_add(hold)) {
-            self.limiter.pause_until(until);
-        }
-    }
-
-    /// Waits between two tries outside of the line, where nobody else has to wait for it.
-    fn rest(&self, pause: Duration, wait: Wait<'_>) -> Result<()> {
-        let end = self.now().checked_add(pause);
-        if let Some(deadline) = wait.end()
-            && end.is_none_or(|end| end > deadline)
-        {
-            return Err(Error::DeadlineExceeded { wait: pause });
-        }
-        nap(pause, wait.cancel_token())
-    }
-
-    /// Waits in line for a try that begins no later than `last_start`, or gives up with `error`,
-    /// which says more than that time has run out.
-    fn admit_again(
-        &self,
-        turn: Turn,
-        wait: Wait<'_>,
-        last_start: Option<Instant>,
-        error: Error,
-    ) -> Result<Permit<'static>> {
-        let callers = wait.end();
-        match last_start {
-            Some(ours) if callers.is_none_or(|callers| ours < callers) => {
-                let admitted = turn.acquire(self.cost(), wait.deadline(ours));
-                admitted.map_err(|refused| match refused {
-                    Error::DeadlineExceeded { .. } => error,
-                    other => other,
-                })
-            }
-            _ => turn.acquire(self.cost(), wait),
-        }
-    }
-
-    fn now(&self) -> Instant {
-        self.limiter.clock().now()
-    }
-}
-
-/// Reads an answer that has to be JSON.
-fn json<T: DeserializeOwned>(answer: &mut Answer) -> Result<T> {
-    let bytes = answer.read()?;
-    serde_json::from_slice(&bytes).map_err(|error| makes_no_sense(answer, &error))
-}
-
-/// Reads an answer that has to be JSON, with the usage that it states, and leaves it as it is.
-fn as_it_came(answer: &mut Answer) -> Result<(String, Option<Usage>)> {
-    let text = String::from_utf8(answer.read()?);
-    let text = text.map_err(|error| makes_no_sense(answer, &error))?;
-    let usage = usage_in(&text).map_err(|error| makes_no_sense(answer, &error))?;
-    Ok((text, usage))
-}
-
-fn makes_no_sense(answer: &Answer, error: &dyn fmt::Display) -> Error {
-    Error::InvalidResponse {
-        url: answer.url(),
-        message: error.to_string(),
-    }
-}
-
-/// One try to send a request, when it has ended. See [`Admitted::send_watched`].
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Try<'a> {
-    /// Which one it was: 1 is the first, and those above are retries.
-    pub number: u32,
-    /// How long it stood in its limiter's line; a pause after an error is not part of that.
-    pub waited: Duration,
-    /// How long it took from sending until the answer was there, or until it failed.
-    pub took: Duration,
-    /// Why it failed, if it did. Whether it is sent again, the next try shows.
-    pub error: Option<&'a Error>,
-}
-
-/// A try without success, with the server's advice when and whether to try again.
-struct Failed {
-    error: Error,
-    told: Option<Duration>,
-    should_retry: Option<bool>,
-}
-
-/// A request whose answer has begun to arrive.
-pub(super) struct Sent {
-    pub(super) status: u16,
-    pub(super) request_id: Option<String>,
-    pub(super) attempts: u32,
-    pub(super) waited: Duration,
-    pub(super) settlement: Settlement,
-    pub(super) answer: Answer,
-}
-
-/// A permit that still has to hear what its request used. Dropped, it keeps its charge.
-#[derive(Debug)]
-pub(super) struct Settlement {
-    permit: Permit<'static>,
-    charge: crate::Charge,
-    /// The most tokens of the answer.
-    cap: u64,
-    sizes: Option<Arc<Sizes>>,
-}
-
-impl Settlement {
-    /// Settles with the usage if it is known, and returns what the request cost in the end.
-    pub(super) fn settle(self, usage: Option<Usage>) -> Cost {
-        let reserved = self.permit.cost();
-        let Some(usage) = usage else {
-            return reserved;
-        };
-        if let Some(sizes) = &self.sizes {
-            sizes.answered(usage.output_tokens, self.cap);
-        }
-        let actual = self.charge.settle(reserved, usage);
-        self.permit.settle(actual);
-        actual
     }
 }

@@ -269,8 +269,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets for how long after its first try a request may be sent again, waits in line
-    /// included. Defaults to 10 minutes.
+    /// Sets how long the attempts of a request and the pauses between them may take together. What
+    /// the server asks to wait is waited out and not counted, nor is the time in line: a deadline
+    /// bounds those. Defaults to 10 minutes.
     pub fn retry_for(mut self, duration: Duration) -> Self {
         self.settings.retry.max_elapsed = duration;
         self

@@ -1,5 +1,6 @@
 //! The road: a blocking client whose every request passes its limiter.
 
+mod answer; //     what a response with a status of success is, pure
 mod call; //       the way of one request, step by step
 mod chat; //       chat requests and answers
 mod config; //     settings
@@ -20,6 +21,10 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+pub use answer::{Completion, Repair};
+#[allow(unused_imports, reason = "for whoever reads results of earlier runs")]
+pub(crate) use answer::{completion_of, is_failure, value as value_of};
+pub(crate) use call::AfterAttempt;
 pub use call::{Admitted, Prepared, Try};
 pub use chat::{ChatRequest, ChatResponse, Message};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
@@ -139,7 +144,7 @@ impl RateLimitedClient {
         let body = Value::Object(body);
         let prepared = self.count(CHAT, &body, body.to_string())?;
         let admitted = prepared.admit(Wait::new())?;
-        let (sent, ()) = admitted.perform(Wait::new(), |_| Ok(()), |_| {})?;
+        let (sent, ()) = admitted.perform(Wait::new(), |_, _| Ok(()), |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(sent))
     }
 

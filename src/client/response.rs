@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::answer::{Completion, Repair};
 use crate::cost::{Cost, Usage};
 use crate::{Error, Result};
 
@@ -16,8 +17,12 @@ pub struct Response {
     pub status: u16,
     /// The `x-request-id` header, for the provider's support.
     pub request_id: Option<String>,
-    /// The body as it came.
+    /// The body as it came, but for what was [repaired](Response::repaired).
     pub body: Value,
+    /// How the answer ended.
+    pub completion: Completion,
+    /// What had to be repaired in the body; empty for JSON.
+    pub repaired: Vec<Repair>,
     /// What the request used, if the body says so.
     pub usage: Option<Usage>,
     /// What the limiter charged in the end.
@@ -34,8 +39,13 @@ pub struct Response {
 pub(crate) struct PassedOn {
     pub(crate) status: u16,
     pub(crate) request_id: Option<String>,
-    /// JSON as it came, white space and all.
+    /// JSON as it came, white space and all, or as it was repaired.
     pub(crate) body: String,
+    /// How it ended.
+    #[allow(dead_code, reason = "to be counted and shown")]
+    pub(crate) completion: Completion,
+    /// What had to be repaired to make JSON of it.
+    pub(crate) repaired: Vec<Repair>,
     pub(crate) usage: Option<Usage>,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,

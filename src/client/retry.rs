@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::feedback::CAPACITY_CODES;
 use crate::tokens::Endpoint;
 use crate::{Error, ErrorKind};
 
@@ -15,6 +16,9 @@ const MAX_LIMIT_JITTER: Duration = Duration::from_millis(100);
 /// Refusals for a rate limit that weigh as much as one failure: they cost nothing, and on an
 /// account with others several may come in a row.
 const REFUSALS_PER_RETRY: u32 = 4;
+/// Responses that are not JSON, such as the page of a portal, before the last one is final: what
+/// comes twice comes always, and each may have been paid for.
+const MOST_FOREIGN: u32 = 1;
 
 /// What has become of a request so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +27,8 @@ pub(super) struct Tries {
     pub(super) failures: u32,
     /// Tries that a rate limit refused.
     pub(super) refusals: u32,
+    /// Of the failures, those that brought something else than JSON.
+    pub(super) foreign: u32,
 }
 
 impl Tries {
@@ -32,12 +38,15 @@ impl Tries {
             false => &mut self.failures,
         };
         *counter = counter.saturating_add(1);
+        if matches!(error, Error::InvalidResponse { .. }) {
+            self.foreign = self.foreign.saturating_add(1);
+        }
     }
 
     /// Whether there may be another one.
     fn leave_another(self, max_retries: u32) -> bool {
         let refusals = max_retries.saturating_mul(REFUSALS_PER_RETRY);
-        self.failures <= max_retries && self.refusals <= refusals
+        self.failures <= max_retries && self.refusals <= refusals && self.foreign <= MOST_FOREIGN
     }
 }
 
@@ -46,7 +55,8 @@ impl Tries {
 pub(super) struct RetryPolicy {
     /// Failures after which there is another try, and a quarter of the refusals.
     pub(super) max_retries: u32,
-    /// No try begins later than this after the first.
+    /// Attempts and the waits of our own choosing take no longer than this in sum. What the server
+    /// asks to wait is not counted, nor is the time in line.
     pub(super) max_elapsed: Duration,
 }
 
@@ -62,8 +72,9 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// How long to wait before the request is sent again, or `None` when the error is final.
     ///
-    /// `told` is the wait that the server asks for, `tries` are all so far, this one included, `elapsed` is the time since the first,
-    /// `advice` the server's `x-should-retry`, and `random` is drawn evenly from 0 to 1.
+    /// `told` is the wait that the server asks for, `tries` are all so far, this one included, `elapsed`
+    /// is what they and the waits of our own have taken, `advice` the server's `x-should-retry`, and
+    /// `random` is drawn evenly from 0 to 1.
     ///
     /// The server's `retry-after` is a minimum. To it, or to our own doubling backoff where that
     /// is longer, up to a quarter is added, so that those who failed together do not come back
@@ -92,13 +103,25 @@ impl RetryPolicy {
         };
         let jitter = wait.div_f64(4.0).min(most);
         let wait = wait.saturating_add(jitter.mul_f64(random.clamp(0.0, 1.0)));
-        (elapsed.saturating_add(wait) <= self.max_elapsed).then_some(wait)
+        // What the server asks for is waited out, however long it is.
+        let ours = wait.saturating_sub(told.unwrap_or_default());
+        (elapsed.saturating_add(ours) <= self.max_elapsed).then_some(wait)
     }
 }
 
 /// True for the 429s that pause every sharer of the limit.
 pub(super) fn is_rate_limit(error: &Error) -> bool {
     matches!(error, Error::Api(error) if error.kind == ErrorKind::RateLimited)
+}
+
+/// True for a refusal because a class of service has no room: no limit of the account's, so nobody
+/// else has to wait for it.
+pub(super) fn is_capacity(error: &Error) -> bool {
+    let is_one = |code: &Option<String>| {
+        code.as_deref()
+            .is_some_and(|code| CAPACITY_CODES.contains(&code))
+    };
+    matches!(error, Error::Api(error) if is_one(&error.code) || is_one(&error.error_type))
 }
 
 /// Whether a request of this path can be sent a second time when nobody knows what became of the
@@ -241,43 +264,51 @@ mod tests {
                 0.0,
             )
         };
+        assert_eq!(wait(&api(501, "", None), 1), None);
         assert_eq!(advised(500, false), None);
         assert_eq!(advised(400, true), Some(FIRST_BACKOFF));
     }
 
     #[test]
-    fn time_is_bounded_and_jitter_only_adds() {
+    fn our_own_time_is_bounded_and_jitter_only_adds() {
         let policy = RetryPolicy {
             max_retries: 5,
             max_elapsed: SECOND * 10,
         };
-        let error = api(503, "", Some(SECOND * 4));
-        let wait = |elapsed, random| {
-            policy.wait(
-                &error,
-                error.retry_after(),
-                None,
-                after(&error, 1),
-                elapsed,
-                random,
-            )
+        let wait = |error: &Error, elapsed, random| {
+            let tries = after(error, 3);
+            policy.wait(error, error.retry_after(), None, tries, elapsed, random)
         };
-        assert_eq!(wait(SECOND * 5, 0.0), Some(SECOND * 4));
-        assert_eq!(wait(SECOND * 5, 1.0), Some(SECOND * 5));
-        assert_eq!(wait(SECOND * 6, 1.0), None);
+        let silent = api(500, "", None);
+        assert_eq!(wait(&silent, SECOND * 7, 0.0), Some(SECOND * 2));
+        assert_eq!(wait(&silent, SECOND * 7, 1.0), Some(SECOND * 5 / 2));
+        assert_eq!(wait(&silent, SECOND * 8, 0.0), Some(SECOND * 2));
+        assert_eq!(wait(&silent, SECOND * 8, 1.0), None);
+        // What the server asks for is waited out.
+        for status in [429, 503, 529] {
+            let told = api(status, "", Some(SECOND * 660));
+            assert_eq!(
+                wait(&told, SECOND * 10, 0.0),
+                Some(SECOND * 660),
+                "{status}"
+            );
+            assert_eq!(wait(&told, SECOND * 11, 0.0), None, "{status}");
+        }
         let endless = api(503, "", Some(Duration::MAX));
-        let tries = after(&endless, 1);
-        assert_eq!(
-            policy.wait(
-                &endless,
-                endless.retry_after(),
-                None,
-                tries,
-                Duration::ZERO,
-                1.0
-            ),
-            None
-        );
+        assert_eq!(wait(&endless, SECOND, 1.0), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn what_is_no_json_is_asked_for_once_more() {
+        let page = Error::InvalidResponse {
+            url: String::new(),
+            message: String::new(),
+        };
+        assert_eq!(wait(&page, 1), Some(FIRST_BACKOFF));
+        assert_eq!(wait(&page, 2), None);
+        let mut tries = after(&page, 1);
+        tries.count(&api(500, "", None));
+        assert!(tries.leave_another(2));
     }
 
     #[test]

@@ -162,13 +162,13 @@ impl Answer {
         !StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
     }
 
-    /// Reads the whole body.
-    pub(super) fn read(&mut self) -> Result<Vec<u8>, Error> {
+    /// Reads the whole body, or as much of it as arrives, behind what `bytes` holds.
+    pub(super) fn read(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let length = self.body.content_length().unwrap_or(0).min(MOST_AT_ONCE);
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
         let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
-        match body.read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
+        match body.read_to_end(bytes) {
+            Ok(_) => Ok(()),
             Err(error) => Err(failure(&self.sent_to, &error.into(), &self.way)),
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The server's answer when it refuses a request: any HTTP status but 200 to 299.
+/// The server's answer when it refuses a request: any HTTP status but 200 to 299, or one of those with
+/// a body that is a failure.
 ///
 /// Its `Display` is one line for a person. The body's fields are as the server sent them.
 ///
@@ -26,8 +27,11 @@ use std::time::Duration;
 pub struct ApiError {
     /// What kind of refusal it is, which decides what to do.
     pub kind: ErrorKind,
-    /// The HTTP status.
+    /// The HTTP status. 200 to 299 where the failure is in the body alone.
     pub status: u16,
+    /// The status that the error in such a body stands for, by its `code` or `type`, and by which it
+    /// is treated. `None` where it names none, which is treated as a 500, and under any other status.
+    pub effective_status: Option<u16>,
     /// `error.message` of the body, or the beginning of a body that is not the API's JSON.
     pub message: String,
     /// `error.type` of the body.
@@ -46,6 +50,11 @@ pub struct ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server answered {}", self.status)?;
+        match self.effective_status {
+            Some(status) => write!(f, ", but failed with {status}")?,
+            None if (200..300).contains(&self.status) => f.write_str(", but failed")?,
+            None => {}
+        }
         if let Some(code) = self.code.as_ref().or(self.error_type.as_ref()) {
             write!(f, " ({code})")?;
         }
@@ -74,14 +83,17 @@ pub enum ErrorKind {
     /// 403: moderation, a firewall, or a model without access. Final for this request, and for the
     /// account only where nothing has ever succeeded.
     Forbidden,
-    /// 400, 404, 413, 422 and other 4xx: the request itself is refused. Redirects too, which are
-    /// not followed. Final for this request.
+    /// 400, 404, 413, 422 and other 4xx: the request itself is refused. 501, 505, 506, 508 and 510,
+    /// which the next attempt would meet again, and redirects, which are not followed. Final for this
+    /// request.
     Request,
-    /// 408 or 409. Sent again.
+    /// 408, 409, 425 or 499 (a proxy gave up). Sent again.
     Conflict,
-    /// 500, 502, 504. Sent again after a growing pause.
+    /// 500, 502, 504, 511 and other 5xx, Cloudflare's 520 to 530 among them. Also a 2xx whose body is a
+    /// failure that names no status. Sent again after a growing pause.
     Server,
-    /// 503, 529 or `overloaded_error`: too much at once. Sent again after a growing pause.
+    /// 498, 503, 529 or `overloaded_error`: too much at once. Also a class of service without room
+    /// (429 `resource_unavailable`). Sent again after a growing pause.
     Overloaded,
 }
 

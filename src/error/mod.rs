@@ -141,8 +141,9 @@ pub enum Error {
         unsent: bool,
     },
 
-    /// An answer came that is not what the API promises, such as truncated JSON.
-    #[error("{url}: the answer makes no sense: {message}")]
+    /// A response came that is not what the API promises, such as a page in place of JSON. The client
+    /// asks once more, and not more often.
+    #[error("{url}: malformed response: {message}")]
     InvalidResponse {
         /// Where the request went, without its query.
         url: String,

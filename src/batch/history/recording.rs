@@ -163,6 +163,7 @@ mod tests {
         Error::Api(Box::new(ApiError {
             kind,
             status,
+            effective_status: None,
             message: "as told".to_owned(),
             error_type: None,
             code: Some(format!("code_{status}")),

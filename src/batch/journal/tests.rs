@@ -78,6 +78,8 @@ fn success(id: &str) -> Record {
     let response = PassedOn {
         status: 200,
         request_id: None,
+        completion: crate::Completion::Complete,
+        repaired: Vec::new(),
         body: "null".to_owned(),
         usage: None,
         attempts: 1,

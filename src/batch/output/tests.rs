@@ -33,6 +33,8 @@ fn real_file() -> Vec<u8> {
         let response = PassedOn {
             status: 200,
             request_id: Some(format!("req_{number}")),
+            completion: crate::Completion::Complete,
+            repaired: Vec::new(),
             body: serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}})
                 .to_string(),
             usage: None,

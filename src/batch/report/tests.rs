@@ -112,6 +112,7 @@ fn busy() -> Recording {
         let refused = crate::Error::Api(Box::new(crate::ApiError {
             kind: crate::ErrorKind::RateLimited,
             status: 429,
+            effective_status: None,
             message: EVIL.to_owned(),
             error_type: None,
             code: None,

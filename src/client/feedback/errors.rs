@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::Heard;
+use super::{Heard, effective};
+use crate::client::answer::{Fault, value};
 use crate::error::{ApiError, ErrorKind};
 
 /// Codes and types by which an API says that the account, not the request, is refused.
-const ACCOUNT_CODES: [&str; 8] = [
+const ACCOUNT_CODES: [&str; 9] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -16,25 +17,68 @@ const ACCOUNT_CODES: [&str; 8] = [
     // Anthropic's
     "authentication_error",
     "billing_error",
+    "enforced_spend_limit_reached",
 ];
 
-/// The longest message that is kept of an answer that is not the API's JSON, in characters.
-const MAX_FOREIGN_MESSAGE: usize = 300;
+/// Codes by which a class of service says that it has no room now. It is no limit of the account's.
+pub(in crate::client) const CAPACITY_CODES: [&str; 2] =
+    ["resource_unavailable", "capacity_exceeded"];
+
+/// The longest part of a body that is quoted, in characters.
+const MAX_QUOTE: usize = 300;
 
 /// The refusal that an answer with an error status is.
 pub(in crate::client) fn api_error(status: u16, heard: &Heard, body: &[u8]) -> ApiError {
-    let json: Option<Value> = serde_json::from_slice(body).ok();
-    let inner = |body| Value::get(body, "error").filter(|error| !error.is_null());
-    let error = json.as_ref().map(|body| inner(body).unwrap_or(body));
-    let field = |name: &str| error?.get(name)?.as_str().map(str::to_owned);
-    let (code, error_type) = (field("code"), field("type"));
-    let message = field("message")
-        // Some servers put the sentence itself in `error`.
-        .or_else(|| error?.as_str().map(str::to_owned))
-        .unwrap_or_else(|| foreign_message(body));
+    let text = String::from_utf8_lossy(body);
+    let json = value(&text).ok();
+    let said = Said::of(json.as_ref().map(error_in));
+    let message = said.message.unwrap_or_else(|| quote(&text));
     ApiError {
-        kind: kind(status, code.as_deref(), error_type.as_deref(), &message),
+        kind: kind(
+            status,
+            said.code.as_deref(),
+            said.error_type.as_deref(),
+            &message,
+        ),
         status,
+        effective_status: None,
+        message,
+        error_type: said.error_type,
+        code: said.code,
+        request_id: heard.request_id.clone(),
+        retry_after: heard.retry_after,
+        body: json,
+    }
+}
+
+/// The refusal that an answer with a status of success is.
+pub(in crate::client) fn error_inside(
+    status: u16,
+    heard: &Heard,
+    body: &str,
+    fault: Fault,
+) -> ApiError {
+    let json = value(body).ok();
+    let error = json.as_ref().map(|body| match fault {
+        Fault::ErrorInChoice => error_in_choices(body).unwrap_or(body),
+        _ => error_in(body),
+    });
+    let said = Said::of(error);
+    let effective_status = error.and_then(effective::status);
+    let message = said
+        .message
+        .unwrap_or_else(|| format!("{fault}: {}", quote(body)));
+    let (code, error_type) = (said.code, said.error_type);
+    ApiError {
+        // One that says nothing of itself may pass, as the servers' own do.
+        kind: kind(
+            effective_status.unwrap_or(500),
+            code.as_deref(),
+            error_type.as_deref(),
+            &message,
+        ),
+        status,
+        effective_status,
         message,
         error_type,
         code,
@@ -44,12 +88,57 @@ pub(in crate::client) fn api_error(status: u16, heard: &Heard, body: &[u8]) -> A
     }
 }
 
+/// The fields of an error.
+#[derive(Default)]
+struct Said {
+    code: Option<String>,
+    error_type: Option<String>,
+    message: Option<String>,
+}
+
+impl Said {
+    fn of(error: Option<&Value>) -> Self {
+        let Some(error) = error else {
+            return Self::default();
+        };
+        let field = |name: &str| error.get(name)?.as_str().map(str::to_owned);
+        Self {
+            code: field("code"),
+            // Google's types are called so.
+            error_type: field("type")
+                .or_else(|| field("status").filter(|status| effective::of_word(status).is_some())),
+            message: field("message")
+                // Some servers put the sentence itself in `error`.
+                .or_else(|| error.as_str().map(str::to_owned)),
+        }
+    }
+}
+
+/// The error of a body, or else the body: some have its fields at the top, some in a list.
+fn error_in(body: &Value) -> &Value {
+    let body = match body {
+        Value::Array(list) => list.first().unwrap_or(body),
+        _ => body,
+    };
+    let error = body.get("error").filter(|error| !error.is_null());
+    error.unwrap_or(body)
+}
+
+fn error_in_choices(body: &Value) -> Option<&Value> {
+    let choices = body.get("choices")?.as_array()?;
+    let mut errors = choices.iter().filter_map(|choice| choice.get("error"));
+    errors.find(|error| !error.is_null())
+}
+
 /// What to do about a refusal. Words are asked before the status where they say more: a gateway
 /// may pass them on under a status of its own. Which of the two fields has the word differs, too.
 fn kind(status: u16, code: Option<&str>, error_type: Option<&str>, message: &str) -> ErrorKind {
     let says = |word: &str| code == Some(word) || error_type == Some(word);
     match status {
         400..500 if ACCOUNT_CODES.into_iter().any(says) => ErrorKind::Account,
+        400 | 429 if is_spend_limit(message) => ErrorKind::Account,
+        429 if CAPACITY_CODES.into_iter().any(says) => ErrorKind::Overloaded,
+        402 if says("openrouter_in_flight_budget") => ErrorKind::Overloaded,
         401 | 402 => ErrorKind::Account,
         403 => ErrorKind::Forbidden,
         _ if says("overloaded_error") => ErrorKind::Overloaded,
@@ -59,11 +148,19 @@ fn kind(status: u16, code: Option<&str>, error_type: Option<&str>, message: &str
             ErrorKind::TooLarge
         }
         429 => ErrorKind::RateLimited,
-        408 | 409 => ErrorKind::Conflict,
-        503 | 529 => ErrorKind::Overloaded,
+        408 | 409 | 425 | 499 => ErrorKind::Conflict,
+        // 498: Groq's `capacity_exceeded`
+        498 | 503 | 529 => ErrorKind::Overloaded,
+        // What is not implemented today is not tomorrow.
+        501 | 505 | 506 | 508 | 510 => ErrorKind::Request,
         500.. => ErrorKind::Server,
         _ => ErrorKind::Request,
     }
+}
+
+/// Anthropic says so with a type that says otherwise.
+fn is_spend_limit(message: &str) -> bool {
+    message.starts_with("You have reached your specified") && message.contains("usage limits")
 }
 
 /// Some servers put a sentence of their own before it.
@@ -71,10 +168,13 @@ fn is_too_large(message: &str) -> bool {
     message.contains("Request too large")
 }
 
-fn foreign_message(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MAX_FOREIGN_MESSAGE) {
+/// The beginning of a body, on one line and without what a terminal would obey.
+pub(in crate::client) fn quote(body: &str) -> String {
+    let is_parted = |char: char| char.is_whitespace() || char.is_control();
+    let words = body.split(is_parted).filter(|word| !word.is_empty());
+    // No more words than characters are kept.
+    let line = words.take(MAX_QUOTE).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_QUOTE) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None if line.is_empty() => "no message".to_owned(),
         None => line,
@@ -234,7 +334,7 @@ mod tests {
             "{}",
             error.message
         );
-        assert_eq!(error.message.chars().count(), MAX_FOREIGN_MESSAGE + 1);
+        assert_eq!(error.message.chars().count(), MAX_QUOTE + 1);
         let error = api_error(502, &Heard::default(), b"");
         assert_eq!(error.to_string(), "the server answered 502: no message");
     }

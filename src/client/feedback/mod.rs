@@ -4,6 +4,7 @@
 //! there, [`Heard::judge`] when it is known what became of the request.
 
 mod durations; // times in every form that servers write
+mod effective; // the status that an error inside a success stands for
 mod errors; //    the refusal in a body, and its kind
 mod headers; //   how the limits stand
 mod refusals; //  which limit a 429 is about
@@ -13,8 +14,8 @@ mod usage; //     what was used
 
 use std::time::{Duration, SystemTime};
 
-pub(super) use errors::api_error;
-pub(super) use usage::{usage, usage_in};
+pub(super) use errors::{CAPACITY_CODES, api_error, error_inside, quote};
+pub(super) use usage::usage;
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};

@@ -206,6 +206,7 @@ mod tests {
         ApiError {
             kind: ErrorKind::RateLimited,
             status: 429,
+            effective_status: None,
             message: message.to_owned(),
             error_type: Some(error_type.to_owned()),
             code: None,

@@ -41,6 +41,7 @@ fn api_error(kind: ErrorKind) -> Error {
     Error::Api(Box::new(ApiError {
         kind,
         status: 401,
+        effective_status: None,
         message: String::new(),
         error_type: None,
         code: None,

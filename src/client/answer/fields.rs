@@ -1,0 +1,482 @@
+//! The few fields of an answer that say what it is, found in one pass. What they mean is decided
+//! elsewhere; here is only what is there.
+
+use super::cursor::{Cursor, Kind, Read};
+use crate::cost::Usage;
+
+/// What was found of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Fields {
+    pub(super) root: Root,
+    /// The number of fields of the outermost object.
+    pub(super) count: usize,
+    /// Of that object, or of the first in a list.
+    pub(super) error: bool,
+    /// `object` or `type` is `error`.
+    pub(super) is_error: bool,
+    /// `object` is `response`.
+    pub(super) is_response: bool,
+    /// `object` is anything else: a job, a file.
+    pub(super) is_named: bool,
+    pub(super) choices: Held,
+    pub(super) output: Held,
+    pub(super) data: Held,
+    pub(super) content: Held,
+    /// Any other field in which some endpoint has what was asked for.
+    pub(super) other: Held,
+    pub(super) results: Held,
+    pub(super) status: Status,
+    pub(super) choice_error: bool,
+    pub(super) ended_by_error: bool,
+    pub(super) cut_off: bool,
+    pub(super) refused: bool,
+    /// There is text, a call or anything else that was asked for.
+    pub(super) has_content: bool,
+    pub(super) usage: Option<Usage>,
+}
+
+/// What the whole body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Root {
+    #[default]
+    Object,
+    List,
+    Scalar,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Held {
+    #[default]
+    Nothing,
+    Null,
+    /// An empty list, object or text.
+    Empty,
+    Something,
+}
+
+/// `status` of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Status {
+    #[default]
+    Other,
+    Failed,
+    Cancelled,
+    /// `queued`, `in_progress`.
+    Pending,
+    Incomplete,
+}
+
+impl Fields {
+    /// Reads a whole body.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Self> {
+        let mut found = Self::default();
+        match cursor.kind()? {
+            Kind::Object => found.object(cursor)?,
+            Kind::Array => {
+                found.root = Root::List;
+                found.list(cursor)?;
+            }
+            _ => {
+                found.root = Root::Scalar;
+                cursor.skip()?;
+            }
+        }
+        cursor.end()?;
+        Ok(found)
+    }
+
+    /// Some servers put their errors into a list.
+    fn list(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        let mut is_first = true;
+        cursor.array(|cursor| {
+            if !std::mem::take(&mut is_first) || cursor.kind()? != Kind::Object {
+                return cursor.skip();
+            }
+            cursor.object(|cursor, name| match name {
+                b"error" => {
+                    self.error = is_error(cursor)?;
+                    Ok(())
+                }
+                _ => cursor.skip(),
+            })
+        })
+    }
+
+    fn object(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        cursor.object(|cursor, name| {
+            self.count += 1;
+            match name {
+                b"choices" => {
+                    self.choices = each(cursor, |cursor| self.choice(cursor))?;
+                    Ok(())
+                }
+                b"output" => {
+                    self.output = match cursor.kind()? {
+                        Kind::Array => each(cursor, |cursor| self.item(cursor))?,
+                        _ => self.text(cursor)?,
+                    };
+                    Ok(())
+                }
+                b"content" => {
+                    self.content = self.content(cursor)?;
+                    Ok(())
+                }
+                b"candidates" => {
+                    self.other = each(cursor, |cursor| self.choice(cursor))?;
+                    Ok(())
+                }
+                b"data" => held(cursor, &mut self.data),
+                b"results" => held(cursor, &mut self.results),
+                b"result" | b"embedding" | b"embeddings" => held(cursor, &mut self.other),
+                b"error" => {
+                    self.error = is_error(cursor)?;
+                    Ok(())
+                }
+                b"usage" => {
+                    self.usage = usage(cursor)?;
+                    Ok(())
+                }
+                b"incomplete_details" => self.incomplete(cursor),
+                b"object" | b"type" => {
+                    match word(cursor)? {
+                        Some(b"error") => self.is_error = true,
+                        Some(b"response") => self.is_response = true,
+                        Some(_) => self.is_named |= name == b"object",
+                        None => {}
+                    }
+                    Ok(())
+                }
+                b"status" => {
+                    self.status = match word(cursor)? {
+                        Some(b"failed") => Status::Failed,
+                        Some(b"cancelled" | b"canceled") => Status::Cancelled,
+                        Some(b"queued" | b"in_progress") => Status::Pending,
+                        Some(b"incomplete") => Status::Incomplete,
+                        _ => Status::Other,
+                    };
+                    Ok(())
+                }
+                b"message" => self.message(cursor),
+                b"stop_reason" | b"finish_reason" | b"done_reason" => self.ended(cursor),
+                _ => cursor.skip(),
+            }
+        })
+    }
+
+    /// One of `choices`, or of Gemini's `candidates`.
+    fn choice(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        cursor.object(|cursor, name| match name {
+            b"message" => self.message(cursor),
+            b"content" => self.content(cursor).map(|_| ()),
+            b"text" => self.text(cursor).map(|_| ()),
+            b"finish_reason" | b"finishReason" => self.ended(cursor),
+            b"error" => {
+                self.choice_error |= is_error(cursor)?;
+                Ok(())
+            }
+            _ => cursor.skip(),
+        })
+    }
+
+    fn message(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        cursor.object(|cursor, name| match name {
+            b"content" => self.content(cursor).map(|_| ()),
+            b"refusal" => {
+                let mut refusal = Held::default();
+                held(cursor, &mut refusal)?;
+                self.refused |= refusal == Held::Something;
+                Ok(())
+            }
+            b"tool_calls" | b"function_call" | b"audio" | b"images" => {
+                let mut call = Held::default();
+                held(cursor, &mut call)?;
+                self.has_content |= call == Held::Something;
+                Ok(())
+            }
+            _ => cursor.skip(),
+        })
+    }
+
+    /// Text, or a list of parts.
+    fn content(&mut self, cursor: &mut Cursor<'_>) -> Read<Held> {
+        match cursor.kind()? {
+            Kind::Array => each(cursor, |cursor| self.part(cursor)),
+            // Gemini's
+            Kind::Object => {
+                cursor.object(|cursor, name| match name {
+                    b"parts" => each(cursor, |cursor| self.part(cursor)).map(|_| ()),
+                    _ => cursor.skip(),
+                })?;
+                Ok(Held::Something)
+            }
+            _ => self.text(cursor),
+        }
+    }
+
+    /// A part of the content. One that only shows how the model thought is no answer.
+    fn part(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        let (mut is_empty_text, mut is_thought) = (None, false);
+        cursor.object(|cursor, name| match name {
+            b"type" => {
+                match word(cursor)? {
+                    Some(b"refusal") => self.refused = true,
+                    Some(b"thinking" | b"redacted_thinking" | b"reasoning") => is_thought = true,
+                    _ => {}
+                }
+                Ok(())
+            }
+            b"text" => {
+                let mut text = Held::default();
+                held(cursor, &mut text)?;
+                is_empty_text = Some(text != Held::Something);
+                Ok(())
+            }
+            _ => cursor.skip(),
+        })?;
+        self.has_content |= !is_thought && is_empty_text != Some(true);
+        Ok(())
+    }
+
+    /// An item of a response's `output`.
+    fn item(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        let mut is_step = false;
+        let before = self.has_content;
+        let mut has_parts = false;
+        cursor.object(|cursor, name| match name {
+            b"type" => {
+                is_step = word(cursor)?.is_some_and(|word| STEPS.contains(&word));
+                Ok(())
+            }
+            b"content" => {
+                has_parts = true;
+                self.content(cursor).map(|_| ())
+            }
+            _ => cursor.skip(),
+        })?;
+        self.has_content = before || !is_step && (self.has_content || !has_parts);
+        Ok(())
+    }
+
+    fn text(&mut self, cursor: &mut Cursor<'_>) -> Read<Held> {
+        let mut text = Held::default();
+        held(cursor, &mut text)?;
+        self.has_content |= text == Held::Something;
+        Ok(text)
+    }
+
+    fn incomplete(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        cursor.object(|cursor, name| match name {
+            b"reason" => self.ended(cursor),
+            _ => cursor.skip(),
+        })
+    }
+
+    /// Why it ended, in the words of any provider.
+    fn ended(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        let Some(reason) = word(cursor)? else {
+            return Ok(());
+        };
+        let is_one_of =
+            |words: &[&[u8]]| words.iter().any(|word| reason.eq_ignore_ascii_case(word));
+        self.ended_by_error |= is_one_of(&[b"error"]);
+        self.cut_off |= is_one_of(&CUT_OFF);
+        self.refused |= is_one_of(&REFUSED);
+        Ok(())
+    }
+}
+
+/// Items of a response that are on the way to an answer and none themselves.
+const STEPS: [&[u8]; 5] = [
+    b"reasoning",
+    b"web_search_call",
+    b"file_search_call",
+    b"mcp_list_tools",
+    b"compaction",
+];
+
+const CUT_OFF: [&[u8]; 8] = [
+    b"length",
+    b"max_tokens",
+    b"max_output_tokens",
+    // Mistral's, Anthropic's, DeepSeek's
+    b"model_length",
+    b"model_context_window_exceeded",
+    b"insufficient_system_resource",
+    // vLLM's and SGLang's
+    b"abort",
+    b"repetition",
+];
+
+const REFUSED: [&[u8]; 9] = [
+    b"content_filter",
+    b"content_filtered",
+    b"refusal",
+    b"guardrail_intervened",
+    // Gemini's
+    b"safety",
+    b"recitation",
+    b"prohibited_content",
+    b"blocklist",
+    b"spii",
+];
+
+/// Reads each item of a list.
+fn each(cursor: &mut Cursor<'_>, mut item: impl FnMut(&mut Cursor<'_>) -> Read) -> Read<Held> {
+    if cursor.kind()? != Kind::Array {
+        let mut other = Held::default();
+        held(cursor, &mut other)?;
+        return Ok(other);
+    }
+    let mut is_empty = true;
+    cursor.array(|cursor| {
+        is_empty = false;
+        item(cursor)
+    })?;
+    Ok(match is_empty {
+        true => Held::Empty,
+        false => Held::Something,
+    })
+}
+
+/// What the next value holds.
+fn held(cursor: &mut Cursor<'_>, found: &mut Held) -> Read {
+    *found = match cursor.kind()? {
+        Kind::Null => Held::Null,
+        Kind::Text => {
+            return cursor.text().map(|text| {
+                *found = match is_blank(text) {
+                    true => Held::Empty,
+                    false => Held::Something,
+                };
+            });
+        }
+        Kind::Object | Kind::Array => {
+            let mut is_empty = true;
+            match cursor.kind()? {
+                Kind::Object => cursor.object(|cursor, _| {
+                    is_empty = false;
+                    cursor.skip()
+                })?,
+                _ => cursor.array(|cursor| {
+                    is_empty = false;
+                    cursor.skip()
+                })?,
+            }
+            *found = match is_empty {
+                true => Held::Empty,
+                false => Held::Something,
+            };
+            return Ok(());
+        }
+        Kind::Number | Kind::Bool => Held::Something,
+    };
+    cursor.skip()
+}
+
+/// White space alone, as it is written.
+fn is_blank(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        let is_space = match byte {
+            b'\\' => matches!(bytes.next(), Some(b'n' | b'r' | b't')),
+            byte => byte.is_ascii_whitespace(),
+        };
+        if !is_space {
+            return false;
+        }
+    }
+    true
+}
+
+/// A text as it is written; None for anything else.
+fn word<'a>(cursor: &mut Cursor<'a>) -> Read<Option<&'a [u8]>> {
+    match cursor.kind()? {
+        Kind::Text => cursor.text().map(Some),
+        _ => cursor.skip().map(|()| None),
+    }
+}
+
+/// Whether a field `error` tells of one. Some servers have it in every answer: as null, false, 0,
+/// empty, or with nothing but nulls in it.
+fn is_error(cursor: &mut Cursor<'_>) -> Read<bool> {
+    match cursor.kind()? {
+        Kind::Object => {
+            let mut found = false;
+            cursor.object(|cursor, _| {
+                found |= cursor.kind()? != Kind::Null;
+                cursor.skip()
+            })?;
+            Ok(found)
+        }
+        Kind::Number => Ok(cursor.raw()? != b"0"),
+        Kind::Bool => Ok(cursor.raw()? == b"true"),
+        _ => {
+            let mut error = Held::default();
+            held(cursor, &mut error)?;
+            Ok(error == Held::Something)
+        }
+    }
+}
+
+/// Under the names of any endpoint.
+fn usage(cursor: &mut Cursor<'_>) -> Read<Option<Usage>> {
+    if cursor.kind()? != Kind::Object {
+        return cursor.skip().map(|()| None);
+    }
+    let (mut prompt, mut input, mut completion, mut output) = (None, None, None, None);
+    let (mut prompt_cached, mut input_cached) = (None, None);
+    cursor.object(|cursor, name| {
+        match name {
+            b"prompt_tokens" => prompt = number(cursor)?,
+            b"input_tokens" => input = number(cursor)?,
+            b"completion_tokens" => completion = number(cursor)?,
+            b"output_tokens" => output = number(cursor)?,
+            b"prompt_tokens_details" => prompt_cached = cached(cursor)?,
+            b"input_tokens_details" => input_cached = cached(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(prompt.or(input).map(|input_tokens| Usage {
+        input_tokens,
+        output_tokens: completion.or(output).unwrap_or(0),
+        cached_tokens: prompt_cached.or(input_cached).unwrap_or(0),
+    }))
+}
+
+fn cached(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
+    if cursor.kind()? != Kind::Object {
+        return cursor.skip().map(|()| None);
+    }
+    let mut found = None;
+    cursor.object(|cursor, name| match name {
+        b"cached_tokens" => {
+            found = number(cursor)?;
+            Ok(())
+        }
+        _ => cursor.skip(),
+    })?;
+    Ok(found)
+}
+
+/// A whole number that is not negative; None for anything else.
+fn number(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
+    let text = cursor.raw()?;
+    Ok(str::from_utf8(text).ok().and_then(|text| text.parse().ok()))
+}

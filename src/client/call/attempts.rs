@@ -1,0 +1,168 @@
+//! A request from its first attempt to its last.
+
+use std::time::{Duration, Instant};
+
+use super::exchange::Failed;
+use super::reading::{Context, Unreceived};
+use super::settlement::{Sent, Settlement};
+use super::{Admitted, Prepared};
+use crate::client::nap::nap;
+use crate::client::retry::{
+    Tries, is_capacity, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
+};
+use crate::client::transport::{Answer, without_query};
+use crate::limiter::Wait;
+use crate::{Error, ErrorKind, Result};
+
+/// One try to send a request, when it has ended. See [`Admitted::send_watched`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Try<'a> {
+    /// Which one it was: 1 is the first, and those above are retries.
+    pub number: u32,
+    /// How long it stood in its limiter's line; a pause after an error is not part of that.
+    pub waited: Duration,
+    /// How long it took from sending until the answer was there, or until it failed.
+    pub took: Duration,
+    /// Why it failed, if it did. Whether it is sent again, the next try shows.
+    pub error: Option<&'a Error>,
+}
+
+/// What becomes of the bounds of trying again, after an attempt that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "a run that holds its queue while a link is down needs both"
+)]
+pub(crate) enum AfterAttempt {
+    /// It counts.
+    Count,
+    /// It does not, neither in number nor in time: what failed has nothing to do with this request.
+    /// It is sent again unless its error is final.
+    Free,
+}
+
+impl Admitted {
+    /// Tries until `receive` gets something out of an answer that is no error.
+    pub(in crate::client) fn perform<T>(
+        self,
+        wait: Wait<'_>,
+        mut receive: impl FnMut(&mut Answer, &Context<'_>) -> Result<T, Unreceived>,
+        mut watch: impl FnMut(&Try<'_>) -> AfterAttempt,
+    ) -> Result<(Sent, T)> {
+        let Self {
+            request,
+            mut permit,
+        } = self;
+        let counters = &request.client.inner.counters;
+        let policy = &request.client.settings().retry;
+        let mut waited = permit.waited();
+        let mut attempts = 0;
+        let mut tries = Tries::default();
+        // What of the policy's time is used up: attempts, and waits of our own choosing.
+        let mut elapsed = Duration::ZERO;
+        loop {
+            attempts += 1;
+            let began = request.now();
+            let exchanged = request.exchange(&mut permit, &mut receive);
+            let took = request.now().saturating_duration_since(began);
+            let tried = Try {
+                number: attempts,
+                waited: permit.waited(),
+                took,
+                error: None,
+            };
+            let failed = match exchanged {
+                Ok((answer, request_id, received)) => {
+                    watch(&tried);
+                    let sent = Sent {
+                        status: answer.status,
+                        request_id,
+                        attempts,
+                        waited,
+                        settlement: Settlement {
+                            permit,
+                            charge: request.client.settings().charge,
+                            cap: request.estimate.output,
+                            sizes: request.sizes,
+                        },
+                        answer,
+                    };
+                    return Ok((sent, received));
+                }
+                Err(failed) => failed,
+            };
+            let Failed {
+                error,
+                told,
+                should_retry,
+            } = failed;
+            if is_uncharged(&error) {
+                // Any other failed try may have been charged, so its charge stays.
+                permit.give_back();
+            }
+            // Between two tries it is not in flight, however long `watch` may hold it.
+            let turn = permit.keep_turn();
+            let after = watch(&Try {
+                error: Some(&error),
+                ..tried
+            });
+            if after == AfterAttempt::Count {
+                tries.count(&error);
+                elapsed = elapsed.saturating_add(took);
+            }
+            let pause = policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64());
+            let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
+            request.hold_sharers(&error, pause.or(told));
+            let Some(pause) = pause else {
+                return Err(error);
+            };
+            // What the server asks for is not our time.
+            elapsed = elapsed.saturating_add(pause.saturating_sub(told.unwrap_or_default()));
+            let path = without_query(&request.path);
+            log::info!("{path}: {error}; trying again in {pause:?}");
+            if !is_rate_limit(&error) {
+                request.rest(pause, wait)?;
+            }
+            permit = turn.acquire(request.cost(), wait)?;
+            waited += permit.waited();
+            counters.retried();
+        }
+    }
+}
+
+impl Prepared {
+    /// Lets everyone who shares the limit wait, whether or not this request tries again.
+    fn hold_sharers(&self, error: &Error, pause: Option<Duration>) {
+        let hold = match error {
+            error if is_rate_limit(error) => {
+                self.client.inner.counters.rate_limited();
+                pause
+            }
+            // Of this kind of request alone there are too many.
+            error if is_capacity(error) => None,
+            // Its own backoff is this request's alone.
+            Error::Api(api) if api.kind == ErrorKind::Overloaded => api.retry_after,
+            _ => None,
+        };
+        // A pause past the end of time is one that no clock can keep.
+        if let Some(until) = hold.and_then(|hold| self.now().checked_add(hold)) {
+            self.limiter.pause_until(until);
+        }
+    }
+
+    /// Waits between two tries outside of the line, where nobody else has to wait for it.
+    fn rest(&self, pause: Duration, wait: Wait<'_>) -> Result<()> {
+        let end = self.now().checked_add(pause);
+        if let Some(deadline) = wait.end()
+            && end.is_none_or(|end| end > deadline)
+        {
+            return Err(Error::DeadlineExceeded { wait: pause });
+        }
+        nap(pause, wait.cancel_token())
+    }
+
+    fn now(&self) -> Instant {
+        self.limiter.clock().now()
+    }
+}

@@ -1,0 +1,81 @@
+//! One attempt: a request out, a response in, and its limiter told what it says.
+
+use std::time::Duration;
+
+use super::Prepared;
+use super::reading::{Context, Unreceived, refused};
+use crate::client::feedback::Heard;
+use crate::client::transport::Answer;
+use crate::client::wall_clock;
+use crate::error::ApiError;
+use crate::feedback::Verdict;
+use crate::limiter::Permit;
+use crate::tokens::Endpoint;
+use crate::{Error, Result};
+
+/// A try without success, with the server's advice when and whether to try again.
+pub(super) struct Failed {
+    pub(super) error: Error,
+    pub(super) told: Option<Duration>,
+    pub(super) should_retry: Option<bool>,
+}
+
+impl Prepared {
+    /// One try: an answer with its name and what was received of it, or an error with the
+    /// server's advice whether to try again. What it says of limits is told to the limiter before
+    /// anything else is waited for, but for its body: only that tells whether it was let in.
+    pub(super) fn exchange<T>(
+        &self,
+        permit: &mut Permit<'_>,
+        receive: &mut impl FnMut(&mut Answer, &Context<'_>) -> Result<T, Unreceived>,
+    ) -> Result<(Answer, Option<String>, T), Failed> {
+        self.client.inner.counters.sent();
+        let failed = |error, told, should_retry| Failed {
+            error,
+            told,
+            should_retry,
+        };
+        let transport = self.client.transport();
+        let sent = transport.post(&self.path, self.body.as_bytes());
+        let mut answer = sent.map_err(|error| failed(error, None, None))?;
+        let mut heard = Heard::read(&answer.headers, wall_clock());
+        let context = Context {
+            endpoint: Endpoint::from_path(&self.path),
+            transport,
+            heard: &heard,
+        };
+        let received = if answer.is_error() {
+            Err(refused(&mut answer, &context))
+        } else {
+            receive(&mut answer, &context)
+        };
+        let refused = match &received {
+            Err(Unreceived::Refused(error)) => Some(&**error),
+            Ok(_) | Err(Unreceived::Lost(_)) => None,
+        };
+        self.hear(permit, &mut heard, answer.status, refused);
+        match received {
+            Ok(received) => Ok((answer, heard.request_id, received)),
+            Err(unreceived) => {
+                let error = unreceived.into();
+                Err(failed(error, heard.wait(), heard.should_retry))
+            }
+        }
+    }
+
+    /// Tells the limiter, and what learns the sizes of answers, what became of it.
+    fn hear(
+        &self,
+        permit: &mut Permit<'_>,
+        heard: &mut Heard,
+        status: u16,
+        refused: Option<&ApiError>,
+    ) {
+        heard.judge(status, refused);
+        if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict) {
+            let whole = self.charge(self.estimate.output);
+            sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
+        }
+        permit.hear(&heard.feedback);
+    }
+}

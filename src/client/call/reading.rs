@@ -1,0 +1,121 @@
+//! The body of a response, read to its end and judged.
+
+use crate::client::answer::{self, Body, Unreadable};
+use crate::client::feedback::{Heard, api_error, error_inside, quote};
+use crate::client::transport::{Answer, Transport};
+use crate::error::ApiError;
+use crate::tokens::Endpoint;
+use crate::{Error, TransportKind};
+
+/// What a response is read with.
+pub(in crate::client) struct Context<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) transport: &'a Transport,
+    /// Its headers.
+    pub(super) heard: &'a Heard,
+}
+
+/// Why nothing was received.
+pub(in crate::client) enum Unreceived {
+    /// No response came, or none that can be read.
+    Lost(Error),
+    /// It is an error, by its status or by its body.
+    Refused(Box<ApiError>),
+}
+
+impl From<Error> for Unreceived {
+    fn from(error: Error) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<Unreceived> for Error {
+    fn from(unreceived: Unreceived) -> Self {
+        match unreceived {
+            Unreceived::Lost(error) => error,
+            Unreceived::Refused(error) => error.into(),
+        }
+    }
+}
+
+/// Reads a response that is an error by its status.
+pub(super) fn refused(answer: &mut Answer, context: &Context<'_>) -> Unreceived {
+    let mut body = Vec::new();
+    // A body that does not arrive leaves the status, which says enough.
+    let _ = answer.read(&mut body);
+    let body = context.transport.without_secrets(&body);
+    let error = api_error(answer.status, context.heard, body.as_bytes());
+    Unreceived::Refused(Box::new(error))
+}
+
+/// Reads a whole response that is no error by its status.
+pub(in crate::client) fn whole(
+    answer: &mut Answer,
+    context: &Context<'_>,
+) -> Result<Body, Unreceived> {
+    let Context {
+        endpoint,
+        transport,
+        heard,
+    } = *context;
+    let mut bytes = Vec::new();
+    if let Err(mut error) = answer.read(&mut bytes) {
+        if let Error::Transport { message, .. } = &mut error
+            && !bytes.is_empty()
+        {
+            let begins = quote(&transport.without_secrets(&bytes));
+            message.push_str(&format!(" after {} bytes: {begins}", bytes.len()));
+        }
+        return Err(error.into());
+    }
+    if bytes.is_empty() && matches!(answer.status, 204 | 205) {
+        return match endpoint {
+            Endpoint::Other => Ok(Body::empty()),
+            _ => {
+                let message = format!("status {} without a body", answer.status);
+                Err(invalid(answer, message).into())
+            }
+        };
+    }
+    let length = bytes.len();
+    let quoted = |text: &str| quote(&transport.without_secrets(text.as_bytes()));
+    match answer::read(endpoint, bytes) {
+        Ok(Body {
+            fault: Some(fault),
+            text,
+            ..
+        }) => {
+            let body = transport.without_secrets(text.as_bytes());
+            let error = error_inside(answer.status, heard, &body, fault);
+            Err(Unreceived::Refused(Box::new(error)))
+        }
+        Ok(body) => Ok(body),
+        Err(Unreadable::EndsEarly(text)) => Err(Unreceived::Lost(Error::Transport {
+            url: answer.url(),
+            kind: TransportKind::Disconnected,
+            message: match length {
+                0 => "the response has no body".to_owned(),
+                _ => format!(
+                    "the response breaks off after {length} bytes: {}",
+                    quoted(&text)
+                ),
+            },
+            unsent: false,
+        })),
+        Err(Unreadable::NotJson(text)) => {
+            let what = match text.trim_start().starts_with('<') {
+                true => "a page",
+                false => "text",
+            };
+            let message = format!("{what} where JSON is due: {}", quoted(&text));
+            Err(invalid(answer, message).into())
+        }
+    }
+}
+
+pub(super) fn invalid(answer: &Answer, message: String) -> Error {
+    Error::InvalidResponse {
+        url: answer.url(),
+        message,
+    }
+}
