@@ -34,7 +34,7 @@ fn usage_settles_the_charge_by_the_client_s_rule() {
 
 #[test]
 fn an_answer_without_usage_keeps_what_was_reserved() {
-    let server = Scripted::start([Step::json(200, &[], "{}")]);
+    let server = Scripted::start([Step::json(200, &[], r#"{"choices":[{}]}"#)]);
     let registry = still();
     let client = builder(server.base_url()).registry(registry.clone());
     let client = client.charge(Charge::Usage).build().unwrap();

@@ -61,7 +61,7 @@ fn the_cap_is_reserved_until_enough_answers_came_and_then_what_they_needed() {
     let failed = [
         Step::error(500, "server_error", &[]),
         Step::json(200, &[], "{"),
-        Step::json(200, &[], "{}"), // does not say what it used
+        Step::json(200, &[], r#"{"choices":[{}]}"#), // does not say what it used
     ];
     let steps = (0..18).map(|_| Step::chat(8, 30)).chain(failed);
     let server = Scripted::start(steps.chain([Step::chat(8, 30), Step::chat(8, 500)]));

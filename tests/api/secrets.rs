@@ -39,7 +39,7 @@ fn the_key_is_sent_and_shown_nowhere() {
     let server = Scripted::start([
         Step::error(429, "rate_limit_exceeded", &["retry-after-ms: 1"]),
         Step::error(401, "invalid_api_key", &[]),
-        Step::json(200, &[], "{}"),
+        Step::json(200, &[], r#"{"data":[{}]}"#),
         Step::hang_up(),
         Step::json(200, &[], "no JSON"),
     ]);
