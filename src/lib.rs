@@ -59,7 +59,7 @@ pub use client::{
     Message, Prepared, RateLimitedClient, Repair, Response, Try,
 };
 pub use cost::{Charge, Cost, Usage};
-pub use error::{ApiError, Error, ErrorKind, Result, TransportKind};
+pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};
 pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
     CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, ManualClock, Permit, Priority,

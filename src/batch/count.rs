@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::fingerprint::Fingerprint;
 use super::ids::Known;
-use super::input::{BadLine, Request, Requests};
+use super::input::{BadLine, Input, Request, Requests};
 use super::requests::RequestSet;
 use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
@@ -86,6 +86,26 @@ pub(super) enum Line {
     Request(Request),
     Bad(BadLine),
     Broken(Error),
+}
+
+/// Reads the first lines of an input, which fails when it is refused as a whole. From a pipe that
+/// says nothing a stop returns at once, with nothing to read; the thread that reads stays behind.
+pub(super) fn begin(mut input: Input, stop: &CancelToken) -> Result<Input> {
+    if input.is_file() {
+        return Ok(input); // it was looked at when it was opened
+    }
+    let name = input.name().to_owned();
+    let (told, begun) = bounded(1);
+    let bell = Bell::on(stop);
+    start("paceline-begin", move || {
+        let checked = input.check();
+        // Nobody listens when the run was stopped meanwhile.
+        let _ = told.send(checked.map(|()| input));
+    })?;
+    select! {
+        recv(begun) -> begun => begun.map_err(|_| panicked("reads"))?,
+        recv(bell.rung) -> _ => Ok(Input::reader(name, std::io::empty())),
+    }
 }
 
 /// Starts the threads, which tell `sink` what comes of each line. They let go of it at the end of

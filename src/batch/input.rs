@@ -2,15 +2,20 @@
 //! what can be wrong with them.
 
 mod again; //      what is read more than once
+mod begin; //      its first lines, read before anything is sent
 #[cfg(test)]
 mod fuzz_tests; // any bytes, in any shape
+mod kind; //       formats by their first bytes
 mod lines; //      lines with something in them, each with its number
 mod mark; //       byte order marks
+mod nearest; //    the name that was meant
 mod records; //    what an input holds, before it is known whether an id is new
 mod rows; //       rows of a table, of which a prompt makes requests
+mod separator; //  what parts the columns of a table
 mod shard; //      one part of the input, for several processes
 mod table; //      CSV
 mod tap; //        its bytes, watched
+mod text; //       in UTF-8, whatever it was written in
 mod unpack; //     gzip and zstd, known by their first bytes
 
 use std::fs::File;
@@ -24,17 +29,21 @@ use super::ids::{Ids, Known};
 use super::prompt::Prompt;
 use crate::{Error, Result};
 use again::{FromStart, Once};
+use begin::{Begun, First, begin};
 use lines::count_lines;
 use records::{Draft, is_known};
 use shard::Shard;
+use text::{LoneReturn, text};
 
 pub(super) use lines::Lines;
 pub(super) use records::Records;
 pub use rows::RowFormat;
 pub use unpack::unpacked;
 
-/// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, which
-/// is seen by its first bytes, not by its name.
+/// Where requests come from: a file, or any reader. Either may be packed with gzip or zstd, or
+/// written in UTF-16, which is seen by its first bytes, not by its name. Another format, such as
+/// Parquet or one JSON array, is refused as a whole, with a command that converts it. So is an input
+/// whose first 100 lines cannot be sent, or all of them where there are fewer.
 ///
 /// # A part of the rows of a packed table
 ///
@@ -76,7 +85,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be read, [`Error::Batch`] when it holds no line at all.
+    /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is of another format, holds no
+    /// line at all, or none of its first 100 is a request.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
         Self::open(path.as_ref(), None)
     }
@@ -91,8 +101,9 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be read, [`Error::Batch`] when it holds no row, or has not the
-    /// columns that the prompt names.
+    /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is of another format, holds no
+    /// row, has not the columns that the prompt names, leaves a quote open, or none of its first
+    /// 100 rows makes a request.
     pub fn rows(path: impl AsRef<Path>, prompt: Prompt) -> Result<Self> {
         let format = RowFormat::of(&path);
         Self::rows_in(path, format, prompt)
@@ -159,8 +170,12 @@ impl Input {
         };
         let mut input = Self::new(name, source, rows);
         input.path = Some(path.to_owned());
-        if let Some(mut records) = input.look()? {
-            records.advance()?; // fails when there is nothing
+        if let Some(records) = input.look()? {
+            begin(records)?;
+        }
+        if input.is_table() {
+            // A quote that is left open is found by reading on.
+            input.total = OnceLock::from(input.count()?);
         }
         Ok(input)
     }
@@ -213,7 +228,10 @@ impl Input {
         let fail = |error| Error::io(&self.name, error);
         let once = Once::of(std::mem::replace(reader, Box::new(io::empty()))).map_err(fail)?;
         let packed = once.first_time().map_err(fail)?;
-        let records = Records::open(&self.name, unpacked(packed), self.rows.clone(), self.shard);
+        let records = self.text(unpacked(packed)).and_then(|text| {
+            let rows = self.rows.clone();
+            Records::open(&self.name, text, rows, self.shard)
+        });
         let seen = records.map_or_else(|_| T::default(), |mut records| look(&mut records));
         self.source = Source::Stream(Box::new(once.second_time().map_err(fail)?));
         Ok(seen)
@@ -240,15 +258,20 @@ impl Input {
         *self.total.get_or_init(|| self.count().ok().flatten())
     }
 
+    fn is_table(&self) -> bool {
+        let format = self.rows.as_ref().map(|(format, _)| *format);
+        format.is_some_and(RowFormat::is_table)
+    }
+
     fn count(&self) -> Result<Option<u64>> {
-        let is_lines = !matches!(self.rows, Some((RowFormat::Csv, _)));
         if let Source::File(file) = &self.source
             && self.shard.is_none()
-            && is_lines
+            && !self.is_table()
         {
-            let fail = |error| Error::io(&self.name, error);
-            let count = from_start(file).and_then(count_lines);
-            return count.map(Some).map_err(fail);
+            let count = count_lines(self.rewound(file)?);
+            return count
+                .map(Some)
+                .map_err(|error| Error::io(&self.name, error));
         }
         let Some(mut records) = self.look()? else {
             return Ok(None);
@@ -265,38 +288,71 @@ impl Input {
         let Source::File(file) = &self.source else {
             return Ok(None);
         };
-        let reader = from_start(file).map_err(|error| Error::io(&self.name, error))?;
         let rows = self.rows.clone();
-        Records::open(&self.name, reader, rows, self.shard).map(Some)
+        Records::open(&self.name, self.rewound(file)?, rows, self.shard).map(Some)
+    }
+
+    /// Reads the first lines of what comes once, which may be a wait; they can be read again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is refused as a whole.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let Source::Stream(reader) = &mut self.source else {
+            return Ok(()); // it was checked when it was opened
+        };
+        let fail = |error| Error::io(&self.name, error);
+        let once = Once::of(std::mem::replace(reader, Box::new(io::empty()))).map_err(fail)?;
+        let packed = once.first_time().map_err(fail)?;
+        let text = self.text(unpacked(packed))?;
+        begin(Records::open(
+            &self.name,
+            text,
+            self.rows.clone(),
+            self.shard,
+        )?)?;
+        self.source = Source::Stream(Box::new(once.second_time().map_err(fail)?));
+        Ok(())
     }
 
     /// Its requests, of whose ids earlier runs know this.
     pub(super) fn requests(self, ids: Ids) -> Requests {
         Requests {
             name: self.name.clone(),
-            is_at_hand: matches!(self.source, Source::File(_)),
+            is_at_hand: self.is_file(),
             input: Some(self),
-            records: None,
+            begun: None,
+            size: 0,
             ids,
             told: Vec::new(),
         }
     }
 
     /// Reads as far as it takes to know the columns, which on a pipe may be a wait.
-    fn records(self) -> Result<Records> {
-        let reader = match self.source {
-            Source::Stream(reader) => unpacked(reader),
-            Source::File(file) => {
-                from_start(&file).map_err(|error| Error::io(&self.name, error))?
-            }
+    fn records(mut self) -> Result<Records> {
+        let nothing = Source::Stream(Box::new(io::empty()));
+        let reader = match std::mem::replace(&mut self.source, nothing) {
+            Source::Stream(reader) => self.text(unpacked(reader))?,
+            Source::File(file) => self.rewound(&file)?,
         };
         Records::open(&self.name, reader, self.rows, self.shard)
     }
-}
 
-/// The file from its start, unpacked.
-fn from_start(file: &File) -> io::Result<Box<dyn BufRead + Send>> {
-    FromStart::of(file).map(unpacked)
+    /// The file from its start, unpacked and in UTF-8.
+    fn rewound(&self, file: &File) -> Result<Box<dyn BufRead + Send>> {
+        let file = FromStart::of(file).map_err(|error| Error::io(&self.name, error))?;
+        self.text(unpacked(file))
+    }
+
+    /// What it holds, in UTF-8.
+    fn text(&self, reader: Box<dyn BufRead + Send>) -> Result<Box<dyn BufRead + Send>> {
+        let lone_return = match self.is_table() {
+            true => LoneReturn::Stays,
+            false => LoneReturn::EndsLine,
+        };
+        let text = text(reader, lone_return).map_err(|error| Error::io(&self.name, error))?;
+        text.map_err(|foreign| foreign.error(&self.name))
+    }
 }
 
 /// A path without an ending that says how the file is packed.
@@ -338,7 +394,9 @@ pub(super) struct Requests {
     is_at_hand: bool,
     /// Until the first of them is read.
     input: Option<Input>,
-    records: Option<Records>,
+    begun: Option<Begun>,
+    /// The bytes of the line that was read last, about.
+    size: usize,
     ids: Ids,
     /// Endpoints that are not known, of which it has been told.
     told: Vec<String>,
@@ -360,29 +418,27 @@ impl Requests {
 
     /// The bytes of the one that was read last, about.
     pub(super) fn size(&self) -> usize {
-        self.records.as_ref().map_or(0, Records::size)
+        self.size
     }
 
     /// The next request, or what is wrong with its line. `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the input cannot be read on, [`Error::Batch`] when it ends and held
-    /// nothing, or has not the columns that the prompt names.
+    /// [`Error::Io`] when the input cannot be read on, [`Error::Input`] when it is refused as a whole,
+    /// or what follows is no table any more.
     pub(super) fn next(&mut self) -> Result<Option<Result<Request, BadLine>>> {
         if let Some(input) = self.input.take() {
-            self.records = Some(input.records()?);
+            self.begun = Some(begin(input.records()?)?);
         }
-        let Some(records) = &mut self.records else {
+        let Some(begun) = &mut self.begun else {
             return Ok(None); // it could not be opened
         };
-        match records.advance()? {
-            false => Ok(None),
-            true => {
-                let (line, draft) = (records.line(), records.draft());
-                Ok(Some(self.parse(line, draft)))
-            }
-        }
+        let Some(First { line, size, draft }) = begun.next()? else {
+            return Ok(None);
+        };
+        self.size = size;
+        Ok(Some(self.parse(line, draft)))
     }
 
     fn parse(&mut self, line: u64, draft: Result<Draft, String>) -> Result<Request, BadLine> {
@@ -427,6 +483,14 @@ mod tests {
         Input::reader("in.jsonl", bytes).requests(Ids::default())
     }
 
+    /// What is said of a line behind one that is good.
+    fn bad(text: &str) -> BadLine {
+        let good = r#"{"custom_id":"good","url":"/v1/embeddings","body":{"model":"m"}}"#;
+        let mut requests = requests(&format!("{good}\n{text}"));
+        assert!(requests.next().unwrap().unwrap().is_ok());
+        requests.next().unwrap().unwrap().unwrap_err()
+    }
+
     fn line(change: &str) -> String {
         let good =
             r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}"#;
@@ -438,10 +502,10 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_place() {
         let table = [
-            ("{=>", "in.jsonl:1: column 12: trailing characters"),
+            ("{=>", "in.jsonl:2: column 12: trailing characters"),
             (
                 "}}=>}",
-                "in.jsonl:1: column 76: EOF while parsing an object",
+                "in.jsonl:2: column 76: EOF while parsing an object",
             ),
             (r#""custom_id":"a",=>"#, "custom_id: a string is needed"),
             (r#":"a"=>:7"#, "custom_id: a string is needed"),
@@ -465,11 +529,7 @@ mod tests {
             (r#":"m"=>:"m","stream":true"#, "body.stream"),
         ];
         for (step, (change, message)) in table.into_iter().enumerate() {
-            let bad = requests(&line(change))
-                .next()
-                .unwrap()
-                .unwrap()
-                .unwrap_err();
+            let bad = bad(&line(change));
             assert!(
                 bad.message.contains(message),
                 "step {step}: {}",
@@ -495,7 +555,7 @@ mod tests {
     #[test]
     fn a_list_is_no_request_and_of_a_field_that_stands_twice_the_last_counts() {
         let list = r#"["a","POST","/v1/embeddings",{"model":"m"}]"#;
-        let bad = requests(list).next().unwrap().unwrap().unwrap_err();
+        let bad = bad(list);
         assert!(
             bad.message.contains("a JSON object is needed"),
             "{}",
@@ -525,8 +585,8 @@ mod tests {
     #[test]
     fn json_that_is_no_object_is_no_request() {
         for text in ["[]", "7", "null", "\"text\""] {
-            let bad = requests(text).next().unwrap().unwrap().unwrap_err();
-            assert_eq!(bad.message, "in.jsonl:1: a JSON object is needed", "{text}");
+            let bad = bad(text);
+            assert_eq!(bad.message, "in.jsonl:2: a JSON object is needed", "{text}");
         }
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::bounds::Bound;
 use super::brake::Brake;
 use super::changed;
-use super::count::{Bell, Event, count};
+use super::count::{Bell, Event, begin, count};
 use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
 use super::gate::Gate;
@@ -240,7 +240,9 @@ impl Run {
             simulated,
             ..
         } = &self.names;
-        let (name, path) = (self.input.name().to_owned(), self.input.path());
+        // Before any file is touched: an input of another format is refused as a whole.
+        let input = begin(self.input, &self.stop)?;
+        let (name, path) = (input.name().to_owned(), input.path());
         let path = path.map(Path::to_owned);
         let names = Names {
             input: (&name, path.as_deref()),
@@ -250,7 +252,7 @@ impl Run {
         };
         let (earlier, ids) = Earlier::open(names, self.resume)?;
         let answers = earlier.answers;
-        let (input, mut ids) = compare(self.input, ids, answers, results, &self.stop)?;
+        let (input, mut ids) = compare(input, ids, answers, results, &self.stop)?;
         let journal = earlier.begin(names, self.resume, &mut ids)?;
         let simulated = names.simulated;
         let Self {

@@ -1,6 +1,7 @@
 //! What can go wrong, when, and what to do about it.
 
 mod api;
+mod input;
 mod transport;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
+pub use input::InputKind;
 pub use transport::TransportKind;
 
 use crate::unit::Unit;
@@ -188,6 +190,17 @@ pub enum Error {
         file: PathBuf,
         /// True when what it holds is simulated.
         simulated: bool,
+    },
+
+    /// An input cannot be used as a whole: a file of another format, a table whose quotes are left
+    /// open, lines of which none can be sent. Nothing of it was sent, unless it was found in the
+    /// middle of an input that can be read only once.
+    #[error("{message}")]
+    Input {
+        /// Where, what is wrong, and what to do.
+        message: String,
+        /// What it looks like, where that suggests another way to read it.
+        looks_like: Option<InputKind>,
     },
 
     /// A batch could not start or go on, for a reason that is not one request's alone.

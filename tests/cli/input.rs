@@ -194,7 +194,7 @@ fn standard_input_needs_names_for_its_outputs() {
     run(&named)
         .fed("", 2)
         .says(&["standard input: no requests in it"]);
-    let bad = run(&named).fed("{}", 1);
+    let bad = run(&named).fed(format!("{{}}\n{}", chats(50)), 1);
     bad.says(&["1 failed"]);
     let errors = folder.lines("in.errors.jsonl");
     assert_eq!(

@@ -24,6 +24,7 @@ mod full; //    disks without room
 mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
 mod kills; //   killed at any moment, and servers that go away
+mod mistakes; // what a newcomer gets wrong
 mod models; //  `--models`
 mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files

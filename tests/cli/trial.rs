@@ -40,16 +40,15 @@ fn a_dry_run_sends_and_writes_nothing_and_needs_no_key() {
 
 #[test]
 fn a_dry_run_names_what_cannot_be_sent_in_the_order_of_the_lines() {
-    let mut text: String = (0..510).map(|_| "{}\n").collect();
-    text.push_str(&chats(1));
-    let folder = Folder::with_input(text);
+    let bad: String = (0..510).map(|_| "{}\n").collect();
+    let folder = Folder::with_input(chats(1) + &bad);
     let output = folder
         .paceline(["run", "in.jsonl", "--dry-run"])
         .ends_with(1);
     let lines: Vec<&str> = output.stderr.lines().collect();
     assert_eq!(lines.len(), 501, "{output}");
     for (index, line) in lines[..500].iter().enumerate() {
-        let place = format!("in.jsonl:{}: custom_id", index + 1);
+        let place = format!("in.jsonl:{}: custom_id", index + 2);
         assert!(line.contains(&place), "{place} in {output}");
     }
     assert_eq!(

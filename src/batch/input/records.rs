@@ -5,6 +5,7 @@ use std::io::BufRead;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::kind::document;
 use super::lines::Lines;
 use super::rows::{RowFormat, Rows};
 use super::shard::Shard;
@@ -71,6 +72,10 @@ impl Records {
                 if !advanced.map_err(|error| Error::io(&self.name, error))? {
                     break false;
                 }
+                if self.blank {
+                    let first = document(lines.text().unwrap_or_default());
+                    first.map_err(|foreign| foreign.error(&self.name))?;
+                }
                 self.blank = false;
                 if self.shard.is_none_or(|shard| is_of(shard, lines)) {
                     break true;
@@ -78,7 +83,10 @@ impl Records {
             },
         };
         match self.blank {
-            true => Err(Error::Batch(format!("{}: no requests in it", self.name))),
+            true => Err(Error::Input {
+                message: format!("{}: no requests in it", self.name),
+                looks_like: None,
+            }),
             false => Ok(is_there),
         }
     }
@@ -95,6 +103,29 @@ impl Records {
         match &self.kind {
             Kind::Lines(lines) => lines.text().map_or(0, <[u8]>::len),
             Kind::Rows(_) => usize::MAX,
+        }
+    }
+
+    /// What messages call the input.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is one part of several.
+    pub(super) fn is_part(&self) -> bool {
+        self.shard.is_some()
+    }
+
+    /// Whether a prompt makes its requests.
+    pub(super) fn has_prompt(&self) -> bool {
+        matches!(self.kind, Kind::Rows(_))
+    }
+
+    /// The line, where JSON is read.
+    pub(super) fn json(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Lines(lines) => lines.text().ok(),
+            Kind::Rows(rows) => rows.json(),
         }
     }
 

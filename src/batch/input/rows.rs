@@ -6,10 +6,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::kind::document;
 use super::lines::Lines;
+use super::nearest::nearest;
 use super::records::{Draft, object};
+use super::separator::TAB;
 use super::shard::Shard;
-use super::table::{Fault, Table};
+use super::table::{Fault, OTHER_ENCODING, Table};
 use crate::batch::prompt::Prompt;
 use crate::{Error, Result};
 
@@ -20,23 +23,37 @@ const MOST_LISTED: usize = 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowFormat {
-    /// CSV as in RFC 4180, with a header that names the columns.
+    /// CSV as in RFC 4180, with a header that names the columns. They are parted by commas, or by
+    /// semicolons, tabs or `|` where those stand in the header.
     Csv,
+    /// The same, parted by tabs, whatever stands in the header.
+    Tsv,
     /// One JSON object a line, whose fields are its columns. What is no string is put in as JSON.
     Jsonl,
+    /// Plain text, of which each line that is not blank is a row. Its one column is `line`.
+    Lines,
 }
 
+/// The column of a row that is a line of text.
+const LINE: &str = "line";
+
 impl RowFormat {
-    /// What the name of a file says: CSV if it ends in `.csv`, or in that and `.gz` or `.zst`,
-    /// otherwise JSONL.
+    /// What the name of a file says: CSV if it ends in `.csv`, TSV if it ends in `.tsv` or `.tab`,
+    /// also with `.gz` or `.zst` behind it; otherwise JSONL.
     #[must_use]
     pub fn of(path: impl AsRef<Path>) -> Self {
         let name = super::without_packing(path.as_ref());
-        let extension = name.extension();
-        match extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
-            true => Self::Csv,
-            false => Self::Jsonl,
+        let extension = name.extension().unwrap_or_default();
+        match extension.to_ascii_lowercase().to_str() {
+            Some("csv") => Self::Csv,
+            Some("tsv" | "tab") => Self::Tsv,
+            _ => Self::Jsonl,
         }
+    }
+
+    /// Whether it has a header, and rows that can go over several lines.
+    pub(super) fn is_table(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
     }
 }
 
@@ -51,8 +68,9 @@ pub(super) struct Rows {
 }
 
 enum Source {
-    Csv(Option<Table>),
+    Table(Option<Table>),
     Jsonl(Lines),
+    Lines(Lines),
 }
 
 impl Rows {
@@ -66,12 +84,19 @@ impl Rows {
     ) -> Result<Self> {
         let source = match format {
             RowFormat::Jsonl => Source::Jsonl(Lines::new(reader)),
-            RowFormat::Csv => {
-                let table = Table::open(reader).map_err(|fault| error(name, fault))?;
+            RowFormat::Lines => {
+                check(name, None, &[LINE.to_owned()], &prompt)?;
+                Source::Lines(Lines::new(reader))
+            }
+            RowFormat::Csv | RowFormat::Tsv => {
+                let needed: Vec<&str> = prompt.columns().map(|(_, column)| column).collect();
+                let stated = (format == RowFormat::Tsv).then_some(TAB);
+                let table = Table::open(reader, stated, &needed);
+                let table = table.map_err(|fault| error(name, fault))?;
                 if let Some(table) = &table {
-                    check(name, table.columns(), &prompt)?;
+                    check(name, Some(table.line()), table.columns(), &prompt)?;
                 }
-                Source::Csv(table)
+                Source::Table(table)
             }
         };
         Ok(Self {
@@ -87,17 +112,21 @@ impl Rows {
     pub(super) fn advance(&mut self) -> Result<bool> {
         loop {
             let is_there = match &mut self.source {
-                Source::Csv(None) => false,
-                Source::Csv(Some(table)) => {
+                Source::Table(None) => false,
+                Source::Table(Some(table)) => {
                     table.advance().map_err(|fault| error(&self.name, fault))?
                 }
-                Source::Jsonl(lines) => {
+                Source::Jsonl(lines) | Source::Lines(lines) => {
                     let advanced = lines.advance();
                     advanced.map_err(|error| Error::io(&self.name, error))?
                 }
             };
             if !is_there {
                 return Ok(false);
+            }
+            if let (0, Source::Jsonl(lines)) = (self.number, &self.source) {
+                let first = document(lines.text().unwrap_or_default());
+                first.map_err(|foreign| foreign.error(&self.name))?;
             }
             self.number += 1;
             let is_ours = self.shard.is_none_or(|shard| {
@@ -118,8 +147,16 @@ impl Rows {
     /// The line in which the row begins.
     pub(super) fn line(&self) -> u64 {
         match &self.source {
-            Source::Csv(table) => table.as_ref().map_or(0, Table::line),
-            Source::Jsonl(lines) => lines.number(),
+            Source::Table(table) => table.as_ref().map_or(0, Table::line),
+            Source::Jsonl(lines) | Source::Lines(lines) => lines.number(),
+        }
+    }
+
+    /// The line of a JSONL file.
+    pub(super) fn json(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Jsonl(lines) => lines.text().ok(),
+            Source::Table(_) | Source::Lines(_) => None,
         }
     }
 
@@ -138,29 +175,35 @@ impl Rows {
 
     fn row(&self) -> Result<Row<'_>, String> {
         Ok(match &self.source {
-            Source::Csv(None) => return Err("no row".to_owned()),
-            Source::Csv(Some(table)) => Row::Csv {
+            Source::Table(None) => return Err("no row".to_owned()),
+            Source::Table(Some(table)) => Row::Table {
                 columns: table.columns(),
                 fields: table.row()?,
             },
             Source::Jsonl(lines) => Row::Object(object(lines.text()?)?),
+            Source::Lines(lines) => {
+                let text = str::from_utf8(lines.text()?);
+                let text = text.map_err(|_| format!("invalid UTF-8; {OTHER_ENCODING}"))?;
+                Row::Line(text.trim_end_matches(['\r', '\n']))
+            }
         })
     }
 }
 
 /// The values of a row.
 enum Row<'a> {
-    Csv {
+    Table {
         columns: &'a [String],
         fields: Vec<String>,
     },
     Object(Map<String, Value>),
+    Line(&'a str),
 }
 
 impl Row<'_> {
     fn value(&self, column: &str) -> Result<Cow<'_, str>, String> {
         let value = match self {
-            Self::Csv { columns, fields } => {
+            Self::Table { columns, fields } => {
                 let at = columns.iter().position(|name| name == column);
                 at.and_then(|at| fields.get(at)).map(Cow::from)
             }
@@ -168,35 +211,56 @@ impl Row<'_> {
                 Value::String(text) => Cow::from(text),
                 other => Cow::from(other.to_string()),
             }),
+            Self::Line(text) => (column == LINE).then_some(Cow::from(*text)),
         };
         value.ok_or_else(|| {
             let columns: Vec<&str> = match self {
-                Self::Csv { columns, .. } => columns.iter().map(String::as_str).collect(),
+                Self::Table { columns, .. } => columns.iter().map(String::as_str).collect(),
                 Self::Object(fields) => fields.keys().map(String::as_str).collect(),
+                Self::Line(_) => vec![LINE],
             };
-            format!("no column {column:?}; there are {}", listed(&columns))
+            format!("no column {column:?}; {}", there_are(column, &columns))
         })
     }
 }
 
-/// Says which column the prompt needs and the table has not, or has twice.
-fn check(name: &str, columns: &[String], prompt: &Prompt) -> Result<()> {
+/// Says which column the prompt needs and the table has not, or has twice. The columns stand in
+/// `line`, if they stand anywhere.
+fn check(name: &str, line: Option<u64>, columns: &[String], prompt: &Prompt) -> Result<()> {
     for (what, needed) in prompt.columns() {
         let found = columns.iter().filter(|column| *column == needed).count();
         if found == 1 {
             continue;
         }
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let has_numbers = columns.iter().any(|column| column.parse::<f64>().is_ok());
         let message = match found {
             0 => format!(
-                "no column {needed:?}, which {what} names; there are {}",
-                listed(&columns)
+                "no column {needed:?}, which {what} names; {}{}",
+                there_are(needed, &columns),
+                match has_numbers {
+                    true => "; is a header missing above this row?",
+                    false => "",
+                }
             ),
-            _ => format!("{found} columns are called {needed:?}, which {what} names"),
+            _ => format!(
+                "{found} columns are called {needed:?}, which {what} names; rename all but one"
+            ),
         };
-        return Err(Error::Batch(format!("{name}: {message}")));
+        let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
+        return Err(Error::Input {
+            message: format!("{place}: {message}"),
+            looks_like: None,
+        });
     }
     Ok(())
+}
+
+/// The columns, and the one that is nearest to what was asked for.
+fn there_are(needed: &str, columns: &[&str]) -> String {
+    let near = nearest(needed, columns.iter().copied());
+    let near = near.map_or_else(String::new, |near| format!("; is {near:?} meant?"));
+    format!("there are {}{near}", listed(columns))
 }
 
 fn listed(columns: &[&str]) -> String {
@@ -213,6 +277,9 @@ fn listed(columns: &[&str]) -> String {
 fn error(name: &str, fault: Fault) -> Error {
     match fault {
         Fault::Io(error) => Error::io(name, error),
-        Fault::Table { line, message } => Error::Batch(format!("{name}:{line}: {message}")),
+        Fault::Table { line, message } => Error::Input {
+            message: format!("{name}:{line}: {message}"),
+            looks_like: None,
+        },
     }
 }

@@ -1,14 +1,24 @@
-//! Rows of a CSV file, as RFC 4180 has them: a header, quoted fields, line ends in fields.
+//! Rows of a CSV file, as RFC 4180 has them: a header, quoted fields, line ends in fields. Columns
+//! may be parted by another character than a comma.
 
 use std::io::{self, BufRead};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::lines::MAX_LINE;
+use super::mark::without_mark;
+use super::separator::separator;
 use super::tap::Tap;
 
 /// A record that has grown above this is given back.
 const KEEP: usize = 1024 * 1024;
+
+const LEFT_OPEN: &str = "a quote is opened in this row and not closed in its field, so the rows behind \
+                         it cannot be told apart; close it, and write a quote in quotes twice";
+const TEXT_AFTER_QUOTE: &str =
+    "text behind a closing quote; write a quote in quotes twice, as in \"5\"\" pipe\"";
+pub(super) const OTHER_ENCODING: &str =
+    "if the file is in Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 converts it";
 
 /// A CSV file: its columns, and its rows one at a time.
 pub(super) struct Table {
@@ -16,21 +26,37 @@ pub(super) struct Table {
     columns: Vec<String>,
     record: ByteRecord,
     line: u64,
+    /// Text stands behind a closing quote.
+    has_text_after_quote: bool,
 }
 
 impl Table {
     /// Reads the header. `None` when there is none, because the file is empty.
-    pub(super) fn open(reader: Box<dyn BufRead + Send>) -> Result<Option<Self>, Fault> {
-        let tap = Tap::new(reader).map_err(Fault::Io)?;
+    ///
+    /// Columns are parted by `stated`, or else by what the header says; `needed` are columns that
+    /// it has if it is read right.
+    pub(super) fn open(
+        reader: Box<dyn BufRead + Send>,
+        stated: Option<u8>,
+        needed: &[&str],
+    ) -> Result<Option<Self>, Fault> {
+        let reader = without_mark(reader).map_err(Fault::Io)?;
+        let (found, reader) = match stated {
+            Some(stated) => (stated, reader),
+            None => separator(reader, needed).map_err(Fault::Io)?,
+        };
+        let tap = Tap::new(reader, found);
         let mut table = Self {
             // A row that is too long or too short is one row's mistake, and told by us.
             reader: ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
+                .delimiter(found)
                 .from_reader(tap),
             columns: Vec::new(),
             record: ByteRecord::new(),
             line: 1,
+            has_text_after_quote: false,
         };
         if !table.advance()? {
             return Ok(None);
@@ -66,6 +92,12 @@ impl Table {
         }
         let begun = self.reader.position().line();
         let read = self.reader.read_byte_record(&mut self.record);
+        if let Some(line) = self.reader.get_ref().left_open() {
+            return Err(Fault::Table {
+                line,
+                message: LEFT_OPEN.to_owned(),
+            });
+        }
         let is_there = read.map_err(|error| match error.into_kind() {
             csv::ErrorKind::Io(error) if self.reader.get_ref().room > 0 => Fault::Io(error),
             _ => Fault::Table {
@@ -82,6 +114,9 @@ impl Table {
         let end = u64::from(!self.reader.get_ref().has_ended());
         let behind = self.reader.position().line();
         self.line = behind.saturating_sub(inside + end);
+        let last = self.line.saturating_add(inside);
+        let tap = self.reader.get_mut();
+        self.has_text_after_quote = tap.has_text_after_quote(self.line, last);
         Ok(is_there)
     }
 
@@ -97,21 +132,21 @@ impl Table {
         match found == needed {
             true => Ok(fields),
             false => Err(format!(
-                "{found} fields, where the header has {needed}; is a comma or a quote missing?"
+                "{found} fields, where the header has {needed}; is a separator or a quote missing?"
             )),
         }
     }
 
     fn fields(&self) -> Result<Vec<String>, String> {
-        if self.reader.get_ref().ended_in_quotes() {
-            return Err("a quote that is not closed before the end of the file".to_owned());
+        if self.has_text_after_quote {
+            return Err(TEXT_AFTER_QUOTE.to_owned());
         }
         let fields = self.record.iter().enumerate().map(|(at, field)| {
             let column = self.columns.get(at);
             let name = || column.map_or_else(|| (at + 1).to_string(), |name| format!("{name:?}"));
             let text = str::from_utf8(field);
             text.map(str::to_owned)
-                .map_err(|_| format!("column {}: invalid UTF-8", name()))
+                .map_err(|_| format!("column {}: invalid UTF-8; {OTHER_ENCODING}", name()))
         });
         fields.collect()
     }
@@ -135,7 +170,7 @@ mod tests {
     use super::*;
 
     fn open(text: impl Into<Vec<u8>>) -> Result<Option<Table>, Fault> {
-        Table::open(Box::new(io::Cursor::new(text.into())))
+        Table::open(Box::new(io::Cursor::new(text.into())), None, &[])
     }
 
     /// Each row with its line, or what is wrong with it.
@@ -188,24 +223,58 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_row_is_said_and_the_next_one_is_read() {
-        let found = rows(b"a,b\n1\n1,2,3\n\xff,2\n1,\xff\n5,6\n7,\"open\n8,9\n".to_vec());
+        let found =
+            rows(b"a,b\n1\n1,2,3\n\xff,2\n1,\xff\n\"so\" it is,6\n5,6\n\"7\" ,8\n".to_vec());
         let table = [
             (2, "1 fields, where the header has 2"),
             (3, "3 fields, where the header has 2"),
             (4, "column \"a\": invalid UTF-8"),
             (5, "column \"b\": invalid UTF-8"),
+            (6, "text behind a closing quote"),
         ];
         for ((line, message), (found, row)) in table.into_iter().zip(&found) {
             assert_eq!(line, *found);
             assert!(row.as_ref().unwrap_err().starts_with(message), "{row:?}");
         }
-        assert_eq!(found[4], row(6, ["5", "6"]));
-        assert_eq!(found.len(), 6);
-        let (line, open) = &found[5];
-        assert_eq!(
-            (*line, open.as_ref().unwrap_err().as_str()),
-            (7, "a quote that is not closed before the end of the file")
-        );
+        assert_eq!(found[5..], [row(7, ["5", "6"]), row(8, ["7 ", "8"])]);
+    }
+
+    #[test]
+    fn a_quote_left_open_ends_the_table_at_its_row() {
+        for (text, expected) in [
+            ("a,b\n1,2\n7,\"open\n8,9\n", 3),
+            ("a,b\r\n1,2\r\n7,\"open\r\n8,9", 3),
+            ("a,b\n1,2\n7,\"open\n8,\"x\"\n9,10\n", 3), // closed by the quote of another row
+            ("a,b\n1,\"x\ny\"\n7,\"open\n", 4),
+        ] {
+            let mut table = open(text).unwrap().unwrap();
+            assert!(table.advance().unwrap(), "the row before it");
+            let Err(Fault::Table { line, message }) = table.advance() else {
+                panic!("{text:?} has no fault");
+            };
+            assert_eq!(line, expected, "{text:?}");
+            assert!(message.contains("a quote is opened"), "{message}");
+        }
+    }
+
+    #[test]
+    fn columns_are_parted_by_what_the_header_says() {
+        for (text, stated) in [
+            ("id;text\n1;\"a; b, \"\"c\"\"\"\n", None),
+            ("id\ttext\n1\t\"a; b, \"\"c\"\"\"\n", None),
+            ("id\ttext\n1\t\"a; b, \"\"c\"\"\"\n", Some(b'\t')),
+            ("id|text\r\n1|\"a; b, \"\"c\"\"\"\r\n", None),
+        ] {
+            let reader = Box::new(io::Cursor::new(text.as_bytes().to_vec()));
+            let mut table = Table::open(reader, stated, &[]).unwrap().unwrap();
+            assert_eq!(table.columns(), ["id", "text"]);
+            assert!(table.advance().unwrap());
+            assert_eq!(table.row().unwrap(), ["1", "a; b, \"c\""]);
+        }
+        let mut stated = open("sep=;\nid;text\n1;2\n").unwrap().unwrap();
+        assert_eq!(stated.columns(), ["id", "text"]);
+        assert!(stated.advance().unwrap());
+        assert_eq!(stated.line(), 3);
     }
 
     #[test]
@@ -220,7 +289,7 @@ mod tests {
         }
         for (text, line, part) in [
             (&b"a,\xff\n"[..], 1, "column 2: invalid UTF-8"),
-            (b"\n\n\"a\n1,2", 3, "not closed"),
+            (b"\n\n\"a\n1,2", 3, "a quote is opened"),
         ] {
             let Err(Fault::Table {
                 line: found,
@@ -255,7 +324,7 @@ mod tests {
     #[test]
     fn a_quote_left_open_ends_before_memory_does() {
         let endless = io::BufReader::new(Endless(false));
-        let mut table = Table::open(Box::new(endless)).unwrap().unwrap();
+        let mut table = Table::open(Box::new(endless), None, &[]).unwrap().unwrap();
         assert!(table.advance().unwrap());
         table.reader.get_mut().room = 100_000;
         let read = table.read();
@@ -299,7 +368,7 @@ mod tests {
         ) {
             if let Ok(Some(mut table)) = open(bytes) {
                 let mut before = 0;
-                while table.advance().unwrap() {
+                while let Ok(true) = table.advance() {
                     prop_assert!(table.line() > before, "{} after {before}", table.line());
                     before = table.line();
                     let _ = table.row();

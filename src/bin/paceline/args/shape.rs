@@ -28,7 +28,7 @@ pub(crate) struct Shape {
     /// Make a chat request of each row of INPUT, a table: {column} takes its value
     ///
     /// {{ and }} are braces. @FILE is the text of a file, without its last line end. Rows are CSV
-    /// with a header, or JSONL objects.
+    /// or TSV with a header, JSONL objects, or lines of text with --rows lines.
     #[arg(long, value_name = "TEXT", requires = "model", help_heading = PROMPTS)]
     pub(crate) prompt: Option<String>,
     /// Instructions before the prompt, written as it is
@@ -46,7 +46,7 @@ pub(crate) struct Shape {
     /// The column that holds the ids of requests [default: row-1, row-2 and so on]
     #[arg(long, value_name = "COLUMN", requires = "prompt", help_heading = PROMPTS)]
     pub(crate) id: Option<String>,
-    /// What the rows are [default: csv if INPUT ends in .csv, .csv.gz or .csv.zst, otherwise jsonl]
+    /// What the rows are [default: csv if INPUT ends in .csv, tsv if it ends in .tsv, otherwise jsonl; .gz or .zst may follow]
     #[arg(long, value_name = "FORMAT", requires = "prompt", help_heading = PROMPTS)]
     pub(crate) rows: Option<Table>,
 }

@@ -102,17 +102,23 @@ impl FromStr for Limit {
 /// What rows are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Table {
-    /// With a header that names the columns
+    /// With a header that names the columns, which commas, semicolons, tabs or | part
     Csv,
+    /// The same, parted by tabs
+    Tsv,
     /// One object a line
     Jsonl,
+    /// Plain text: each line that is not blank is a row with the one column `line`
+    Lines,
 }
 
 impl From<Table> for RowFormat {
     fn from(table: Table) -> Self {
         match table {
             Table::Csv => Self::Csv,
+            Table::Tsv => Self::Tsv,
             Table::Jsonl => Self::Jsonl,
+            Table::Lines => Self::Lines,
         }
     }
 }
@@ -139,17 +145,17 @@ impl FromStr for Shard {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1 is needed".to_owned()),
+    match text.trim().replace(['_', ','], "").parse() {
+        Ok(0) => Err("at least 1 is needed, such as 100".to_owned()),
         Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
+        Err(_) => Err("a whole number such as 100 is needed".to_owned()),
     }
 }
 
 /// A whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     match text.trim().replace(['_', ','], "").parse() {
-        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(0) => Err("at least 1 is needed, such as 30000".to_owned()),
         Ok(number) => Ok(number),
         Err(_) => Err("a whole number such as 30000 or 30_000 is needed".to_owned()),
     }
@@ -159,13 +165,13 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
     let number = number.filter(|number| (0.5..=0.99).contains(number));
-    number.ok_or_else(|| "a share from 0.5 to 0.99 is needed".to_owned())
+    number.ok_or_else(|| "a share from 0.5 to 0.99 is needed, such as 0.95".to_owned())
 }
 
 /// A time above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match time(text)? {
-        Duration::ZERO => Err("a time above 0 is needed".to_owned()),
+        Duration::ZERO => Err("a time above 0 is needed, such as 30".to_owned()),
         duration => Ok(duration),
     }
 }
@@ -176,7 +182,9 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     let number = text.parse::<f64>().ok().filter(|number| *number <= YEAR);
     number
         .and_then(|number| Duration::try_from_secs_f64(number).ok())
-        .ok_or_else(|| "a number of seconds is needed, at most a year".to_owned())
+        .ok_or_else(|| {
+            "a number of seconds is needed, such as 30 or 0.5, at most a year".to_owned()
+        })
 }
 
 #[cfg(test)]
