@@ -180,9 +180,6 @@ fn standard_input_needs_names_for_its_outputs() {
     ];
     let missing = "is needed when the input is not a file";
     run(&[]).fed(chats(1), 2).says(&["--output", missing]);
-    run(&named[..2])
-        .fed(chats(1), 2)
-        .says(&["--errors", missing]);
     assert_eq!(folder.files(), [""; 0]);
 
     run(&named).fed(chats(40), 0).says(&["40 succeeded"]);

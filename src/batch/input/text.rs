@@ -14,6 +14,8 @@ const CTRL_Z: u8 = 0x1a;
 /// A surrogate without its partner, as UTF-8 would have it if it were a character: the line in
 /// which it stands is no text, and is told of as any other that is none.
 const NO_TEXT: &[u8] = b"\xed\xa0\x80";
+/// Bytes of another format, at most, that are read to see whether they can be read at all.
+const JUDGED: u64 = 1 << 16;
 /// Bytes that are decoded at once.
 const SOME: usize = 1 << 15;
 
@@ -34,7 +36,11 @@ pub(super) fn text(
     let start = start(&mut reader)?;
     let encoding = match recognise(&start) {
         Ok(encoding) => encoding,
-        Err(foreign) => return Ok(Err(foreign)),
+        Err(foreign) => {
+            // What is packed and damaged comes out as nonsense before it is seen to be damaged.
+            io::copy(&mut reader.take(JUDGED), &mut io::sink())?;
+            return Ok(Err(foreign));
+        }
     };
     let bytes: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(start).chain(reader));
     let utf_8: Box<dyn BufRead + Send> = match encoding {
