@@ -3,17 +3,15 @@
 //! `cargo bench --bench acquire`, or with `-- --quick` for a look within seconds. The exit status is 1 when
 //! a figure is beyond its aim, except after a quick look.
 //!
-//! Every competitor spends one request and 25 tokens under a limit on each, set so high that
-//! nothing is ever refused. They do not do the same amount of work for it: governor and ratelimit
-//! check two independent limiters one after the other, read the clock for each and keep what the
-//! first one granted when the second one refuses; paceline takes from both at once or not at all,
-//! and returns a permit that can give it back.
+//! Every competitor spends one request and 25 tokens under a limit on each. paceline does so at limits
+//! that exist, 200,000 tokens and 10,000 requests a minute, and refunds each permit, so that nothing is
+//! ever refused: both are in its figure. The others have no refund, so their limits are set so high that
+//! they refuse nothing. They do not do the same amount of work for it: governor and ratelimit check two
+//! independent limiters one after the other, and keep what the first one granted when the second one
+//! refuses; paceline takes from both at once or not at all, and returns a permit that can give it back.
 //!
 //! governor reads the processor's counter and takes that for the time. It is shown with the system's
-//! clock, too, which does not drift. paceline goes by the system's clock, and by the counter for
-//! what has passed since it last asked, a tenth of a millisecond at most. Here it looks at either
-//! seldom: a bucket that has enough needs no time, as long as what is taken from it comes in within
-//! 10 ms. An instant, as governor keeps it, says nothing without another.
+//! clock, too, which does not drift and which paceline goes by.
 
 mod support;
 
@@ -25,13 +23,17 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Competitor, Contest, Effort, compare};
+use support::{Aim, Competitor, Contest, Effort, compare};
 
 const BASELINE: &str = "governor";
 const CONTROL: &str = "one clock reading";
+/// What the registry allows for.
+const JITTER: Duration = paceline::DEFAULT_JITTER;
 const MINUTE: Duration = Duration::from_secs(60);
-const TOKENS_PER_MINUTE: u64 = 9_000_000_000_000;
-const REQUESTS_PER_MINUTE: u64 = 9_000_000_000;
+const TOKENS_PER_MINUTE: u64 = 200_000;
+const REQUESTS_PER_MINUTE: u64 = 10_000;
+/// A limit that refuses nothing, for those who have no refund.
+const UNLIMITED: u64 = 9_000_000_000_000;
 /// What one operation takes from the limit on tokens.
 const TOKENS: u32 = 25;
 
@@ -39,19 +41,33 @@ const CONTESTS: [Contest; 3] = [
     Contest {
         threads: 1,
         operations_per_thread: 400_000,
-        aim: 0.75,
+        aims: [plain(1.0), adaptive(2.0)],
     },
     Contest {
         threads: 2,
         operations_per_thread: 200_000,
-        aim: 0.8,
+        aims: [plain(0.8), adaptive(1.6)],
     },
     Contest {
         threads: 8,
         operations_per_thread: 50_000,
-        aim: 0.8,
+        aims: [plain(0.5), adaptive(1.0)],
     },
 ];
+
+const PLAIN: &str = "paceline";
+const ADAPTIVE: &str = "paceline, adaptive";
+
+const fn plain(most: f64) -> Aim {
+    Aim { name: PLAIN, most }
+}
+
+const fn adaptive(most: f64) -> Aim {
+    Aim {
+        name: ADAPTIVE,
+        most,
+    }
+}
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let effort = effort(env::args().skip(1))?;
@@ -60,7 +76,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         governor(),
         governor_by_the_system(),
         ratelimit()?,
-        paceline()?,
+        paceline(PLAIN, |limiter| limiter)?,
+        paceline(ADAPTIVE, |limiter| limiter.listen(JITTER))?,
     ];
     println!("cores: {}", thread::available_parallelism()?);
     println!("ns/op: median over rounds of wall time / operations of all threads");
@@ -95,18 +112,21 @@ fn effort(arguments: impl Iterator<Item = String>) -> Result<Effort, String> {
     Ok(effort)
 }
 
-/// This crate.
-fn paceline() -> Result<Competitor, paceline::Error> {
+/// This crate, with or without following what a server says.
+fn paceline(
+    name: &'static str,
+    set: impl FnOnce(paceline::RateLimiterBuilder) -> paceline::RateLimiterBuilder,
+) -> Result<Competitor, paceline::Error> {
     use paceline::{Cost, Limits, RateLimiter};
 
     let limits = Limits::builder()
         .tokens_per_minute(TOKENS_PER_MINUTE)
         .requests_per_minute(REQUESTS_PER_MINUTE)
         .build()?;
-    let limiter = RateLimiter::new(limits);
-    Ok(Competitor::new("paceline", move || {
-        let permit = limiter.try_acquire(Cost::tokens(u64::from(black_box(TOKENS))));
-        black_box(&permit).is_ok()
+    let limiter = set(RateLimiter::builder(limits)).build();
+    Ok(Competitor::new(name, move || {
+        let permit = limiter.acquire(Cost::tokens(u64::from(black_box(TOKENS))));
+        permit.map(paceline::Permit::refund).is_ok()
     }))
 }
 
@@ -148,8 +168,8 @@ fn ratelimit() -> Result<Competitor, ratelimit::Error> {
             .initial_available(amount)
             .build()
     };
-    let requests = bucket(REQUESTS_PER_MINUTE)?;
-    let tokens = bucket(TOKENS_PER_MINUTE)?;
+    let requests = bucket(UNLIMITED)?;
+    let tokens = bucket(UNLIMITED)?;
     Ok(Competitor::new("ratelimit", move || {
         black_box(&requests.try_wait()).is_ok()
             && black_box(&tokens.try_wait_n(u64::from(black_box(TOKENS)))).is_ok()

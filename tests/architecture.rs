@@ -17,7 +17,7 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.
-const HOMES: [(&str, &str); 13] = [
+const HOMES: [(&str, &str); 12] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),
@@ -28,7 +28,6 @@ const HOMES: [(&str, &str); 13] = [
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
-    ("quanta::", "limiter/clock/counter.rs"),
     ("rustix::", "limiter/refill.rs client/transport/failure.rs"),
     ("redis::", "limiter/shared/"),
 ];

@@ -1,16 +1,12 @@
 //! The time that a limiter goes by: the real one, or one that a test moves.
 
-mod counter; // real time, read cheaply
-mod manual; //  time that a test moves
+mod manual; // time that a test moves
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) use counter::Reading;
 pub use manual::ManualClock;
-
-use counter::Counter;
 
 use super::alarm::{Alarms, Due};
 use super::level::Tick;
@@ -29,7 +25,7 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    Real(Counter),
+    Real,
     Manual(ManualClock),
 }
 
@@ -40,7 +36,7 @@ impl Clock {
     pub fn real() -> Self {
         Self {
             origin: Instant::now(),
-            source: Source::Real(Counter::new()),
+            source: Source::Real,
         }
     }
 
@@ -49,35 +45,15 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the home of Instant::now")]
     pub fn now(&self) -> Instant {
         match &self.source {
-            Source::Real(_) => Instant::now(),
+            Source::Real => Instant::now(),
             Source::Manual(clock) => clock.now(),
         }
     }
 
-    /// The time now, with `last` to remember between calls. Never ahead of [`now`](Clock::now).
+    /// The time now, as a tick.
     #[inline]
-    pub(super) fn tick(&self, last: &mut Reading) -> Tick {
-        match &self.source {
-            Source::Real(counter) => match counter.since(last) {
-                Some(tick) => tick,
-                None => self.read(counter, last),
-            },
-            Source::Manual(clock) => self.tick_at(clock.now()),
-        }
-    }
-
-    /// Whether a look at it costs so much that it is better not to.
-    #[inline]
-    pub(super) fn is_dear(&self) -> bool {
-        matches!(self.source, Source::Real(_))
-    }
-
-    #[cold]
-    fn read(&self, counter: &Counter, last: &mut Reading) -> Tick {
-        // In this order: a pause between the two must not put the counter ahead.
-        let tick = self.tick_at(self.now());
-        *last = counter.reading(tick);
-        tick
+    pub(super) fn tick(&self) -> Tick {
+        self.tick_at(self.now())
     }
 
     /// The tick of an instant; one before the origin is the origin.
@@ -96,7 +72,7 @@ impl Clock {
 
     pub(super) fn alarms(&self) -> Arc<dyn Alarms> {
         match &self.source {
-            Source::Real(_) => Arc::clone(Scheduler::global()) as Arc<dyn Alarms>,
+            Source::Real => Arc::clone(Scheduler::global()) as Arc<dyn Alarms>,
             Source::Manual(clock) => clock.alarms(),
         }
     }
@@ -111,7 +87,7 @@ impl Default for Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.source {
-            Source::Real(_) => "Clock::real",
+            Source::Real => "Clock::real",
             Source::Manual(_) => "Clock::manual",
         })
     }

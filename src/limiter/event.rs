@@ -11,8 +11,7 @@ use crate::cost::Cost;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// It cannot be granted at once, and is about to stand in line, if its deadline and the line
-    /// allow that.
+    /// It cannot be granted at once, and stands in line now.
     Waiting {
         /// What it asks for.
         cost: Cost,

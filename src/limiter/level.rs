@@ -10,9 +10,6 @@
 //!                            one ns     = 30,000            so one token comes in 2 ms
 //! ```
 //!
-//! A level that stands high enough needs no clock: later there is only more. So a grant may be made
-//! without a date, which is then the next date that is known ([`Level::take_undated`]).
-//!
 //! The largest values: an amount is below 2⁵³, a period below 2⁵² ns, a time below 2⁶⁴ ns, so a
 //! full bucket is below 2¹⁰⁵ and a refill below 2¹¹⁷. `i128` has room for both. Only debt is
 //! unbounded (settlements say what they like), and saturates.
@@ -65,8 +62,6 @@ pub(crate) struct Level {
     level: i128,
     /// When `level` was right.
     at: Tick,
-    /// What has been taken since then at times that nobody looked at, to scale.
-    undated: i128,
 }
 
 /// What a level does that follows what a server says. Apart, because most do not, and each
@@ -114,7 +109,6 @@ impl Level {
             other: None,
             level: full,
             at: now,
-            undated: 0,
         }
     }
 
@@ -132,11 +126,9 @@ impl Level {
         (self.unit(), self.quota.period()) == (unit, period)
     }
 
-    /// Refuses an amount that no waiting would help. Of a limit that is only assumed nobody knows
-    /// that: an amount above it passes at a full bucket, and the server says what is right.
+    /// Refuses an amount that no waiting would help.
     pub(crate) fn check(&self, amount: u64) -> Result<()> {
-        let is_within = amount <= self.quota.amount();
-        match is_within || self.is_hidden() || self.quota.is_assumed() {
+        match self.passes(amount) {
             true => Ok(()),
             false => Err(self.quota.too_large(amount)),
         }
@@ -148,9 +140,8 @@ impl Level {
     pub(crate) fn refill(&mut self, now: Tick) {
         if now > self.at {
             let came_in = product(now.0 - self.at.0, self.rate);
-            // What is not dated may have been taken just now, from a bucket that was full until then.
-            self.level = (self.full - self.undated).min(self.level + came_in);
-            (self.at, self.undated) = (now, 0);
+            self.level = self.full.min(self.level + came_in);
+            self.at = now;
         }
     }
 
@@ -180,11 +171,13 @@ impl Level {
 
     /// Brings the level up to `now` and takes an amount that is all there, in one go. Returns false
     /// and takes nothing if it is not, or if it is above the whole or the burst, for which there are
-    /// other rules. For a level that is just what its quota says.
+    /// other rules.
     #[inline(always)]
     pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
-        debug_assert!(self.other.is_none(), "it has rules of its own");
         self.refill(now);
+        if self.other.is_some() {
+            return self.take_otherwise(amount);
+        }
         let taken = product(amount, self.period);
         // Compared and not subtracted first: a debt may be as large as there are numbers.
         let is_free = amount <= self.quota.amount() && self.level >= taken;
@@ -192,34 +185,6 @@ impl Level {
             self.level -= taken;
         }
         is_free
-    }
-
-    /// Takes an amount that was there already when somebody last looked at the clock, at a time that
-    /// nobody has to know: later there is only more. Returns false and takes nothing if it was not, or
-    /// if that should be known after all.
-    ///
-    /// It counts as taken when the clock is next looked at, the latest that it can have been. A bucket
-    /// that has been full by then is short of it, so it may be no more than what comes in within
-    /// [`UNDATED`]. In a bucket that is in use it makes no difference.
-    #[inline(always)]
-    pub(crate) fn take_undated(&mut self, amount: u64) -> bool {
-        debug_assert!(self.other.is_none(), "it has rules of its own");
-        let taken = product(amount, self.period);
-        let undated = self.undated + taken;
-        let is_free = amount <= self.quota.amount()
-            && self.level >= taken
-            && undated <= product(UNDATED, self.rate);
-        if is_free {
-            (self.level, self.undated) = (self.level - taken, undated);
-        }
-        is_free
-    }
-
-    /// Puts back what has just been taken so.
-    #[cold]
-    pub(crate) fn put_back_undated(&mut self, amount: u64) {
-        let taken = product(amount, self.period);
-        (self.level, self.undated) = (self.level + taken, self.undated - taken);
     }
 
     /// Takes `amount`, below zero if need be.
@@ -246,6 +211,20 @@ impl Level {
         i64::try_from(whole).unwrap_or(i64::MIN) // only debt can be that large
     }
 
+    fn take_otherwise(&mut self, amount: u64) -> bool {
+        let is_free = self.passes(amount) && self.covers(amount);
+        if is_free {
+            self.take(amount);
+        }
+        is_free
+    }
+
+    /// Whether some waiting would do for an amount. Of a limit that is only assumed nobody knows that
+    /// it would not: an amount above it passes at a full bucket, and the server says what is right.
+    fn passes(&self, amount: u64) -> bool {
+        amount <= self.quota.amount() || self.is_hidden() || self.quota.is_assumed()
+    }
+
     #[inline]
     fn needed(&self, amount: u64) -> i128 {
         match &self.other {
@@ -262,7 +241,6 @@ impl Level {
         }
     }
 
-    #[cold]
     fn needed_otherwise(&self, amount: u64, other: &Otherwise) -> i128 {
         if other.idle {
             return i128::MIN;
@@ -274,7 +252,6 @@ impl Level {
 
 impl Otherwise {
     /// What an amount is charged where that is not what it is.
-    #[cold]
     fn charged(&self, amount: u64) -> u64 {
         if self.per_million == MILLION {
             return amount;
@@ -285,8 +262,6 @@ impl Otherwise {
 }
 
 const MILLION: u64 = 1_000_000;
-/// For how much of its rate a level may be taken from without a look at the clock, in nanoseconds.
-const UNDATED: u64 = 10_000_000;
 
 /// One multiplication of the machine's, since both factors fit a register.
 fn product(a: u64, b: u64) -> i128 {

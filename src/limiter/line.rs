@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::{Alarms, Due, Ring};
 use super::cancel::{CancelToken, Watcher};
-use super::clock::{Clock, Reading};
+use super::clock::Clock;
 use super::event::{Event, Hook};
 use super::level::Tick;
 use super::queue::{Answer, Asked, Grant, Queue, Rules, Waiter};
@@ -45,18 +45,13 @@ use crate::{Error, Result};
 pub(crate) struct Line {
     clock: Clock,
     alarms: Arc<dyn Alarms>,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     hook: Option<Hook>,
     /// Who goes to the store for it, if it is shared over one.
     #[cfg(feature = "redis")]
     pub(super) seat: std::sync::OnceLock<Seat>,
     /// For handing out to alarms and tokens, which must not keep the line alive.
     me: Weak<Line>,
-}
-
-struct State {
-    queue: Queue,
-    reading: Reading,
 }
 
 /// What somebody asks for, and what ends the wait for it.
@@ -80,12 +75,11 @@ impl Line {
         clock: Clock,
         hook: Option<Hook>,
     ) -> Arc<Self> {
-        let mut reading = Reading::default();
-        let queue = Queue::new(limits, rules, clock.tick(&mut reading));
+        let queue = Queue::new(limits, rules, clock.tick());
         Arc::new_cyclic(|me| Self {
             alarms: clock.alarms(),
             clock,
-            state: Mutex::new(State { queue, reading }),
+            queue: Mutex::new(queue),
             hook,
             #[cfg(feature = "redis")]
             seat: std::sync::OnceLock::new(),
@@ -103,15 +97,9 @@ impl Line {
     /// while it is still being written, which takes longer than all its arithmetic.
     #[inline(always)]
     pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>) -> Option<Grant> {
-        let mut state = self.state.lock();
-        // Whoever could be answered stands in line, so there is nobody to tell.
-        if self.clock.is_dear()
-            && let Some(grant) = state.queue.take_undated(cost, place)
-        {
-            return Some(grant);
-        }
-        let now = self.clock.tick(&mut state.reading);
-        state.queue.take_freely(cost, place, now)
+        let mut queue = self.queue.lock();
+        // Nobody waits where this succeeds, so there is nobody to tell.
+        queue.take_freely(cost, place, self.clock.tick())
     }
 
     /// Takes a cost if that needs no waiting, or says how much it needs.
@@ -146,12 +134,17 @@ impl Line {
             token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
         }
         let cost = request.asked.cost;
-        // Before it stands in line: whoever is told may panic, and would leave it there.
-        self.tell(|| Event::Waiting { cost });
         let (waiter, predicted) = match self.with(|queue, now| self.join(queue, request, now))? {
             Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
             Entry::Waits(waiter, predicted) => (waiter, predicted),
         };
+        // Whoever is told may panic, and must not leave it in line.
+        let place = Place {
+            line: self,
+            waiter: &waiter,
+        };
+        self.tell(|| Event::Waiting { cost });
+        std::mem::forget(place);
         match waiter.wait() {
             Answer::Granted(grant) => {
                 let waited = grant.at.since(waiter.joined());
@@ -282,13 +275,13 @@ impl Line {
     /// on the way.
     #[inline]
     fn with<T>(&self, act: impl FnOnce(&mut Queue, Tick) -> T) -> T {
-        let mut state = self.state.lock();
-        let now = self.clock.tick(&mut state.reading);
-        let result = act(&mut state.queue, now);
-        let answered = state.queue.take_answered();
+        let mut queue = self.queue.lock();
+        let now = self.clock.tick();
+        let result = act(&mut queue, now);
+        let answered = queue.take_answered();
         #[cfg(feature = "redis")]
-        let wish = state.queue.wish(now);
-        drop(state);
+        let wish = queue.wish(now);
+        drop(queue);
         #[cfg(feature = "redis")]
         self.call(wish);
         if let Some(answered) = answered {
@@ -316,12 +309,31 @@ impl Line {
                 break;
             }
             queue.alarm_rang(due.tick);
-            queue.serve(self.clock.tick_at(self.clock.now()));
+            queue.serve(self.clock.tick());
         }
     }
 
     fn alarm_needed(&self, queue: &mut Queue) -> Option<Due> {
         self.clock.due_at(queue.alarm_needed()?)
+    }
+}
+
+/// A place in line that is given up with the stack frame that holds it.
+struct Place<'a> {
+    line: &'a Line,
+    waiter: &'a Waiter,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.line.change(|queue, _| queue.abandon(self.waiter));
+        // Its turn may have come before. What was granted then is kept as charged, like that of a
+        // dropped permit.
+        if let Answer::Granted(grant) = self.waiter.wait()
+            && grant.in_flight > 0
+        {
+            self.line.settle(Cost::default(), Cost::default(), true);
+        }
     }
 }
 
@@ -347,6 +359,6 @@ impl Drop for Line {
         #[cfg(feature = "redis")]
         self.leave();
         // A waiting thread holds the line that it waits in.
-        debug_assert!(self.state.lock().queue.is_empty(), "dropped with waiters");
+        debug_assert!(self.queue.lock().is_empty(), "dropped with waiters");
     }
 }

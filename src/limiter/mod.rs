@@ -91,11 +91,8 @@ use crate::unit::Unit;
 ///
 /// # Cost
 ///
-/// Without waiting: one uncontended lock, two multiplications a quota, and one look at the clock (at
-/// the processor's counter, if another acquire did within the last tenth of a millisecond). The clock
-/// is left out where it makes no difference: when there was enough already when it was last looked at,
-/// and what has been granted since comes in within 10 ms. A bucket that was full until then may lack
-/// that much, once. With waiting: one wake-up a grant, by one thread for the whole process. Nothing
+/// Without waiting: one uncontended lock, one look at the clock, and two multiplications a quota. With
+/// waiting: one wake-up a grant, by one thread for the whole process. Nothing
 /// polls. Predictions, which a deadline needs, play the line forward: they cost time in proportion to
 /// those who wait.
 #[derive(Clone)]

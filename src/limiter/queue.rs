@@ -52,8 +52,6 @@ pub(super) struct Queue {
     alarm: Option<Tick>,
     /// Nothing is granted before this time.
     paused_until: Tick,
-    /// When somebody last looked at the clock.
-    dated: Tick,
     closed: bool,
     counters: Counters,
     /// What has been granted in all.
@@ -101,7 +99,6 @@ impl Queue {
             next_place: 0,
             alarm: None,
             paused_until: Tick(0),
-            dated: now,
             closed: false,
             counters: Counters::default(),
             spent: Cost::default(),
@@ -130,8 +127,8 @@ impl Queue {
         Ok(Some(self.grant(asked.cost, place, now)))
     }
 
-    /// Takes what is asked for if nothing at all stands in its way, as is so for most, and nobody
-    /// listens. `None` does not say what does.
+    /// Takes what is asked for if nothing at all stands in its way, as is so for most. `None` does not
+    /// say what does.
     #[inline(always)]
     pub(super) fn take_freely(
         &mut self,
@@ -142,58 +139,31 @@ impl Queue {
         if !self.is_free(now) {
             return None;
         }
-        self.dated = now;
         let amounts = cost.amounts();
         let mut levels = self.levels.iter_mut();
         let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
         if let Some(taken) = levels.position(refuses) {
-            self.take_back(cost, taken, Level::give);
+            self.take_back(cost, taken);
             return None;
         }
         let place = place.unwrap_or_else(|| self.new_place());
         Some(self.granted(&cost, place, now))
     }
 
-    /// The same without a look at the clock, where the time makes no difference. The grant is dated
-    /// when somebody last looked.
-    #[inline(always)]
-    pub(super) fn take_undated(&mut self, cost: Cost, place: Option<u64>) -> Option<Grant> {
-        let dated = self.dated;
-        if !self.is_free(dated) {
-            return None;
-        }
-        let amounts = cost.amounts();
-        let mut levels = self.levels.iter_mut();
-        let refuses = |level: &mut Level| !level.take_undated(amounts[level.unit() as usize]);
-        if let Some(taken) = levels.position(refuses) {
-            self.take_back(cost, taken, Level::put_back_undated);
-            return None;
-        }
-        let place = place.unwrap_or_else(|| self.new_place());
-        Some(self.granted(&cost, place, dated))
-    }
-
-    /// Whether nothing but the levels can stand in anybody's way, and nobody listens.
+    /// Whether nothing but the levels can stand in anybody's way.
     #[inline(always)]
     fn is_free(&self, now: Tick) -> bool {
         let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
-        is_quiet && self.is_plain() && self.slots.has(1)
-    }
-
-    /// Whether nobody but its levels is asked before anything is granted.
-    #[inline(always)]
-    fn is_plain(&self) -> bool {
-        let is_alone = self.hearing.is_none();
         #[cfg(feature = "redis")]
-        let is_alone = is_alone & self.account.is_none(); // in one look
-        is_alone
+        let is_quiet = is_quiet && self.account.is_none();
+        is_quiet && self.slots.has(1)
     }
 
     /// Gives back to the first levels what has just been taken from them.
     #[cold]
-    fn take_back(&mut self, cost: Cost, levels: usize, give: impl Fn(&mut Level, u64)) {
+    fn take_back(&mut self, cost: Cost, levels: usize) {
         for level in &mut self.levels[..levels] {
-            give(level, cost.amount(level.unit()));
+            level.give(cost.amount(level.unit()));
         }
     }
 
@@ -250,7 +220,6 @@ impl Queue {
     }
 
     pub(super) fn bring_up_to(&mut self, now: Tick) {
-        self.dated = self.dated.max(now);
         for level in &mut self.levels {
             level.refill(now);
         }
@@ -306,8 +275,7 @@ impl Queue {
         }
     }
 
-    /// Apart from the grant, which most limiters make without it.
-    #[cold]
+    /// Apart from the grant, which a limiter that hears nothing makes without it.
     fn tell_of_grant(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
         let hearing = self.hearing.as_mut()?;
         Some(Box::new(hearing.granted(cost, &mut self.levels, now)))

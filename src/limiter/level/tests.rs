@@ -86,78 +86,7 @@ fn the_largest_values_do_not_overflow() {
     assert_eq!(level.due(MAX_AMOUNT), Tick::NEVER);
 }
 
-/// A thousand tokens a second, of which ten come in within the time that need not be known.
-#[test]
-fn so_much_is_taken_undated_and_no_more_until_somebody_looks_at_the_clock() {
-    let mut level = tokens_per_minute(60_000, 1_000);
-    let table = [(4, true), (7, false), (6, true), (1, false), (0, true)];
-    for (step, (amount, taken)) in table.into_iter().enumerate() {
-        assert_eq!(level.take_undated(amount), taken, "step {step}");
-    }
-    assert_eq!(level.whole(), 990, "what was refused took nothing");
-    level.put_back_undated(6);
-    assert_eq!(level.whole(), 996);
-    assert!(level.take_undated(6), "what was put back counts no more");
-
-    // For all that is known they were taken just now, and then everything was there until now.
-    level.refill(Tick(60 * SECOND));
-    assert_eq!(level.whole(), 990);
-    assert!(level.take_undated(10), "what was taken before has its date");
-    level.refill(Tick(60 * SECOND + SECOND / 100));
-    assert_eq!(level.whole(), 990);
-    level.refill(Tick(60 * SECOND + SECOND / 50));
-    assert_eq!(level.whole(), 1_000, "no more is lost than that");
-}
-
-#[test]
-fn what_is_not_there_or_never_passes_is_not_taken_undated() {
-    let mut level = tokens_per_minute(60_000_000, 1_000);
-    assert!(!level.take_undated(1_001), "more than there is");
-    assert!(!level.take_undated(u64::MAX));
-    level.take(1_000);
-    assert!(!level.take_undated(1));
-    assert!(level.take_undated(0));
-    level.take(1);
-    assert!(!level.take_undated(0), "a debt has to come in first");
-
-    let small = Quota::per_second(Unit::Tokens, 10_000).unwrap();
-    let mut level = Level::full(small.burst_of(1_000_000), Tick(0));
-    assert!(!level.take_undated(10_001), "more than the whole");
-    assert!(level.take_undated(100), "just as much as comes in");
-}
-
 proptest! {
-    /// Against a bucket that knows every date: never more is granted than that has, and never more
-    /// is missing than comes in within the time that need not be known.
-    #[test]
-    fn taking_undated_never_grants_too_much_nor_much_too_little(
-        amount in 1..=1_000_000u64,
-        burst in 1..=1_000_000u64,
-        steps in prop::collection::vec((0..20_000_000u64, 0..2_000u64, 0..4u8), 1..300),
-    ) {
-        let quota = Quota::per_second(Unit::Tokens, amount).unwrap().burst_of(burst);
-        let mut level = Level::full(quota, Tick(0));
-        let mut dated = level.clone();
-        let most = product(UNDATED, amount);
-        let mut now = 0;
-        for (pass, wanted, how) in steps {
-            now += pass;
-            dated.refill(Tick(now));
-            let taken = match how {
-                0 => level.take_freely(wanted, Tick(now)),
-                _ => level.take_undated(wanted),
-            };
-            if taken {
-                prop_assert!(dated.covers(wanted) && wanted <= burst, "it was not there");
-                dated.take(wanted);
-            }
-            let mut looked_at = level.clone();
-            looked_at.refill(Tick(now));
-            prop_assert!(looked_at.level <= dated.level, "made up");
-            prop_assert!(looked_at.level >= dated.level - most, "lost");
-        }
-    }
-
     /// Exact from above and below: covered at the due time, and not a nanosecond earlier.
     #[test]
     fn due_is_the_first_time_that_covers(

@@ -128,9 +128,7 @@ impl Line {
     /// Says the last that it has to say.
     pub(super) fn leave(&self) {
         if let Some(seat) = self.seat.get() {
-            let mut state = self.state.lock();
-            let visit = state.queue.account().and_then(Account::leave);
-            drop(state);
+            let visit = self.queue.lock().account().and_then(Account::leave);
             seat.leave(visit);
         }
     }

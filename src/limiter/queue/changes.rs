@@ -7,7 +7,7 @@ use super::super::level::{Level, Tick};
 #[cfg(feature = "redis")]
 use super::super::shared::Order;
 use super::super::window::Landing;
-use super::{Answer, Grant, Queue};
+use super::{Answer, Grant, Queue, Waiter};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Verdict};
 use crate::quota::{Limits, Quota};
@@ -173,6 +173,13 @@ impl Queue {
     pub(in crate::limiter) fn close(&mut self) {
         self.closed = true;
         self.answer_where(|_| Some(Answer::Closed));
+    }
+
+    /// Answers a waiter whose thread does not wait for it any more, unless it has been answered.
+    pub(in crate::limiter) fn abandon(&mut self, waiter: &Waiter) {
+        if let Some(waiter) = self.lanes.remove(waiter.place) {
+            self.answer(waiter, Answer::Cancelled);
+        }
     }
 
     /// Answers those whose token is cancelled.

@@ -38,7 +38,7 @@ fn every_request_is_told_of_and_counted() {
         let wait = Wait::new().cancel(&token);
         let limiter = &limiter;
         let waiting = scope.spawn(move || limiter.acquire_with(Cost::tokens(2), wait));
-        while told.lock().unwrap().len() < 5 {
+        while told.lock().unwrap().len() < 4 {
             thread::yield_now();
         }
         token.cancel();
@@ -48,13 +48,49 @@ fn every_request_is_told_of_and_counted() {
     let expected = [
         "got 60000 after 0ns",
         "no 1: the limit is used up: 1.0 ms to wait",
-        "waits for 5",
         "no 5: the deadline comes before the request's turn: the wait was predicted to be 5.0 ms",
         "waits for 2",
         "no 2: cancelled",
         "60000 became 59000",
     ];
     assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[test]
+fn only_who_stands_in_line_is_told_to_wait() {
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&waits);
+    let clock = ManualClock::new();
+    let limits = Limits::builder().tokens_per_minute(60_000);
+    let limiter = RateLimiter::builder(limits.build().unwrap())
+        .listen(Duration::ZERO)
+        .max_waiters(1)
+        .clock(&clock)
+        .on_event(move |event| {
+            if let Event::Waiting { cost } = event {
+                told.lock().unwrap().push(cost.tokens);
+            }
+        })
+        .build();
+    for _ in 0..5 {
+        // What a careful start lets go at once: half a second's worth.
+        drop(limiter.acquire(Cost::tokens(100)).unwrap());
+    }
+    limiter.pause_until(clock.now() + SECOND);
+    let in_vain = limiter.acquire_timeout(Cost::tokens(101), MILLISECOND);
+    limiter.resume();
+    assert!(matches!(in_vain, Err(Error::DeadlineExceeded { .. })));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| drop(limiter.acquire(Cost::tokens(102)).unwrap()));
+        until_waiting(&limiter, 1);
+        let turned_away = limiter.acquire(Cost::tokens(103));
+        assert!(matches!(turned_away, Err(Error::LineFull { .. })));
+        clock.advance(SECOND);
+        waiting.join().unwrap();
+    });
+    limiter.close();
+    drop(limiter.acquire(Cost::tokens(104)).unwrap_err());
+    assert_eq!(*waits.lock().unwrap(), [102]);
 }
 
 #[test]

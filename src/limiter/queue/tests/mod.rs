@@ -18,7 +18,6 @@ mod driven; //    the line, driven by alarms
 mod reference; // the line by its definition
 mod steps; //     what may happen
 mod tally; //     how much was played
-mod undated; //   grants without a look at the clock
 mod windows; //   a quota by its definition
 
 use proptest::prelude::*;
