@@ -229,7 +229,7 @@ impl Line {
     /// Grants nothing before `until`. An earlier instant than one already set changes nothing.
     pub(super) fn pause_until(&self, until: Instant) {
         let until = self.clock.tick_at(until);
-        self.change(|queue, _| queue.pause_all_until(until));
+        self.change(|queue, now| queue.pause_all_until(until, now));
     }
 
     /// Ends a pause before its time.
@@ -332,7 +332,8 @@ impl Drop for Place<'_> {
         if let Answer::Granted(grant) = self.waiter.wait()
             && grant.in_flight > 0
         {
-            self.line.settle(Cost::default(), Cost::default(), true);
+            let lands = Some((grant.landing, grant.at));
+            self.line.settle(Cost::default(), Cost::default(), lands);
         }
     }
 }

@@ -136,6 +136,7 @@ impl Queue {
         place: Option<u64>,
         now: Tick,
     ) -> Option<Grant> {
+        self.slots.advance(now);
         if !self.is_free(now) {
             return None;
         }

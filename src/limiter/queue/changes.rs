@@ -65,7 +65,7 @@ impl Queue {
                 self.settle(cost, charged, now);
             }
             if let Some(wait) = refusal.wait {
-                self.pause_until(now.after(wait));
+                self.pause_until(now.after(wait), now);
             }
         }
         if let (Some(hearing), Some(spent)) = (&mut self.hearing, &grant.spent) {
@@ -76,7 +76,7 @@ impl Queue {
             };
             let then = hearing.hear(heard, feedback, &mut self.levels, now);
             let is_trusted = hearing.is_trusted();
-            self.pause_until(now.after(then.pause));
+            self.pause_until(now.after(then.pause), now);
             self.slots.observe(|window, _| window.trust(is_trusted));
             if then.limits_changed {
                 self.release_too_large();
@@ -100,16 +100,16 @@ impl Queue {
     }
 
     /// Grants nothing before `until`, or an earlier pause's later end.
-    pub(in crate::limiter) fn pause_until(&mut self, until: Tick) {
+    pub(in crate::limiter) fn pause_until(&mut self, until: Tick, now: Tick) {
         self.paused_until = self.paused_until.max(until);
-        if until > self.dated {
+        if until > now {
             self.slots.paced();
         }
     }
 
     /// The same for all who share the limiter.
-    pub(in crate::limiter) fn pause_all_until(&mut self, until: Tick) {
-        self.pause_until(until);
+    pub(in crate::limiter) fn pause_all_until(&mut self, until: Tick, now: Tick) {
+        self.pause_until(until, now);
         #[cfg(feature = "redis")]
         self.order(Order::Pause(until));
     }

@@ -250,7 +250,7 @@ impl Queue {
             charged = Cost::default();
             self.settle(cost, charged, now);
             if !wait.is_zero() {
-                self.pause_all_until(now.after(wait));
+                self.pause_all_until(now.after(wait), now);
                 self.believe(refusal, cost, wait);
             }
         }

@@ -48,7 +48,7 @@ fn one_that_is_overtaken_rings_for_nothing_and_is_not_set_again() {
     queue.take_at_once(asked(1_000), Tick(0)).unwrap().unwrap();
     queue.join(asked(500), None, None, Tick(0)).unwrap();
     let overtaken = queue.alarm_needed().unwrap();
-    queue.pause_until(Tick(SECOND));
+    queue.pause_until(Tick(SECOND), Tick(0));
     let deadline = Tick(SECOND / 4);
     queue.join(asked(1), Some(deadline), None, Tick(0)).unwrap();
     assert_eq!(queue.alarm_needed(), Some(deadline));

@@ -95,7 +95,8 @@ impl<'a> Play<'a> {
             Step::End { nth, how } => self.end_permit(*nth, *how),
             Step::Pause { thousandths } => {
                 let until = now + self.time(*thousandths);
-                self.line.change(|queue, _| queue.pause_until(Tick(until)));
+                self.line
+                    .change(|queue, now| queue.pause_until(Tick(until), now));
                 self.reference.pause_until(until);
             }
             Step::Resume => {
