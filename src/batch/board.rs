@@ -94,7 +94,7 @@ impl Board {
             return *lane;
         }
         let lane = self.lanes.len();
-        self.lanes.push(Lane::new());
+        self.lanes.push(Lane::new(family));
         self.names.insert(family.to_owned(), lane);
         lane
     }
@@ -129,6 +129,11 @@ impl Board {
                 false
             }
         }
+    }
+
+    /// Whether requests wait of which none may begin now: it could not be in flight.
+    pub(super) fn is_full(&self) -> bool {
+        !self.called.is_empty() && self.next().is_none()
     }
 
     /// Whether no request will come out any more. Those that are led have come out.

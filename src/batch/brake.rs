@@ -47,7 +47,6 @@ impl Brake {
         self.changed.notify_all();
     }
 
-    #[cfg(test)]
     pub(super) fn is_pulled(&self) -> bool {
         *self.pulled.lock()
     }

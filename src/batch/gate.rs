@@ -28,6 +28,8 @@ struct State {
     budget: Budget,
     /// Requests that hold a share.
     claims: u64,
+    /// Requests that wait for one.
+    waiting: u64,
     /// A request came that will never fit: nothing more goes through.
     closed: bool,
     /// An answer used more than it reserved, and that was said.
@@ -51,6 +53,7 @@ impl Gate {
             state: Mutex::new(State {
                 budget: Budget::new(bounds),
                 claims: 0,
+                waiting: 0,
                 closed: false,
                 warned: false,
             }),
@@ -103,12 +106,16 @@ impl Gate {
                 }
             }
             // When it is closed, who closed it stops the run: nothing more is asked until then.
+            state.waiting += 1;
             self.changed.wait(&mut state);
+            state.waiting -= 1;
         };
         state.closed = true;
+        state.waiting += 1;
         while state.claims > 0 && !stop.is_cancelled() {
             self.changed.wait(&mut state);
         }
+        state.waiting -= 1;
         if stop.is_cancelled() {
             return Err(Refused::Ending);
         }
@@ -117,6 +124,11 @@ impl Gate {
             Verdict::Stop(bound) => Err(Refused::Bound(bound)),
             Verdict::Begin | Verdict::Wait => Err(Refused::Bound(first)),
         }
+    }
+
+    /// How many requests wait for what others may give back.
+    pub(super) fn waiting(&self) -> u64 {
+        self.state.lock().waiting
     }
 
     fn settle(&self, reserved: Share, used: Share) {

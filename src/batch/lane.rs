@@ -8,6 +8,7 @@ use std::io;
 use super::count::Counted;
 use super::spool::{Spool, Spooled};
 use crate::RateLimitedClient;
+use crate::tokens::Estimate;
 
 /// Requests in memory, at most.
 pub(super) const QUEUE: usize = 4_096;
@@ -28,7 +29,40 @@ pub(super) enum Leader {
     Somebody,
 }
 
+/// What has become of the requests of a lane, in this run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// Read and counted.
+    pub(super) read: u64,
+    /// Taken out, to wait for the limiter and be sent.
+    pub(super) started: u64,
+    /// No more in flight, whatever became of them.
+    pub(super) ended: u64,
+    /// Prompt and output cap of those that were read, and of those that were started.
+    pub(super) tokens_read: u64,
+    pub(super) tokens_started: u64,
+}
+
+impl Tally {
+    pub(super) fn read(&mut self, size: Estimate) {
+        self.read += 1;
+        self.tokens_read = self.tokens_read.saturating_add(tokens(size));
+    }
+
+    pub(super) fn started(&mut self, size: Estimate) {
+        self.started += 1;
+        self.tokens_started = self.tokens_started.saturating_add(tokens(size));
+    }
+}
+
+fn tokens(size: Estimate) -> u64 {
+    size.prompt.saturating_add(size.output)
+}
+
 pub(super) struct Lane {
+    /// The model, or the family of models that share the limiter.
+    pub(super) name: String,
+    pub(super) tally: Tally,
     pub(super) leader: Leader,
     /// Its requests under way.
     pub(super) sending: usize,
@@ -39,8 +73,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self {
+            name: name.to_owned(),
+            tally: Tally::default(),
             leader: Leader::Nobody,
             sending: 0,
             memory: VecDeque::new(),

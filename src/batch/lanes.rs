@@ -17,8 +17,10 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::board::Board;
+use super::bottleneck::Facts;
 use super::count::{Counted, start};
 use super::lane::Leader;
+use super::progress::{ModelProgress, View};
 use super::run::Shared;
 use super::send::send;
 use crate::limiter::{Clock, Watcher};
@@ -64,12 +66,15 @@ impl Lanes {
         });
         let watcher = Arc::downgrade(&lanes) as Weak<dyn Watcher>;
         lanes.shared.stop.watch(&watcher);
+        let view = Arc::downgrade(&lanes) as Weak<dyn View>;
+        lanes.shared.watch.show(view);
         Entrance(lanes)
     }
 
     fn put(&self, counted: Counted) -> Result<()> {
         let table = self.shared.client.registry().table();
         let family = table.family_of(counted.request.model());
+        let size = counted.request.estimate();
         let mut board = self.board.lock();
         let lane = board.lane(family);
         loop {
@@ -79,10 +84,12 @@ impl Lanes {
             if board.lanes[lane].has_room() {
                 board.lanes[lane].push(counted);
                 board.waiting += 1;
+                board.lanes[lane].tally.read(size);
                 break;
             }
             if board.spool(lane, &counted) {
                 board.waiting += 1;
+                board.lanes[lane].tally.read(size);
                 break;
             }
             while !board.has_plenty_of_room(lane) && !self.shared.stop.is_cancelled() {
@@ -218,6 +225,8 @@ impl Lanes {
                 match next {
                     Ok(Some(counted)) => {
                         board.waiting -= 1;
+                        let size = counted.request.estimate();
+                        board.lanes[lane].tally.started(size);
                         if board.is_done() {
                             self.wake_all(&mut board);
                         }
@@ -283,6 +292,7 @@ impl Drop for Sending<'_> {
         board.stands_still = false;
         board.sending -= 1;
         board.lanes[self.lane].sending -= 1;
+        board.lanes[self.lane].tally.ended += 1;
         if board.ready > 0 {
             self.lanes.turn.notify_one();
         }
@@ -310,6 +320,29 @@ impl Watcher for Lanes {
     }
 }
 
+impl View for Lanes {
+    fn facts(&self) -> Facts {
+        let shared = &*self.shared;
+        // Asked one by one, and no lock is held while another is taken.
+        let (claiming, is_braked) = (shared.gate.waiting(), shared.brake.is_pulled());
+        let board = self.board.lock();
+        let mut facts = Facts {
+            is_stopped: shared.stop.is_cancelled(),
+            is_braked,
+            claiming,
+            is_open: board.is_open,
+            waiting: board.waiting,
+            sending: board.sending,
+            ready: board.ready,
+            most: board.most,
+            is_full: board.is_full(),
+            ..Facts::default()
+        };
+        facts.models = board.lanes.iter().map(ModelProgress::of).collect();
+        facts
+    }
+}
+
 impl Entrance {
     /// Puts a request into the lane of its limiter. Blocks while there are too many.
     ///
@@ -323,6 +356,10 @@ impl Entrance {
 
 impl Drop for Entrance {
     fn drop(&mut self) {
+        let shared = &self.0.shared;
+        if !shared.stop.is_cancelled() {
+            shared.watch.is_read();
+        }
         let mut board = self.0.board.lock();
         board.is_open = false;
         self.0.wake_all(&mut board);

@@ -13,6 +13,7 @@
 //! file is the journal: a run that is killed and started again goes on after the last line that it holds.
 
 mod board; //    who may lead which lane, and how far a run looks ahead
+mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
 mod changed; //  whether results are of these requests at all
@@ -51,6 +52,7 @@ mod summary; //  what a run came to
 mod terms; //    prices, bounds, callbacks
 mod write; //    outcomes as they come, and kept while they cannot be written
 
+pub use bottleneck::Bottleneck;
 pub use bounds::Bound;
 pub use extract::{Extract, Extracted, extract};
 pub use finished::Finished;
@@ -60,7 +62,7 @@ pub use input::{Input, RowFormat, unpacked};
 pub use money::Money;
 pub use plan::{ModelPlan, Plan};
 pub use prices::Prices;
-pub use progress::{Progress, Watch};
+pub use progress::{ModelProgress, Progress, Watch};
 pub use prompt::Prompt;
 pub use reasons::{Reason, Reasons};
 pub use report::Report;

@@ -1,16 +1,23 @@
 //! Where a run stands.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::bottleneck::{Bottleneck, Facts, LimiterFacts};
 use super::hold::{Hold, Holds};
+use super::lane::Lane;
 use super::money::Money;
 use super::reasons::{Failure, Reasons};
 use super::record::{Record, is_retryable, reason_of};
-use crate::client::ClientStats;
-use crate::{Cost, Error, RateLimitedClient, Usage};
+use crate::client::{ClientStats, refusal_in};
+use crate::error::per;
+use crate::{ApiError, Cost, Error, ErrorKind, RateLimitedClient, Usage};
+
+/// Models of which it is known what asked for their last pause, at most.
+const MOST_PAUSES: usize = 64;
 
 /// Where a run stands. Its numbers are read one by one, so while requests are under way they may
 /// be of slightly different moments.
@@ -98,6 +105,54 @@ struct Counts {
     cost: Mutex<Option<Money>>,
     holds: Holds,
     reasons: Mutex<Reasons>,
+    /// Lines that were read.
+    read: AtomicU64,
+    /// Requests in flight of which an attempt has failed.
+    retried: AtomicU64,
+    /// What asked for the last pause, by the model.
+    pauses: Mutex<HashMap<String, String>>,
+    view: Mutex<Option<Weak<dyn View>>>,
+}
+
+/// A look into a run.
+pub(super) trait View: Send + Sync {
+    /// What its stages show now, limiters and retries aside.
+    fn facts(&self) -> Facts;
+}
+
+/// Where the requests of one limiter stand, in this run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ModelProgress {
+    /// The model, or the family of models that share the limiter.
+    pub model: String,
+    /// Requests that were read and counted.
+    pub read: u64,
+    /// Those of them that left the queue, to wait for the limiter and be sent.
+    pub started: u64,
+    /// Those of them that are no longer in flight, whatever became of them.
+    pub ended: u64,
+    /// Prompt tokens and output caps of the requests that were read.
+    pub tokens_read: u64,
+    /// Prompt tokens and output caps of the requests that were started.
+    pub tokens_started: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+}
+
+impl ModelProgress {
+    pub(super) fn of(lane: &Lane) -> Self {
+        let tally = lane.tally;
+        Self {
+            model: lane.name.clone(),
+            read: tally.read,
+            started: tally.started,
+            ended: tally.ended,
+            tokens_read: tally.tokens_read,
+            tokens_started: tally.tokens_started,
+            in_flight: lane.sending as u64,
+        }
+    }
 }
 
 impl Watch {
@@ -149,6 +204,69 @@ impl Watch {
         self.counts.reasons.lock().clone()
     }
 
+    /// What holds the run back now. [`Bottleneck::Nothing`] before it begins and after its end.
+    #[must_use]
+    pub fn bottleneck(&self) -> Bottleneck {
+        self.facts().bottleneck()
+    }
+
+    /// Where the requests of each limiter stand, in the order in which their models came up. Empty
+    /// before the run begins and after its end.
+    #[must_use]
+    pub fn models(&self) -> Vec<ModelProgress> {
+        self.view().map_or_else(Vec::new, |facts| facts.models)
+    }
+
+    fn view(&self) -> Option<Facts> {
+        let view = self.counts.view.lock().as_ref().and_then(Weak::upgrade);
+        view.map(|view| view.facts())
+    }
+
+    fn facts(&self) -> Facts {
+        let Some(mut facts) = self.view() else {
+            return Facts::default();
+        };
+        facts.hold = self.held();
+        facts.retried = self.counts.retried.load(Ordering::Relaxed);
+        let limiters = self.client.registry().limiters().into_iter();
+        let pauses = self.counts.pauses.lock();
+        facts.limiters = limiters
+            .map(|(model, limiter)| {
+                let mut models = facts.models.iter();
+                let of = models.find(|it| it.model == model);
+                LimiterFacts {
+                    waiting: of.map_or(0, |it| it.read - it.started),
+                    snapshot: limiter.snapshot(),
+                    pause: pauses.get(&model).cloned(),
+                    model,
+                }
+            })
+            .collect();
+        facts
+    }
+
+    /// From now on a run can be looked into.
+    pub(super) fn show(&self, view: Weak<dyn View>) {
+        *self.counts.view.lock() = Some(view);
+    }
+
+    /// A line of the input was read, whatever it holds.
+    pub(super) fn line_read(&self) {
+        self.counts.read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The whole input was read: now it is known how long it is.
+    pub(super) fn is_read(&self) {
+        let read = self.counts.read.load(Ordering::Relaxed);
+        let total = &self.counts.total;
+        let _ = total.compare_exchange(0, read, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// An attempt of a request in flight has failed for the first time.
+    pub(super) fn is_retried(&self) {
+        self.counts.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The client that the run sends with.
     #[must_use]
     pub fn client(&self) -> &RateLimitedClient {
@@ -185,8 +303,12 @@ impl Watch {
         self.counts.max_in_flight.fetch_max(now, Ordering::Relaxed);
     }
 
-    pub(super) fn ended(&self) {
+    /// A request is no longer in flight, of which an attempt failed or not.
+    pub(super) fn ended(&self, was_retried: bool) {
         self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if was_retried {
+            self.counts.retried.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// A line whose failure stands in the errors file already is left at that.
@@ -195,7 +317,16 @@ impl Watch {
     }
 
     /// An attempt has failed, which may not have been the last one.
-    pub(super) fn attempt_failed(&self, custom_id: &str, error: &Error) {
+    pub(super) fn attempt_failed(&self, custom_id: &str, model: &str, error: &Error) {
+        if let Error::Api(api) = error
+            && matches!(api.kind, ErrorKind::RateLimited | ErrorKind::Overloaded)
+        {
+            let family = self.client.registry().table().family_of(model);
+            let mut pauses = self.counts.pauses.lock();
+            if pauses.len() < MOST_PAUSES || pauses.contains_key(family) {
+                pauses.insert(family.to_owned(), pause_reason(model, api));
+            }
+        }
         let (kind, message) = reason_of(error);
         self.counts.reasons.lock().attempted(&Failure {
             kind: &kind,
@@ -225,6 +356,21 @@ impl Watch {
         let used = usage.map_or(0, |usage| usage.total());
         self.counts.tokens_used.fetch_add(used, Ordering::Relaxed);
     }
+}
+
+/// What asked for a pause: `rate limit of gpt-4o, tokens per day (429)`.
+fn pause_reason(model: &str, error: &ApiError) -> String {
+    let status = error.status;
+    if error.kind == ErrorKind::Overloaded {
+        return format!("{model} is overloaded ({status})");
+    }
+    let refusal = refusal_in(error);
+    let of = match (refusal.unit, refusal.period) {
+        (Some(unit), Some(period)) => format!(", {unit} per {}", per(period)),
+        (Some(unit), None) => format!(", {unit}"),
+        (None, _) => String::new(),
+    };
+    format!("rate limit of {model}{of} ({status})")
 }
 
 #[cfg(test)]

@@ -437,6 +437,7 @@ impl Shared {
 
     /// Takes a line from the counting threads.
     fn hear(&self, event: Event, lanes: &Entrance) {
+        self.watch.line_read();
         match event {
             Event::Finished => self.watch.resumed(),
             Event::Failed => self.watch.kept_failed(),

@@ -25,17 +25,21 @@ pub(super) fn send(
     shared.judge.begun();
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
+    let mut has_failed = false;
     let told = |tried: &Try<'_>| {
         shared.history.tried(&sending, tried);
         if let Some(error) = tried.error {
-            shared.watch.attempt_failed(&custom_id, error);
+            if !std::mem::replace(&mut has_failed, true) {
+                shared.watch.is_retried();
+            }
+            shared.watch.attempt_failed(&custom_id, &model, error);
             claim.tried(error);
         }
         AfterAttempt::Count
     };
     let result = admitted.pass_on(shared.wait(), told);
     shared.history.ended();
-    shared.watch.ended();
+    shared.watch.ended(has_failed);
     match result {
         Ok(response) => {
             shared.learn(&model, End::Succeeded);

@@ -30,6 +30,7 @@ pub use chat::{ChatRequest, ChatResponse, Message};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
 pub use counters::ClientStats;
 pub use embeddings::Embeddings;
+pub(crate) use feedback::refusal_in;
 pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};

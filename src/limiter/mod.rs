@@ -45,7 +45,7 @@ pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
 pub use shared::{
     OnOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
 };
-pub use snapshot::{Counters, InLine, QuotaSnapshot, Snapshot};
+pub use snapshot::{Counters, InLine, LimitOrigin, QuotaSnapshot, Snapshot};
 pub use turn::Turn;
 pub use wait::Wait;
 

@@ -56,11 +56,36 @@ pub struct QuotaSnapshot {
     pub granted: u64,
     /// Whether the server has said what this limit is.
     pub told: bool,
+    /// Where the limit comes from.
+    pub origin: LimitOrigin,
     /// What the server charges for each unit that is reserved, once its answers have shown it:
     /// 1.12 when it counts 1.12 times our tokens.
     pub charge_ratio: Option<f64>,
     /// The share of the limit that others on the same account seem to use, 0 to 1.
     pub others: f64,
+}
+
+/// Where a limit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum LimitOrigin {
+    /// The caller states it.
+    #[default]
+    Stated,
+    /// The server reports it.
+    Reported,
+    /// It is a [guess](Quota::assumed) until the server reports it.
+    Provisional,
+}
+
+impl LimitOrigin {
+    pub(in crate::limiter) fn of(quota: Quota, is_reported: bool) -> Self {
+        match (is_reported, quota.is_assumed()) {
+            (true, _) => Self::Reported,
+            (false, true) => Self::Provisional,
+            (false, false) => Self::Stated,
+        }
+    }
 }
 
 /// What has happened in a limiter since it was made.

@@ -53,7 +53,7 @@ fn the_reason_is_on_the_screen_within_the_run() {
             return;
         };
         let lines = drawn(&output, columns);
-        let end = lines.iter().position(|line| line.contains("2 requests in"));
+        let end = lines.iter().position(|line| line.contains("succeeded, "));
         let during = &lines[..end.unwrap()];
         for words in ["500 server_error: 2 retried", "last: 500 server_error (r"] {
             let found = during.iter().any(|line| line.contains(words));
@@ -100,4 +100,35 @@ fn a_model_whose_name_commands_the_terminal_is_shown_without_that() {
         );
         assert!(!output.stdout.contains('\u{1b}'), "{output}");
     }
+}
+
+#[test]
+fn a_wait_that_the_server_names_is_shown_with_its_end() {
+    let server = answering(
+        "429 Too Many Requests\r\nretry-after: 660",
+        r#"{"error":{"message":"Rate limit reached for gpt-4o-mini on tokens per day (TPD): Limit 9, Used 9, Requested 9.","code":"rate_limit_exceeded"}}"#,
+    );
+    let folder = Folder::with_input(chats(3));
+    let run = folder.run(&server.base_url).args(["--grace", "0"]);
+    let mut running = run.start();
+    let stderr = running.wait_for_word("Z: rate limit of gpt-4o-mini, tokens per day (429)\n");
+    running.signal("INT");
+    running.wait_for_end(stderr, "interrupted", 130);
+}
+
+#[test]
+fn the_cap_on_requests_in_flight_is_named_where_it_holds_a_run_back() {
+    let folder = Folder::with_input(chats(12));
+    let run = ["run", "in.jsonl", "--simulate", "--sim-latency", "0.2"];
+    let run = folder
+        .paceline(run)
+        .args(["--max-in-flight", "1", "--progress", "always"]);
+    let output = run.ends_with(0);
+    let during = output
+        .stderr
+        .lines()
+        .find(|line| line.contains(" of 12 done"));
+    let during = during.unwrap_or_else(|| panic!("no line in {output}"));
+    assert!(during.contains("; held back by "), "{during}");
+    output.says(&["held back mostly by --max-in-flight 1 ("]);
 }

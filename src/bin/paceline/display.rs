@@ -11,9 +11,10 @@ use paceline::Clock;
 use paceline::batch::{Progress, Watch};
 
 use crate::args::When;
+use crate::held::Held;
 use crate::numbers::{grouped, lasting, money};
 use crate::pace::{Pace, TimeLeft};
-use crate::plain::cut;
+use crate::plain::{cut, line as line_of};
 use crate::reasons::{example, last, top};
 use crate::say::{self, say};
 use crate::utc;
@@ -49,7 +50,7 @@ impl Form {
 }
 
 /// A thread that shows progress until this is dropped.
-pub(crate) struct Display(Option<(Sender<()>, JoinHandle<()>)>);
+pub(crate) struct Display(Option<(Sender<()>, JoinHandle<Held>)>);
 
 impl Display {
     /// `currency` is what costs are in, where there are prices.
@@ -58,7 +59,7 @@ impl Display {
         let currency = currency.unwrap_or_default();
         let thread = Builder::new().name("paceline-display".to_owned());
         let thread = match Form::of(when, io::stderr().is_terminal()) {
-            Form::Nothing => return Self(None),
+            Form::Nothing => thread.spawn(move || silent(&watch, &stopped)),
             Form::Live => thread.spawn(move || live(&watch, &stopped, &currency)),
             Form::Lines(first) => thread.spawn(move || lines(&watch, &stopped, &currency, first)),
         };
@@ -67,12 +68,22 @@ impl Display {
     }
 }
 
+impl Display {
+    /// Clears the display, and tells what held the run back while it was shown.
+    pub(crate) fn end(mut self) -> Held {
+        self.stop().unwrap_or_default()
+    }
+
+    fn stop(&mut self) -> Option<Held> {
+        let (stop, thread) = self.0.take()?;
+        drop(stop);
+        thread.join().ok()
+    }
+}
+
 impl Drop for Display {
     fn drop(&mut self) {
-        if let Some((stop, thread)) = self.0.take() {
-            drop(stop);
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -81,11 +92,24 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
     matches!(stopped.recv_timeout(frame), Err(RecvTimeoutError::Timeout))
 }
 
-fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) {
-    let clock = Clock::real();
+/// Shows nothing, and looks all the same.
+fn silent(watch: &Watch, stopped: &Receiver<()>) -> Held {
+    let (clock, mut held) = (Clock::real(), Held::default());
+    while next(stopped, FRAME) {
+        held.look(clock.now(), watch.bottleneck());
+    }
+    held
+}
+
+fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) -> Held {
+    let (clock, mut held) = (Clock::real(), Held::default());
     let mut left = TimeLeft::new(clock.now());
     let (mut due, mut said) = (clock.now() + first, HashSet::new());
     while next(stopped, FRAME) {
+        held.look(clock.now(), watch.bottleneck());
+        if let Some(news) = held.news(utc::now()) {
+            say!("{} {news}", utc::time_of_day(utc::now()));
+        }
         for reason in watch.reasons().by_count() {
             // 30 s are long to wait for the first sign of trouble.
             if reason.retried > 0 && said.insert(reason.reason.clone()) {
@@ -106,15 +130,18 @@ fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration)
         let spent = spent(&progress, currency);
         let why = top(&watch.reasons().by_count(), usize::MAX);
         let why = why.map_or_else(String::new, |why| format!("; {why}"));
+        let now = utc::now();
+        let held = held.now(now);
         say!(
-            "{} {done}, {under_way}, {spent}{why}",
-            utc::time_of_day(utc::now())
+            "{} {done}, {under_way}, {spent}; {held}{why}",
+            utc::time_of_day(now)
         );
     }
+    held
 }
 
-fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
-    let clock = Clock::real();
+fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) -> Held {
+    let (clock, mut held) = (Clock::real(), Held::default());
     let bars = MultiProgress::new();
     let head = bars.add(ProgressBar::new(0));
     let known = watch.progress().total.is_some();
@@ -123,7 +150,7 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
         false => "{wide_msg}",
     }));
     let line = || bars.add(ProgressBar::new_spinner().with_style(style("  {wide_msg}")));
-    let (middle, tokens) = (line(), line());
+    let (middle, tokens, why) = (line(), line(), line());
     let mut failures: Option<[ProgressBar; 2]> = None;
     say::above(Some(bars.clone()));
     let mut left = TimeLeft::new(clock.now());
@@ -135,6 +162,8 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
         head.set_message(done(&progress, left.after(clock.now(), &progress)));
         middle.set_message(under_way(&progress));
         tokens.set_message(spent(&progress, currency));
+        held.look(clock.now(), watch.bottleneck());
+        why.set_message(line_of(&held.now(utc::now())).into_owned());
         let reasons = watch.reasons();
         let width = say::width().unwrap_or(usize::MAX).saturating_sub(INDENT);
         if let (Some(top), Some(last)) = (top(&reasons.by_count(), width), last(&reasons)) {
@@ -143,7 +172,7 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
                     let bar = ProgressBar::new_spinner().with_style(style("  {wide_msg}"));
                     bars.insert_after(above, bar)
                 };
-                let tops = below(&tokens);
+                let tops = below(&why);
                 let lasts = below(&tops);
                 [tops, lasts]
             });
@@ -151,8 +180,8 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
             lasts.set_message(cut(&last, width).into_owned());
         }
         for (name, limiter) in watch.client().registry().limiters() {
-            if !models.iter().any(|(pace, _)| pace.name() == name) {
-                models.push((Pace::new(name, limiter), line()));
+            if !models.iter().any(|(pace, _)| pace.is_of(&limiter)) {
+                models.push((Pace::new(&name, limiter), line()));
             }
         }
         let names = models.iter().map(|(pace, _)| pace.name().chars().count());
@@ -165,12 +194,13 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) {
         .into_iter()
         .map(|(_, line)| line)
         .chain(failures.into_iter().flatten())
-        .chain([tokens, middle])
+        .chain([why, tokens, middle])
     {
         line.finish_and_clear();
     }
     head.finish_and_clear();
     say::above(None);
+    held
 }
 
 /// What is too wide for the terminal is cut off: a line that wraps could not be drawn over.

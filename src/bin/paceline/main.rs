@@ -8,6 +8,7 @@ mod display; //  where a run stands, on standard error
 mod enforced; // from a table of limits to what the simulator enforces
 mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
+mod held; //     what holds a run back
 mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error

@@ -7,6 +7,7 @@ use paceline::batch::Progress;
 use paceline::{Quota, QuotaSnapshot, RateLimiter, Snapshot, Unit};
 
 use crate::numbers::{percent, quota as said};
+use crate::plain;
 use crate::utc;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -86,13 +87,18 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(name: String, limiter: RateLimiter) -> Self {
+    /// `name` is what it is called on the screen.
+    pub(crate) fn new(name: &str, limiter: RateLimiter) -> Self {
         Self {
-            name,
+            name: plain::line(name).into_owned(),
             limiter,
             rates: Vec::new(),
             binding: None,
         }
+    }
+
+    pub(crate) fn is_of(&self, limiter: &RateLimiter) -> bool {
+        self.limiter.is_same(limiter)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -236,7 +242,7 @@ mod tests {
         let clock = ManualClock::new();
         let limits = Limits::tokens_per_minute(60_000).unwrap();
         let limiter = RateLimiter::builder(limits).clock(&clock).build();
-        let mut pace = Pace::new("m".to_owned(), limiter.clone());
+        let mut pace = Pace::new("m", limiter.clone());
         let expect = |pace: &mut Pace, percent: &str| {
             let text = format!("m   {percent} % of 60,000 tokens/minute");
             assert_eq!(pace.describe(2), text);
@@ -263,7 +269,7 @@ mod tests {
             .build()
             .unwrap();
         let limiter = RateLimiter::builder(limits).clock(&clock).build();
-        let mut pace = Pace::new("m".to_owned(), limiter.clone());
+        let mut pace = Pace::new("m", limiter.clone());
         limiter
             .acquire(Cost::tokens(60_000))
             .unwrap()

@@ -124,7 +124,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let (watch, currency) = (run.watch(), run.currency());
     let display = Display::start(watch.clone(), arguments.progress, currency.clone());
     let result = run.run();
-    drop(display);
+    let held = display.end();
     let summary = match result {
         Ok(summary) => summary,
         Err(error) => {
@@ -146,7 +146,8 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         true => Path::new("standard output"),
         false => &*results,
     };
-    summary::print(&summary, shown, &errors, arguments.keep_failed);
+    let held = held.in_all();
+    summary::print(&summary, held, shown, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
     let reported = report.write(&summary);
     let extracted = extract::write(&arguments.shape, &results, &requests);

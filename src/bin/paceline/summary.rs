@@ -69,7 +69,13 @@ pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
 }
 
 /// As a few lines on standard error.
-pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_failed: bool) {
+pub(crate) fn print(
+    summary: &Summary,
+    held: Option<String>,
+    results: &Path,
+    errors: &Path,
+    keeps_failed: bool,
+) {
     let wall = Duration::try_from_secs_f64(summary.wall_seconds).unwrap_or_default();
     let resumed = match summary.resumed {
         0 => String::new(),
@@ -113,6 +119,9 @@ pub(crate) fn print(summary: &Summary, results: &Path, errors: &Path, keeps_fail
     if let Some(binding) = &summary.binding {
         let percent = summary.utilisation * 100.0;
         say!("busiest limit {binding}, {percent:.1} % of it used");
+    }
+    if let Some(held) = held {
+        say!("{held}");
     }
     for (model, ratio) in &summary.charge_ratios {
         if (ratio - 1.0).abs() >= NOTABLE {

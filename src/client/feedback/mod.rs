@@ -19,7 +19,12 @@ pub(super) use usage::usage;
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};
-use crate::feedback::{Feedback, Verdict};
+use crate::feedback::{Feedback, Refusal, Verdict};
+
+/// What the message of a refusal says of the limit that it is for.
+pub(crate) fn refusal_in(error: &ApiError) -> Refusal {
+    refusals::refusal(error, false)
+}
 
 /// What one answer says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

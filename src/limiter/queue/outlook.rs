@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::Priority;
 use super::super::forecast::Forecast;
 use super::super::level::{Level, Tick};
-use super::super::snapshot::{InLine, QuotaSnapshot, Snapshot};
+use super::super::snapshot::{InLine, LimitOrigin, QuotaSnapshot, Snapshot};
 use super::{Asked, Queue};
 use crate::cost::Cost;
 use crate::quota::Quota;
@@ -26,6 +26,7 @@ impl Queue {
                 level: level.whole(),
                 granted: self.spent.amount(level.unit()),
                 told: known.told,
+                origin: LimitOrigin::of(level.quota(), known.told),
                 charge_ratio: known.ratio,
                 others: known.others,
             }

@@ -1,6 +1,7 @@
 //! How a line stands by its definition, and when whose turn will come.
 
 use super::*;
+use crate::LimitOrigin;
 
 impl Reference {
     /// Everyone in the order of their turns, and when those come if nobody comes or goes, the
@@ -48,6 +49,7 @@ impl Reference {
             Some(self.quotas.iter().max_by_key(fit)?.quota)
         });
         let quotas = self.quotas.iter().map(|quota| QuotaSnapshot {
+            origin: LimitOrigin::of(quota.quota, false),
             quota: quota.quota,
             level: quota.left(self.now),
             granted: self.granted.amount(quota.quota.unit()),

@@ -1,0 +1,238 @@
+//! What holds a run back now: one pure decision over what its stages show.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::hold::Hold;
+use super::progress::ModelProgress;
+use crate::limiter::{LimitOrigin, Snapshot};
+use crate::quota::Quota;
+
+/// What holds a run back at one moment: what would have to change for it to go faster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Bottleneck {
+    /// Nothing that is known: requests start as fast as threads do, or the run has not begun.
+    #[default]
+    Nothing,
+    /// No request is left to start until more of the input is read.
+    Input,
+    /// A rate limit.
+    Limit {
+        /// The model, or the family of models that share the limit.
+        model: String,
+        /// The limit.
+        quota: Quota,
+        /// Where the limit comes from.
+        origin: LimitOrigin,
+        /// How long the next request still waits.
+        wait: Duration,
+    },
+    /// A pause for all requests of a model, which a response asked for.
+    Pause {
+        /// The model, or the family of models that share the pause.
+        model: String,
+        /// How much of the pause is left.
+        left: Duration,
+        /// What asked for it, such as `rate limit of gpt-4o, tokens per day (429)`.
+        reason: Option<String>,
+    },
+    /// A careful start: requests of a model start slowly until responses show its limits.
+    CarefulStart {
+        /// The model, or the family of models.
+        model: String,
+    },
+    /// The cap on requests in flight of one model.
+    InFlight {
+        /// The model, or the family of models that share the cap.
+        model: String,
+        /// How many may be in flight.
+        most: u64,
+    },
+    /// The cap on requests in flight of the whole [run](super::Run::max_in_flight).
+    MaxInFlight {
+        /// How many may be in flight.
+        most: usize,
+    },
+    /// The server: all that is left is in flight.
+    Latency {
+        /// How many requests are in flight.
+        in_flight: usize,
+    },
+    /// Requests that are sent again, or wait until they are: at least half of those in flight.
+    Retries {
+        /// How many requests in flight have failed at least once.
+        retried: u64,
+        /// How many requests are in flight.
+        in_flight: usize,
+    },
+    /// A budget: what is in flight may use up the rest of it.
+    Budget,
+    /// The disk, or whatever else results cannot be written to.
+    Disk,
+    /// The run ends: requests in flight finish, and no other starts.
+    Stopping {
+        /// How many requests are in flight.
+        in_flight: usize,
+    },
+    /// A cause outside of the requests, such as a server that cannot be reached.
+    Held(Hold),
+}
+
+/// What the stages of a run show at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) is_stopped: bool,
+    /// Results cannot be written.
+    pub(super) is_braked: bool,
+    pub(super) hold: Option<Hold>,
+    /// Requests that wait for others to give back what they may use of the budget.
+    pub(super) claiming: u64,
+    /// Whether more of the input may come.
+    pub(super) is_open: bool,
+    /// Requests that have been read and not begun.
+    pub(super) waiting: usize,
+    pub(super) sending: usize,
+    /// Threads with an admitted request that wait to send it.
+    pub(super) ready: usize,
+    pub(super) most: usize,
+    /// Whether requests wait of which none may begin, as it could not be sent.
+    pub(super) is_full: bool,
+    /// Requests in flight whose last attempt failed.
+    pub(super) retried: u64,
+    pub(super) models: Vec<ModelProgress>,
+    pub(super) limiters: Vec<LimiterFacts>,
+}
+
+/// What one limiter shows.
+#[derive(Debug, Clone)]
+pub(super) struct LimiterFacts {
+    pub(super) model: String,
+    /// Requests that wait for it, in memory or on the disk.
+    pub(super) waiting: u64,
+    pub(super) snapshot: Snapshot,
+    /// What asked for its last pause.
+    pub(super) pause: Option<String>,
+}
+
+impl Facts {
+    /// What holds the run back. Of several, the first in the order of these lines: what stops
+    /// everything, then what requests wait for, then what they do.
+    pub(super) fn bottleneck(&self) -> Bottleneck {
+        let in_flight = self.sending;
+        if self.is_stopped {
+            return Bottleneck::Stopping { in_flight };
+        }
+        if self.is_braked {
+            return Bottleneck::Disk;
+        }
+        if let Some(hold) = &self.hold {
+            return Bottleneck::Held(hold.clone());
+        }
+        // Of several, the one that most requests wait for.
+        let held = self.limiters.iter().filter(|it| it.snapshot.waiters > 0);
+        if let Some(held) = held.max_by_key(|it| (it.waiting, it.snapshot.head_due)) {
+            return held.bottleneck();
+        }
+        if self.claiming > 0 {
+            return Bottleneck::Budget;
+        }
+        let retried = self.retried.min(in_flight as u64);
+        if retried > 0 && retried.saturating_mul(2) >= in_flight as u64 {
+            return Bottleneck::Retries { retried, in_flight };
+        }
+        if self.ready > 0 || (self.waiting > 0 && self.is_full) {
+            return Bottleneck::MaxInFlight { most: self.most };
+        }
+        match (self.waiting, self.is_open) {
+            (0, true) => Bottleneck::Input,
+            (0, false) if in_flight > 0 => Bottleneck::Latency { in_flight },
+            _ => Bottleneck::Nothing,
+        }
+    }
+}
+
+impl LimiterFacts {
+    /// What its first waiter waits for.
+    fn bottleneck(&self) -> Bottleneck {
+        let Self {
+            model,
+            snapshot,
+            pause,
+            ..
+        } = self;
+        let model = model.clone();
+        if !snapshot.paused_for.is_zero() {
+            return Bottleneck::Pause {
+                model,
+                left: snapshot.paused_for,
+                reason: pause.clone(),
+            };
+        }
+        let Some(wait) = snapshot.head_due else {
+            // Without a due time it waits for a place in flight.
+            let most = snapshot.max_in_flight.unwrap_or(snapshot.in_flight);
+            return Bottleneck::InFlight { model, most };
+        };
+        let of = snapshot.binding.and_then(|binding| {
+            let mut quotas = snapshot.quotas.iter();
+            quotas.find(|it| it.quota == binding)
+        });
+        let cost = snapshot.head_cost.unwrap_or_default();
+        match of {
+            Some(of) if is_short(of.level, cost.amount(of.quota.unit()), of.quota) => {
+                Bottleneck::Limit {
+                    model,
+                    quota: of.quota,
+                    origin: of.origin,
+                    wait,
+                }
+            }
+            // Its limits would let it go.
+            _ if !wait.is_zero() => Bottleneck::CarefulStart { model },
+            _ => Bottleneck::Nothing,
+        }
+    }
+}
+
+/// Whether a request has to wait for a limit: one that is larger than the bucket goes when it is full.
+fn is_short(level: i64, cost: u64, quota: Quota) -> bool {
+    level < cost.min(quota.burst()).cast_signed()
+}
+
+impl fmt::Display for Bottleneck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Input => f.write_str("the input: no more requests have been read"),
+            Self::Limit { model, quota, .. } => write!(f, "{model}: {quota}"),
+            Self::Pause {
+                model,
+                reason: None,
+                ..
+            } => write!(f, "a pause of {model}"),
+            Self::Pause {
+                reason: Some(reason),
+                ..
+            } => write!(f, "a pause: {reason}"),
+            Self::CarefulStart { model } => write!(f, "a careful start of {model}"),
+            Self::InFlight { model, most } => write!(f, "{model}: at most {most} in flight"),
+            Self::MaxInFlight { most } => write!(f, "at most {most} in flight"),
+            Self::Latency { in_flight } => {
+                write!(f, "the server: the last {in_flight} requests are in flight")
+            }
+            Self::Retries { retried, in_flight } => {
+                write!(f, "retries: {retried} of {in_flight} requests in flight")
+            }
+            Self::Budget => f.write_str("the budget: requests in flight may use up the rest"),
+            Self::Disk => f.write_str("the disk: results cannot be written"),
+            Self::Stopping { in_flight } => {
+                write!(f, "stopping: {in_flight} requests in flight")
+            }
+            Self::Held(hold) => hold.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
