@@ -8,7 +8,6 @@
 use crossbeam_channel::{bounded, select};
 
 use super::count::{Bell, panicked, start};
-use super::fingerprint::Fingerprint;
 use super::ids::Ids;
 use super::input::{Input, Records};
 use crate::limiter::CancelToken;
@@ -77,10 +76,10 @@ fn tally(records: &mut Records, ids: &mut Ids, answers: u64, stop: &CancelToken)
         let Ok(draft) = records.draft() else {
             continue;
         };
-        let (Some(of), Ok((url, body))) = (ids.see(&draft.id), draft.request) else {
+        let (Some(of), Ok(asked)) = (ids.see(&draft.id), draft.request) else {
             continue;
         };
-        match Fingerprint::of_text(&url, &body, &body.to_string()) == of {
+        match asked.fingerprint() == of {
             true => compared.same += 1,
             false => compared.others += 1,
         }

@@ -283,11 +283,13 @@ impl Counter {
             custom_id,
             url,
             body,
+            text: exact,
             known,
         } = request;
         let place = || format!("{}:{line}", self.name);
         let text = body.to_string();
-        let fingerprint = Fingerprint::of_text(&url, &body, &text);
+        let fingerprint = Fingerprint::of_exact(&url, &body, &text, exact.as_deref());
+        let text = exact.unwrap_or(text);
         if let Some(seen) = &self.seen {
             seen.add(&custom_id, fingerprint);
         }

@@ -2,7 +2,8 @@
 //!
 //! It is XXH3-64 of the url, a line feed and the body as compact JSON in the order of its keys, so
 //! white space does not count. A number that is no integer goes into it as `f` and the 16 hex
-//! digits of its bits: writers of JSON have not always agreed on its digits. A fingerprint stays in
+//! digits of its bits: writers of JSON have not always agreed on its digits. A body in which a number has
+//! more digits than 64 bits hold goes into it with all of its digits, as text. A fingerprint stays in
 //! files for years, so neither the hash nor what goes into it may change.
 //!
 //! A finished line carries it in its own `id`, where the Batch output format leaves room:
@@ -14,6 +15,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 use twox_hash::XxHash3_64;
+
+use super::json::{Json, is_beyond_64_bits};
 
 /// How the `id` of each finished line begins.
 const PREFIX: &str = "batch_req_";
@@ -38,6 +41,23 @@ impl Fingerprint {
         }
         let bytes = [url, "\n", text].concat();
         Self(XxHash3_64::oneshot(bytes.as_bytes()))
+    }
+
+    /// The same, of a body that is sent as `exact` if that is said: where its numbers have more digits
+    /// than 64 bits hold, they all count. What was sent before had fewer, and so another fingerprint.
+    pub(super) fn of_exact(url: &str, body: &Value, text: &str, exact: Option<&str>) -> Self {
+        if let Some(json) = exact.filter(|_| has_fraction(body)).and_then(Json::read) {
+            let mut is_beyond = false;
+            let compact = json.with_numbers(|number| {
+                is_beyond |= is_beyond_64_bits(number);
+                number
+            });
+            if is_beyond {
+                let bytes = [url, "\n", &compact].concat();
+                return Self(XxHash3_64::oneshot(bytes.as_bytes()));
+            }
+        }
+        Self::of_text(url, body, text)
     }
 
     /// An `id` for a finished line that carries it.
@@ -66,7 +86,7 @@ impl fmt::Display for Fingerprint {
 }
 
 /// Whether a number in it goes into a fingerprint otherwise than into JSON.
-fn has_fraction(value: &Value) -> bool {
+pub(super) fn has_fraction(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),
         Value::Array(items) => items.iter().any(has_fraction),
@@ -150,6 +170,31 @@ mod tests {
         for (url, body, expected) in table {
             assert_eq!(of(url, body).to_string(), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn digits_that_64_bits_do_not_hold_count_and_others_do_not() {
+        let exact = |body: &str| {
+            let value = super::super::json::value_of(body).unwrap();
+            Fingerprint::of_exact("/v1/x", &value, &value.to_string(), Some(body))
+        };
+        let base = r#"{"model":"m","seed":1.5}"#;
+        assert_eq!(exact(base), of("/v1/x", base));
+        for same in [
+            r#"{"model":"m","seed":1.50}"#,
+            r#"{ "model": "m", "seed": 15e-1 }"#,
+        ] {
+            assert_eq!(exact(same), exact(base), "{same}");
+        }
+        let seeds = [
+            "12345678901234567890123",
+            "12345678901234567890124",
+            "1e400",
+            "1e401",
+        ];
+        let prints = seeds.map(|seed| exact(&base.replace("1.5", seed)).0);
+        let prints: std::collections::HashSet<_> = prints.into_iter().collect();
+        assert_eq!(prints.len(), seeds.len());
     }
 
     #[test]

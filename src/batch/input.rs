@@ -31,7 +31,7 @@ use crate::{Error, Result};
 use again::{FromStart, Once};
 use begin::{Begun, First, begin};
 use lines::count_lines;
-use records::{Draft, is_known};
+use records::{Asked, Draft, is_known};
 use shard::Shard;
 use text::{LoneReturn, text};
 
@@ -374,6 +374,8 @@ pub(super) struct Request {
     pub(super) custom_id: String,
     pub(super) url: String,
     pub(super) body: Value,
+    /// The body as it is sent, unless that is what the value has.
+    pub(super) text: Option<String>,
     /// What an earlier run made of its `custom_id`.
     pub(super) known: Option<Known>,
 }
@@ -453,7 +455,7 @@ impl Requests {
             let message = format!("custom_id {id:?} stands in line {first} already");
             return Err(bad(Some(&id), message));
         }
-        let (url, body) = request.map_err(|message| bad(Some(&id), message))?;
+        let Asked { url, body, text } = request.map_err(|message| bad(Some(&id), message))?;
         if !is_known(&url) && self.told.len() < MOST_TOLD && !self.told.contains(&url) {
             log::warn!(
                 "{}:{line}: url: {url:?} is no endpoint that is known; its requests are sent, and \
@@ -467,6 +469,7 @@ impl Requests {
             custom_id: id,
             url,
             body,
+            text,
             known,
         })
     }

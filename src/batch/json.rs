@@ -84,6 +84,11 @@ impl<'a> Json<'a> {
 
     /// The same value without white space, every string in it one that all readers take.
     pub(super) fn compact(self) -> String {
+        self.with_numbers(|number| number)
+    }
+
+    /// The same, with others in the place of numbers.
+    pub(super) fn with_numbers(self, mut change: impl FnMut(&'a str) -> &'a str) -> String {
         let bytes = self.0.as_bytes();
         let mut text = String::with_capacity(bytes.len());
         let mut at = 0;
@@ -103,6 +108,7 @@ impl<'a> Json<'a> {
                 Some(inner) if token.contains('\\') => {
                     text.push_str(&quoted(&decoded(inner.strip_suffix('"').unwrap_or(inner))));
                 }
+                _ if is_number(token) => text.push_str(change(token)),
                 _ => text.push_str(token),
             }
         }
@@ -126,6 +132,41 @@ impl<'a> Json<'a> {
             _ => None,
         }
     }
+}
+
+fn is_number(token: &str) -> bool {
+    token.starts_with(|char: char| char == '-' || char.is_ascii_digit())
+}
+
+/// True for a number whose digits no 64 bits hold, be it an integer or not.
+pub(super) fn is_beyond_64_bits(number: &str) -> bool {
+    if number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok() {
+        return false;
+    }
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    let digits: Vec<u8> = digits.skip_while(|digit| *digit == b'0').collect();
+    let zeros = digits
+        .iter()
+        .rev()
+        .take_while(|digit| **digit == b'0')
+        .count();
+    // 17 digits tell any two floats apart.
+    digits.len() - zeros > 17 || number.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+/// A JSON text as a value to look into, which holds a large number where there is one that is too large.
+pub(super) fn value_of(text: &str) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str(text).or_else(|error| {
+        let is_too_large =
+            error.is_syntax() && error.to_string().starts_with("number out of range");
+        let Some(json) = Json::read(text).filter(|_| is_too_large) else {
+            return Err(error);
+        };
+        let largest = |number: &str| number.parse::<f64>().is_ok_and(f64::is_infinite);
+        let held = json.with_numbers(|number| if largest(number) { "1e308" } else { number });
+        serde_json::from_str(&held).map_err(|_| error)
+    })
 }
 
 /// A text as JSON.
@@ -269,6 +310,38 @@ mod tests {
         assert_eq!(list.compact(), "[1e999,-0.1000,12345678901234567890123]");
         let items: Vec<_> = list.items().unwrap().iter().map(|it| it.as_str()).collect();
         assert_eq!(items, ["1e999", "-0.1000", "12345678901234567890123"]);
+    }
+
+    #[test]
+    fn numbers_that_no_64_bits_hold_are_told() {
+        for number in [
+            "0",
+            "-7",
+            "1.10",
+            "0.1000",
+            "1e300",
+            "18446744073709551615",
+            "-0",
+            "1e-400",
+            "100000000000000000000000",
+            "0.12345678901234567",
+        ] {
+            assert!(!is_beyond_64_bits(number), "{number}");
+        }
+        for number in [
+            "1e400",
+            "-1e999",
+            "12345678901234567890123",
+            "0.123456789012345678",
+        ] {
+            assert!(is_beyond_64_bits(number), "{number}");
+        }
+        let value = value_of(r#"{"a": [1e400, 1.10, "1e999"], "b": -1e999}"#).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"a": [1e308, 1.1, "1e999"], "b": 1e308})
+        );
+        assert!(value_of("{\"a\": 1e400").is_err());
     }
 
     #[test]

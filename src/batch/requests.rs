@@ -78,12 +78,9 @@ impl RequestSet {
                     continue;
                 };
                 if met.meet(&draft.id, records.line()).is_none()
-                    && let Ok((url, body)) = draft.request
+                    && let Ok(asked) = draft.request
                 {
-                    set.add(
-                        &draft.id,
-                        Fingerprint::of_text(&url, &body, &body.to_string()),
-                    );
+                    set.add(&draft.id, asked.fingerprint());
                 }
             }
         })

@@ -220,10 +220,11 @@ impl RateLimitedClient {
     /// [`Error::InvalidRequest`] when the body is not an object, asks for a stream, or the path
     /// cannot stand in a URL.
     pub fn prepare(&self, path: &str, body: &impl Serialize) -> Result<Prepared> {
-        let body = serde_json::to_value(body)
-            .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
-        let text = body.to_string();
-        self.prepare_counted(path, &body, text)
+        let not_json = |error| Error::InvalidRequest(format!("the body is not JSON: {error}"));
+        // The text is what is sent: a value would round numbers of the caller's.
+        let text = serde_json::to_string(body).map_err(not_json)?;
+        let value = serde_json::from_str(&text).or_else(|_| serde_json::to_value(body));
+        self.prepare_counted(path, &value.map_err(not_json)?, text)
     }
 
     /// The same for a body of which there is the text already.

@@ -180,9 +180,13 @@ fn standard_input_needs_names_for_its_outputs() {
     ];
     let missing = "is needed when the input is not a file";
     run(&[]).fed(chats(1), 2).says(&["--output", missing]);
+    run(&["--output", "-"])
+        .fed(chats(1), 2)
+        .says(&["--errors", missing]);
     assert_eq!(folder.files(), [""; 0]);
 
-    run(&named).fed(chats(40), 0).says(&["40 succeeded"]);
+    // Failures go beside the results, if those are named.
+    run(&named[..2]).fed(chats(40), 0).says(&["40 succeeded"]);
     run(&named)
         .fed(chats(50), 0)
         .says(&["10 succeeded", "40 done before"]);

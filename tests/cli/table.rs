@@ -148,7 +148,7 @@ fn rows_may_be_json_and_answers_may_follow_a_schema() {
     let asked = asked(&folder, "answers.jsonl");
     let user = |id: &str| asked[id]["messages"][0]["content"].clone();
     assert_eq!(user("row-1"), "a{text}b {\"k\":[1,null]} 7");
-    assert_eq!(user("row-4"), "x null 1.5");
+    assert_eq!(user("row-4"), "x null 1.50");
     let format = json!({
         "type": "json_schema",
         "json_schema": {

@@ -3,12 +3,15 @@
 use std::io::BufRead;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::kind::document;
 use super::lines::Lines;
 use super::rows::{RowFormat, Rows};
 use super::shard::Shard;
+use crate::batch::fingerprint::Fingerprint;
+use crate::batch::json::{Json, value_of};
 use crate::batch::prompt::Prompt;
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
@@ -16,8 +19,24 @@ use crate::{Error, Result};
 /// A request before it is known whether there was one of its name before.
 pub(in crate::batch) struct Draft {
     pub(in crate::batch) id: String,
-    /// URL and body, or what is wrong with them.
-    pub(in crate::batch) request: Result<(String, Value), String>,
+    /// The request, or what is wrong with it.
+    pub(in crate::batch) request: Result<Asked, String>,
+}
+
+/// What is asked of the server.
+pub(in crate::batch) struct Asked {
+    pub(in crate::batch) url: String,
+    pub(in crate::batch) body: Value,
+    /// The body as it stands in the input, which is sent: with all of its digits. `None` where it was made
+    /// here, and is sent as the value has it.
+    pub(in crate::batch) text: Option<String>,
+}
+
+impl Asked {
+    pub(in crate::batch) fn fingerprint(&self) -> Fingerprint {
+        let text = self.body.to_string();
+        Fingerprint::of_exact(&self.url, &self.body, &text, self.text.as_deref())
+    }
 }
 
 /// What an input holds, one by one.
@@ -133,11 +152,12 @@ impl Records {
         match &self.kind {
             Kind::Rows(rows) => rows.draft(),
             Kind::Lines(lines) => {
-                let mut fields = Fields::read(lines.text()?)?;
+                let text = lines.text()?;
+                let mut fields = Fields::read(text)?;
                 match fields.custom_id.take() {
                     Some(Value::String(id)) => Ok(Draft {
                         id,
-                        request: check(fields),
+                        request: check(fields, text),
                     }),
                     _ => Err("custom_id: a string is needed".to_owned()),
                 }
@@ -163,15 +183,15 @@ fn is_of(shard: Shard, lines: &Lines) -> bool {
 /// What is read of a line. The names of its fields are not kept, nor what else it holds.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Fields {
+struct Fields<'a> {
     #[serde(deserialize_with = "stated")]
     custom_id: Option<Value>,
     #[serde(deserialize_with = "stated")]
     method: Option<Value>,
     #[serde(deserialize_with = "stated")]
     url: Option<Value>,
-    #[serde(deserialize_with = "stated")]
-    body: Option<Value>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
 }
 
 /// Null is something too, and wrong.
@@ -179,8 +199,8 @@ fn stated<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Value>, D::Error
     Value::deserialize(field).map(Some)
 }
 
-impl Fields {
-    fn read(text: &[u8]) -> Result<Self, String> {
+impl<'a> Fields<'a> {
+    fn read(text: &'a [u8]) -> Result<Self, String> {
         // An array would be taken for one field after the other.
         let is_object = text.trim_ascii_start().starts_with(b"{");
         match serde_json::from_slice(text) {
@@ -190,27 +210,40 @@ impl Fields {
                 custom_id: fields.remove("custom_id"),
                 method: fields.remove("method"),
                 url: fields.remove("url"),
-                body: fields.remove("body"),
+                body: last_body(text),
             }),
         }
     }
 }
 
-/// The JSON object of a line.
+/// The body of a line in which something stands twice: the last counts.
+fn last_body(text: &[u8]) -> Option<&RawValue> {
+    let line = Json::read(std::str::from_utf8(text).ok()?)?;
+    serde_json::from_str(line.field("body")?.as_str()).ok()
+}
+
+/// The JSON object of a line. A number that is too large is a large one in it.
 pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
-    match serde_json::from_slice(text) {
+    let value = match std::str::from_utf8(text) {
+        Ok(text) => value_of(text),
+        Err(_) => serde_json::from_slice(text), // says where it is no text
+    };
+    match value {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err("a JSON object is needed".to_owned()),
-        Err(error) => {
-            let text = error.to_string();
-            let what = text.split(" at line ").next().unwrap_or(&text);
-            Err(format!("column {}: {what}", error.column()))
-        }
+        Err(error) => Err(said(&error, 0)),
     }
 }
 
-/// The URL and the body of a line, if they make a request.
-fn check(fields: Fields) -> Result<(String, Value), String> {
+/// What is wrong, of JSON that begins at a column of its line.
+fn said(error: &serde_json::Error, column: usize) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    format!("column {}: {what}", column + error.column())
+}
+
+/// What a line asks for, if it makes a request.
+fn check(fields: Fields<'_>, line: &[u8]) -> Result<Asked, String> {
     match fields.method {
         None => {}
         Some(Value::String(method)) if method == "POST" => {}
@@ -225,8 +258,13 @@ fn check(fields: Fields) -> Result<(String, Value), String> {
         }
         _ => return Err("url: an endpoint such as \"/v1/chat/completions\" is needed".to_owned()),
     };
-    let Some(Value::Object(body)) = fields.body else {
-        return Err("body: an object is needed".to_owned());
+    let text = fields.body.map_or("null", RawValue::get);
+    // Where it begins in the line, of which it is a piece.
+    let column = (text.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+    let body = match value_of(text) {
+        Ok(Value::Object(body)) => body,
+        Ok(_) => return Err("body: an object is needed".to_owned()),
+        Err(error) => return Err(said(&error, column)),
     };
     match body.get("model") {
         Some(Value::String(model)) if !model.trim().is_empty() => {}
@@ -235,7 +273,11 @@ fn check(fields: Fields) -> Result<(String, Value), String> {
     if body.get("stream") == Some(&Value::Bool(true)) {
         return Err("body.stream: a result is one line; leave it out".to_owned());
     }
-    Ok((url, Value::Object(body)))
+    Ok(Asked {
+        url,
+        body: Value::Object(body),
+        text: Some(text.to_owned()),
+    })
 }
 
 fn is_path(url: &str) -> bool {

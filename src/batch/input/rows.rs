@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use super::kind::document;
 use super::lines::Lines;
 use super::nearest::nearest;
-use super::records::{Draft, object};
+use super::records::{Asked, Draft, object};
 use super::separator::TAB;
 use super::shard::Shard;
 use super::table::{Fault, OTHER_ENCODING, Table};
+use crate::batch::fingerprint::has_fraction;
+use crate::batch::json::Json;
 use crate::batch::prompt::Prompt;
 use crate::{Error, Result};
 
@@ -165,7 +167,10 @@ impl Rows {
         let row = self.row()?;
         Ok(Draft {
             id: self.id(&row)?,
-            request: self.prompt.request(|column| row.value(column)),
+            request: self
+                .prompt
+                .request(|column| row.value(column))
+                .map(|(url, body, text)| Asked { url, body, text }),
         })
     }
 
@@ -180,7 +185,10 @@ impl Rows {
                 columns: table.columns(),
                 fields: table.row()?,
             },
-            Source::Jsonl(lines) => Row::Object(object(lines.text()?)?),
+            Source::Jsonl(lines) => {
+                let text = lines.text()?;
+                Row::Object(object(text)?, str::from_utf8(text).unwrap_or_default())
+            }
             Source::Lines(lines) => {
                 let text = str::from_utf8(lines.text()?);
                 let text = text.map_err(|_| format!("invalid UTF-8; {OTHER_ENCODING}"))?;
@@ -196,7 +204,8 @@ enum Row<'a> {
         columns: &'a [String],
         fields: Vec<String>,
     },
-    Object(Map<String, Value>),
+    /// With the text that it is.
+    Object(Map<String, Value>, &'a str),
     Line(&'a str),
 }
 
@@ -207,8 +216,13 @@ impl Row<'_> {
                 let at = columns.iter().position(|name| name == column);
                 at.and_then(|at| fields.get(at)).map(Cow::from)
             }
-            Self::Object(fields) => fields.get(column).map(|value| match value {
+            Self::Object(fields, line) => fields.get(column).map(|value| match value {
                 Value::String(text) => Cow::from(text),
+                // With the digits that stand there.
+                other if has_fraction(other) => {
+                    let value = Json::read(line).and_then(|line| line.field(column));
+                    Cow::from(value.map_or_else(|| other.to_string(), Json::compact))
+                }
                 other => Cow::from(other.to_string()),
             }),
             Self::Line(text) => (column == LINE).then_some(Cow::from(*text)),
@@ -216,7 +230,7 @@ impl Row<'_> {
         value.ok_or_else(|| {
             let columns: Vec<&str> = match self {
                 Self::Table { columns, .. } => columns.iter().map(String::as_str).collect(),
-                Self::Object(fields) => fields.keys().map(String::as_str).collect(),
+                Self::Object(fields, _) => fields.keys().map(String::as_str).collect(),
                 Self::Line(_) => vec![LINE],
             };
             format!("no column {column:?}; {}", there_are(column, &columns))

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use super::json::{Json, value_of};
 use crate::{Error, Message, Result};
 use template::Template;
 
@@ -42,6 +43,8 @@ pub struct Prompt {
     user: Template,
     fields: Map<String, Value>,
     id_column: Option<String>,
+    /// The schema in the text of a body, and what it is to be there.
+    schema_text: Option<(String, String)>,
 }
 
 impl Prompt {
@@ -63,6 +66,7 @@ impl Prompt {
             user: parse("prompt", template)?,
             fields: Map::new(),
             id_column: None,
+            schema_text: None,
         })
     }
 
@@ -95,6 +99,27 @@ impl Prompt {
         self.set("response_format", format)
     }
 
+    /// Sets the schema as [`schema`](Self::schema) does, from its text: its numbers keep their digits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when it is no JSON object.
+    pub fn schema_text(self, text: &str) -> Result<Self> {
+        let wrong = |what: String| Error::Config(format!("schema: {what}"));
+        let schema = match value_of(text.trim_start_matches('\u{feff}')) {
+            Ok(schema @ Value::Object(_)) => schema,
+            Ok(_) => return Err(wrong("a JSON object is needed".to_owned())),
+            Err(error) => return Err(wrong(error.to_string())),
+        };
+        let json = Json::read(text.trim_start_matches('\u{feff}'));
+        let rounded = format!("\"schema\":{schema}");
+        let exact = json.map(|json| format!("\"schema\":{}", json.compact()));
+        let exact = exact.filter(|exact| *exact != rounded);
+        let mut prompt = self.schema(schema);
+        prompt.schema_text = exact.map(|exact| (rounded, exact));
+        Ok(prompt)
+    }
+
     /// Sets any other field of the requests, known to this crate or not.
     pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields.insert(field.into(), value.into());
@@ -124,11 +149,12 @@ impl Prompt {
         }
     }
 
-    /// The request that a row makes: its URL and its body.
+    /// The request that a row makes: its URL and its body, and the text of that where it has digits that the
+    /// value has not.
     pub(super) fn request<'a>(
         &self,
         value: impl Fn(&str) -> Result<Cow<'a, str>, String>,
-    ) -> Result<(String, Value), String> {
+    ) -> Result<(String, Value, Option<String>), String> {
         let mut messages = Vec::with_capacity(2);
         if let Some(system) = &self.system {
             messages.push(Message::system(system.render(&value)?));
@@ -140,7 +166,12 @@ impl Prompt {
         let more = self.fields.iter();
         let more = more.filter(|(field, _)| !matches!(field.as_str(), "model" | "messages"));
         body.extend(more.map(|(field, value)| (field.clone(), value.clone())));
-        Ok((URL.to_owned(), Value::Object(body)))
+        let body = Value::Object(body);
+        let text = self.schema_text.as_ref().map(|(rounded, exact)| {
+            // In a text it would have its quotes escaped.
+            body.to_string().replacen(rounded, exact, 1)
+        });
+        Ok((URL.to_owned(), body, text))
     }
 
     /// True when ids are the numbers of rows.
@@ -187,7 +218,7 @@ mod tests {
     #[test]
     fn a_row_makes_a_chat_request() {
         let prompt = Prompt::new("m", "A {kind}: {text}").unwrap();
-        let (url, body) = prompt.request(value).unwrap();
+        let (url, body, _) = prompt.request(value).unwrap();
         assert_eq!(url, "/v1/chat/completions");
         let user = json!({"role": "user", "content": "A cup: {kind} of tea"});
         assert_eq!(body, json!({"model": "m", "messages": [user]}));
@@ -195,7 +226,7 @@ mod tests {
         let schema = json!({"title": "kinds_1", "type": "object"});
         let prompt = prompt.system("{{}} {kind}").unwrap();
         let prompt = prompt.max_completion_tokens(7).schema(schema.clone());
-        let (_, body) = prompt.set("model", "other").request(value).unwrap();
+        let (_, body, _) = prompt.set("model", "other").request(value).unwrap();
         let format = json!({"name": "kinds_1", "strict": true, "schema": schema});
         let expected = json!({
             "model": "m",
@@ -230,8 +261,36 @@ mod tests {
             (json!({"title": 7}), "answer"),
             (json!({}), "answer"),
         ] {
-            let (_, body) = prompt.clone().schema(schema).request(value).unwrap();
+            let (_, body, _) = prompt.clone().schema(schema).request(value).unwrap();
             assert_eq!(body["response_format"]["json_schema"]["name"], name);
+        }
+    }
+
+    #[test]
+    fn a_schema_from_a_text_keeps_its_digits() {
+        let schema = r#"{"minimum": 1.10, "maximum": 1e400, "x": "\"schema\""}"#;
+        let prompt = Prompt::new("m", "{text}")
+            .unwrap()
+            .schema_text(schema)
+            .unwrap();
+        let (_, body, text) = prompt.max_completion_tokens(3).request(value).unwrap();
+        let text = text.unwrap();
+        assert!(
+            text.contains(r#""schema":{"minimum":1.10,"maximum":1e400,"x":"\"schema\""}"#),
+            "{text}"
+        );
+        assert_eq!(value_of(&text).unwrap(), body);
+        let plain = Prompt::new("m", "")
+            .unwrap()
+            .schema_text(r#"{ "minimum": 1.5 }"#)
+            .unwrap();
+        assert_eq!(plain.request(value).unwrap().2, None);
+        for wrong in ["[]", "{", ""] {
+            let error = Prompt::new("m", "")
+                .unwrap()
+                .schema_text(wrong)
+                .unwrap_err();
+            assert!(error.to_string().starts_with("schema: "), "{error}");
         }
     }
 

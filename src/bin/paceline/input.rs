@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use paceline::batch::{Input, Prompt, RowFormat};
 use paceline::{Error, Result};
-use serde_json::Value;
 
 use crate::args;
 
@@ -103,7 +102,12 @@ fn prompt(shape: &args::Shape) -> Result<Option<Prompt>> {
         prompt = prompt.max_completion_tokens(tokens as u64);
     }
     if let Some(path) = &shape.schema {
-        prompt = prompt.schema(schema(path)?);
+        let schema = read(path)?;
+        prompt = prompt.schema_text(&schema).map_err(|error| {
+            let error = error.to_string();
+            let what = error.strip_prefix("schema: ").unwrap_or(&error);
+            Error::Config(format!("--schema {}: {what}", path.display()))
+        })?;
     }
     if let Some(column) = &shape.id {
         prompt = prompt.id_column(column);
@@ -120,15 +124,6 @@ fn of_text<T>(value: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     make(text).map_err(|error| Error::Config(format!("{path}: {error}")))
-}
-
-fn schema(path: &Path) -> Result<Value> {
-    let wrong = |what: String| Error::Config(format!("--schema {}: {what}", path.display()));
-    match serde_json::from_str(&read(path)?) {
-        Ok(Value::Object(schema)) => Ok(schema.into()),
-        Ok(_) => Err(wrong("a JSON object is needed".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
-    }
 }
 
 fn read(path: &Path) -> Result<String> {
