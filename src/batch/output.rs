@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use crate::{Error, Result};
-use damage::{Origin, Pieces};
+use damage::{Origin, Pieces, begins_line};
 use lines::{Lines, parse};
 
 pub(super) use damage::Damage;
@@ -153,8 +153,11 @@ impl Output {
             damage.zeros += pieces.zeros;
             damage.torn += pieces.torn.len() as u64;
             damage.lacks_its_end = false;
-            damage.is_plain_cut =
-                is_first && !line.is_whole() && pieces.zeros == 0 && pieces.whole.is_empty();
+            damage.is_plain_cut = is_first
+                && !line.is_whole()
+                && pieces.zeros == 0
+                && pieces.whole.is_empty()
+                && begins_line(line.bytes);
             for piece in &pieces.whole {
                 if let Ok(known) = parse(piece) {
                     found(damage.end, &known);

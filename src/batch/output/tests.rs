@@ -285,6 +285,10 @@ fn what_a_power_cut_leaves_is_repaired_and_whole_lines_stay() {
         );
         assert_eq!(aside.as_ref(), torn, "{what}");
     }
+    // A last line that was cut short and came to more harm is no kill's: it is kept, too.
+    let harmed = [first, b"\x7f", &torn[1..]].concat();
+    let aside = [b"\x7f", &torn[1..], end].concat();
+    assert_eq!(repaired(&harmed), (1, first.to_vec(), Some(aside)));
     // Marks and line ends of other systems harm nothing.
     let marked = [mark, &whole[..]].concat();
     assert_eq!(repaired(&marked), (4, marked, None));
