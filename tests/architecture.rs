@@ -17,14 +17,21 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 13] = [
     ("ureq::", "client/transport"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),
     ("csv::", "batch/"),
-    ("flate2::", "batch/input/unpack.rs tokens/counter/ranks.rs"),
-    ("ruzstd::", "batch/input/unpack.rs"),
+    (
+        "flate2::",
+        "batch/input/unpack.rs tokens/counter/ranks.rs client/transport/unpack.rs",
+    ),
+    (
+        "ruzstd::",
+        "batch/input/unpack.rs client/transport/unpack.rs",
+    ),
     ("twox_hash::", "batch/ tokens/counter/memory.rs"),
+    ("rustls_native_certs::", "client/transport/roots.rs"),
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),

@@ -1,12 +1,12 @@
 //! Settings of a client.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::RateLimitedClient;
+use super::authorization::{KeySource, Secret, headers};
 use super::retry::RetryPolicy;
-use super::transport::{BaseUrl, is_header};
+use super::transport::{BaseUrl, Transport};
 use crate::cost::Charge;
 use crate::limiter::Registry;
 #[cfg(feature = "redis")]
@@ -21,9 +21,7 @@ pub const DEFAULT_MODEL: &str = "gpt-4.1";
 pub const DEFAULT_MAX_COMPLETION_TOKENS: u64 = 1_000;
 /// The public API.
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
-const AUTHORIZATION: &str = "Authorization";
 
 /// Settings of a [`RateLimitedClient`], each with a default.
 ///
@@ -41,16 +39,26 @@ const AUTHORIZATION: &str = "Authorization";
 ///
 /// # Proxies
 ///
-/// The first of the environment variables `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` (in
-/// capitals or small letters) that holds the address of an HTTP proxy is honoured, whatever the
-/// scheme of the base URL: requests go through a `CONNECT` tunnel. `NO_PROXY` names hosts that
-/// are reached directly; this machine (`localhost`, `127.0.0.1`, `[::1]`) always is, because
+/// As curl has it, `https_proxy` names the proxy of an https base URL, `http_proxy` that of an http
+/// one, and `all_proxy` that of both where its own is not set; each also in capitals. `HTTP_PROXY`
+/// in capitals is ignored in a CGI script, where it is a header of the caller. `http://`, `https://`,
+/// `socks4://`, `socks4a://`, `socks5://` (or `socks://`) and `socks5h://` are spoken. The first two
+/// open a `CONNECT` tunnel, for an http base URL too. Any other proxy that would be used is refused.
+///
+/// `no_proxy` lists hosts that are reached directly, with commas or spaces between them: `*`, a host
+/// with all below it (with or without a dot before it), the same with a port, IP addresses, and
+/// ranges such as `10.0.0.0/8`. This machine (`localhost`, `127.0.0.1`, `[::1]`) always is, because
 /// no proxy can reach it. The variables are read when the client is built.
+///
+/// # Certificates
+///
+/// The authorities in the file `SSL_CERT_FILE` and the folders `SSL_CERT_DIR` are trusted, else those
+/// of the system, else those that browsers trust. They are read once a process, before its first
+/// connection with TLS.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientBuilder {
-    api_key: Option<ApiKey>,
-    key_variable: String,
+    key: KeySource,
     base_url: Option<String>,
     headers: Vec<(String, Secret)>,
     registry: Arc<Registry>,
@@ -79,8 +87,7 @@ pub(super) struct Settings {
 impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
-            api_key: None,
-            key_variable: DEFAULT_KEY_VARIABLE.to_owned(),
+            key: KeySource::default(),
             base_url: None,
             headers: Vec::new(),
             registry: Arc::clone(Registry::global()),
@@ -106,26 +113,35 @@ impl Default for ClientBuilder {
 impl ClientBuilder {
     /// Sets the API key. Defaults to the value of the [variable](ClientBuilder::api_key_env).
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(Secret(key.into()));
+        self.key.key = Some(Secret(key.into()));
         self
     }
 
-    /// Sets the environment variable that holds the key. Defaults to `OPENAI_API_KEY`.
+    /// Sets the environment variable that holds the key. Defaults to `OPENAI_API_KEY`, which need
+    /// not be set where the base URL is this machine's: then no key is sent.
     pub fn api_key_env(mut self, variable: impl Into<String>) -> Self {
-        self.key_variable = variable.into();
+        self.key.variable = Some(variable.into());
         self
     }
 
-    /// Sets the API to talk to, with its `/v1`. Defaults to the environment variable
-    /// `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`].
+    /// Sets the API to talk to, as its provider names it: `https://api.openai.com/v1`,
+    /// `https://HOST/v1beta/openai`, `https://HOST/openai/deployments/NAME?api-version=VERSION`.
+    /// Defaults to the environment variable `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`].
+    ///
+    /// A base URL with a path stands in place of the `/v1` of a request's path, and one without
+    /// keeps it. Its query goes with every request, and is never printed.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Sends a header with every request, such as `OpenAI-Organization`. Its value is never
-    /// printed. An `Authorization` goes in place of the API key's, and then no key is needed.
-    /// Defaults to none.
+    /// Sends a header with every request. Its value is never printed. Defaults to none but those
+    /// that the environment names: `OpenAI-Organization` by `OPENAI_ORG_ID`, and `OpenAI-Project` by
+    /// `OPENAI_PROJECT_ID`.
+    ///
+    /// An `Authorization` goes in place of the API key's. With an `api-key`, `x-api-key` or
+    /// `x-goog-api-key` no key is needed, and none is sent that was not given by
+    /// [`api_key`](ClientBuilder::api_key) or [`api_key_env`](ClientBuilder::api_key_env).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), Secret(value.into())));
         self
@@ -302,18 +318,13 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] when there is no key, or the key, a header or the base URL cannot be
-    /// sent in HTTP, or the base URL holds a user name, a password or a query;
+    /// sent in HTTP, or the base URL holds a user name or a password, or the proxy or the
+    /// certificates that the environment names cannot be used;
     /// [`Error::InvalidLimit`] when a timeout is 0, the share of a
     /// [learned output](ClientBuilder::learned_output) is out of its bounds, or the charge does not go
     /// with it.
     pub fn build(mut self) -> Result<RateLimitedClient> {
         let base_url = self.url()?;
-        for (name, value) in &self.headers {
-            if !is_header(name, &value.0) {
-                let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
-                return Err(Error::Config(message));
-            }
-        }
         for (what, timeout) in [
             ("timeout", self.settings.timeout),
             ("connect timeout", self.settings.connect_timeout),
@@ -326,18 +337,14 @@ impl ClientBuilder {
             }
         }
         self.settings.learned_output = self.quantile()?;
-        let mut names = self.headers.iter().map(|(name, _)| name);
-        if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
-            let bearer = Secret(format!("Bearer {}", self.key()?.0));
-            self.headers.push((AUTHORIZATION.to_owned(), bearer));
-        }
+        let headers = headers(self.headers, &self.key, &base_url)?;
+        let transport = Transport::new(base_url, &headers, &self.settings)?;
         #[cfg(feature = "redis")]
         if let Some(store) = &self.shared {
             self.registry = Arc::new(self.registry.sharing(store));
         }
         Ok(RateLimitedClient::new_with(
-            base_url,
-            &self.headers,
+            transport,
             self.registry,
             self.settings,
         ))
@@ -364,42 +371,11 @@ impl ClientBuilder {
         quantile.map(Some)
     }
 
-    fn key(&self) -> Result<ApiKey> {
-        let variable = &self.key_variable;
-        let key = match &self.api_key {
-            Some(key) => key.clone(),
-            None => Secret(std::env::var(variable).map_err(|_| {
-                Error::Config(format!(
-                    "no API key: set the environment variable {variable}, or name another one"
-                ))
-            })?),
-        };
-        // A key pasted with its line end is the most common mistake of all.
-        let key = Secret(key.0.trim().to_owned());
-        if key.0.is_empty() || !is_header(AUTHORIZATION, &key.0) {
-            let message = "the API key is empty or has characters that no key has";
-            return Err(Error::Config(message.to_owned()));
-        }
-        Ok(key)
-    }
-
     fn url(&self) -> Result<BaseUrl> {
         let variable = || std::env::var(BASE_URL_VARIABLE).ok();
         // A variable that is empty is as good as none.
         let variable = || variable().filter(|url| !url.trim().is_empty());
         let url = self.base_url.clone().or_else(variable);
         BaseUrl::parse(url.as_deref().unwrap_or(DEFAULT_BASE_URL)).map_err(Error::Config)
-    }
-}
-
-/// A value that is sent and never printed.
-#[derive(Clone)]
-pub(super) struct Secret(pub(super) String);
-
-type ApiKey = Secret;
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
     }
 }

@@ -1,6 +1,7 @@
 //! The road: a blocking client whose every request passes its limiter.
 
 mod answer; //     what a response with a status of success is, pure
+mod authorization; // keys, and the headers that carry them
 mod call; //       the way of one request, step by step
 mod chat; //       chat requests and answers
 mod config; //     settings
@@ -35,10 +36,10 @@ pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};
 
-use config::{Secret, Settings};
+use config::Settings;
 use counters::Counters;
 use learned::Learner;
-use transport::{BaseUrl, Transport};
+use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
 use crate::tokens::{Endpoint, Estimate, estimate};
@@ -88,18 +89,13 @@ impl RateLimitedClient {
         ClientBuilder::default()
     }
 
-    fn new_with(
-        base_url: BaseUrl,
-        headers: &[(String, Secret)],
-        registry: Arc<Registry>,
-        settings: Settings,
-    ) -> Self {
+    fn new_with(transport: Transport, registry: Arc<Registry>, settings: Settings) -> Self {
         // The first count would wait for it; now it loads while the caller prepares.
         let profile = settings.model_table.profile(&settings.model);
         profile.encoding().preload_in_background();
         Self {
             inner: Arc::new(Inner {
-                transport: Transport::new(base_url, headers, &settings),
+                transport,
                 registry,
                 counters: Counters::default(),
                 learner: settings.learned_output.map(Learner::new),
@@ -169,7 +165,8 @@ impl RateLimitedClient {
     }
 
     /// Sends any JSON object to any path of the API, untouched, and returns the whole answer.
-    /// The base URL's `/v1` may stand in the path or not.
+    /// The path may begin with the base URL's `/v1` or not; where the base URL has no path, it is
+    /// taken as it is.
     ///
     /// The limits are those of the body's `model`, or of the client's when it has none; without
     /// an output cap in the body, the client's is reserved.

@@ -1,68 +1,55 @@
 //! The wire: one agent, its pool and its timeouts. With its parts, the only file that names ureq.
 
 mod addresses; // of hosts, kept for a while
+mod answer; //    what came back
 mod dial; //      connecting, and which step of it failed
 mod failure; //   why no response came, in words
 mod lookup; //    of a host, by the system
+mod no_proxy; //  which hosts are reached directly, pure
 mod patience; //  timeouts that the system is told seldom
+mod proxy; //     which one the environment names, pure
+mod redirect; //  what to do about one, pure
+mod roots; //     the authorities that are trusted
+mod unpack; //    answers that are compressed
 mod url; //       base URLs, and where a path leads from them
 
-use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use ureq::{Agent, Body};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+use ureq::tls::{RootCerts, TlsConfig};
 
+pub(super) use answer::{Answer, Headers};
 pub(super) use url::{BaseUrl, without_query};
 
 use addresses::Addresses;
 use dial::Dial;
-use failure::{Way, describe};
+use failure::{Way, failure, no_roots};
 use lookup::Lookup;
+use proxy::proxy_for;
 use url::is_url;
 
-use super::config::{Secret, Settings};
-use crate::Error;
+use super::authorization::Secret;
+use super::config::Settings;
 use crate::limiter::Clock;
+use crate::{Error, Result};
 
-/// The largest answer that is read: far above any the API gives, and below what would exhaust a
-/// machine with many in flight.
-const MAX_ANSWER: u64 = 256 * 1024 * 1024;
-/// The most memory that is taken for an answer because its head says that it is that long.
-const MOST_AT_ONCE: u64 = 1024 * 1024;
 /// The longest timeout that is set: the wire adds it to an instant, which has an end.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Sends requests over pooled connections. Clones share the pool.
-#[derive(Clone)]
+/// Sends requests over pooled connections.
 pub(super) struct Transport {
-    agent: Agent,
+    /// Set up for the first request: who sends none reads no certificates.
+    agent: OnceLock<Agent>,
     base_url: BaseUrl,
     headers: HeaderMap,
+    proxy: Option<ureq::Proxy>,
+    /// Whether TLS is spoken to the server or to the proxy.
+    is_secure: bool,
     way: Arc<Way>,
-}
-
-/// An answer whose head has arrived.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Headers,
-    /// With its query, in which there can be a key.
-    sent_to: String,
-    body: Body,
-    way: Arc<Way>,
-}
-
-/// Headers by lower-case name.
-pub(super) struct Headers(HeaderMap);
-
-impl Headers {
-    /// Those that are text, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let all = self.0.iter();
-        all.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.trim())))
-    }
+    connections: usize,
 }
 
 impl Transport {
@@ -70,41 +57,64 @@ impl Transport {
         base_url: BaseUrl,
         headers: &[(String, Secret)],
         settings: &Settings,
-    ) -> Self {
-        let connect_timeout = settings.connect_timeout.min(MAX_TIMEOUT);
-        let timeout = settings.timeout.min(MAX_TIMEOUT);
-        let mut config = Agent::config_builder()
+    ) -> Result<Self> {
+        let proxy = proxy_for(&base_url, |name| std::env::var(name).ok());
+        let proxy = proxy.map_err(Error::Config)?;
+        let wire = proxy.as_ref().map(proxy::Proxy::build).transpose();
+        let is_secure = base_url.is_https() || proxy.as_ref().is_some_and(proxy::Proxy::is_https);
+        // What somebody has named is looked at before anything is done with it.
+        if is_secure && roots::are_named() {
+            roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
+        }
+        let way = Way {
+            proxy: proxy.map(|proxy| proxy.to_string()),
+            is_https: base_url.is_https(),
+            timeout: settings.timeout.min(MAX_TIMEOUT),
+            connect_timeout: settings.connect_timeout.min(MAX_TIMEOUT),
+        };
+        Ok(Self {
+            agent: OnceLock::new(),
+            headers: sent_always(headers),
+            base_url,
+            proxy: wire.map_err(Error::Config)?,
+            is_secure,
+            way: Arc::new(way),
+            connections: settings.max_in_flight,
+        })
+    }
+
+    /// The agent, which the first request sets up.
+    fn agent(&self, url: &str) -> Result<&Agent> {
+        if let Some(agent) = self.agent.get() {
+            return Ok(agent);
+        }
+        let roots = match self.is_secure {
+            true => roots::trusted().map_err(|unreadable| no_roots(url, unreadable))?,
+            false => RootCerts::WebPki, // nobody asks
+        };
+        Ok(self.agent.get_or_init(|| self.set_up(roots)))
+    }
+
+    fn set_up(&self, roots: RootCerts) -> Agent {
+        let config = Agent::config_builder()
             // As an error it would come without headers and body, and `retry-after` with them.
             .http_status_as_error(false)
-            .timeout_resolve(Some(connect_timeout))
-            .timeout_connect(Some(connect_timeout))
-            .timeout_global(Some(timeout))
-            .max_idle_connections(settings.max_in_flight)
-            .max_idle_connections_per_host(settings.max_in_flight)
+            .timeout_resolve(Some(self.way.connect_timeout))
+            .timeout_connect(Some(self.way.connect_timeout))
+            .timeout_global(Some(self.way.timeout))
+            .max_idle_connections(self.connections)
+            .max_idle_connections_per_host(self.connections)
             .max_idle_age(Duration::from_secs(30))
             // A redirected POST would go out again without passing the limiter, and the key with
             // it to another host.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")));
-        if base_url.is_loopback() {
-            // No proxy elsewhere can reach it, and the simulator lives there.
-            config = config.proxy(None);
-        }
-        let config = config.build();
+            .proxy(self.proxy.clone())
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
+            .build();
         let addresses = Addresses::new(Lookup, Clock::real());
-        let way = Way {
-            proxy: None,
-            is_https: base_url.is_https(),
-            timeout,
-            connect_timeout,
-        };
-        Self {
-            agent: Agent::with_parts(config, Dial::default(), addresses),
-            headers: sent_always(headers),
-            base_url,
-            way: Arc::new(way),
-        }
+        Agent::with_parts(config, Dial::default(), addresses)
     }
 
     /// Where a request for `path` goes.
@@ -134,53 +144,21 @@ impl Transport {
     }
 
     /// Sends a JSON body and returns when the head of the answer is there.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
         let url = self.url(path);
-        let mut request = self.agent.post(&url);
+        let mut request = self.agent(&url)?.post(&url);
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&self.headers);
         }
         match request.send(body) {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                Ok(Answer {
-                    status: head.status.as_u16(),
-                    headers: Headers(head.headers),
-                    sent_to: url,
-                    body,
-                    way: Arc::clone(&self.way),
-                })
-            }
+            Ok(response) => Ok(Answer::new(response, url, &self.way)),
             Err(error) => Err(failure(&url, &error, &self.way)),
         }
     }
-}
 
-impl Answer {
-    pub(super) fn is_error(&self) -> bool {
-        // A redirect is none of the API's answers either.
-        !StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
-    }
-
-    /// Reads the whole body, or as much of it as arrives, behind what `bytes` holds.
-    pub(super) fn read(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        let length = self.body.content_length().unwrap_or(0).min(MOST_AT_ONCE);
-        bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
-        let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
-        match body.read_to_end(bytes) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(failure(&self.sent_to, &error.into(), &self.way)),
-        }
-    }
-
-    /// Where it came from, for errors.
-    pub(super) fn url(&self) -> String {
-        without_query(&self.sent_to)
-    }
-
-    /// The body as it arrives.
-    pub(super) fn into_reader(self) -> impl Read + Send + 'static {
-        self.body.into_with_config().limit(MAX_ANSWER).reader()
+    /// What to say of an answer that is a redirect, in place of its body.
+    pub(super) fn redirect(&self, answer: &Answer) -> Option<String> {
+        answer.redirect(&self.base_url)
     }
 }
 
@@ -203,16 +181,6 @@ fn sent_always(headers: &[(String, Secret)]) -> HeaderMap {
 /// Whether a header's value is quoted to help, and never a key.
 fn is_public(name: &str) -> bool {
     name.starts_with("accept") || name.starts_with("content-") || name.ends_with("-version")
-}
-
-fn failure(url: &str, error: &ureq::Error, way: &Way) -> Error {
-    let (kind, message, unsent) = describe(error, way);
-    Error::Transport {
-        url: without_query(url),
-        kind,
-        message,
-        unsent,
-    }
 }
 
 /// Whether HTTP can carry this header.

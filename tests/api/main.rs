@@ -23,3 +23,4 @@ mod scripted; //  a server that does as it is told
 mod secrets; //   the key shows nowhere
 mod streams; //   answers piece by piece
 mod support; //   clients and servers for all of them
+mod way; //       what fails between here and the server

@@ -54,7 +54,7 @@ fn money_that_has_run_out_stops_the_run() {
 #[test]
 fn a_key_that_is_missing_or_none_is_said_before_anything_is_done() {
     let folder = Folder::with_input(chats(1));
-    let run = || folder.run("http://127.0.0.1:9/v1");
+    let run = || folder.run("http://api.invalid/v1");
     let output = run().env_remove("OPENAI_API_KEY").ends_with(2);
     output.says(&["no API key", "OPENAI_API_KEY"]);
     let named = run().args(["--api-key-env", "MY_KEY"]);

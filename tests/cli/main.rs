@@ -31,6 +31,7 @@ mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
 mod packed; //  inputs that are packed
 mod parts; //   parts of an input, each run by a process of its own
+mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
 mod resume; //  what earlier runs did, and lines that have changed since
 #[cfg(feature = "redis")]

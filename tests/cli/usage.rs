@@ -99,7 +99,7 @@ fn a_base_url_that_is_none_is_said_before_anything_is_done() {
         ]);
     }
     let output = folder.run("http://me:pw@host/v1").ends_with(2);
-    output.says(&["base URL", "no user name, password or query"]);
+    output.says(&["base URL", "no user name or password"]);
     let variable = folder.paceline(["run", "in.jsonl"]);
     let output = variable.env("OPENAI_BASE_URL", "nonsense").ends_with(2);
     output.says(&["base URL \"nonsense\""]);

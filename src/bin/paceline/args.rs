@@ -1,5 +1,6 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
+mod server; //   the API, and how to reach it
 mod shape; //    what the input is made of, and what is taken of it
 #[cfg(feature = "redis")]
 mod share; //    the store over which limits are shared
@@ -10,9 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use paceline::DEFAULT_BASE_URL;
 use paceline::batch::Money;
 
+pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
 pub(crate) use share::{Outage, Share};
@@ -191,24 +192,6 @@ pub(crate) struct Run {
     /// With --simulate: how long its answers take on average
     #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
     pub(crate) sim_latency: Duration,
-}
-
-/// The API, and how to reach it.
-#[derive(Debug, Args)]
-pub(crate) struct Server {
-    #[arg(
-        long,
-        value_name = "URL",
-        help_heading = SENDING,
-        help = format!("The API, with its /v1 [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
-    )]
-    pub(crate) base_url: Option<String>,
-    /// The environment variable that holds the key
-    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", help_heading = SENDING)]
-    pub(crate) api_key_env: String,
-    /// Most time that one try may take
-    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
-    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

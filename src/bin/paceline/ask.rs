@@ -67,13 +67,10 @@ fn client(server: &args::Server) -> Result<RateLimitedClient> {
     // Its limits are guesses, so that what the server says takes their place; and nothing is held
     // back for jitter, or less would seem to be left.
     let registry = Registry::new(LimitTable::default()).jitter(Duration::ZERO);
-    RateLimitedClient::builder()
-        .api_key_env(&server.api_key_env)
-        .base_url(server::base_url(server))
-        .timeout(server.timeout)
+    let builder = RateLimitedClient::builder()
         .registry(Arc::new(registry))
-        .max_retries(RETRIES)
-        .build()
+        .max_retries(RETRIES);
+    server::connect(builder, server)?.build()
 }
 
 /// The path and the body of the smallest request for a model.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use paceline::batch::{Input, Run, unpacked};
-use paceline::{DEFAULT_BASE_URL, Error, RateLimitedClient, Result};
+use paceline::{Error, RateLimitedClient, Result};
 
 use crate::args;
 use crate::exit::Exit;
@@ -38,7 +38,8 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
     // Counting needs a client's rules and no server.
     let client = RateLimitedClient::builder()
         .api_key("not needed")
-        .base_url(DEFAULT_BASE_URL)
+        // Nothing is sent: no proxy and no certificate is asked for.
+        .base_url("http://localhost")
         .charge(arguments.charge.into())
         .prompt_rule(arguments.prompt_rule.into())
         .model_table(models)

@@ -28,6 +28,7 @@ use crate::simulate;
 use crate::summary;
 
 pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
+    server::check(&arguments.server)?;
     let table = limits::table(&arguments.limits)?;
     check_learning(arguments)?;
     let burst = arguments.limits.burst_seconds;
@@ -45,7 +46,6 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     };
     let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
-        .api_key_env(&server.api_key_env)
         .registry(Arc::new(Registry::new(table)))
         .charge(arguments.charge.into())
         .model_table(models::table(arguments.models.as_deref())?)
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         let named = server.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
         builder.base_url(named).api_key("not needed")
     } else {
-        builder.base_url(server::base_url(server))
+        server::connect(builder, server)?
     };
     #[cfg(feature = "redis")]
     if !arguments.dry_run

@@ -12,6 +12,7 @@ use crate::enforced;
 use crate::exit::Exit;
 use crate::limits;
 use crate::say::{self, say};
+use crate::server;
 use crate::signals;
 
 /// How large the buckets of the API are known to be.
@@ -21,9 +22,7 @@ const DEFAULT_BURST: Duration = Duration::from_secs(60);
 pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     let table = limits::table(&arguments.limits)?;
     let key = match &arguments.api_key_env {
-        Some(variable) => Some(std::env::var(variable).map_err(|_| {
-            Error::Config(format!("--api-key-env: the variable {variable} is not set"))
-        })?),
+        Some(variable) => Some(server::variable("--api-key-env", variable)?),
         None => None,
     };
     let config = config(&table, arguments)

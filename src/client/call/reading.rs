@@ -42,9 +42,14 @@ impl From<Unreceived> for Error {
 pub(super) fn refused(answer: &mut Answer, context: &Context<'_>) -> Unreceived {
     let mut body = Vec::new();
     // A body that does not arrive leaves the status, which says enough.
-    let _ = answer.read(&mut body);
+    let read = answer.read(&mut body);
     let body = context.transport.without_secrets(&body);
-    let error = api_error(answer.status, context.heard, body.as_bytes());
+    let mut error = api_error(answer.status, context.heard, body.as_bytes());
+    if let Some(redirect) = context.transport.redirect(answer) {
+        error.message = redirect;
+    } else if let Err(Error::InvalidResponse { message, .. }) = read {
+        error.message = message;
+    }
     Unreceived::Refused(Box::new(error))
 }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use ureq::Error as Wire;
 
 use super::dial::{Step, Unsent};
+use super::roots::Unreadable;
+use super::url::without_query;
+use crate::Error;
 use crate::error::{TransportKind, human};
 
 /// What is known of the way when something on it fails.
@@ -18,14 +21,56 @@ pub(super) struct Way {
     pub(super) connect_timeout: Duration,
 }
 
+impl Way {
+    /// What helps where hosts are looked up here though a proxy could do it.
+    fn lookup_hint(&self) -> &'static str {
+        let proxy = self.proxy.as_deref().unwrap_or_default();
+        match proxy.split_once("://") {
+            Some(("socks5", _)) => "; with socks5h:// the proxy looks it up",
+            Some(("socks4", _)) => "; with socks4a:// the proxy looks it up",
+            _ => "",
+        }
+    }
+}
+
+/// The error that a failure of the wire is.
+pub(super) fn failure(url: &str, error: &Wire, way: &Way) -> Error {
+    let (kind, message, unsent) = describe(error, way);
+    Error::Transport {
+        url: without_query(url),
+        kind,
+        message,
+        unsent,
+    }
+}
+
+/// The error that certificates are which cannot be read.
+pub(super) fn no_roots(url: &str, unreadable: Unreadable) -> Error {
+    let exhausted = unreadable.source.as_ref().is_some_and(is_exhausted);
+    Error::Transport {
+        url: without_query(url),
+        kind: match exhausted {
+            true => TransportKind::Resources,
+            false => TransportKind::Certificate,
+        },
+        message: unreadable.message,
+        unsent: true,
+    }
+}
+
 /// The kind of a failure, and what to say of it.
 type Said = (TransportKind, String);
 
 /// What a failure of the wire is, and whether nothing of the request has left.
-pub(super) fn describe(error: &Wire, way: &Way) -> (TransportKind, String, bool) {
+fn describe(error: &Wire, way: &Way) -> (TransportKind, String, bool) {
     if let Some(unsent) = Unsent::of(error) {
         let (kind, message) = connecting(&unsent.step, &unsent.error, way);
-        return (kind, message, true);
+        // At the first step it is the server's own host that was looked up here.
+        let hint = match unsent.step {
+            Step::Resolve(_) => way.lookup_hint(),
+            _ => "",
+        };
+        return (kind, format!("{message}{hint}"), true);
     }
     let unsent = matches!(error, Wire::BadUri(_) | Wire::Http(_) | Wire::HostNotFound);
     let (kind, message) = exchanging(error, way);
@@ -55,23 +100,24 @@ fn connecting(step: &Step, error: &Wire, way: &Way) -> Said {
                 _ => (TransportKind::Proxy, format!("proxy {proxy}: {message}")),
             }
         }
-        Step::Resolve(host) => {
-            let reason = match error {
-                Wire::Io(error) => format!(": {}", words(error)),
-                Wire::Timeout(_) => format!(": {}", late("answer of the name server", way)),
-                _ => String::new(),
-            };
-            (
-                TransportKind::Dns,
-                format!("cannot resolve host {host}{reason}"),
-            )
-        }
+        Step::Resolve(host) => (TransportKind::Dns, unresolved(host, error, way)),
         Step::Connect => match error {
             Wire::Io(error) => (TransportKind::Connect, words(error)),
             Wire::Timeout(_) => (TransportKind::Connect, late("connection", way)),
             error => (TransportKind::Connect, error.to_string()),
         },
         Step::Tls => securing(error, way),
+    }
+}
+
+fn unresolved(host: &str, error: &Wire, way: &Way) -> String {
+    match error {
+        Wire::Io(error) => format!("cannot resolve host {host}: {}", words(error)),
+        Wire::Timeout(_) => {
+            let late = late("answer of the name server", way);
+            format!("cannot resolve host {host}: {late}")
+        }
+        _ => format!("cannot resolve host {host}"),
     }
 }
 
@@ -144,7 +190,7 @@ fn refused_by_proxy(said: &str) -> String {
 fn exchanging(error: &Wire, way: &Way) -> Said {
     match error {
         Wire::Timeout(_) => {
-            let message = format!("no whole response within {}", human(way.timeout));
+            let message = format!("timeout: no whole response within {}", human(way.timeout));
             (TransportKind::Timeout, message)
         }
         Wire::Io(error) if is_exhausted(error) => (TransportKind::Resources, words(error)),
@@ -199,7 +245,7 @@ fn kind_of_io(error: &io::Error) -> TransportKind {
 /// No connection, handshake or answer in the time for connecting.
 fn late(what: &str, way: &Way) -> String {
     let time = way.connect_timeout.min(way.timeout);
-    format!("no {what} within {}", human(time))
+    format!("timeout: no {what} within {}", human(time))
 }
 
 /// What the system says, without its number.

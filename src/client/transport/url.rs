@@ -69,8 +69,7 @@ impl BaseUrl {
             None => return Err(invalid()),
         };
         if scheme != "http" && scheme != "https" {
-            let message = format!("base URL {url:?}: its scheme has to be http or https");
-            return Err(message);
+            return Err(invalid());
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let mut path = path.trim_end_matches('/');
@@ -149,6 +148,14 @@ impl BaseUrl {
     /// The host, an IPv6 address without its brackets.
     pub(super) fn host(&self) -> &str {
         bare(self.authority())
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        let after = self.authority().rsplit(']').next().unwrap_or_default();
+        let port = after
+            .split_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
     pub(super) fn is_https(&self) -> bool {
@@ -383,7 +390,7 @@ mod tests {
             ("127.0.0.1:8000", "put http:// before it"),
             ("[::1]:8000", "put http:// before it"),
             ("llm:8000/v1", "put https:// before it"),
-            ("ftp://h/v1", "http or https"),
+            ("ftp://h/v1", "an address such as"),
             ("https:/api.openai.com/v1", "an address such as"),
             ("https//api.openai.com/v1", "an address such as"),
             ("v1", "an address such as"),
@@ -405,6 +412,21 @@ mod tests {
         for secret in ["http://u:s3cret@h/v1", "u:s3cret@h/v1", "h/v1?key=s3cret"] {
             let message = BaseUrl::parse(secret).unwrap_err();
             assert!(!message.contains("s3cret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_ports_are_found() {
+        let table = [
+            ("http://h/v1", "h", 80),
+            ("https://h", "h", 443),
+            ("https://h:8443/v1", "h", 8443),
+            ("http://[::1]:81/v1", "::1", 81),
+            ("https://[2001:db8::1]", "2001:db8::1", 443),
+        ];
+        for (given, host, port) in table {
+            let base = base(given);
+            assert_eq!((base.host(), base.port()), (host, port), "{given}");
         }
     }
 

@@ -1,0 +1,36 @@
+//! The API, and how to reach it.
+
+use std::time::Duration;
+
+use clap::Args;
+use paceline::DEFAULT_BASE_URL;
+
+use super::SENDING;
+use super::values::seconds;
+
+/// The variable that holds the key unless another one is named.
+pub(crate) const DEFAULT_KEY: &str = "OPENAI_API_KEY";
+
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = SENDING,
+        help = format!("The API, as its provider names it [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
+    )]
+    pub(crate) base_url: Option<String>,
+    /// The environment variable that holds the key, which this machine needs none of
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_KEY, help_heading = SENDING)]
+    pub(crate) api_key_env: String,
+    // What is given is checked elsewhere: the parser would quote it, and it may be a key.
+    /// Send a header that is no secret with every request; repeatable
+    #[arg(long, value_name = "NAME=VALUE", help_heading = SENDING)]
+    pub(crate) header: Vec<String>,
+    /// Send a header whose value a variable holds, such as api-key=AZURE_KEY; repeatable
+    #[arg(long, value_name = "NAME=VARIABLE", help_heading = SENDING)]
+    pub(crate) header_env: Vec<String>,
+    /// Most time that one try may take
+    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
+    pub(crate) timeout: Duration,
+}

@@ -1,0 +1,225 @@
+//! Who asks: keys, and the headers that carry them.
+
+use std::fmt;
+
+use super::transport::{BaseUrl, is_header};
+use crate::{Error, Result};
+
+pub(super) const AUTHORIZATION: &str = "Authorization";
+const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
+
+/// Headers that carry a key, in lower case: with one of them no other key is needed.
+const CARRIERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
+
+/// Headers by which an account is divided, and the variables that hold their values, as the
+/// official clients have them.
+const DIVISIONS: [(&str, &str); 2] = [
+    ("OpenAI-Organization", "OPENAI_ORG_ID"),
+    ("OpenAI-Project", "OPENAI_PROJECT_ID"),
+];
+
+/// Headers that each request has of its own.
+const OF_THE_WIRE: [&str; 5] = [
+    "connection",
+    "content-length",
+    "expect",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A value that is sent and never printed.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Where the key comes from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeySource {
+    pub(super) key: Option<Secret>,
+    /// The variable that somebody named for it.
+    pub(super) variable: Option<String>,
+}
+
+/// All headers of who asks: those that were stated, and what is missing of a key and of the
+/// division of the account.
+pub(super) fn headers(
+    mut stated: Vec<(String, Secret)>,
+    source: &KeySource,
+    base: &BaseUrl,
+) -> Result<Vec<(String, Secret)>> {
+    for (name, value) in &mut stated {
+        // What comes out of a file ends in the end of a line.
+        value.0 = value.0.trim().to_owned();
+        if !is_header(name, &value.0) {
+            let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
+            return Err(Error::Config(message));
+        }
+        if OF_THE_WIRE.contains(&name.to_ascii_lowercase().as_str()) {
+            let message = format!("header {name:?}: each request has its own");
+            return Err(Error::Config(message));
+        }
+    }
+    let has = |stated: &[(String, Secret)], name: &str| {
+        let mut names = stated.iter().map(|(name, _)| name);
+        names.any(|stated| stated.eq_ignore_ascii_case(name))
+    };
+    for (name, variable) in DIVISIONS {
+        let value = std::env::var(variable).unwrap_or_default();
+        let value = value.trim();
+        if value.is_empty() || has(&stated, name) {
+            continue;
+        }
+        if !is_header(name, value) {
+            let message = format!("{variable}: its value cannot be sent in HTTP");
+            return Err(Error::Config(message));
+        }
+        stated.push((name.to_owned(), Secret(value.to_owned())));
+    }
+    let is_named = source.key.is_some() || source.variable.is_some();
+    let has_key = CARRIERS.iter().any(|name| has(&stated, name));
+    if has(&stated, AUTHORIZATION) || (has_key && !is_named) {
+        return Ok(stated);
+    }
+    if let Some(key) = key(source, base)? {
+        let bearer = Secret(format!("Bearer {}", key.0));
+        stated.push((AUTHORIZATION.to_owned(), bearer));
+    }
+    Ok(stated)
+}
+
+/// The key. None where nobody gave one and none is needed: on this machine.
+fn key(source: &KeySource, base: &BaseUrl) -> Result<Option<Secret>> {
+    let is_needed = source.variable.is_some() || !base.is_loopback();
+    let key = match (&source.key, &source.variable) {
+        (Some(key), _) => Some(key.0.clone()),
+        (None, Some(variable)) => match std::env::var(variable) {
+            Ok(key) => Some(key),
+            Err(_) => return Err(Error::Config(missing(variable))),
+        },
+        (None, None) => std::env::var(DEFAULT_KEY_VARIABLE).ok(),
+    };
+    // A key pasted with its line end is the most common mistake of all.
+    let key = key.map(|key| key.trim().to_owned());
+    let key = key.filter(|key| !key.is_empty() || is_needed || source.key.is_some());
+    match key {
+        Some(key) if key.is_empty() || !is_header(AUTHORIZATION, &key) => {
+            let message = "the API key is empty or has characters that no key has";
+            Err(Error::Config(message.to_owned()))
+        }
+        Some(key) => Ok(Some(Secret(key))),
+        None if is_needed => Err(Error::Config(format!(
+            "no API key: set the environment variable {DEFAULT_KEY_VARIABLE}, or name another one"
+        ))),
+        None => Ok(None),
+    }
+}
+
+/// What to say of a variable that is not set. Whoever gives the key in place of the variable's
+/// name finds it nowhere.
+fn missing(variable: &str) -> String {
+    let letter = |char: char| char.is_ascii_uppercase() || char == '_';
+    let is_name = variable.starts_with(letter)
+        && variable
+            .chars()
+            .all(|char| letter(char) || char.is_ascii_digit())
+        && (variable.contains('_') || !variable.contains(|char: char| char.is_ascii_digit()));
+    if is_name {
+        return format!("no API key: the environment variable {variable} is not set");
+    }
+    format!(
+        "no API key: there is no environment variable of the name given; it is the name of one \
+         that is wanted, such as {DEFAULT_KEY_VARIABLE}, not the key itself"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(base: &str, stated: &[(&str, &str)], source: &KeySource) -> Result<Vec<String>> {
+        let stated = stated
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Secret((*value).to_owned())));
+        let base = BaseUrl::parse(base).unwrap();
+        let headers = headers(stated.collect(), source, &base)?;
+        let shown = headers
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {}", value.0));
+        Ok(shown.collect())
+    }
+
+    fn named(variable: &str) -> KeySource {
+        KeySource {
+            key: None,
+            variable: Some(variable.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_key_stands_in_for_the_key() {
+        let (none, given) = (
+            KeySource::default(),
+            KeySource {
+                key: Some(Secret(" sk-1\n".to_owned())),
+                variable: None,
+            },
+        );
+        let far = "https://api.test/v1";
+        for name in ["Authorization", "API-Key", "x-api-key", "x-goog-api-key"] {
+            let sent = asked(far, &[(name, "own\n")], &none).unwrap();
+            assert_eq!(sent, [format!("{name}: own")]);
+        }
+        let both = asked(far, &[("api-key", "own")], &given).unwrap();
+        assert_eq!(both, ["api-key: own", "Authorization: Bearer sk-1"]);
+        let own = asked(far, &[("authorization", "own")], &given).unwrap();
+        assert_eq!(own, ["authorization: own"]);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_and_not_quoted() {
+        let table = [
+            ("bad name", "v"),
+            ("x-key", "s3cret\nx"),
+            ("content-length", "1"),
+            ("Transfer-Encoding", "chunked"),
+        ];
+        for (name, value) in table {
+            let refused = asked("https://h", &[(name, value)], &KeySource::default());
+            let message = refused.unwrap_err().to_string();
+            assert!(
+                message.contains(name) && !message.contains("s3cret"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_that_was_named_has_to_be_set_and_a_key_in_its_place_is_not_quoted() {
+        for base in ["https://h", "http://127.0.0.1:1"] {
+            let message = asked(base, &[], &named("NO_SUCH_KEY"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains("variable NO_SUCH_KEY is not set"),
+                "{message}"
+            );
+            for key in [
+                "sk-proj-s3cret",
+                "gsk_s3cret",
+                "hf_SecretSecret",
+                "0123456789ABCDEF",
+                "ABC123",
+                "",
+            ] {
+                let message = asked(base, &[], &named(key)).unwrap_err().to_string();
+                assert!(key.is_empty() || !message.contains(key), "{message}");
+                assert!(message.contains("not the key itself"), "{message}");
+            }
+        }
+    }
+}

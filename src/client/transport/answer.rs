@@ -1,0 +1,123 @@
+//! An answer as it arrives: its head, its body, and what can go wrong with that.
+
+use std::io::Read;
+use std::mem;
+use std::sync::Arc;
+
+use ureq::Body;
+use ureq::http::header::{CONTENT_ENCODING, LOCATION};
+use ureq::http::{HeaderMap, Response, StatusCode};
+
+use super::failure::{Way, failure};
+use super::redirect;
+use super::unpack::{Coding, Unpackable, Unpacking, is_packed, unpacked};
+use super::url::{BaseUrl, without_query};
+use crate::{Error, TransportKind};
+
+/// The largest answer that is read: far above any the API gives, and below what would exhaust a
+/// machine with many in flight.
+const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+/// The most memory that is taken for an answer because its head says that it is that long.
+const MOST_AT_ONCE: u64 = 1024 * 1024;
+
+/// An answer whose head has arrived.
+pub(in crate::client) struct Answer {
+    pub(in crate::client) status: u16,
+    pub(in crate::client) headers: Headers,
+    /// With its query, in which there can be a key.
+    sent_to: String,
+    body: Body,
+    coding: Coding,
+    way: Arc<Way>,
+}
+
+/// Headers by lower-case name.
+pub(in crate::client) struct Headers(HeaderMap);
+
+impl Headers {
+    /// Those that are text, in order.
+    pub(in crate::client) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter();
+        all.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.trim())))
+    }
+}
+
+impl Answer {
+    pub(super) fn new(response: Response<Body>, sent_to: String, way: &Arc<Way>) -> Self {
+        let (head, body) = response.into_parts();
+        let coding = match head.headers.get(CONTENT_ENCODING) {
+            Some(value) => Coding::of(&String::from_utf8_lossy(value.as_bytes())),
+            None => Coding::Plain,
+        };
+        Self {
+            status: head.status.as_u16(),
+            headers: Headers(head.headers),
+            sent_to,
+            body,
+            coding,
+            way: Arc::clone(way),
+        }
+    }
+
+    pub(in crate::client) fn is_error(&self) -> bool {
+        // A redirect is none of the API's answers either.
+        !StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
+    }
+
+    /// Where a redirect leads and what to do about it, if the answer is one.
+    pub(super) fn redirect(&self, base: &BaseUrl) -> Option<String> {
+        let location = self.headers.0.get(LOCATION)?.to_str().ok()?;
+        let is_redirect = (300..400).contains(&self.status);
+        is_redirect.then(|| redirect::explain(base, &self.url(), location))
+    }
+
+    /// Reads the whole body, or as much of it as arrives and is not packed.
+    pub(in crate::client) fn read(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let length = self.body.content_length().unwrap_or(0).min(MOST_AT_ONCE);
+        bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
+        let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
+        if let Err(error) = body.read_to_end(bytes) {
+            if is_packed(bytes) {
+                bytes.clear(); // half of it is no text to quote
+            }
+            return Err(failure(&self.sent_to, &error.into(), &self.way));
+        }
+        match unpacked(mem::take(bytes), &self.coding, MAX_ANSWER) {
+            Ok(unpacked) => {
+                *bytes = unpacked;
+                Ok(())
+            }
+            Err(problem) => Err(self.unpackable(problem)),
+        }
+    }
+
+    fn unpackable(&self, problem: Unpackable) -> Error {
+        match problem {
+            Unpackable::Broken(message) => Error::Transport {
+                url: self.url(),
+                kind: TransportKind::Disconnected,
+                message,
+                unsent: false,
+            },
+            Unpackable::Foreign(message) => Error::InvalidResponse {
+                url: self.url(),
+                message,
+            },
+            Unpackable::TooLarge => {
+                let error = ureq::Error::BodyExceedsLimit(MAX_ANSWER);
+                failure(&self.sent_to, &error, &self.way)
+            }
+        }
+    }
+
+    /// Where it came from, for errors.
+    pub(in crate::client) fn url(&self) -> String {
+        without_query(&self.sent_to)
+    }
+
+    /// The body as it arrives.
+    pub(in crate::client) fn into_reader(self) -> impl Read + Send + 'static {
+        let reader = self.body.into_with_config().limit(MAX_ANSWER).reader();
+        Unpacking::new(reader, self.coding, MAX_ANSWER)
+    }
+}
