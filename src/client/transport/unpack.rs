@@ -89,7 +89,9 @@ pub(super) fn unpacked(
         };
         is_unpacked = true;
     }
-    if is_unpacked || bytes.is_empty() || is_text(&bytes) {
+    // The ordinary answer is looked at no further.
+    let is_plain = matches!(coding, Coding::Plain | Coding::Known);
+    if is_plain || is_unpacked || bytes.is_empty() || is_text(&bytes) {
         return Ok(bytes);
     }
     match coding {
