@@ -6,6 +6,7 @@
     reason = "these tests play many callers and servers at once, on the real clock"
 )]
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "clippy knows tests by their attribute, and these have helpers beside them"
 )]
