@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -11,9 +11,10 @@ use paceline::Clock;
 use paceline::batch::{Progress, Watch};
 
 use crate::args::When;
+use crate::eta::{Eta, TimeLeft};
 use crate::held::Held;
-use crate::numbers::{grouped, lasting, money};
-use crate::pace::{Pace, TimeLeft};
+use crate::numbers::{grouped, money};
+use crate::pace::Pace;
 use crate::plain::{cut, line as line_of};
 use crate::reasons::{example, last, top};
 use crate::say::{self, say};
@@ -103,10 +104,10 @@ fn silent(watch: &Watch, stopped: &Receiver<()>) -> Held {
 
 fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) -> Held {
     let (clock, mut held) = (Clock::real(), Held::default());
-    let mut left = TimeLeft::new(clock.now());
+    let mut eta = Eta::default();
     let (mut due, mut said) = (clock.now() + first, HashSet::new());
     while next(stopped, FRAME) {
-        held.look(clock.now(), watch.bottleneck());
+        let (progress, left) = look(watch, clock.now(), &mut eta, &mut held);
         if let Some(news) = held.news(utc::now()) {
             say!("{} {news}", utc::time_of_day(utc::now()));
         }
@@ -124,8 +125,6 @@ fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration)
             continue;
         }
         due = clock.now() + LINE;
-        let progress = watch.progress();
-        let left = left.after(clock.now(), &progress);
         let (done, under_way) = (done(&progress, left), under_way(&progress));
         let spent = spent(&progress, currency);
         let why = top(&watch.reasons().by_count(), usize::MAX);
@@ -153,16 +152,15 @@ fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) -> Held {
     let (middle, tokens, why) = (line(), line(), line());
     let mut failures: Option<[ProgressBar; 2]> = None;
     say::above(Some(bars.clone()));
-    let mut left = TimeLeft::new(clock.now());
+    let mut eta = Eta::default();
     let mut models: Vec<(Pace, ProgressBar)> = Vec::new();
     while next(stopped, FRAME) {
-        let progress = watch.progress();
+        let (progress, left) = look(watch, clock.now(), &mut eta, &mut held);
         head.set_length(progress.total.unwrap_or(0));
         head.set_position(progress.done());
-        head.set_message(done(&progress, left.after(clock.now(), &progress)));
+        head.set_message(done(&progress, left));
         middle.set_message(under_way(&progress));
         tokens.set_message(spent(&progress, currency));
-        held.look(clock.now(), watch.bottleneck());
         why.set_message(line_of(&held.now(utc::now())).into_owned());
         let reasons = watch.reasons();
         let width = say::width().unwrap_or(usize::MAX).saturating_sub(INDENT);
@@ -209,14 +207,29 @@ fn style(template: &str) -> ProgressStyle {
     style.unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
+/// Looks at the whole run: where it stands, how long it still takes, and what holds it back.
+fn look(watch: &Watch, now: Instant, eta: &mut Eta, held: &mut Held) -> (Progress, TimeLeft) {
+    let (progress, bottleneck) = (watch.progress(), watch.bottleneck());
+    let limiters = watch.client().registry().limiters();
+    let models = watch.models().into_iter().filter_map(|of| {
+        let mut limiters = limiters.iter();
+        let (_, limiter) = limiters.find(|(name, _)| *name == of.model)?;
+        Some((of, limiter.snapshot()))
+    });
+    let models: Vec<_> = models.collect();
+    let left = eta.look(now, &progress, &bottleneck, &models);
+    held.look(now, bottleneck);
+    (progress, left)
+}
+
 /// `120 of 240 done, about 12.0 s left`.
-pub(crate) fn done(progress: &Progress, left: Option<Duration>) -> String {
+pub(crate) fn done(progress: &Progress, left: TimeLeft) -> String {
     let mut text = match progress.total {
         Some(total) => format!("{} of {} done", grouped(progress.done()), grouped(total)),
         None => format!("{} done", grouped(progress.done())),
     };
-    if let Some(left) = left {
-        text.push_str(&format!(", about {} left", lasting(left)));
+    if let Some(left) = left.words() {
+        text.push_str(&format!(", {left}"));
     }
     text
 }
@@ -275,13 +288,13 @@ mod tests {
         let mut progress = Progress::default();
         (progress.succeeded, progress.in_flight) = (1_198, 35);
         progress.tokens_used = 4_800;
-        assert_eq!(done(&progress, None), "1,198 done");
+        assert_eq!(done(&progress, TimeLeft::Unknown), "1,198 done");
         assert_eq!(under_way(&progress), "35 in flight");
         assert_eq!(spent(&progress, ""), "4,800 tokens used");
         (progress.failed, progress.retries, progress.rate_limited) = (2, 3, 1);
         progress.total = Some(2_400);
         progress.cost = "0.6".parse().ok();
-        let left = Some(Duration::from_secs(12));
+        let left = TimeLeft::About(Duration::from_secs(12));
         assert_eq!(
             done(&progress, left),
             "1,200 of 2,400 done, about 12.0 s left"

@@ -6,6 +6,7 @@ mod ask; //      `paceline limits`
 mod count; //    `paceline count`
 mod display; //  where a run stands, on standard error
 mod enforced; // from a table of limits to what the simulator enforces
+mod eta; //      how long a run still takes
 mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
 mod held; //     what holds a run back

@@ -1,9 +1,8 @@
-//! How fast a run goes: each model's rate against its limit, and the time left.
+//! How fast a run goes: each model's rate against its limit.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use paceline::batch::Progress;
 use paceline::{Quota, QuotaSnapshot, RateLimiter, Snapshot, Unit};
 
 use crate::numbers::{percent, quota as said};
@@ -13,8 +12,6 @@ use crate::utc;
 const MINUTE: Duration = Duration::from_secs(60);
 /// The stretch over which rates are measured: long enough to be calm.
 const RATE_OVER: Duration = Duration::from_secs(10);
-/// The stretch over which the time left is measured.
-const DONE_OVER: Duration = Duration::from_secs(30);
 /// A shorter stretch says nothing.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
@@ -48,31 +45,6 @@ impl Window {
         }
         let (at, before) = self.samples.front().copied().unwrap_or((now, count));
         (count.saturating_sub(before), age(at))
-    }
-}
-
-/// When a run will be done, if it goes on as it went of late.
-#[derive(Debug)]
-pub(crate) struct TimeLeft(Window);
-
-impl TimeLeft {
-    pub(crate) fn new(now: Instant) -> Self {
-        let mut window = Window::new(DONE_OVER);
-        window.add(now, 0);
-        Self(window)
-    }
-
-    /// `None` as long as nothing can be said. Lines that an earlier run had finished took no time.
-    pub(crate) fn after(&mut self, now: Instant, progress: &Progress) -> Option<Duration> {
-        let (done, elapsed) = self.0.add(now, progress.succeeded + progress.failed);
-        let remaining = progress.total?.saturating_sub(progress.done());
-        if done == 0 || elapsed < AT_LEAST {
-            return None;
-        }
-        let millis = elapsed.as_millis() * u128::from(remaining) / u128::from(done);
-        Some(Duration::from_millis(
-            u64::try_from(millis).unwrap_or(u64::MAX),
-        ))
     }
 }
 
@@ -147,14 +119,20 @@ impl Pace {
     }
 }
 
-/// How fast one quota is spent, net of what requests give back when they used less than they
-/// reserved: that is what the server counts in the end.
+/// How fast one quota is spent.
 #[derive(Debug)]
 struct Rate {
     window: Window,
-    /// The last frame: when, what was left, and what had been granted.
+    spent: Spent,
+}
+
+/// What went out of a bucket, net of what requests give back when they used less than they reserved:
+/// that is what the server counts in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    /// The last look: when, what was left, and what had been granted.
     last: Option<(Instant, i64, u64)>,
-    spent: u64,
+    amount: u64,
 }
 
 impl Rate {
@@ -163,27 +141,32 @@ impl Rate {
         window.add(now, 0);
         Self {
             window,
-            last: None,
-            spent: 0,
+            spent: Spent::default(),
         }
     }
 
     fn percent(&mut self, now: Instant, of: &QuotaSnapshot) -> u64 {
-        self.look(now, of);
+        self.spent.look(now, of);
         let quota = of.quota;
         if quota.period() != MINUTE {
             let left = u64::try_from(of.level).unwrap_or(0); // debt is none
             return percent(quota.burst().saturating_sub(left), quota.burst());
         }
-        let (spent, elapsed) = self.window.add(now, self.spent);
+        let (spent, elapsed) = self.window.add(now, self.spent.amount());
         let millis = elapsed.max(AT_LEAST).as_millis();
         let rate = u128::from(spent) * MINUTE.as_millis() / millis;
         // Above the limit is what stood ready at first.
         percent(u64::try_from(rate).unwrap_or(u64::MAX), quota.amount()).min(100)
     }
+}
 
-    /// What went out since the last frame is what came in, less what the level rose by.
-    fn look(&mut self, now: Instant, of: &QuotaSnapshot) {
+impl Spent {
+    pub(crate) fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// What went out since the last look is what came in, less what the level rose by.
+    pub(crate) fn look(&mut self, now: Instant, of: &QuotaSnapshot) {
         let full = of.quota.burst();
         let start = (now, full.cast_signed(), 0);
         let (at, level, granted) = self
@@ -201,7 +184,7 @@ impl Rate {
             true => granted.cast_signed(),
             false => i64::MAX,
         };
-        self.spent = self.spent.saturating_add_signed(out.min(most));
+        self.amount = self.amount.saturating_add_signed(out.min(most));
     }
 }
 
@@ -210,32 +193,6 @@ mod tests {
     use paceline::{Cost, Limits, ManualClock};
 
     use super::*;
-
-    fn progress(resumed: u64, succeeded: u64) -> Progress {
-        let mut progress = Progress::default();
-        progress.total = Some(1_000);
-        progress.resumed = resumed;
-        progress.succeeded = succeeded;
-        progress
-    }
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "any instant will do")]
-    fn the_time_left_follows_what_went_of_late_and_not_what_was_resumed() {
-        let start = Instant::now();
-        let second = Duration::from_secs(1);
-        let mut left = TimeLeft::new(start);
-        let table = [
-            (1, progress(500, 10), None),                 // too early
-            (10, progress(500, 100), Some(second * 40)),  // 10 a second, 400 to go
-            (40, progress(500, 100), None),               // nothing for 30 s
-            (50, progress(500, 200), Some(second * 120)), // 100 in 40 s, the last frame before
-        ];
-        for (step, (at, progress, expected)) in table.into_iter().enumerate() {
-            let found = left.after(start + second * at, &progress);
-            assert_eq!(found, expected, "step {step}");
-        }
-    }
 
     #[test]
     fn a_rate_is_net_of_what_is_given_back_and_a_full_bucket_spends_nothing() {
@@ -257,7 +214,7 @@ mod tests {
         clock.advance(RATE_OVER);
         permit.settle(Cost::tokens(12_000));
         expect(&mut pace, "100"); // 72,000 a minute: what stood ready was used, too
-        assert_eq!(pace.rates[0].spent, 1_000 + 12_000);
+        assert_eq!(pace.rates[0].spent.amount(), 1_000 + 12_000);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry
 
 use crate::args;
 use crate::display::{Display, done, spent};
+use crate::eta::TimeLeft;
 use crate::exit::Exit;
 use crate::extract;
 use crate::input::{input, prints_results, read_files};
@@ -132,7 +133,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             let progress = watch.progress();
             if progress.done() > 0 {
                 let currency = currency.unwrap_or_default();
-                let (done, spent) = (done(&progress, None), spent(&progress, &currency));
+                let (done, spent) = (
+                    done(&progress, TimeLeft::Unknown),
+                    spent(&progress, &currency),
+                );
                 say!(
                     "paceline: {done}, {} failed; {spent}",
                     grouped(progress.failed)
