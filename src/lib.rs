@@ -62,9 +62,9 @@ pub use cost::{Charge, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};
 pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
-    CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, LimitOrigin, ManualClock, Permit,
-    Priority, QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry, Snapshot, Turn, Wait,
-    limiter_for,
+    Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, LimitOrigin, ManualClock,
+    Permit, Priority, QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry, Snapshot, Turn,
+    Wait, limiter_for,
 };
 #[cfg(feature = "redis")]
 pub use limiter::{

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::cost::Cost;
+use crate::error::per;
+use crate::quota::Quota;
 
 /// Something that happened to a request in a limiter. See
 /// [`RateLimiterBuilder::on_event`](super::RateLimiterBuilder::on_event).
@@ -22,6 +24,12 @@ pub enum Event<'a> {
         cost: Cost,
         /// How long it stood in line.
         waited: Duration,
+    },
+    /// A limit has been found that nobody had stated and the server does not report: the rate that it
+    /// lets in. Comes once for each.
+    LimitFound {
+        /// About what it is.
+        quota: Quota,
     },
     /// It was not granted.
     Denied {
@@ -41,3 +49,41 @@ pub enum Event<'a> {
 
 /// Who is told.
 pub(super) type Hook = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// A limit that has been measured, to two digits: `340,000 tokens a minute`.
+pub(super) fn about(quota: Quota) -> String {
+    let digits = quota.amount().checked_ilog10().unwrap_or_default();
+    let scale = 10_u64.pow(digits.saturating_sub(1));
+    let amount = quota.amount().saturating_add(scale / 2) / scale * scale;
+    let digits = amount.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {} a {}", quota.unit(), per(quota.period()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::Unit;
+
+    #[test]
+    fn a_measured_limit_is_said_to_two_digits() {
+        let table = [
+            (1, "1 requests a minute"),
+            (57, "57 requests a minute"),
+            (584, "580 requests a minute"),
+            (9_962, "10,000 requests a minute"),
+            (343_210, "340,000 requests a minute"),
+            (1_250_000, "1,300,000 requests a minute"),
+        ];
+        for (amount, expected) in table {
+            let quota = Quota::per_minute(Unit::Requests, amount).unwrap();
+            assert_eq!(about(quota), expected);
+        }
+    }
+}

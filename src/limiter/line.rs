@@ -24,10 +24,11 @@ mod fed; // filled from a store that others share
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::advice::Advice;
 use super::alarm::{Alarms, Due, Ring};
 use super::cancel::{CancelToken, Watcher};
 use super::clock::Clock;
-use super::event::{Event, Hook};
+use super::event::{Event, Hook, about};
 use super::level::Tick;
 use super::queue::{Answer, Asked, Grant, Queue, Rules, Waiter};
 #[cfg(feature = "redis")]
@@ -211,9 +212,15 @@ impl Line {
         }
     }
 
-    /// Hears what the answer to a granted request says, and returns what stays charged for it.
-    pub(super) fn hear(&self, grant: &Grant, cost: Cost, feedback: &Feedback) -> Cost {
-        self.change(|queue, now| queue.hear(grant, cost, feedback, now))
+    /// Hears what the answer to a granted request says, and returns what stays charged for it and
+    /// what comes of it.
+    pub(super) fn hear(&self, grant: &Grant, cost: Cost, feedback: &Feedback) -> (Cost, Advice) {
+        let observed = self.change(|queue, now| queue.hear(grant, cost, feedback, now));
+        if let Some(quota) = observed.found {
+            log::info!("no limit reported; found about {}", about(quota));
+            self.tell(|| Event::LimitFound { quota });
+        }
+        (observed.charged, observed.advice)
     }
 
     /// Holds other limits from now on.

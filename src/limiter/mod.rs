@@ -1,5 +1,6 @@
 //! The pace: a blocking limiter over any set of quotas.
 
+mod advice; //   what comes of the end of an attempt
 mod alarm; //    what a line asks of time
 mod builder; //  settings
 mod cancel; //   calling waiters back from another thread
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use line::Line;
 use queue::Grant;
 
+pub use advice::Advice;
 pub use builder::RateLimiterBuilder;
 pub use cancel::CancelToken;
 #[cfg(feature = "client")]

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::advice::Advice;
 use super::event::Event;
 use super::line::Line;
 use super::queue::Grant;
@@ -184,11 +185,15 @@ impl<'a> Permit<'a> {
     /// assert!(quota.told && quota.quota.amount() == 30_000);
     /// # Ok::<(), paceline::Error>(())
     /// ```
-    pub fn hear(&mut self, feedback: &Feedback) {
-        self.cost = self.line.hear(&self.grant, self.cost, feedback);
+    /// Returns when it makes sense to try again, and whether others are better off. Of an attempt
+    /// without an answer `Feedback::default()` says all that there is to say.
+    pub fn hear(&mut self, feedback: &Feedback) -> Advice {
+        let (cost, advice) = self.line.hear(&self.grant, self.cost, feedback);
+        self.cost = cost;
         if feedback.verdict == Verdict::Admitted {
             self.grant.landing = Landing::Admitted;
         }
+        advice
     }
 
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same

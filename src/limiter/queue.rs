@@ -21,6 +21,7 @@ pub(super) use waiter::{Answer, Answered, Asked, Grant, Waiter};
 
 use lanes::Lanes;
 
+use super::advice::{Admissions, Advice};
 use super::cancel::CancelToken;
 use super::hearing::{Hearing, Spent};
 use super::level::{Level, Tick};
@@ -30,7 +31,7 @@ use super::slots::Slots;
 use super::snapshot::Counters;
 use super::window::Landing;
 use crate::cost::Cost;
-use crate::quota::Limits;
+use crate::quota::{Limits, Quota};
 use crate::{Error, Result};
 
 /// The levels, and those who wait for them to rise.
@@ -56,6 +57,18 @@ pub(super) struct Queue {
     counters: Counters,
     /// What has been granted in all.
     spent: Cost,
+    /// What the server has let in.
+    admissions: Admissions,
+}
+
+/// What has come of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observed {
+    /// What stays charged for the request.
+    pub(super) charged: Cost,
+    pub(super) advice: Advice,
+    /// A limit that nobody has said and that has just been found.
+    pub(super) found: Option<Quota>,
 }
 
 /// How the line is kept.
@@ -102,6 +115,7 @@ impl Queue {
             closed: false,
             counters: Counters::default(),
             spent: Cost::default(),
+            admissions: Admissions::default(),
         }
     }
 

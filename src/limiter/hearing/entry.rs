@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::level::{Level, Tick};
 use super::observer::Observer;
 use super::ramp::Ramp;
+use super::search::LimitSearch;
 
 /// One limit, with the places of its levels.
 #[derive(Debug, Clone)]
@@ -15,10 +16,14 @@ pub(super) struct Entry {
     pub(super) level: usize,
     /// What its ramp lets go.
     pub(super) ramp_level: Option<usize>,
+    /// The search for it, where it began as a guess.
+    pub(super) search: Option<LimitSearch>,
     /// What is left of the user's limit, where the server's is larger.
     pub(super) ceiling: Option<usize>,
     /// Whether the user states it no longer, and the server never has.
     pub(super) is_removed: bool,
+    /// Whether it is being looked for and nobody has ever spoken of it.
+    pub(super) is_unseen: bool,
 }
 
 impl Entry {
@@ -33,6 +38,57 @@ impl Entry {
         match self.is_removed {
             true => levels[index].rest(),
             false => self.ramp.apply(&mut levels[index], self.observer.bucket()),
+        }
+    }
+
+    /// Whether nobody who knows has said what it is.
+    pub(super) fn is_provisional(&self) -> bool {
+        self.is_removed || !self.observer.is_told() && self.observer.stated().is_none()
+    }
+
+    /// The search, while it goes on: as long as nobody says what the limit is or what is left of it.
+    pub(super) fn search_mut(&mut self) -> Option<&mut LimitSearch> {
+        let is_on = self.is_provisional() && !self.is_removed && !self.observer.is_heard();
+        self.search.as_mut().filter(|_| is_on)
+    }
+
+    /// Lets go what the search does. A guess that is below that is no longer one.
+    pub(super) fn follow_search(&mut self, levels: &mut [Level]) {
+        let Some(search) = self.search_mut() else {
+            return;
+        };
+        let (rate, is_found) = (search.rate(), search.is_found());
+        if rate > self.observer.rate() || is_found {
+            self.observer.guess(rate, &mut levels[self.level]);
+        }
+        self.ramp.set_speed(rate / self.observer.rate());
+        if self.is_unseen {
+            levels[self.level].rest();
+        }
+        if let Some(index) = self.ramp_level {
+            let at_once = match is_found {
+                true => Ramp::AT_ONCE,
+                false => Ramp::AT_ONCE_GUESSED,
+            };
+            let (level, bucket) = (&mut levels[index], self.observer.bucket());
+            self.ramp.apply_with(at_once, level, bucket);
+        }
+    }
+
+    /// The same after a refusal, when nothing was left.
+    pub(super) fn follow_found(&mut self, levels: &mut [Level]) {
+        let is_found = self.search.as_ref().is_some_and(LimitSearch::is_found);
+        if is_found {
+            self.is_unseen = false;
+            levels[self.level].wake();
+            self.observer.keep_burst(Ramp::AT_ONCE);
+        }
+        self.follow_search(levels);
+        if let Some(index) = self.ramp_level {
+            levels[index].set_units(0.0);
+        }
+        if is_found {
+            levels[self.level].set_units(0.0);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What has been spent: in all, and around a time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::super::level::Tick;
 use crate::cost::Cost;
@@ -94,6 +95,14 @@ impl History {
 
     pub(super) fn settled(&mut self, reserved: Cost, actual: Cost) {
         self.spent = self.spent.without(reserved).and(actual);
+    }
+
+    /// What was granted within a time before `now`.
+    pub(super) fn since(&self, now: Tick, time: Duration) -> Cost {
+        let first = Tick(now.0.saturating_sub(Tick::default().after(time).0)).0 / SLOT;
+        let from = self.slots.partition_point(|(slot, _)| *slot < first);
+        let near = self.slots.range(from..);
+        near.fold(Cost::default(), |sum, (_, cost)| sum.saturating_add(*cost))
     }
 
     /// What was granted in the slot of `at` and its neighbours.

@@ -17,6 +17,7 @@ mod observer; // one limit of the server's
 mod outage; //   refusals in spite of waiting as told
 mod period; //   a minute's limit, an hour's or a day's
 mod ramp; //     the careful start
+mod search; //   a limit that nobody says is found
 
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
@@ -39,6 +40,14 @@ pub(super) use period::MINUTE;
 pub(super) use period::period;
 use period::{DAY, Period, is_contradicted};
 use ramp::Ramp;
+use search::LimitSearch;
+
+/// With how many requests a second a limiter begins that knows of no limit.
+const FIRST_REQUESTS: f64 = 40.0;
+/// Where a limit of requests has to be looked for after all: what has been sent within this time tells
+/// where, and no less than this a second.
+const RECENT: Duration = Duration::from_secs(2);
+const LEAST_REQUESTS: f64 = 0.5;
 
 /// What a limiter has heard of its limits, and where among its levels they stand.
 #[derive(Debug, Clone)]
@@ -46,6 +55,8 @@ pub(super) struct Hearing {
     entries: Vec<Entry>,
     history: History,
     jitter: Duration,
+    /// What was granted to requests that were refused, and has not been given back.
+    refused: Cost,
     /// A limit below a request's cost that one answer has named.
     doubted: Option<(Unit, Scope, u64)>,
 }
@@ -67,6 +78,8 @@ pub(super) struct Consequence {
     pub(super) limits_changed: bool,
     /// For how long nobody may be granted anything.
     pub(super) pause: Duration,
+    /// A limit that nobody has said and that has just been found.
+    pub(super) found: Option<Quota>,
 }
 
 /// What is known of a level beyond its quota, for snapshots.
@@ -84,6 +97,7 @@ impl Hearing {
             entries: Vec::new(),
             history: History::default(),
             jitter,
+            refused: Cost::default(),
             doubted: None,
         };
         let mut levels = Vec::new();
@@ -91,7 +105,33 @@ impl Hearing {
             let ramp = Ramp::new(quota.is_assumed(), now);
             hearing.add(*quota, Scope::Account, ramp, &mut levels, now);
         }
+        let is_guess = !limits.quotas().is_empty() && limits.quotas().iter().all(Quota::is_assumed);
+        if is_guess {
+            // Many small requests are within any limit of tokens.
+            hearing.search_requests(FIRST_REQUESTS, &mut levels, now);
+        }
         (hearing, levels)
+    }
+
+    /// Looks for a limit of requests where none is known. It is not shown before it is found.
+    fn search_requests(&mut self, per_second: f64, levels: &mut Vec<Level>, now: Tick) {
+        let is_of_requests = |entry: &Entry| {
+            let is_fast = entry.observer.is_fast() && !entry.is_removed;
+            entry.observer.unit() == Unit::Requests && is_fast
+        };
+        if self.entries.iter().any(is_of_requests) {
+            return;
+        }
+        let Some(quota) = minute_of(Unit::Requests, per_second) else {
+            return;
+        };
+        let index = self.add(quota, Scope::Account, Ramp::of_told(), levels, now);
+        let entry = &mut self.entries[index];
+        entry.is_unseen = true;
+        if let Some(search) = &mut entry.search {
+            search.begin_at(per_second);
+        }
+        entry.follow_search(levels);
     }
 
     fn add(
@@ -111,13 +151,19 @@ impl Hearing {
             levels.push(level);
             levels.len() - 1
         });
+        let search = (quota.is_assumed() && ramp_level.is_some()).then(|| {
+            let rate = observer.rate() * ramp.speed();
+            LimitSearch::new(rate, now, 0.0)
+        });
         let mut entry = Entry {
             observer,
             ramp,
             level,
             ramp_level,
+            search,
             ceiling: None,
             is_removed: false,
+            is_unseen: false,
         };
         entry.follow_ceiling(self.jitter, levels, now);
         self.entries.push(entry);
@@ -153,6 +199,13 @@ impl Hearing {
     pub(super) fn granted(&mut self, cost: Cost, levels: &mut [Level], now: Tick) -> Spent {
         self.history.granted(cost, now);
         self.advance(levels, now);
+        for entry in &mut self.entries {
+            let unit = entry.observer.unit();
+            if let Some(search) = entry.search_mut() {
+                search.granted(self.history.spent.amount(unit) as f64, now);
+                entry.follow_search(levels);
+            }
+        }
         self.history.spent
     }
 
@@ -211,9 +264,11 @@ impl Hearing {
             }
         }
         // It says more of the limit that it is for.
-        let refused = refusal.and_then(|refusal| self.refused_by(refusal, &spoken_of, levels));
-        let told = refusal.and_then(|refusal| refusal.wait).unwrap_or_default();
-        let pause = match (refusal, refused) {
+        let for_rate = refusal.filter(|refusal| !refusal.is_for_room);
+        let found = for_rate.and_then(|it| self.search_refused(it, feedback, request, levels, now));
+        let refused = for_rate.and_then(|refusal| self.refused_by(refusal, &spoken_of, levels));
+        let told = for_rate.and_then(|it| it.wait).unwrap_or_default();
+        let pause = match (for_rate, refused) {
             (Some(refusal), Some(index)) => {
                 let then = self.moment(index, request, charged);
                 let entry = &mut self.entries[index];
@@ -228,7 +283,51 @@ impl Hearing {
         Consequence {
             limits_changed: amounts(self) != before,
             pause,
+            found,
         }
+    }
+
+    /// Whether a request that was refused is given back: only where it is known what is left instead,
+    /// or what there is room for. Else a refund would invite the next refusal.
+    pub(super) fn gives_back(refusal: &Refusal, feedback: &Feedback) -> bool {
+        refusal.wait.is_some() || refusal.is_for_room || !feedback.reports.is_empty()
+    }
+
+    /// A refusal that is for a rate says where a limit is that nobody has named. Returns it when that
+    /// is known well enough to be told for the first time.
+    fn search_refused(
+        &mut self,
+        refusal: &Refusal,
+        feedback: &Feedback,
+        request: Heard,
+        levels: &mut Vec<Level>,
+        now: Tick,
+    ) -> Option<Quota> {
+        let let_in = request.spent.without(request.cost).without(self.refused);
+        if !Self::gives_back(refusal, feedback) {
+            self.refused = self.refused.saturating_add(request.cost);
+            let is_of_requests = refusal.unit.is_none_or(|unit| unit == Unit::Requests);
+            if refusal.limit.is_none() && is_of_requests {
+                let recent = self.history.since(now, RECENT).requests as f64;
+                let rate = (recent / RECENT.as_secs_f64()).max(LEAST_REQUESTS);
+                self.search_requests(rate, levels, now);
+            }
+        }
+        let mut found = None;
+        for entry in &mut self.entries {
+            let unit = entry.observer.unit();
+            let is_meant = refusal.unit.is_none_or(|refused| refused == unit);
+            let Some(search) = entry.search_mut().filter(|_| is_meant) else {
+                continue;
+            };
+            let (let_in, size) = (let_in.amount(unit) as f64, request.cost.amount(unit) as f64);
+            let is_news = search.refused(request.at, let_in, size, now);
+            entry.follow_found(levels);
+            if is_news {
+                found = found.or(Some(entry.observer.quota()));
+            }
+        }
+        found
     }
 
     fn hear_report(
@@ -244,10 +343,11 @@ impl Hearing {
             observer,
             level,
             is_removed,
+            is_unseen,
             ..
         } = &mut self.entries[index];
         let level = &mut levels[*level];
-        if std::mem::take(is_removed) {
+        if std::mem::take(is_removed) | std::mem::take(is_unseen) {
             level.wake();
             level.resize(observer.bucket());
         }
@@ -302,7 +402,10 @@ impl Hearing {
 
     /// Lets the ramps and the ceilings follow what was heard.
     fn follow(&mut self, request: Heard, feedback: &Feedback, levels: &mut Vec<Level>, now: Tick) {
+        let is_any_told = self.entries.iter().any(|entry| entry.observer.is_told());
         for entry in &mut self.entries {
+            // What a server reports is taken to be all that it limits, until it refuses more.
+            entry.is_removed |= entry.is_unseen && is_any_told;
             let observer = &mut entry.observer;
             let has_passed = match feedback.verdict {
                 Verdict::Admitted => {
@@ -310,7 +413,8 @@ impl Hearing {
                     true
                 }
                 Verdict::Refused(refusal) => {
-                    if refusal.unit.is_none_or(|unit| unit == observer.unit()) {
+                    let is_meant = refusal.unit.is_none_or(|unit| unit == observer.unit());
+                    if is_meant && !refusal.is_for_room {
                         entry.ramp.refused(now);
                     }
                     false
@@ -331,6 +435,7 @@ impl Hearing {
                 levels[index].forgive();
             }
             entry.follow_ramp(levels);
+            entry.follow_search(levels);
             entry.follow_ceiling(self.jitter, levels, now);
         }
     }
@@ -430,4 +535,16 @@ impl Hearing {
             others: observer.foreign().max(0.0),
         })
     }
+}
+
+/// A guess of so many units a second, as a quota of a minute.
+fn minute_of(unit: Unit, per_second: f64) -> Option<Quota> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates"
+    )]
+    let amount = (per_second * MINUTE.as_secs_f64()).round() as u64;
+    let quota = Quota::new(unit, amount.clamp(1, MAX_AMOUNT), MINUTE);
+    quota.ok().map(Quota::assumed)
 }

@@ -347,6 +347,20 @@ impl Observer {
         self.set_reserve(level);
     }
 
+    /// Takes the limit to be so many units per second, and says nothing of what is used.
+    pub(super) fn guess(&mut self, per_second: f64, level: &mut Level) {
+        let before = self.quota.amount();
+        self.raise(per_second * self.quota.period().as_secs_f64(), level);
+        if self.quota.amount() != before {
+            self.set_rate(level);
+        }
+    }
+
+    /// Lets so much go at once from now on, in seconds of the rate.
+    pub(super) fn keep_burst(&mut self, seconds: f64) {
+        self.burst = Some(seconds);
+    }
+
     /// A guess that is below what the server says is left is too low.
     fn raise(&mut self, units: f64, level: &mut Level) {
         #[allow(

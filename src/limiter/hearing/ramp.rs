@@ -12,8 +12,6 @@ use std::time::Duration;
 use super::super::level::{Level, Tick};
 use crate::quota::Quota;
 
-/// Seconds of the rate that may go at once, at the rate's own speed.
-const AT_ONCE: f64 = 0.5;
 /// How a limit is begun with that nobody has stated, in multiples of its rate.
 const ASSUMED: f64 = 0.1;
 /// The highest speed while the server does not say how its limits stand.
@@ -39,6 +37,11 @@ pub(super) struct Ramp {
 }
 
 impl Ramp {
+    /// Seconds of the rate that may go at once, at the rate's own speed.
+    pub(super) const AT_ONCE: f64 = 0.5;
+    /// The same while the rate is a guess that nothing has confirmed.
+    pub(super) const AT_ONCE_GUESSED: f64 = 0.1;
+
     /// A careful start; a very careful one where the limit itself is a guess.
     pub(super) fn new(is_assumed: bool, now: Tick) -> Self {
         Self {
@@ -57,9 +60,24 @@ impl Ramp {
         }
     }
 
+    /// In multiples of the limit's rate.
+    pub(super) fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// Goes as fast as somebody else has decided.
+    pub(super) fn set_speed(&mut self, speed: f64) {
+        self.speed = speed;
+    }
+
     /// Makes `level` hold back what is above the speed.
     pub(super) fn apply(&self, level: &mut Level, quota: Quota) {
-        let at_once = Duration::from_secs_f64(AT_ONCE * self.speed.min(1.0));
+        self.apply_with(Self::AT_ONCE, level, quota);
+    }
+
+    /// The same with so many seconds of the rate at once.
+    pub(super) fn apply_with(&self, at_once: f64, level: &mut Level, quota: Quota) {
+        let at_once = Duration::from_secs_f64(at_once * self.speed.min(1.0));
         let burst = quota.amount_in(at_once).min(quota.burst());
         level.pace(quota.burst_of(burst), self.speed);
     }

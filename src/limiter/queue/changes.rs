@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::hearing::Heard;
+use super::super::hearing::{Heard, Hearing};
 use super::super::level::{Level, Tick};
 #[cfg(feature = "redis")]
 use super::super::shared::Order;
 use super::super::window::Landing;
-use super::{Answer, Grant, Queue, Waiter};
+use super::{Answer, Grant, Observed, Queue, Waiter};
 use crate::cost::Cost;
 use crate::feedback::{Feedback, Verdict};
 use crate::quota::{Limits, Quota};
@@ -43,28 +43,35 @@ impl Queue {
     }
 
     /// Hears what the answer to a granted request says. One that was refused is given back, if it
-    /// is known what is left instead, and nothing is granted before it may come again. Returns
-    /// what stays charged for it.
+    /// is known what is left instead, and nothing is granted before it may come again.
     pub(in crate::limiter) fn hear(
         &mut self,
         grant: &Grant,
         cost: Cost,
         feedback: &Feedback,
         now: Tick,
-    ) -> Cost {
+    ) -> Observed {
+        let mut observed = Observed {
+            charged: cost,
+            advice: self.admissions.observe(cost, feedback, grant.at, now),
+            found: None,
+        };
         self.observe_room(feedback, now);
         #[cfg(feature = "redis")]
         if self.account.is_some() {
-            return self.hear_shared(grant, cost, feedback, now);
+            observed.charged = self.hear_shared(grant, cost, feedback, now);
+            return observed;
         }
-        let mut charged = cost;
         if let Verdict::Refused(refusal) = &feedback.verdict {
-            // Without a word of what is left, a refund would invite the next refusal.
-            if self.hearing.is_some() && (refusal.wait.is_some() || !feedback.reports.is_empty()) {
-                charged = Cost::default();
-                self.settle(cost, charged, now);
+            if self.hearing.is_some() && Hearing::gives_back(refusal, feedback) {
+                observed.charged = Cost::default();
+                self.settle(cost, observed.charged, now);
             }
-            if let Some(wait) = refusal.wait {
+            // A place that somebody else gives back is what those wait for who lack one.
+            if let Some(wait) = refusal
+                .wait
+                .filter(|_| !refusal.is_for_room || self.slots.window().is_none())
+            {
                 self.pause_until(now.after(wait), now);
             }
         }
@@ -76,13 +83,14 @@ impl Queue {
             };
             let then = hearing.hear(heard, feedback, &mut self.levels, now);
             let is_trusted = hearing.is_trusted();
+            observed.found = then.found;
             self.pause_until(now.after(then.pause), now);
             self.slots.observe(|window, _| window.trust(is_trusted));
             if then.limits_changed {
                 self.release_too_large();
             }
         }
-        charged
+        observed
     }
 
     /// Whether the server has room for those in flight, as an answer says it.

