@@ -64,6 +64,23 @@ impl Holds {
         all.or(standing.exhaustion.as_ref()).cloned()
     }
 
+    pub(super) fn link(&self, hold: Option<Hold>) {
+        self.0.lock().link = hold;
+    }
+
+    /// Sets how many may be in flight, and why where that is new.
+    pub(super) fn exhaustion(&self, is_limited: bool, in_flight: usize, reason: Option<&str>) {
+        let mut standing = self.0.lock();
+        let known = match standing.exhaustion.take() {
+            Some(Hold::Exhausted { reason, .. }) => reason,
+            _ => String::new(),
+        };
+        standing.exhaustion = is_limited.then(|| Hold::Exhausted {
+            reason: reason.map_or(known, str::to_owned),
+            in_flight,
+        });
+    }
+
     pub(super) fn suspicion(&self, hold: Option<Hold>) {
         self.0.lock().suspicion = hold;
     }

@@ -163,6 +163,7 @@ impl Lanes {
             } = counted;
             self.shared.brake.pass();
             self.shared.judge.pass();
+            let pass = self.shared.link.pass();
             if let Some(error) = self.shared.never(&request) {
                 drop(led);
                 let _ = self
@@ -179,7 +180,7 @@ impl Lanes {
                     let _sending = self.begin(led);
                     self.shared.watch.admitted(admitted.cost());
                     self.shared.history.admitted(&admitted);
-                    send(&self.shared, custom_id, fingerprint, admitted, claim);
+                    send(&self.shared, custom_id, fingerprint, admitted, claim, pass);
                 }
                 Err(error) => {
                     drop(led);

@@ -16,6 +16,8 @@ mod board; //    who may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
+mod capacity; // how many requests this side has room for
+mod capacity_gate; // who waits for that
 mod changed; //  whether results are of these requests at all
 mod common_cause; // whether failures have one cause
 mod count; //    parse and count, on every core
@@ -33,8 +35,11 @@ mod json; //     JSON as it stands
 mod judge; //    whether a failure is one request's or all's
 mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
+mod link; //     whether the server can be reached
+mod link_gate; // who waits for that
 mod money; //    amounts, exact
 mod names; //    where outputs go
+mod notice; //   what a run has to say while it runs
 mod output; //   one of them: locked, read, appended to
 mod plan; //     what a run would take
 mod prices; //   what tokens cost
@@ -60,6 +65,7 @@ pub use history::History;
 pub use hold::Hold;
 pub use input::{Input, RowFormat, unpacked};
 pub use money::Money;
+pub use notice::Notice;
 pub use plan::{ModelPlan, Plan};
 pub use prices::Prices;
 pub use progress::{ModelProgress, Progress, Watch};

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::bounds::Bound;
 use super::brake::Brake;
+use super::capacity_gate::CapacityGate;
 use super::changed;
 use super::count::{Bell, Event, begin, count};
 use super::fingerprint::Fingerprint;
@@ -21,6 +22,7 @@ use super::input::{BadLine, Input};
 use super::journal::{Earlier, Journal, Names, Resume};
 use super::judge::Judge;
 use super::lanes::{Entrance, Lanes};
+use super::link_gate::LinkGate;
 use super::names::OutputNames;
 use super::plan::{self, Plan};
 use super::progress::Watch;
@@ -30,7 +32,7 @@ use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
 use super::write::{Desk, Times, Writing, Written, desk};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
-use crate::{Error, RateLimitedClient, Result, Usage};
+use crate::{Error, RateLimitedClient, Result, TransportKind, Usage};
 
 /// A run over a file of requests.
 ///
@@ -282,6 +284,10 @@ impl Run {
         let (running, done) = bounded(0);
         let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
         let listener = Arc::new(Mutex::new(listener));
+        let (holds, notices) = (watch.holds(), terms.notices.clone());
+        let capacity = CapacityGate::new(self.max_in_flight, holds.clone(), notices.clone(), &stop);
+        let patience = terms.connect_patience;
+        let link = LinkGate::new(&client, patience, holds, notices, &stop);
         let writing = Writing {
             times,
             clock: clock.clone(),
@@ -290,6 +296,10 @@ impl Run {
             stop: Box::new({
                 let stop = stop.clone();
                 move || stop.cancel()
+            }),
+            is_hopeless: Box::new({
+                let link = Arc::clone(&link);
+                move || !link.was_reached()
             }),
             tell: Box::new({
                 let (history, listener, stop) =
@@ -314,6 +324,8 @@ impl Run {
             _running: running,
             verdict: Arc::clone(&verdict),
             judge: Arc::clone(&judge),
+            link: Arc::clone(&link),
+            capacity,
             gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
             deadline,
             failures: AtomicU64::new(0),
@@ -322,6 +334,7 @@ impl Run {
             simulated,
         });
         let _timer = shared.start_timer()?;
+        let _link_timer = shared.start_link_timer()?;
         let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
         let started = count(&client, requests, seen.clone(), &stop, &sink);
@@ -373,7 +386,8 @@ impl Run {
         let usage = before.usage_since(client.registry(), elapsed);
         let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
         summary.reasons = watch.reasons();
-        summary.abandoned = abandoned;
+        // Of a server that was never reached nothing can be lost.
+        summary.abandoned = if link.was_reached() { abandoned } else { 0 };
         Ok(summary)
     }
 }
@@ -407,6 +421,8 @@ pub(super) struct Shared {
     pub(super) judge: Arc<Judge>,
     /// What is answered is simulated, and each line says so.
     simulated: bool,
+    pub(super) link: Arc<LinkGate>,
+    pub(super) capacity: Arc<CapacityGate>,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Option<Instant>,
     pub(super) failures: AtomicU64,
@@ -420,7 +436,7 @@ pub(super) struct Shared {
 pub(super) struct Verdict {
     failure: Option<Error>,
     /// A cause that every other request would meet.
-    cause: Option<Ending>,
+    pub(super) cause: Option<Ending>,
     pub(super) bound: Option<Bound>,
 }
 
@@ -484,6 +500,9 @@ impl Shared {
                 self.is_out_of_time();
                 return None;
             }
+            Error::Transport { kind, .. } if self.stop.is_cancelled() && is_no_way(*kind) => {
+                return None;
+            }
             _ => {}
         }
         if error.is_account_error() {
@@ -513,6 +532,11 @@ impl Shared {
     fn fail(&self, error: Error) {
         self.verdict.lock().failure.get_or_insert(error);
     }
+}
+
+/// Whether a failure has nothing to do with the request: there was no way to the server.
+fn is_no_way(kind: TransportKind) -> bool {
+    kind.is_unreachable() || kind == TransportKind::Resources
 }
 
 /// A finished line on its way to the journal.

@@ -1,13 +1,18 @@
 //! Sending one request, and what becomes of it.
 
+use std::time::Duration;
+
+use super::capacity_gate::Room;
 use super::common_cause::End;
 use super::fingerprint::Fingerprint;
 use super::finished::Effort;
 use super::gate::Claim;
+use super::link_gate::Pass;
 use super::record::Record;
 use super::run::{Outcome, Shared};
+use super::summary::Ending;
 use crate::client::AfterAttempt;
-use crate::{Admitted, Error, ErrorKind, Try};
+use crate::{Admitted, Error, ErrorKind, TransportKind, Try};
 
 pub(super) fn send(
     shared: &Shared,
@@ -15,33 +20,39 @@ pub(super) fn send(
     fingerprint: Fingerprint,
     admitted: Admitted,
     mut claim: Claim,
+    mut pass: Pass,
 ) {
     if shared.stop.is_cancelled() {
         // It was admitted just then: it stays undone.
         return admitted.withdraw();
     }
+    let mut room = shared.capacity.enter();
     let waited = admitted.waited();
     let model = admitted.model().to_owned();
     shared.judge.begun();
+    pass.begun();
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
     let mut has_failed = false;
     let told = |tried: &Try<'_>| {
         shared.history.tried(&sending, tried);
-        if let Some(error) = tried.error {
-            if !std::mem::replace(&mut has_failed, true) {
-                shared.watch.is_retried();
-            }
-            shared.watch.attempt_failed(&custom_id, &model, error);
-            claim.tried(error);
+        let Some(error) = tried.error else {
+            pass.reached(tried.took);
+            return AfterAttempt::Count;
+        };
+        if !std::mem::replace(&mut has_failed, true) {
+            shared.watch.is_retried();
         }
-        AfterAttempt::Count
+        shared.watch.attempt_failed(&custom_id, &model, error);
+        claim.tried(error);
+        after(shared, error, tried.took, &mut pass, &mut room)
     };
     let result = admitted.pass_on(shared.wait(), told);
     shared.history.ended();
     shared.watch.ended(has_failed);
     match result {
         Ok(response) => {
+            room.succeeded();
             shared.learn(&model, End::Succeeded);
             shared.finish(Outcome {
                 usage: response.usage,
@@ -63,6 +74,34 @@ pub(super) fn send(
                 reason: &reason,
             });
             shared.learn(&model, end);
+        }
+    }
+}
+
+/// What a failed attempt says of the way, and whether it counts. Waits while there is no way.
+fn after(
+    shared: &Shared,
+    error: &Error,
+    took: Duration,
+    pass: &mut Pass,
+    room: &mut Room,
+) -> AfterAttempt {
+    match error {
+        Error::Transport { kind, message, .. } if *kind == TransportKind::Certificate => {
+            shared.stop_for(Ending::Certificate(pass.says(message)));
+            AfterAttempt::Free
+        }
+        Error::Transport { kind, message, .. } if *kind == TransportKind::Resources => {
+            room.exhausted(message);
+            AfterAttempt::Free
+        }
+        Error::Transport { kind, message, .. } if kind.is_unreachable() => {
+            pass.unreached(took, message.clone());
+            AfterAttempt::Free
+        }
+        _ => {
+            pass.reached(took);
+            AfterAttempt::Count
         }
     }
 }

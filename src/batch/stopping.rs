@@ -7,6 +7,7 @@ use super::bounds::Bound;
 use super::common_cause::{Cause, End};
 use super::deadline::Timer;
 use super::gate::{Claim, Refused};
+use super::link_gate::LinkTimer;
 use super::money::Money;
 use super::run::Shared;
 use super::summary::Ending;
@@ -83,6 +84,18 @@ impl Shared {
             }
         };
         Timer::start(end, act).map(Some)
+    }
+
+    /// Stops the run when patience with a server ends that was never reached.
+    pub(super) fn start_link_timer(&self) -> Result<LinkTimer> {
+        let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
+        self.link.start_timer(move |reason| {
+            if !stop.is_cancelled() {
+                let cause = Ending::Unreachable(reason);
+                verdict.lock().cause.get_or_insert(cause);
+                stop.cancel();
+            }
+        })
     }
 
     /// A request stays undone, because its turn or its next try would come after the deadline. The

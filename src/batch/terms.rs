@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::bounds::Bounds;
 use super::finished::{Finished, Listener};
 use super::money::Money;
+use super::notice::{Notice, Notices};
 use super::prices::Prices;
 use super::run::Run;
 
@@ -18,7 +19,12 @@ pub(super) struct Terms {
     pub(super) bounds: Bounds,
     pub(super) latency: Duration,
     pub(super) keeps_going: bool,
+    pub(super) connect_patience: Duration,
+    pub(super) notices: Notices,
 }
+
+/// How long a server is tried that was never reached.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Default for Terms {
     fn default() -> Self {
@@ -27,6 +33,8 @@ impl Default for Terms {
             bounds: Bounds::default(),
             latency: LATENCY,
             keeps_going: false,
+            connect_patience: CONNECT_PATIENCE,
+            notices: Notices::default(),
         }
     }
 }
@@ -100,6 +108,22 @@ impl Run {
     /// Sets how long an answer is taken to take, for [`plan`](Run::plan) alone. Defaults to 5 s.
     pub fn expect_latency(mut self, latency: Duration) -> Self {
         self.terms.latency = latency;
+        self
+    }
+
+    /// Sets how long to try to reach a server that was never reached in this run, before the run
+    /// [stops](super::Ending::Unreachable). A server that is lost later is tried until the
+    /// [deadline](Self::deadline). Default: 30 s.
+    pub fn connect_patience(mut self, time: Duration) -> Self {
+        self.terms.connect_patience = time;
+        self
+    }
+
+    /// Registers a callback for what the run has to say while it runs, such as that the server
+    /// cannot be reached. It is called by threads of the run, which wait until it returns.
+    /// Default: a warning in the log.
+    pub fn on_notice(mut self, call: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.terms.notices = Notices::new(call);
         self
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Writing {
     pub(super) brake: Arc<Brake>,
     /// Stops the run.
     pub(super) stop: Box<dyn Fn() + Send>,
+    /// Whether nothing in flight can have an answer: a run that is stopped then waits for none.
+    pub(super) is_hopeless: Box<dyn Fn() -> bool + Send>,
     /// Called with each line that is written.
     pub(super) tell: Box<dyn FnMut(&Outcome) + Send>,
 }
@@ -179,7 +181,10 @@ impl<S: Sink> Keeper<S> {
             }
             let due = [writer.next_due(), grace_ends];
             let due = due.into_iter().flatten().min().map_or_else(never, at);
-            let grace = writer.after(writer.writing.times.grace);
+            let grace = match (writer.writing.is_hopeless)() {
+                true => Some(now),
+                false => writer.after(writer.writing.times.grace),
+            };
             drop(guard);
             select! {
                 recv(self.called) -> _ => {}

@@ -5,6 +5,7 @@ mod authorization; // keys, and the headers that carry them
 mod call; //       the way of one request, step by step
 mod chat; //       chat requests and answers
 mod config; //     settings
+mod connections; // those that were opened
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
 mod feedback; //   what headers and error bodies say, pure
@@ -29,6 +30,7 @@ pub(crate) use call::AfterAttempt;
 pub use call::{Admitted, Prepared, Try};
 pub use chat::{ChatRequest, ChatResponse, Message};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
+pub(crate) use connections::{Connections, OnConnection};
 pub use counters::ClientStats;
 pub use embeddings::Embeddings;
 pub(crate) use feedback::refusal_in;
@@ -102,6 +104,16 @@ impl RateLimitedClient {
                 settings,
             }),
         }
+    }
+
+    /// The connections that it has opened.
+    pub(crate) fn connections(&self) -> &Connections {
+        self.inner.transport.connections()
+    }
+
+    /// Its base URL as it may be shown.
+    pub(crate) fn shown_base_url(&self) -> String {
+        self.inner.transport.shown_base_url()
     }
 
     /// Sends a chat request and returns the whole answer. A plain string is one user message.

@@ -33,6 +33,7 @@ use url::is_url;
 
 use super::authorization::Secret;
 use super::config::Settings;
+use super::connections::Connections;
 use crate::limiter::Clock;
 use crate::{Error, Result};
 
@@ -50,6 +51,7 @@ pub(super) struct Transport {
     is_secure: bool,
     way: Arc<Way>,
     connections: usize,
+    opened: Connections,
 }
 
 impl Transport {
@@ -80,6 +82,7 @@ impl Transport {
             is_secure,
             way: Arc::new(way),
             connections: settings.max_in_flight,
+            opened: Connections::default(),
         })
     }
 
@@ -114,7 +117,16 @@ impl Transport {
             .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
             .build();
         let addresses = Addresses::new(Lookup, Clock::real());
-        Agent::with_parts(config, Dial::default(), addresses)
+        Agent::with_parts(config, Dial::new(self.opened.clone()), addresses)
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.opened
+    }
+
+    /// The base URL as it may be shown.
+    pub(super) fn shown_base_url(&self) -> String {
+        self.base_url.shown()
     }
 
     /// Where a request for `path` goes.

@@ -1,7 +1,5 @@
 //! Flags and settings that cannot work.
 
-use std::net::TcpListener;
-
 use crate::harness::{Folder, chats, simulator};
 
 #[test]
@@ -129,35 +127,6 @@ fn the_base_url_of_the_environment_is_used_and_gives_way() {
     let run = folder.paceline(["run", "in.jsonl", "--output", "no/such"]);
     let output = run.env("OPENAI_BASE_URL", "").ends_with(2);
     output.says(&["no/such: No such file"]);
-}
-
-#[test]
-fn a_server_that_is_not_there_fails_each_request_after_its_retries() {
-    // Bound and let go: nobody listens there now.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let folder = Folder::with_input(chats(5));
-    let output = folder
-        .run(&format!("http://127.0.0.1:{port}/v1"))
-        .args(["--max-retries", "0", "--summary", "-"])
-        .ends_with(1);
-    assert_eq!(output.summary()["failed"], 5);
-    assert_eq!(output.summary()["retries"], 0);
-    for line in folder.lines("in.errors.jsonl") {
-        assert!(line["response"].is_null());
-        assert_eq!(line["error"]["code"], "no_answer", "{line}");
-        let message = line["error"]["message"].as_str().unwrap();
-        assert!(message.contains(&format!("127.0.0.1:{port}")), "{message}");
-    }
-    folder.assert_each_once(5);
-    let retried = folder
-        .run(&format!("http://127.0.0.1:{port}/v1"))
-        .args(["--max-retries", "1", "--summary", "-"])
-        .ends_with(1);
-    assert_eq!(retried.summary()["retries"], 5);
 }
 
 #[test]

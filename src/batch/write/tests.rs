@@ -146,6 +146,7 @@ impl World {
                 before.lock().get_or_insert(came.load(Ordering::SeqCst));
                 stop.cancel();
             }),
+            is_hopeless: Box::new(|| false),
             tell: Box::new(|_| {}),
         }
     }

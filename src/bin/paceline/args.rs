@@ -157,6 +157,9 @@ pub(crate) struct Run {
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,
+    /// How long to try to reach a server that was never reached
+    #[arg(long, value_name = "SECS", default_value = "30", value_parser = time, help_heading = SENDING)]
+    pub(crate) connect_patience: Duration,
     /// How long to wait, when told to stop, for what is under way
     #[arg(long, value_name = "SECS", default_value = "120", value_parser = time, help_heading = SENDING)]
     pub(crate) grace: Duration,

@@ -4,6 +4,7 @@ mod advice; //   what can be typed when a run cannot begin
 mod args; //     what may be said on the command line
 mod ask; //      `paceline limits`
 mod count; //    `paceline count`
+mod descriptors; // the limit of open files
 mod display; //  where a run stands, on standard error
 mod enforced; // from a table of limits to what the simulator enforces
 mod eta; //      how long a run still takes
@@ -15,6 +16,7 @@ mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
 mod models; //   how models are counted, from a file
 mod names; //    names of files that a run writes
+mod notice; //   what a run has to say while it runs
 mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
 mod plain; //    text from elsewhere, safe for a terminal
@@ -41,6 +43,7 @@ use exit::Exit;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logger::install(arguments.verbose);
+    descriptors::raise();
     let result = match arguments.command {
         Command::Run(mut arguments) => {
             names::carry_part(&mut arguments);

@@ -17,6 +17,7 @@ use crate::extract;
 use crate::input::{input, prints_results, read_files};
 use crate::limits;
 use crate::models;
+use crate::notice;
 use crate::numbers::{grouped, lasting};
 use crate::plan::print_plan;
 use crate::report;
@@ -94,6 +95,8 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .write_patience(arguments.write_patience)
         .grace(arguments.grace)
         .keep_going(arguments.keep_going)
+        .connect_patience(arguments.connect_patience)
+        .on_notice(notice::tell)
         .max_in_flight(arguments.max_in_flight)
         .stop(&stop);
     if let Some(path) = &arguments.output {

@@ -163,7 +163,7 @@ pub(crate) fn print(
             say!("paceline: no request failed by it; the same command resumes the run");
         }
         Ending::Certificate(reason) => {
-            say!("paceline: stopped: invalid certificate: {reason}");
+            say!("paceline: stopped by a certificate: {reason}");
             say!("paceline: no request failed by it; the same command resumes the run");
         }
         Ending::Bound(bound) => {

@@ -30,15 +30,11 @@ pub struct Try<'a> {
 
 /// What becomes of the bounds of trying again, after an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(
-    dead_code,
-    reason = "a run that holds its queue while a link is down needs both"
-)]
 pub(crate) enum AfterAttempt {
     /// It counts.
     Count,
     /// It does not, neither in number nor in time: what failed has nothing to do with this request.
-    /// It is sent again unless its error is final.
+    /// It is sent again at once, unless that could do something twice: whoever says so has waited.
     Free,
 }
 
@@ -111,7 +107,12 @@ impl Admitted {
                 tries.count(&error);
                 elapsed = elapsed.saturating_add(took);
             }
-            let pause = policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64());
+            let pause = match after {
+                AfterAttempt::Count => {
+                    policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64())
+                }
+                AfterAttempt::Free => Some(Duration::ZERO),
+            };
             let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
             request.hold_sharers(&error, pause.or(told));
             let Some(pause) = pause else {
@@ -126,7 +127,9 @@ impl Admitted {
             }
             permit = turn.acquire(request.cost(), wait)?;
             waited += permit.waited();
-            counters.retried();
+            if after == AfterAttempt::Count {
+                counters.retried();
+            }
         }
     }
 }

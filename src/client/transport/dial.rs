@@ -12,6 +12,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::patience::Patient;
+use crate::client::connections::Connections;
 
 /// A step of connecting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +62,12 @@ pub(super) struct Dial {
     proxy: ChainedConnector<(), SocksConnector, ConnectProxyConnector>,
     tcp: TcpConnector,
     tls: RustlsConnector,
+    connections: Connections,
 }
 
-impl Default for Dial {
-    fn default() -> Self {
+impl Dial {
+    /// Counts what it opens in `connections`.
+    pub(super) fn new(connections: Connections) -> Self {
         Self {
             proxy: Connector::<()>::chain(
                 SocksConnector::default(),
@@ -72,6 +75,7 @@ impl Default for Dial {
             ),
             tcp: TcpConnector::default(),
             tls: RustlsConnector::default(),
+            connections,
         }
     }
 }
@@ -90,6 +94,9 @@ impl Connector<()> for Dial {
         let connected = connected.map_err(at(Step::Connect))?;
         let secured = self.tls.connect(details, connected);
         let secured = secured.map_err(at(Step::Tls))?;
+        if secured.is_some() {
+            self.connections.opens();
+        }
         Ok(secured.map(|wire| Patient(wire.boxed())))
     }
 }

@@ -1,0 +1,222 @@
+//! The gate of what this side has room for. See [`Capacity`].
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::capacity::Capacity;
+use super::hold::Holds;
+use super::notice::{Notice, Notices};
+use crate::limiter::{CancelToken, Clock, Watcher};
+
+/// The pause of a request after its first attempt that found nothing left; it doubles.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest. What is missing may be taken by another program, and nobody tells when it is back.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// # Locking
+///
+/// Who waits looks at the number in flight and at the token under the lock, and whatever lowers the
+/// one or cancels the other notifies under it, once there is a limit. Until then nobody takes the
+/// lock: a request that gets through while the first one fails is one more, which does no harm.
+pub(super) struct CapacityGate {
+    active: AtomicUsize,
+    is_limited: AtomicBool,
+    state: Mutex<State>,
+    /// For those who have had their pause.
+    room: Condvar,
+    /// For those who have it. Only a run that is stopped ends it.
+    pause: Condvar,
+    holds: Holds,
+    notices: Notices,
+    stop: CancelToken,
+    clock: Clock,
+}
+
+struct State {
+    capacity: Capacity,
+    was_told: bool,
+}
+
+impl CapacityGate {
+    pub(super) fn new(
+        most: usize,
+        holds: Holds,
+        notices: Notices,
+        stop: &CancelToken,
+    ) -> Arc<Self> {
+        let gate = Arc::new(Self {
+            active: AtomicUsize::new(0),
+            is_limited: AtomicBool::new(false),
+            state: Mutex::new(State {
+                capacity: Capacity::new(most),
+                was_told: false,
+            }),
+            room: Condvar::new(),
+            pause: Condvar::new(),
+            holds,
+            notices,
+            stop: stop.clone(),
+            clock: Clock::real(),
+        });
+        stop.watch(&(Arc::downgrade(&gate) as Weak<dyn Watcher>));
+        gate
+    }
+
+    /// Waits until there is room, or the run is stopped.
+    pub(super) fn enter(self: &Arc<Self>) -> Room {
+        if self.is_limited.load(Ordering::SeqCst) {
+            self.take_room(Duration::ZERO);
+        } else {
+            self.active.fetch_add(1, Ordering::SeqCst);
+        }
+        Room {
+            gate: Arc::clone(self),
+            pause: PAUSE,
+        }
+    }
+
+    fn take_room(&self, pause: Duration) {
+        let mut state = self.state.lock();
+        let end = self.clock.now() + pause;
+        while self.clock.now() < end && !self.stop.is_cancelled() {
+            self.pause.wait_until(&mut state, end);
+        }
+        let is_full = |state: &State| {
+            let active = self.active.load(Ordering::SeqCst);
+            active >= state.capacity.allowed() && !self.stop.is_cancelled()
+        };
+        while is_full(&state) {
+            self.room.wait(&mut state);
+        }
+        self.active.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn leave(&self) {
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        if self.is_limited.load(Ordering::SeqCst) {
+            let _looking = self.state.lock(); // nobody is between its look and its sleep
+            self.room.notify_one();
+        }
+    }
+
+    fn show(&self, state: &State, reason: Option<&str>) {
+        let is_limited = state.capacity.is_limited();
+        self.is_limited.store(is_limited, Ordering::SeqCst);
+        let in_flight = state.capacity.allowed();
+        self.holds.exhaustion(is_limited, in_flight, reason);
+    }
+}
+
+impl Watcher for CapacityGate {
+    fn cancelled(&self) {
+        let _looking = self.state.lock();
+        self.room.notify_all();
+        self.pause.notify_all();
+    }
+}
+
+/// Room for one request in flight, until this is dropped.
+pub(super) struct Room {
+    gate: Arc<CapacityGate>,
+    pause: Duration,
+}
+
+impl Room {
+    /// An attempt found nothing left, for this reason. Waits until there is room for another one, or
+    /// the run is stopped.
+    pub(super) fn exhausted(&mut self, reason: &str) {
+        let gate = &*self.gate;
+        let mut state = gate.state.lock();
+        let others = gate.active.fetch_sub(1, Ordering::SeqCst) - 1;
+        state.capacity.exhausted(others);
+        let is_first = !std::mem::replace(&mut state.was_told, true);
+        gate.show(&state, Some(reason));
+        drop(state);
+        if is_first {
+            let reason = reason.to_owned();
+            gate.notices.tell(&Notice::Exhausted { reason });
+        }
+        gate.take_room(self.pause);
+        self.pause = MAX_PAUSE.min(self.pause * 2);
+    }
+
+    /// The request succeeded.
+    pub(super) fn succeeded(&self) {
+        let gate = &*self.gate;
+        if !gate.is_limited.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut state = gate.state.lock();
+        if state.capacity.succeeded() {
+            gate.show(&state, None);
+            gate.room.notify_all();
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.gate.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::super::hold::Hold;
+    use super::*;
+
+    fn gate(most: usize, stop: &CancelToken) -> Arc<CapacityGate> {
+        CapacityGate::new(most, Holds::default(), Notices::new(|_| {}), stop)
+    }
+
+    #[test]
+    fn who_finds_nothing_left_waits_for_another_to_end() {
+        let stop = CancelToken::new();
+        let gate = gate(2, &stop);
+        let (first, mut second) = (gate.enter(), gate.enter());
+        thread::scope(|scope| {
+            let (told, tells) = mpsc::channel();
+            scope.spawn(move || {
+                second.exhausted("too many open files");
+                told.send(()).unwrap();
+                drop(second);
+            });
+            while gate.active.load(Ordering::SeqCst) > 1 {
+                thread::yield_now();
+            }
+            assert!(tells.try_recv().is_err());
+            assert!(matches!(
+                gate.holds.first(),
+                Some(Hold::Exhausted { in_flight: 1, .. })
+            ));
+            drop(first);
+            tells.recv().unwrap();
+        });
+        assert_eq!(gate.active.load(Ordering::SeqCst), 0);
+        gate.enter().succeeded();
+        assert_eq!(gate.holds.first(), None);
+        let both = (gate.enter(), gate.enter());
+        drop(both);
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_holds_nobody() {
+        let stop = CancelToken::new();
+        let gate = gate(2, &stop);
+        let (_first, mut second) = (gate.enter(), gate.enter());
+        thread::scope(|scope| {
+            let held = scope.spawn(|| second.exhausted("no port is free"));
+            while gate.active.load(Ordering::SeqCst) > 1 {
+                thread::yield_now();
+            }
+            stop.cancel();
+            held.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! Connections that were opened, and who is told of each.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+/// Somebody who waits for a connection.
+pub(crate) trait OnConnection: Send + Sync {
+    /// A connection was established, up to the end of its TLS handshake.
+    fn connected(&self);
+}
+
+/// The connections of a client. Clones are of the same client.
+///
+/// # Locking
+///
+/// The list is locked to look into it, not while somebody is told.
+#[derive(Clone, Default)]
+pub(crate) struct Connections(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    opened: AtomicU64,
+    told: Mutex<Vec<Weak<dyn OnConnection>>>,
+}
+
+impl Connections {
+    /// How many were ever opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.0.opened.load(Ordering::SeqCst)
+    }
+
+    /// Has somebody told of each connection from now on, until it is dropped.
+    pub(crate) fn tell(&self, somebody: &Weak<dyn OnConnection>) {
+        let mut told = self.0.told.lock();
+        told.retain(|known| known.strong_count() > 0);
+        told.push(Weak::clone(somebody));
+    }
+
+    pub(super) fn opens(&self) {
+        self.0.opened.fetch_add(1, Ordering::SeqCst);
+        let told = self.0.told.lock().clone();
+        for somebody in told.iter().filter_map(Weak::upgrade) {
+            somebody.connected();
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connections").field(&self.opened()).finish()
+    }
+}
