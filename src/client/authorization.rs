@@ -8,6 +8,9 @@ use crate::{Error, Result};
 pub(super) const AUTHORIZATION: &str = "Authorization";
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 
+/// Where a deployment at Azure takes a key; in `Authorization` it takes tokens alone.
+const AZURE: &str = "api-key";
+
 /// Headers that carry a key, in lower case: with one of them no other key is needed.
 const CARRIERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
@@ -86,10 +89,21 @@ pub(super) fn headers(
         return Ok(stated);
     }
     if let Some(key) = key(source, base)? {
-        let bearer = Secret(format!("Bearer {}", key.0));
-        stated.push((AUTHORIZATION.to_owned(), bearer));
+        let header = match base.is_deployment() && !is_token(&key.0) && !has(&stated, AZURE) {
+            true => (AZURE.to_owned(), key),
+            false => (
+                AUTHORIZATION.to_owned(),
+                Secret(format!("Bearer {}", key.0)),
+            ),
+        };
+        stated.push(header);
     }
     Ok(stated)
+}
+
+/// Whether a key is a token that somebody has signed in with: a JWT, of three parts.
+fn is_token(key: &str) -> bool {
+    key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
 /// The key. None where nobody gave one and none is needed: on this machine.
@@ -178,6 +192,28 @@ mod tests {
         assert_eq!(both, ["api-key: own", "Authorization: Bearer sk-1"]);
         let own = asked(far, &[("authorization", "own")], &given).unwrap();
         assert_eq!(own, ["authorization: own"]);
+    }
+
+    #[test]
+    fn a_deployment_at_azure_gets_a_key_where_it_takes_one_and_a_token_where_it_takes_that() {
+        let given = |key: &str| KeySource {
+            key: Some(Secret(key.to_owned())),
+            variable: None,
+        };
+        let host = "https://x.openai.azure.com";
+        let deployment = format!("{host}/openai/deployments/d?api-version=1");
+        let table = [
+            (&deployment, "0123", "api-key: 0123"),
+            (&deployment, "eyJh.b.c", "Authorization: Bearer eyJh.b.c"),
+            (
+                &format!("{host}/openai/v1"),
+                "0123",
+                "Authorization: Bearer 0123",
+            ),
+        ];
+        for (base, key, header) in table {
+            assert_eq!(asked(base, &[], &given(key)).unwrap(), [header], "{base}");
+        }
     }
 
     #[test]

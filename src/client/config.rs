@@ -112,6 +112,9 @@ impl Default for ClientBuilder {
 
 impl ClientBuilder {
     /// Sets the API key. Defaults to the value of the [variable](ClientBuilder::api_key_env).
+    ///
+    /// It is sent as `Authorization: Bearer KEY`, and to a deployment at Azure
+    /// (`/openai/deployments/NAME`) as `api-key: KEY`, unless it is a token (JWT).
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.key.key = Some(Secret(key.into()));
         self

@@ -40,6 +40,11 @@ use crate::{Error, Result};
 /// The longest timeout that is set: the wire adds it to an instant, which has an end.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
+/// What stands in place of a key.
+const HIDDEN: &str = "[secret]";
+/// Headers with the name that a server gives a request.
+const REQUEST_IDS: [&str; 2] = ["x-request-id", "request-id"];
+
 /// Sends requests over pooled connections.
 pub(super) struct Transport {
     /// Set up for the first request: who sends none reads no certificates.
@@ -143,16 +148,33 @@ impl Transport {
     /// A body without the keys of headers and of the base URL: some servers quote what they refuse.
     pub(super) fn without_secrets(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body).into_owned();
-        let headers = self
-            .headers
-            .iter()
-            .filter(|(_, value)| value.is_sensitive());
-        let headers = headers.filter_map(|(_, value)| value.to_str().ok());
+        self.secrets().fold(text, |text, secret| {
+            let text = text.replace(secret, HIDDEN);
+            // As some encoders of JSON write it.
+            match secret.contains('/') {
+                true => text.replace(&secret.replace('/', "\\/"), HIDDEN),
+                false => text,
+            }
+        })
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.values().filter(|value| value.is_sensitive());
+        let headers = headers.filter_map(|value| value.to_str().ok());
         let headers = headers.map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
         let secrets = headers.chain(self.base_url.secrets());
         // A shorter one is no key, and would be found in ordinary words.
-        let secrets = secrets.filter(|secret| secret.len() >= 8);
-        secrets.fold(text, |text, secret| text.replace(secret, "[secret]"))
+        secrets.filter(|secret| secret.len() >= 8)
+    }
+
+    /// The head of an answer without a name of the request that quotes a key, as it is kept.
+    fn hide(&self, headers: &mut HeaderMap) {
+        for name in REQUEST_IDS {
+            let id = headers.get(name).and_then(|id| id.to_str().ok());
+            if id.is_some_and(|id| self.secrets().any(|secret| id.contains(secret))) {
+                headers.insert(name, HeaderValue::from_static(HIDDEN));
+            }
+        }
     }
 
     /// Sends a JSON body and returns when the head of the answer is there.
@@ -163,7 +185,10 @@ impl Transport {
             headers.clone_from(&self.headers);
         }
         match request.send(body) {
-            Ok(response) => Ok(Answer::new(response, url, &self.way)),
+            Ok(mut response) => {
+                self.hide(response.headers_mut());
+                Ok(Answer::new(response, url, &self.way))
+            }
             Err(error) => Err(failure(&url, &error, &self.way)),
         }
     }

@@ -101,3 +101,22 @@ fn a_server_that_quotes_the_key_is_not_quoted_with_it() {
     assert!(!show_error(&error).contains(KEY), "{error}");
     assert!(error.to_string().contains("provided: [secret]."), "{error}");
 }
+
+#[test]
+fn a_key_is_hidden_where_json_escapes_it_and_in_the_name_of_a_request() {
+    let key = "sk/test/4f1d0c9e7a";
+    let escaped = key.replace('/', "\\/");
+    let body = format!(r#"{{"error":{{"message":"no such key: {escaped}","code":"x"}}}}"#);
+    let id = format!("x-request-id: Bearer {key}");
+    let server = Scripted::start([
+        Step::json(400, &[], &body),
+        Step::json(400, &[&id], "{}"),
+        Step::json(400, &["x-request-id: req_1"], "{}"),
+    ]);
+    let client = builder(server.base_url()).api_key(key).build().unwrap();
+    for expected in ["no such key: [secret]", "[secret]", "req_1"] {
+        let error = client.chat("a").unwrap_err();
+        assert!(!show_error(&error).contains("4f1d0c9e7a"), "{error}");
+        assert!(show_error(&error).contains(expected), "{error:?}");
+    }
+}

@@ -167,6 +167,11 @@ impl BaseUrl {
         is_this_machine(self.host())
     }
 
+    /// Whether it is a deployment at Azure, which takes a key in a header of its own.
+    pub(in crate::client) fn is_deployment(&self) -> bool {
+        self.path.contains("/openai/deployments/")
+    }
+
     /// The values of the query that may be keys, to be left out of what a server quotes.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let parameters = self.query.iter().flat_map(|query| query.split('&'));
