@@ -14,7 +14,8 @@ use std::time::Duration;
 
 pub(crate) use attempts::AfterAttempt;
 pub use attempts::Try;
-use reading::{invalid, whole};
+use reading::invalid;
+pub(super) use reading::{Context, Receive, Unreceived, Whole};
 pub(super) use settlement::{Sent, Settlement};
 
 use super::RateLimitedClient;
@@ -208,7 +209,7 @@ impl Admitted {
     ///
     /// Those of [`send`](Admitted::send).
     pub fn send_watched(self, wait: Wait<'_>, mut watch: impl FnMut(&Try<'_>)) -> Result<Response> {
-        let (sent, body) = self.perform(wait, whole, |tried| {
+        let (sent, body) = self.perform(wait, &Whole, |tried| {
             watch(tried);
             AfterAttempt::Count
         })?;
@@ -237,7 +238,7 @@ impl Admitted {
         wait: Wait<'_>,
         watch: impl FnMut(&Try<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
-        let (sent, body) = self.perform(wait, whole, watch)?;
+        let (sent, body) = self.perform(wait, &Whole, watch)?;
         sent.settlement.settle(body.usage);
         let Body {
             text,

@@ -8,12 +8,13 @@ mod config; //     settings
 mod connections; // those that were opened
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
+mod events; //     server-sent events
 mod feedback; //   what headers and error bodies say, pure
 mod learned; //    what is reserved for answers, from those that came
 mod nap; //        a wait between two tries
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
-mod stream; //     server-sent events
+mod stream; //     chat, piece by piece
 mod transport; //  the wire; the only file that names ureq
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use stream::{ChatChunk, ChatStream};
 use config::Settings;
 use counters::Counters;
 use learned::Learner;
+use stream::Begin;
 use transport::Transport;
 
 use crate::limiter::{Registry, Wait};
@@ -144,7 +146,8 @@ impl RateLimitedClient {
     ///
     /// # Errors
     ///
-    /// Those of [`post`](RateLimitedClient::post), until the answer begins.
+    /// Those of [`post`](RateLimitedClient::post), until the first piece is there: until then a failure
+    /// that may pass is retried.
     pub fn chat_stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream> {
         let mut body = self.chat_body(request.into())?;
         body.insert("stream".to_owned(), json!(true));
@@ -153,8 +156,8 @@ impl RateLimitedClient {
         let body = Value::Object(body);
         let prepared = self.count(CHAT, &body, body.to_string())?;
         let admitted = prepared.admit(Wait::new())?;
-        let (sent, ()) = admitted.perform(Wait::new(), |_, _| Ok(()), |_| AfterAttempt::Count)?;
-        Ok(ChatStream::new(sent))
+        let (sent, begun) = admitted.perform(Wait::new(), &Begin, |_| AfterAttempt::Count)?;
+        Ok(ChatStream::new(self.clone(), sent, begun))
     }
 
     /// The vectors of a list of texts, in their order.

@@ -1,18 +1,20 @@
-//! Streaming chat: server-sent events as an iterator of chunks.
+//! Streaming chat: an iterator of chunks.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::iter::FusedIterator;
 
 use serde_json::Value;
 
-use super::call::{Sent, Settlement};
-use super::feedback::usage;
+use super::RateLimitedClient;
+use super::answer::{Completion, Fault, read_chunk, value};
+use super::call::{Context, Receive, Sent, Settlement, Unreceived, Whole};
+use super::events::next_event;
+use super::feedback::{Heard, error_inside, quote};
+use super::transport::Answer;
 use crate::cost::Usage;
-use crate::{Error, Result, TransportKind};
+use crate::{ApiError, Error, Result, TransportKind};
 
-/// The longest line of a stream that is read.
-const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// The most that is read behind the end of a stream.
 const MAX_REST: u64 = 4 * 1024;
 
@@ -24,8 +26,10 @@ impl ChatChunk {
     /// The text that this piece adds to the first choice; empty when it adds none.
     #[must_use]
     pub fn text(&self) -> &str {
-        let content = self.0.pointer("/choices/0/delta/content");
-        content.and_then(Value::as_str).unwrap_or_default()
+        // The latter from servers that answer in one piece.
+        let places = ["/choices/0/delta/content", "/choices/0/message/content"];
+        let mut found = places.iter().filter_map(|place| self.0.pointer(place));
+        found.find_map(Value::as_str).unwrap_or_default()
     }
 
     /// The whole piece.
@@ -35,31 +39,97 @@ impl ChatChunk {
     }
 }
 
+/// Begins to read a stream, up to its first event: until then nothing has been handed out, and what
+/// fails can be sent again.
+pub(super) struct Begin;
+
+/// What there is of a stream when it is handed out.
+pub(super) struct Begun {
+    first: String,
+    /// Whether that is the whole answer: some servers do not stream.
+    is_whole: bool,
+    /// What comes behind it.
+    lines: Lines,
+}
+
+impl Receive for Begin {
+    type Received = Begun;
+    const IS_STREAM: bool = true;
+
+    fn receive(&self, answer: &mut Answer, context: &Context<'_>) -> Result<Begun, Unreceived> {
+        let kind = answer.content_type();
+        if kind.contains("json") || kind.contains("html") {
+            return Ok(Begun {
+                first: Whole.receive(answer, context)?.text,
+                is_whole: true,
+                lines: BufReader::new(Box::new(io::empty())),
+            });
+        }
+        let (url, status) = (answer.url(), answer.status);
+        let reader: Box<dyn Read + Send> = Box::new(answer.take_reader());
+        let mut lines = BufReader::new(reader);
+        let lost = |message: String| Error::Transport {
+            url,
+            kind: TransportKind::Disconnected,
+            message,
+            unsent: false,
+        };
+        let first = match next_event(&mut lines) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Err(lost("the stream ended before it began".to_owned()).into()),
+            Err(error) => return Err(lost(error.to_string()).into()),
+        };
+        if let Ok(chunk) = read_chunk(&first)
+            && let Some(fault) = chunk.fault
+        {
+            let body = context.transport.without_secrets(chunk.text.as_bytes());
+            let error = error_inside(status, context.heard, &body, fault);
+            return Err(Unreceived::Refused(Box::new(error)));
+        }
+        Ok(Begun {
+            first,
+            is_whole: false,
+            lines,
+        })
+    }
+}
+
 /// A streamed answer: an iterator of its pieces.
 ///
 /// The request is settled with its usage when the stream ends. One that is dropped before keeps
 /// the charge that it reserved: what the server charges for half an answer is not known.
 ///
-/// A stream that breaks off ends with an error. It is not sent again, because some of it has
-/// been handed out.
+/// A stream that breaks off, or in which the server says that it failed, ends with an error. It is
+/// not sent again, because some of it has been handed out.
 pub struct ChatStream {
+    client: RateLimitedClient,
+    first: Option<String>,
+    is_whole: bool,
     /// None once the stream has ended, well or not.
     lines: Option<Lines>,
     settlement: Option<Settlement>,
     usage: Option<Usage>,
+    completion: Completion,
+    status: u16,
+    request_id: Option<String>,
     url: String,
 }
 
 type Lines = BufReader<Box<dyn Read + Send>>;
 
 impl ChatStream {
-    pub(super) fn new(sent: Sent) -> Self {
+    pub(super) fn new(client: RateLimitedClient, sent: Sent, begun: Begun) -> Self {
         let url = sent.answer.url();
-        let reader: Box<dyn Read + Send> = Box::new(sent.answer.into_reader());
         Self {
-            lines: Some(BufReader::new(reader)),
+            client,
+            first: Some(begun.first),
+            is_whole: begun.is_whole,
+            lines: Some(begun.lines),
             settlement: Some(sent.settlement),
             usage: None,
+            completion: Completion::Empty,
+            status: sent.status,
+            request_id: sent.request_id,
             url,
         }
     }
@@ -70,42 +140,79 @@ impl ChatStream {
         self.usage
     }
 
-    fn next_chunk(&mut self) -> Result<Option<ChatChunk>> {
-        let Some(lines) = &mut self.lines else {
+    /// How the answer ended, once the stream has ended.
+    #[must_use]
+    pub fn completion(&self) -> Completion {
+        self.completion
+    }
+
+    fn next_event(&mut self) -> Result<Option<String>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let Some(lines) = self.lines.as_mut().filter(|_| !self.is_whole) else {
             return Ok(None);
         };
-        let invalid = |message: String| Error::InvalidResponse {
+        let event = next_event(lines).map_err(|error| Error::Transport {
             url: self.url.clone(),
-            message,
-        };
+            kind: TransportKind::Disconnected,
+            message: error.to_string(),
+            unsent: false,
+        })?;
+        event
+            .ok_or_else(|| self.invalid("the stream ended without [DONE]".to_owned()))
+            .map(Some)
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<ChatChunk>> {
         loop {
-            let Some(event) = next_event(lines).map_err(|error| Error::Transport {
-                url: self.url.clone(),
-                kind: TransportKind::Disconnected,
-                message: error.to_string(),
-                unsent: false,
-            })?
-            else {
-                return Err(invalid("the stream ended without [DONE]".to_owned()));
-            };
-            if event == "[DONE]" {
+            let Some(event) = self.next_event()?.filter(|event| event != "[DONE]") else {
                 return Ok(None);
+            };
+            let transport = self.client.transport();
+            let invalid = |text: &str| {
+                let text = quote(&transport.without_secrets(text.as_bytes()));
+                self.invalid(format!("an event that is no JSON: {text}"))
+            };
+            let chunk = read_chunk(&event).map_err(|_| invalid(&event))?;
+            if let Some(fault) = chunk.fault {
+                return Err(self.failure(fault, &chunk.text).into());
             }
-            let chunk: Value =
-                serde_json::from_str(&event).map_err(|error| invalid(error.to_string()))?;
-            // Some servers put it in every piece, as null.
-            if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
-                let message = error.get("message").and_then(Value::as_str);
-                return Err(invalid(
-                    message.unwrap_or("an error in the stream").to_owned(),
-                ));
-            }
-            self.usage = usage(&chunk).or(self.usage);
-            let choices = chunk.get("choices").and_then(Value::as_array);
+            let body = value(&chunk.text).map_err(|_| invalid(&event))?;
+            self.usage = chunk.usage.or(self.usage);
+            let choices = body.get("choices").and_then(Value::as_array);
             // The last chunk has the usage and nothing else.
             if choices.is_none_or(|choices| !choices.is_empty()) {
-                return Ok(Some(ChatChunk(chunk)));
+                self.completion = match (self.completion, chunk.completion) {
+                    (Completion::Refused, _) | (_, Completion::Refused) => Completion::Refused,
+                    (Completion::CutOff, _) | (_, Completion::CutOff) => Completion::CutOff,
+                    (Completion::Empty, now) => now,
+                    (before, _) => before,
+                };
+                return Ok(Some(ChatChunk(body)));
             }
+        }
+    }
+
+    /// The error that a piece is. The limiter is told of one that is a limit's.
+    fn failure(&mut self, fault: Fault, text: &str) -> Box<ApiError> {
+        let mut heard = Heard {
+            request_id: self.request_id.clone(),
+            ..Heard::default()
+        };
+        let body = self.client.transport().without_secrets(text.as_bytes());
+        let error = error_inside(self.status, &heard, &body, fault);
+        heard.judge(self.status, Some(&error));
+        if let Some(settlement) = &mut self.settlement {
+            settlement.hear(&heard.feedback);
+        }
+        Box::new(error)
+    }
+
+    fn invalid(&self, message: String) -> Error {
+        Error::InvalidResponse {
+            url: self.url.clone(),
+            message,
         }
     }
 
@@ -150,57 +257,5 @@ impl fmt::Debug for ChatStream {
             .field("ended", &self.lines.is_none())
             .field("usage", &self.usage)
             .finish_non_exhaustive()
-    }
-}
-
-/// The data of the next server-sent event: its `data:` lines, joined. Comments and other fields
-/// are passed over. `None` at the end.
-fn next_event(lines: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut data: Option<String> = None;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() && (data.is_some() || read == 0) {
-            return Ok(data);
-        }
-        if let Some(value) = text.strip_prefix("data:") {
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match &mut data {
-                Some(data) => {
-                    data.push('\n');
-                    data.push_str(value);
-                }
-                None => data = Some(value.to_owned()),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events(text: &str) -> Vec<String> {
-        let mut lines = text.as_bytes();
-        std::iter::from_fn(|| next_event(&mut lines).unwrap()).collect()
-    }
-
-    #[test]
-    fn events_are_read_in_every_form_that_the_standard_allows() {
-        let table: [(&str, &[&str]); 7] = [
-            ("data: a\n\ndata: b\n\n", &["a", "b"]),
-            ("data:a\r\n\r\ndata:  b\r\n\r\n", &["a", " b"]),
-            (": comment\n\nevent: x\nid: 1\ndata: a\n\n", &["a"]),
-            ("data: a\ndata: b\n\n", &["a\nb"]),
-            ("data: cut off", &["cut off"]),
-            ("\n\n\n", &[]),
-            ("", &[]),
-        ];
-        for (step, (text, expected)) in table.into_iter().enumerate() {
-            assert_eq!(events(text), expected, "step {step}");
-        }
     }
 }

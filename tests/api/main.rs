@@ -15,6 +15,7 @@ mod batch; //     runs: who is told of each line, and what stops them
 mod calls; //     what is sent and what comes back
 mod charges; //   what the limiter is charged in the end
 mod faults; //    connections and answers that break
+mod inside; //    failures with a status of success, and answers that are not quite JSON
 mod learned; //   what is reserved for answers, where that is learned
 mod pace; //      many threads, one limit
 mod proxies; //   an environment that names one

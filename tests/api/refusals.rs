@@ -74,7 +74,7 @@ fn final_errors_are_sent_once() {
     let later = ["retry-after-ms: 1"];
     let never = ["x-should-retry: false"];
     let found = ["location: /v1/chat/completions"];
-    let table: [(u16, &str, &[&str], ErrorKind); 9] = [
+    let table: [(u16, &str, &[&str], ErrorKind); 11] = [
         (400, "invalid_value", &later, ErrorKind::Request),
         (401, "invalid_api_key", &later, ErrorKind::Account),
         (403, "forbidden", &later, ErrorKind::Forbidden),
@@ -82,6 +82,8 @@ fn final_errors_are_sent_once() {
         (429, "insufficient_quota", &later, ErrorKind::Account),
         (429, "rate_limit_exceeded", &never, ErrorKind::RateLimited),
         (500, "", &never, ErrorKind::Server),
+        (501, "", &later, ErrorKind::Request),
+        (505, "", &[], ErrorKind::Request),
         // Followed, they would go out a second time past the limiter.
         (302, "", &found, ErrorKind::Request),
         (307, "", &found, ErrorKind::Request),

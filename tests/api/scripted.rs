@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Step {
     /// These bytes, head and body; the connection stays open.
     Answer(String),
+    /// The same of what is no text.
+    Bytes(Vec<u8>),
     /// These bytes, then the end of the connection.
     Last(String),
     /// These bytes, when so many requests have arrived.
@@ -195,6 +197,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         let mut writer = stream;
         let written = match &step {
             Step::Answer(bytes) | Step::Last(bytes) => writer.write_all(bytes.as_bytes()),
+            Step::Bytes(bytes) => writer.write_all(bytes),
             Step::Together(count, bytes) => {
                 shared.wait_for(*count);
                 writer.write_all(bytes.as_bytes())

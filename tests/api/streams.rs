@@ -1,9 +1,12 @@
 //! Answers piece by piece.
 
 use std::sync::Arc;
+use std::thread;
 
 use paceline::sim::Simulator;
-use paceline::{Charge, ChatStream, Error, Limits, RateLimitedClient, Registry};
+use paceline::{
+    Charge, ChatStream, Completion, Error, ErrorKind, Limits, RateLimitedClient, Registry,
+};
 
 use super::scripted::{Scripted, Step};
 use super::support::{builder, client, free_simulator, left_by, level, still};
@@ -88,7 +91,10 @@ fn a_stream_that_breaks_off_ends_with_an_error_and_is_not_sent_again() {
     let table = [
         (Step::Last(cut), "disconnected"),
         (events(&[&piece("a")]), "without [DONE]"),
-        (events(&[&piece("a"), "{\"choices\""]), "EOF"),
+        (
+            events(&[&piece("a"), "{\"choices\""]),
+            "an event that is no JSON: {\"choices\"",
+        ),
         (
             events(&[&piece("a"), r#"{"error":{"message":"overloaded"}}"#]),
             "overloaded",
@@ -116,6 +122,105 @@ fn an_error_before_the_stream_begins_is_retried() {
     let body = &server.requests()[1].body;
     assert!(body.contains(r#""stream":true"#), "{body}");
     assert!(body.contains(r#""include_usage":true"#), "{body}");
+}
+
+#[test]
+fn a_failure_before_the_first_piece_is_retried_whatever_the_status() {
+    let json = |body: &str| Step::json(200, &[], body);
+    let table = [
+        events(&[r#"{"error":{"message":"busy","code":502}}"#]),
+        events(&[r#"{"error":{"message":"slow down","code":"429"},"choices":null}"#]),
+        events(&[r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#]),
+        // Not as an event, and not as a stream.
+        Step::Answer(format!(
+            "{EVENTS}Content-Length: 17\r\n\r\n{{\"error\":\"busy\"}}\n"
+        )),
+        json(r#"{"error":{"message":"busy","code":502}}"#),
+        json(r#"{"choices":null}"#),
+        // Nothing at all.
+        Step::Answer(format!("{EVENTS}Content-Length: 0\r\n\r\n")),
+        Step::Last(EVENTS.to_owned() + "\r\n"),
+    ];
+    thread::scope(|scope| {
+        for (step, first) in table.into_iter().enumerate() {
+            scope.spawn(move || {
+                let server = Scripted::start([first, events(&[&piece("a"), "[DONE]"])]);
+                let stream = client(server.base_url()).chat_stream("a");
+                let mut stream = stream.unwrap_or_else(|error| panic!("step {step}: {error}"));
+                assert_eq!(text(&mut stream), "a", "step {step}");
+                assert_eq!(stream.completion(), Completion::Complete, "step {step}");
+                assert_eq!(server.requests().len(), 2, "step {step}");
+            });
+        }
+    });
+}
+
+#[test]
+fn an_error_in_a_stream_is_one_of_the_server_s() {
+    let limited = r#"{"error":{"code":429,"message":"Rate limit reached. Try again in 90s"}}"#;
+    let ended = r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"code":"server_error","message":"gone"}}"#;
+    let table = [
+        (limited, Some(429), ErrorKind::RateLimited, true),
+        (ended, None, ErrorKind::Server, false),
+    ];
+    for (step, (event, status, kind, is_paused)) in table.into_iter().enumerate() {
+        let server = Scripted::start([events(&[&piece("a"), event])]);
+        let client = client(server.base_url());
+        let mut stream = client.chat_stream("a").unwrap();
+        assert_eq!(stream.next().unwrap().unwrap().text(), "a", "step {step}");
+        let Error::Api(error) = stream.next().unwrap().unwrap_err() else {
+            panic!("step {step}");
+        };
+        assert_eq!(
+            (error.status, error.effective_status, error.kind),
+            (200, status, kind),
+            "step {step}"
+        );
+        let limiter = client.registry().limiter_for(client.model());
+        assert_eq!(
+            !limiter.snapshot().paused_for.is_zero(),
+            is_paused,
+            "step {step}"
+        );
+    }
+}
+
+#[test]
+fn how_a_stream_ended_is_known_in_the_end() {
+    let ends =
+        |reason: &str| format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"{reason}"}}]}}"#);
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    let table = [
+        (Some("a"), "stop", Completion::Complete),
+        (Some("a"), "length", Completion::CutOff),
+        (None, "content_filter", Completion::Refused),
+        (None, "stop", Completion::Empty),
+    ];
+    for (step, (content, reason, expected)) in table.into_iter().enumerate() {
+        let pieces = content
+            .map(piece)
+            .into_iter()
+            .chain([ends(reason), usage.to_owned()]);
+        let pieces: Vec<String> = pieces.chain(["[DONE]".to_owned()]).collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        let server = Scripted::start([events(&pieces)]);
+        let mut stream = client(server.base_url()).chat_stream("a").unwrap();
+        assert_eq!(
+            text(&mut stream),
+            content.unwrap_or_default(),
+            "step {step}"
+        );
+        assert_eq!(stream.completion(), expected, "step {step}");
+        assert_eq!(stream.usage().unwrap().output_tokens, 2, "step {step}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_stream_is_read_all_the_same() {
+    let server = Scripted::start([Step::chat(3, 4)]);
+    let mut stream = client(server.base_url()).chat_stream("a").unwrap();
+    assert_eq!(text(&mut stream), "fine");
+    assert_eq!(stream.usage().unwrap().output_tokens, 4);
 }
 
 #[test]

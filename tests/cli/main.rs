@@ -33,6 +33,7 @@ mod packed; //  inputs that are packed
 mod parts; //   parts of an input, each run by a process of its own
 mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
+mod responses; // more than their status
 mod resume; //  what earlier runs did, and lines that have changed since
 #[cfg(feature = "redis")]
 mod shared; //  `--share`

@@ -170,7 +170,8 @@ impl Fields {
             return cursor.skip();
         }
         cursor.object(|cursor, name| match name {
-            b"message" => self.message(cursor),
+            // Of a stream, what it adds.
+            b"message" | b"delta" => self.message(cursor),
             b"content" => self.content(cursor).map(|_| ()),
             b"text" => self.text(cursor).map(|_| ()),
             b"finish_reason" | b"finishReason" => self.ended(cursor),

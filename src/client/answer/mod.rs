@@ -57,6 +57,21 @@ pub(super) enum Unreadable {
 pub(super) fn read(endpoint: Endpoint, bytes: Vec<u8>) -> Result<Body, Unreadable> {
     let mut repaired = Vec::new();
     let text = repair::text(bytes, &mut repaired);
+    judge(text, repaired, |found| {
+        verdict::fault(found, Some(endpoint))
+    })
+}
+
+/// Reads an event of a stream.
+pub(super) fn read_chunk(event: &str) -> Result<Body, Unreadable> {
+    judge(event.to_owned(), Vec::new(), verdict::chunk_fault)
+}
+
+fn judge(
+    text: String,
+    mut repaired: Vec<Repair>,
+    fault: impl FnOnce(&Fields) -> Option<Fault>,
+) -> Result<Body, Unreadable> {
     let mut cursor = Cursor::new(&text);
     let found = match Fields::read(&mut cursor) {
         Ok(found) => found,
@@ -72,7 +87,7 @@ pub(super) fn read(endpoint: Endpoint, bytes: Vec<u8>) -> Result<Body, Unreadabl
         repaired,
         usage: found.usage,
         completion: verdict::completion(&found),
-        fault: verdict::fault(&found, Some(endpoint)),
+        fault: fault(&found),
     })
 }
 

@@ -459,6 +459,74 @@ fn how_an_answer_ended_is_read_in_the_words_of_any_provider() {
 }
 
 #[test]
+fn usage_is_read_under_the_names_of_any_endpoint() {
+    let used = |input_tokens, output_tokens, cached_tokens| {
+        Some(Usage {
+            input_tokens,
+            output_tokens,
+            cached_tokens,
+        })
+    };
+    let table = [
+        (
+            json!({"prompt_tokens": 3, "completion_tokens": 4}),
+            used(3, 4, 0),
+        ),
+        (
+            json!({"input_tokens": 3, "output_tokens": 4}),
+            used(3, 4, 0),
+        ),
+        (
+            json!({"prompt_tokens": 3, "total_tokens": 3}),
+            used(3, 0, 0),
+        ),
+        (
+            json!({"prompt_tokens": 3, "input_tokens": 7, "completion_tokens": null}),
+            used(3, 0, 0),
+        ),
+        (
+            json!({"input_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}),
+            used(3, 0, 2),
+        ),
+        (
+            json!({"input_tokens": 3, "input_tokens_details": {"cached_tokens": 2}}),
+            used(3, 0, 2),
+        ),
+        (
+            json!({"input_tokens": 3, "other_details": {"cached_tokens": 2}}),
+            used(3, 0, 0),
+        ),
+        // Otherwise than it ought to be.
+        (json!({"prompt_tokens": -1}), None),
+        (
+            json!({"prompt_tokens": -1, "input_tokens": 3}),
+            used(3, 0, 0),
+        ),
+        (
+            json!({"prompt_tokens": 3, "completion_tokens": "4"}),
+            used(3, 0, 0),
+        ),
+        (
+            json!({"prompt_tokens": 3, "prompt_tokens_details": 7}),
+            used(3, 0, 0),
+        ),
+        (json!({}), None),
+        (json!(null), None),
+        (json!([3, 4]), None),
+        (json!("3"), None),
+    ];
+    for (step, (stated, expected)) in table.into_iter().enumerate() {
+        let body = json!({"id": "x", "usage": stated, "choices": [{"text": "é\n"}]});
+        let read = read_text(Chat, &body.to_string());
+        assert_eq!(
+            read.unwrap().usage,
+            expected,
+            "step {step}, passed on: {body}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_quite_json_is_repaired_and_says_so() {
     use Repair::{ByteOrderMark, ControlCharacter, Escape, InvalidUtf8, NotANumber};
     let table: [(&[u8], &str, &[Repair]); 12] = [

@@ -67,6 +67,17 @@ pub(super) fn fault(found: &Fields, endpoint: Option<Endpoint>) -> Option<Fault>
     missing(found, endpoint).map(Fault::Missing)
 }
 
+/// Judges a piece of a stream, in which an error ends it whatever stands beside.
+pub(super) fn chunk_fault(found: &Fields) -> Option<Fault> {
+    if found.error || found.is_error {
+        Some(Fault::Error)
+    } else if found.choice_error {
+        Some(Fault::ErrorInChoice)
+    } else {
+        found.ended_by_error.then_some(Fault::EndedByError)
+    }
+}
+
 /// The field that had to be there and is not.
 fn missing(found: &Fields, endpoint: Option<Endpoint>) -> Option<&'static str> {
     let has = |held: Held| held == Held::Something;

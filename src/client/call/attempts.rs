@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::exchange::Failed;
-use super::reading::{Context, Unreceived};
+use super::reading::Receive;
 use super::settlement::{Sent, Settlement};
 use super::{Admitted, Prepared};
 use crate::client::nap::nap;
 use crate::client::retry::{
     Tries, is_capacity, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
 };
-use crate::client::transport::{Answer, without_query};
+use crate::client::transport::without_query;
 use crate::limiter::Wait;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,12 +40,12 @@ pub(crate) enum AfterAttempt {
 
 impl Admitted {
     /// Tries until `receive` gets something out of an answer that is no error.
-    pub(in crate::client) fn perform<T>(
+    pub(in crate::client) fn perform<R: Receive>(
         self,
         wait: Wait<'_>,
-        mut receive: impl FnMut(&mut Answer, &Context<'_>) -> Result<T, Unreceived>,
+        receive: &R,
         mut watch: impl FnMut(&Try<'_>) -> AfterAttempt,
-    ) -> Result<(Sent, T)> {
+    ) -> Result<(Sent, R::Received)> {
         let Self {
             request,
             mut permit,
@@ -60,7 +60,7 @@ impl Admitted {
         loop {
             attempts += 1;
             let began = request.now();
-            let exchanged = request.exchange(&mut permit, &mut receive);
+            let exchanged = request.exchange(&mut permit, receive);
             let took = request.now().saturating_duration_since(began);
             let tried = Try {
                 number: attempts,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Prepared;
-use super::reading::{Context, Unreceived, refused};
+use super::reading::{Context, Receive, Unreceived, refused};
 use crate::client::feedback::Heard;
 use crate::client::transport::Answer;
 use crate::client::wall_clock;
@@ -23,12 +23,13 @@ pub(super) struct Failed {
 impl Prepared {
     /// One try: an answer with its name and what was received of it, or an error with the
     /// server's advice whether to try again. What it says of limits is told to the limiter before
-    /// anything else is waited for, but for its body: only that tells whether it was let in.
-    pub(super) fn exchange<T>(
+    /// anything else is waited for; of a whole answer also its body, because only that tells whether
+    /// the request was let in.
+    pub(super) fn exchange<R: Receive>(
         &self,
         permit: &mut Permit<'_>,
-        receive: &mut impl FnMut(&mut Answer, &Context<'_>) -> Result<T, Unreceived>,
-    ) -> Result<(Answer, Option<String>, T), Failed> {
+        receive: &R,
+    ) -> Result<(Answer, Option<String>, R::Received), Failed> {
         self.client.inner.counters.sent();
         let failed = |error, told, should_retry| Failed {
             error,
@@ -39,6 +40,10 @@ impl Prepared {
         let sent = transport.post(&self.path, self.body.as_bytes());
         let mut answer = sent.map_err(|error| failed(error, None, None))?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
+        let is_heard = R::IS_STREAM && !answer.is_error();
+        if is_heard {
+            self.hear(permit, &mut heard, answer.status, None);
+        }
         let context = Context {
             endpoint: Endpoint::from_path(&self.path),
             transport,
@@ -47,13 +52,19 @@ impl Prepared {
         let received = if answer.is_error() {
             Err(refused(&mut answer, &context))
         } else {
-            receive(&mut answer, &context)
+            receive.receive(&mut answer, &context)
         };
         let refused = match &received {
             Err(Unreceived::Refused(error)) => Some(&**error),
             Ok(_) | Err(Unreceived::Lost(_)) => None,
         };
-        self.hear(permit, &mut heard, answer.status, refused);
+        if is_heard && refused.is_some() {
+            // Of its head everything was said.
+            heard.feedback.reports.clear();
+        }
+        if !is_heard || refused.is_some() {
+            self.hear(permit, &mut heard, answer.status, refused);
+        }
         match received {
             Ok(received) => Ok((answer, heard.request_id, received)),
             Err(unreceived) => {

@@ -9,10 +9,10 @@ use crate::{Error, TransportKind};
 
 /// What a response is read with.
 pub(in crate::client) struct Context<'a> {
-    pub(super) endpoint: Endpoint,
-    pub(super) transport: &'a Transport,
+    pub(in crate::client) endpoint: Endpoint,
+    pub(in crate::client) transport: &'a Transport,
     /// Its headers.
-    pub(super) heard: &'a Heard,
+    pub(in crate::client) heard: &'a Heard,
 }
 
 /// Why nothing was received.
@@ -53,11 +53,32 @@ pub(super) fn refused(answer: &mut Answer, context: &Context<'_>) -> Unreceived 
     Unreceived::Refused(Box::new(error))
 }
 
-/// Reads a whole response that is no error by its status.
-pub(in crate::client) fn whole(
-    answer: &mut Answer,
-    context: &Context<'_>,
-) -> Result<Body, Unreceived> {
+/// What reads a response that is no error by its status.
+pub(in crate::client) trait Receive {
+    type Received;
+    /// Whether it leaves more to come, so that the limiter is told what the head says before.
+    const IS_STREAM: bool;
+
+    fn receive(
+        &self,
+        answer: &mut Answer,
+        context: &Context<'_>,
+    ) -> Result<Self::Received, Unreceived>;
+}
+
+/// Reads it to its end.
+pub(in crate::client) struct Whole;
+
+impl Receive for Whole {
+    type Received = Body;
+    const IS_STREAM: bool = false;
+
+    fn receive(&self, answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived> {
+        whole(answer, context)
+    }
+}
+
+fn whole(answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived> {
     let Context {
         endpoint,
         transport,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::client::learned::Sizes;
 use crate::client::transport::Answer;
 use crate::cost::{Charge, Cost, Usage};
+use crate::feedback::Feedback;
 use crate::limiter::Permit;
 
 /// A request whose answer has begun to arrive.
@@ -29,6 +30,11 @@ pub(in crate::client) struct Settlement {
 }
 
 impl Settlement {
+    /// Tells the limiter what came after the head.
+    pub(in crate::client) fn hear(&mut self, feedback: &Feedback) {
+        self.permit.hear(feedback);
+    }
+
     /// Settles with the usage if it is known, and returns what the request cost in the end.
     pub(in crate::client) fn settle(self, usage: Option<Usage>) -> Cost {
         let reserved = self.permit.cost();

@@ -10,12 +10,10 @@ mod headers; //   how the limits stand
 mod refusals; //  which limit a 429 is about
 #[cfg(test)]
 mod tests; //     whatever a server sends
-mod usage; //     what was used
 
 use std::time::{Duration, SystemTime};
 
 pub(super) use errors::{CAPACITY_CODES, api_error, error_inside, quote};
-pub(super) use usage::usage;
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};

@@ -5,10 +5,11 @@
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::durations::MAX;
 use super::*;
+use crate::client::answer::Fault;
 use crate::feedback::{Refusal, Report};
 use crate::unit::Unit;
 
@@ -305,6 +306,10 @@ proptest! {
         let body = edited(body, &body_edits);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
         check(&hear(status, &headers, &body, now), status)?;
-        let _ = serde_json::from_slice::<Value>(&body).ok().map(|body| usage(&body));
+        for fault in [Fault::Error, Fault::ErrorInChoice, Fault::NoObject] {
+            let text = String::from_utf8_lossy(&body);
+            let error = error_inside(200, &Heard::default(), &text, fault);
+            let _ = error.to_string();
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use ureq::Body;
-use ureq::http::header::{CONTENT_ENCODING, LOCATION};
+use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderMap, Response, StatusCode};
 
 use super::failure::{Way, failure};
@@ -115,9 +115,18 @@ impl Answer {
         without_query(&self.sent_to)
     }
 
-    /// The body as it arrives.
-    pub(in crate::client) fn into_reader(self) -> impl Read + Send + 'static {
-        let reader = self.body.into_with_config().limit(MAX_ANSWER).reader();
-        Unpacking::new(reader, self.coding, MAX_ANSWER)
+    /// What kind of body it says that it has, in lower case.
+    pub(in crate::client) fn content_type(&self) -> String {
+        let stated = self.headers.0.get(CONTENT_TYPE);
+        let stated = stated.and_then(|value| value.to_str().ok());
+        stated.unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// The body as it arrives. None is left.
+    pub(in crate::client) fn take_reader(&mut self) -> impl Read + Send + 'static {
+        let body = mem::replace(&mut self.body, Body::builder().data(Vec::new()));
+        let reader = body.into_with_config().limit(MAX_ANSWER).reader();
+        let coding = mem::replace(&mut self.coding, Coding::Plain);
+        Unpacking::new(reader, coding, MAX_ANSWER)
     }
 }
