@@ -1,8 +1,15 @@
 //! The few fields of an answer that say what it is, found in one pass. What they mean is decided
 //! elsewhere; here is only what is there.
 
+mod usage; //  what an answer says it used
+mod values; // what a value holds
+mod words; //  what providers call the ends of answers
+
 use super::cursor::{Cursor, Kind, Read};
 use crate::cost::Usage;
+use usage::usage;
+use values::{each, held, is_error, word};
+use words::{CUT_OFF, REFUSED, STEPS};
 
 /// What was found of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -300,184 +307,4 @@ impl Fields {
         self.refused |= is_one_of(&REFUSED);
         Ok(())
     }
-}
-
-/// Items of a response that are on the way to an answer and none themselves.
-const STEPS: [&[u8]; 5] = [
-    b"reasoning",
-    b"web_search_call",
-    b"file_search_call",
-    b"mcp_list_tools",
-    b"compaction",
-];
-
-const CUT_OFF: [&[u8]; 8] = [
-    b"length",
-    b"max_tokens",
-    b"max_output_tokens",
-    // Mistral's, Anthropic's, DeepSeek's
-    b"model_length",
-    b"model_context_window_exceeded",
-    b"insufficient_system_resource",
-    // vLLM's and SGLang's
-    b"abort",
-    b"repetition",
-];
-
-const REFUSED: [&[u8]; 9] = [
-    b"content_filter",
-    b"content_filtered",
-    b"refusal",
-    b"guardrail_intervened",
-    // Gemini's
-    b"safety",
-    b"recitation",
-    b"prohibited_content",
-    b"blocklist",
-    b"spii",
-];
-
-/// Reads each item of a list.
-fn each(cursor: &mut Cursor<'_>, mut item: impl FnMut(&mut Cursor<'_>) -> Read) -> Read<Held> {
-    if cursor.kind()? != Kind::Array {
-        let mut other = Held::default();
-        held(cursor, &mut other)?;
-        return Ok(other);
-    }
-    let mut is_empty = true;
-    cursor.array(|cursor| {
-        is_empty = false;
-        item(cursor)
-    })?;
-    Ok(match is_empty {
-        true => Held::Empty,
-        false => Held::Something,
-    })
-}
-
-/// What the next value holds.
-fn held(cursor: &mut Cursor<'_>, found: &mut Held) -> Read {
-    *found = match cursor.kind()? {
-        Kind::Null => Held::Null,
-        Kind::Text => {
-            return cursor.text().map(|text| {
-                *found = match is_blank(text) {
-                    true => Held::Empty,
-                    false => Held::Something,
-                };
-            });
-        }
-        Kind::Object | Kind::Array => {
-            let mut is_empty = true;
-            match cursor.kind()? {
-                Kind::Object => cursor.object(|cursor, _| {
-                    is_empty = false;
-                    cursor.skip()
-                })?,
-                _ => cursor.array(|cursor| {
-                    is_empty = false;
-                    cursor.skip()
-                })?,
-            }
-            *found = match is_empty {
-                true => Held::Empty,
-                false => Held::Something,
-            };
-            return Ok(());
-        }
-        Kind::Number | Kind::Bool => Held::Something,
-    };
-    cursor.skip()
-}
-
-/// White space alone, as it is written.
-fn is_blank(text: &[u8]) -> bool {
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        let is_space = match byte {
-            b'\\' => matches!(bytes.next(), Some(b'n' | b'r' | b't')),
-            byte => byte.is_ascii_whitespace(),
-        };
-        if !is_space {
-            return false;
-        }
-    }
-    true
-}
-
-/// A text as it is written; None for anything else.
-fn word<'a>(cursor: &mut Cursor<'a>) -> Read<Option<&'a [u8]>> {
-    match cursor.kind()? {
-        Kind::Text => cursor.text().map(Some),
-        _ => cursor.skip().map(|()| None),
-    }
-}
-
-/// Whether a field `error` tells of one. Some servers have it in every answer: as null, false, 0,
-/// empty, or with nothing but nulls in it.
-fn is_error(cursor: &mut Cursor<'_>) -> Read<bool> {
-    match cursor.kind()? {
-        Kind::Object => {
-            let mut found = false;
-            cursor.object(|cursor, _| {
-                found |= cursor.kind()? != Kind::Null;
-                cursor.skip()
-            })?;
-            Ok(found)
-        }
-        Kind::Number => Ok(cursor.raw()? != b"0"),
-        Kind::Bool => Ok(cursor.raw()? == b"true"),
-        _ => {
-            let mut error = Held::default();
-            held(cursor, &mut error)?;
-            Ok(error == Held::Something)
-        }
-    }
-}
-
-/// Under the names of any endpoint.
-fn usage(cursor: &mut Cursor<'_>) -> Read<Option<Usage>> {
-    if cursor.kind()? != Kind::Object {
-        return cursor.skip().map(|()| None);
-    }
-    let (mut prompt, mut input, mut completion, mut output) = (None, None, None, None);
-    let (mut prompt_cached, mut input_cached) = (None, None);
-    cursor.object(|cursor, name| {
-        match name {
-            b"prompt_tokens" => prompt = number(cursor)?,
-            b"input_tokens" => input = number(cursor)?,
-            b"completion_tokens" => completion = number(cursor)?,
-            b"output_tokens" => output = number(cursor)?,
-            b"prompt_tokens_details" => prompt_cached = cached(cursor)?,
-            b"input_tokens_details" => input_cached = cached(cursor)?,
-            _ => cursor.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(prompt.or(input).map(|input_tokens| Usage {
-        input_tokens,
-        output_tokens: completion.or(output).unwrap_or(0),
-        cached_tokens: prompt_cached.or(input_cached).unwrap_or(0),
-    }))
-}
-
-fn cached(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
-    if cursor.kind()? != Kind::Object {
-        return cursor.skip().map(|()| None);
-    }
-    let mut found = None;
-    cursor.object(|cursor, name| match name {
-        b"cached_tokens" => {
-            found = number(cursor)?;
-            Ok(())
-        }
-        _ => cursor.skip(),
-    })?;
-    Ok(found)
-}
-
-/// A whole number that is not negative; None for anything else.
-fn number(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
-    let text = cursor.raw()?;
-    Ok(str::from_utf8(text).ok().and_then(|text| text.parse().ok()))
 }
