@@ -42,7 +42,9 @@ pub(crate) fn gated(status: &'static str) -> (Server, Sender<()>) {
     let closed = Arc::new(Mutex::new(closed));
     let server = serve(move |mut stream, _| {
         let _ = closed.lock().unwrap().recv();
-        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+        let body = r#"{"choices":[{"message":{"content":"fine"}}]}"#;
+        let length = body.len();
+        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
     });
     (server, gate)
 }
