@@ -44,7 +44,10 @@ pub(crate) fn gated(status: &'static str) -> (Server, Sender<()>) {
         let _ = closed.lock().unwrap().recv();
         let body = r#"{"choices":[{"message":{"content":"fine"}}]}"#;
         let length = body.len();
-        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
     });
     (server, gate)
 }
