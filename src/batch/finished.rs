@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::money::Money;
 use super::run::Outcome;
-use crate::Usage;
+use crate::{Completion, Usage};
 
 /// A line that is finished and written.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Finished<'a> {
     pub cost: Option<Money>,
     /// How often it was sent, if it succeeded: 1 without retries.
     pub attempts: Option<u32>,
+    /// How its answer ended, if it succeeded.
+    pub completion: Completion,
     /// How long it stood in its limiter's line; of a failure without the lines of its retries.
     pub waited: Duration,
 }
@@ -48,6 +50,7 @@ impl Outcome {
             usage: self.usage,
             cost,
             attempts,
+            completion: self.record.completion,
             waited,
         }
     }

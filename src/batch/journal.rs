@@ -39,6 +39,8 @@ pub(super) struct Names<'a> {
 #[derive(Debug)]
 pub(super) struct Earlier {
     results: Output,
+    /// The file was there before.
+    existed: bool,
     damage: Damage,
     /// Answers to requests that are known.
     pub(super) answers: u64,
@@ -83,17 +85,19 @@ impl Earlier {
             return Err(Error::Batch(message));
         }
         // Locked before anything is moved: a run that writes to it must not lose its file.
+        let existed = results.exists();
         let results = Output::open(results)?;
         match resume.fresh {
             true => {
                 let earlier = Self {
                     results,
+                    existed,
                     damage: Damage::default(),
                     answers: 0,
                 };
                 Ok((earlier, Ids::default()))
             }
-            false => Self::read(results, names.simulated),
+            false => Self::read(results, existed, names.simulated),
         }
     }
 
@@ -102,15 +106,18 @@ impl Earlier {
         if !results.is_file() {
             return Ok((0, Ids::default()));
         }
-        let (earlier, ids) = Self::read(Output::open_to_look(results)?, simulated)?;
+        let (earlier, ids) = Self::read(Output::open_to_look(results)?, true, simulated)?;
         Ok((earlier.answers, ids))
     }
 
-    fn read(results: Output, simulated: bool) -> Result<(Self, Ids)> {
+    fn read(results: Output, existed: bool, simulated: bool) -> Result<(Self, Ids)> {
         let (mut ids, mut answers) = (Ids::default(), 0);
         let mut is_mixed = false;
         let damage = results.scan(Holds::Results, |_, line| {
             is_mixed |= line.simulated != simulated;
+            if line.is_failure_inside() {
+                return; // it is sent again
+            }
             if let Some(id) = &line.custom_id {
                 let before = ids.set(id, Known::Finished(line.fingerprint()));
                 let had_one = matches!(before, Some(Known::Finished(Some(_))));
@@ -122,6 +129,7 @@ impl Earlier {
         }
         let earlier = Self {
             results,
+            existed,
             damage,
             answers,
         };
@@ -130,6 +138,15 @@ impl Earlier {
 
     /// Repairs what is damaged, opens the errors, and takes out of them what is dealt with.
     pub(super) fn begin(self, names: Names<'_>, resume: Resume, ids: &mut Ids) -> Result<Journal> {
+        let existed = self.existed;
+        let begun = self.open_errors(names, resume, ids);
+        if begun.is_err() && !existed {
+            let _ = fs::remove_file(names.results); // it is empty, and was made for nothing
+        }
+        begun
+    }
+
+    fn open_errors(self, names: Names<'_>, resume: Resume, ids: &mut Ids) -> Result<Journal> {
         let Self {
             results, damage, ..
         } = self;
@@ -163,7 +180,7 @@ impl Journal {
     ) -> Result<()> {
         // Of the failures of a request the last one stays, and none of what succeeded since. Bad lines
         // are told of afresh. What other runs wrote here is left alone.
-        let has_result = |ids: &Ids, id: &str, line: &Finished| match ids.get(id) {
+        let has_result = |ids: &Ids, id: &str, line: &Finished<'_>| match ids.get(id) {
             Some(Known::Finished(Some(print))) => line.fingerprint().is_none_or(|of| of == print),
             Some(Known::Finished(None)) => true,
             _ => false,
@@ -241,7 +258,7 @@ impl Journal {
                 }
             })?;
         }
-        let is_old = |at: u64, line: &Finished| {
+        let is_old = |at: u64, line: &Finished<'_>| {
             let is_anew = |id: &String| {
                 anew.get(&request(id, line)).is_some() || anew.get(&no_request(id)).is_some()
             };
@@ -281,7 +298,7 @@ impl Sink for Journal {
 }
 
 /// What tells the requests of finished lines apart, also where several runs write to one file.
-fn request(id: &str, line: &Finished) -> String {
+fn request(id: &str, line: &Finished<'_>) -> String {
     match line.fingerprint() {
         Some(print) => format!("{id}\n{print}"),
         None => no_request(id),

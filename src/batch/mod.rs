@@ -30,6 +30,7 @@ mod history; //  what happened when
 mod hold; //     what holds up a run besides its limits
 mod ids; //      what is known of each `custom_id`
 mod input; //    requests from lines or rows, and what can be wrong with them
+mod inside; //   failures under a status of success
 mod journal; //  the output files: what is done, and what failed
 mod json; //     JSON as it stands
 mod judge; //    whether a failure is one request's or all's

@@ -102,7 +102,11 @@ impl Output {
     /// Reads all lines, tells `found` where each begins and what it holds, and
     /// [repairs](Self::repair) what is damaged.
     #[cfg(test)]
-    pub(super) fn read(&mut self, holds: Holds, found: impl FnMut(u64, &Finished)) -> Result<()> {
+    pub(super) fn read(
+        &mut self,
+        holds: Holds,
+        found: impl FnMut(u64, &Finished<'_>),
+    ) -> Result<()> {
         let damage = self.scan(holds, found)?;
         self.repair(holds, &damage)
     }
@@ -116,7 +120,7 @@ impl Output {
     pub(super) fn scan(
         &self,
         holds: Holds,
-        mut found: impl FnMut(u64, &Finished),
+        mut found: impl FnMut(u64, &Finished<'_>),
     ) -> Result<Damage> {
         let mut damage = Damage::default();
         let is_whole = |piece: &[u8]| parse(piece).is_ok_and(|known| known.holds() == holds);
@@ -267,7 +271,11 @@ impl Output {
     }
 
     /// Tells `found` what the lines from `start` on hold, and where each begins.
-    pub(super) fn look(&mut self, start: u64, mut found: impl FnMut(u64, &Finished)) -> Result<()> {
+    pub(super) fn look(
+        &mut self,
+        start: u64,
+        mut found: impl FnMut(u64, &Finished<'_>),
+    ) -> Result<()> {
         let Some(end) = self.end.filter(|end| *end > start) else {
             return Ok(());
         };
@@ -282,7 +290,7 @@ impl Output {
 
     /// Puts a file without the lines to `drop` in the place of this one, at once, so that a kill
     /// leaves the one or the other.
-    pub(super) fn thin_out(&mut self, drop: impl Fn(u64, &Finished) -> bool) -> Result<()> {
+    pub(super) fn thin_out(&mut self, drop: impl Fn(u64, &Finished<'_>) -> bool) -> Result<()> {
         self.replace(|output, to| output.copy_without(drop, to))
     }
 
@@ -317,7 +325,7 @@ impl Output {
     }
 
     /// Writes the lines that are not to be dropped into another file, and returns how long that is.
-    fn copy_without(&self, drop: impl Fn(u64, &Finished) -> bool, to: &File) -> Result<u64> {
+    fn copy_without(&self, drop: impl Fn(u64, &Finished<'_>) -> bool, to: &File) -> Result<u64> {
         let fail = |error| Error::io(&self.path, error);
         let mut end = 0;
         let mut writer = BufWriter::new(to);

@@ -14,7 +14,7 @@ use super::reasons::{Failure, Reasons};
 use super::record::{Record, is_retryable, reason_of};
 use crate::client::{ClientStats, refusal_in};
 use crate::error::per;
-use crate::{ApiError, Cost, Error, ErrorKind, RateLimitedClient, Usage};
+use crate::{ApiError, Completion, Cost, Error, ErrorKind, RateLimitedClient, Usage};
 
 /// Models of which it is known what asked for their last pause, at most.
 const MOST_PAUSES: usize = 64;
@@ -32,6 +32,12 @@ pub struct Progress {
     pub succeeded: u64,
     /// Requests and lines that failed.
     pub failed: u64,
+    /// Answers, of those with a result, that were cut off at their output cap.
+    pub cut_off: u64,
+    /// Answers in which the model or a filter refused.
+    pub refused: u64,
+    /// Answers with nothing in them.
+    pub empty: u64,
     /// Requests under way now, waits between tries included.
     pub in_flight: u64,
     /// The most requests that were under way at once.
@@ -96,6 +102,9 @@ struct Counts {
     resumed: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
+    cut_off: AtomicU64,
+    refused: AtomicU64,
+    empty: AtomicU64,
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
     tokens_reserved: AtomicU64,
@@ -177,6 +186,9 @@ impl Watch {
             resumed: read(&counts.resumed),
             succeeded: read(&counts.succeeded),
             failed: read(&counts.failed),
+            cut_off: read(&counts.cut_off),
+            refused: read(&counts.refused),
+            empty: read(&counts.empty),
             in_flight: read(&counts.in_flight),
             max_in_flight: read(&counts.max_in_flight),
             retries: stats.retries - self.before.retries,
@@ -353,6 +365,15 @@ impl Watch {
             false => &counts.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+        let ended = match record.completion {
+            Completion::Complete => None,
+            Completion::CutOff => Some(&counts.cut_off),
+            Completion::Refused => Some(&counts.refused),
+            Completion::Empty => Some(&counts.empty),
+        };
+        if let Some(count) = ended {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let used = usage.map_or(0, |usage| usage.total());
         self.counts.tokens_used.fetch_add(used, Ordering::Relaxed);
     }

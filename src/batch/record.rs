@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
 use crate::client::PassedOn;
-use crate::{Error, Repair, TransportKind};
+use crate::{Completion, Error, Repair, TransportKind};
 
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) is_retryable: bool,
     /// Whether it was an attempt that failed, and not the request before it was sent.
     pub(super) was_attempted: bool,
+    /// How its answer ended.
+    pub(super) completion: Completion,
     /// JSON, with its line end.
     pub(super) line: Vec<u8>,
 }
@@ -70,18 +72,23 @@ struct Failure {
 
 impl Record {
     pub(super) fn success(custom_id: String, of: Fingerprint, response: PassedOn) -> Self {
+        let completion = response.completion;
         let answer = Answer {
             status_code: response.status,
             request_id: response.request_id,
             body: Body::Passed(on_one_line(response.body)),
         };
-        Self::with(
+        let record = Self::with(
             of.line_id(),
             Some(custom_id),
             Some(answer),
             None,
             response.repaired,
-        )
+        );
+        Self {
+            completion,
+            ..record
+        }
     }
 
     /// A request that failed. An answer with an error status is an answer; what failed without
@@ -177,6 +184,7 @@ impl Record {
             reason: (!succeeded).then(|| line.reason()),
             is_retryable: false,
             was_attempted: false,
+            completion: Completion::default(),
             line: line.to_bytes(),
             custom_id,
         }

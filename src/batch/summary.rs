@@ -22,6 +22,12 @@ pub struct Summary {
     pub succeeded: u64,
     /// Requests and lines that failed.
     pub failed: u64,
+    /// Of those that succeeded, answers that were cut off at their output cap.
+    pub cut_off: u64,
+    /// Of those that succeeded, answers in which the model or a filter refused.
+    pub refused: u64,
+    /// Of those that succeeded, answers with nothing in them.
+    pub empty: u64,
     /// Lines that an earlier run had finished.
     pub resumed: u64,
     /// Tries after the first.
@@ -135,6 +141,9 @@ impl Summary {
             requests: progress.done(),
             succeeded: progress.succeeded,
             failed: progress.failed,
+            cut_off: progress.cut_off,
+            refused: progress.refused,
+            empty: progress.empty,
             resumed: progress.resumed,
             retries: progress.retries,
             rate_limited: progress.rate_limited,

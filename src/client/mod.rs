@@ -235,7 +235,7 @@ impl RateLimitedClient {
         let not_json = |error| Error::InvalidRequest(format!("the body is not JSON: {error}"));
         // The text is what is sent: a value would round numbers of the caller's.
         let text = serde_json::to_string(body).map_err(not_json)?;
-        let value = serde_json::from_str(&text).or_else(|_| serde_json::to_value(body));
+        let value = value_of(&text);
         self.prepare_counted(path, &value.map_err(not_json)?, text)
     }
 

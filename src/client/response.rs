@@ -42,7 +42,6 @@ pub(crate) struct PassedOn {
     /// JSON as it came, white space and all, or as it was repaired.
     pub(crate) body: String,
     /// How it ended.
-    #[allow(dead_code, reason = "to be counted and shown")]
     pub(crate) completion: Completion,
     /// What had to be repaired to make JSON of it.
     pub(crate) repaired: Vec<Repair>,

@@ -158,6 +158,7 @@ fn what_is_simulated_is_marked_and_never_taken_for_real() {
     }
     assert_eq!(api.report().received, 3);
     assert_eq!(folder.read(real), before);
+    assert!(!folder.path("x").exists() && !folder.path("y").exists());
     simulated().ends_with(1).says(&["3 done before"]);
 }
 
@@ -240,4 +241,70 @@ fn runs_over_one_input_leave_each_other_their_failures() {
         .args(both)
         .ends_with(0);
     assert_eq!(folder.lines("both.jsonl").len(), 0);
+}
+
+#[test]
+fn answers_that_are_cut_off_refused_or_empty_are_counted_and_shown() {
+    let body = |message: &str, reason: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"message":{message},"finish_reason":"{reason}"}}],"usage":{{"prompt_tokens":5,"completion_tokens":2}}}}"#
+        )
+    };
+    let table = [
+        (
+            body(r#"{"content":"It is"}"#, "length"),
+            "cut_off",
+            "cut off at the output cap",
+            "It is,length,",
+        ),
+        (
+            body(r#"{"content":null,"refusal":"No."}"#, "stop"),
+            "refused",
+            "refused",
+            ",,No.",
+        ),
+        (body(r#"{"content":""}"#, "stop"), "empty", "empty", ",,"),
+    ];
+    for (body, key, words, row) in table {
+        let server = crate::server::answering("200 OK", body.clone().leak());
+        let folder = Folder::with_input(chats(2));
+        let run = folder
+            .run(&server.base_url)
+            .args(["--extract", "a.csv", "--summary", "-"]);
+        let output = run.ends_with(0);
+        output.says(&[&format!("of the answers: 2 {words}")]);
+        for other in ["cut_off", "refused", "empty"] {
+            let count = if other == key { 2 } else { 0 };
+            assert_eq!(output.summary()[other], count, "{other} of {body}");
+        }
+        let csv = folder.read("a.csv");
+        let (header, rows) = csv.split_once('\n').unwrap();
+        assert_eq!(header, "custom_id,answer,finish_reason,refusal");
+        assert!(
+            rows.lines().all(|line| line.ends_with(&format!(",{row}"))),
+            "{csv}"
+        );
+    }
+}
+
+#[test]
+fn failures_among_the_results_of_earlier_runs_are_sent_again() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(3));
+    folder.run(&api.base_url()).ends_with(0);
+    let mut lines: Vec<_> = folder
+        .read("in.results.jsonl")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let at = lines[1].find("\"body\":").unwrap();
+    lines[1].truncate(at);
+    lines[1].push_str(r#""body":{"error":{"message":"no","code":502}}},"error":null}"#);
+    folder.write("in.results.jsonl", lines.join("\n") + "\n");
+    let output = folder
+        .run(&api.base_url())
+        .args(["--extract", "a.csv"])
+        .ends_with(0);
+    output.says(&["1 succeeded", "2 done before", "3 answers in a.csv"]);
+    assert_eq!(api.report().received, 4);
 }

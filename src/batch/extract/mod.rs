@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::Fingerprint;
 use super::input::Lines;
+use super::inside::is_failure_inside;
 use super::json::{Json, quoted};
 use super::requests::RequestSet;
 use crate::{Error, Result};
@@ -113,13 +114,15 @@ impl<'a> Line<'a> {
             .as_str()
             .parse::<u16>()
             .ok()?;
-        Some(match (200..300).contains(&status) {
+        let body = response.field("body").unwrap_or(Json::NULL);
+        let is_success = (200..300).contains(&status) && !is_failure_inside(body.as_str());
+        Some(match is_success {
             true => Self::Answer {
                 id: custom_id.text()?,
                 of: id
                     .and_then(Json::text)
                     .and_then(|id| Fingerprint::from_line_id(&id)),
-                body: response.field("body").unwrap_or(Json::NULL),
+                body,
             },
             false => Self::Failure,
         })

@@ -80,7 +80,7 @@ fn success(id: &str) -> Record {
         request_id: None,
         completion: crate::Completion::Complete,
         repaired: Vec::new(),
-        body: "null".to_owned(),
+        body: "{}".to_owned(),
         usage: None,
         attempts: 1,
         waited: Duration::ZERO,
@@ -143,6 +143,19 @@ fn ids_of_others_are_finished_and_tell_of_no_request() {
     fs::write(&files.results, format!("{line}\n")).unwrap();
     let (_journal, ids) = files.open().unwrap();
     assert_eq!(ids.get("a"), Some(Known::Finished(None)));
+}
+
+#[test]
+fn failures_among_the_results_are_sent_again() {
+    let files = Files::new();
+    let (mut journal, _) = files.open().unwrap();
+    write(&mut journal, &[success("a"), success("b")]);
+    drop(journal);
+    let text = fs::read_to_string(&files.results).unwrap();
+    let failed = text.replacen("\"body\":{}", "\"body\":{\"error\":{\"code\":502}}", 1);
+    fs::write(&files.results, failed).unwrap();
+    let (_journal, ids) = files.open().unwrap();
+    assert_eq!(finished(&ids), "b");
 }
 
 fn said(of: &[(&str, &str)]) -> Vec<(String, String)> {

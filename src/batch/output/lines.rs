@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Holds;
 use crate::batch::fingerprint::Fingerprint;
+use crate::batch::inside::is_failure_inside;
 use crate::batch::record::INVALID_LINE;
 use crate::{Error, Result};
 
@@ -17,11 +19,12 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// All that is read of a line that was written before.
 #[derive(Debug, Deserialize)]
-pub(in crate::batch) struct Finished {
+pub(in crate::batch) struct Finished<'a> {
     /// Tells that the file is one of ours, or of the hosted service's.
     id: String,
     pub(in crate::batch) custom_id: Option<String>,
-    response: Option<Answered>,
+    #[serde(borrow)]
+    response: Option<Answered<'a>>,
     error: Option<Value>,
     /// A simulated API answered.
     #[serde(default)]
@@ -29,11 +32,13 @@ pub(in crate::batch) struct Finished {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answered {
+struct Answered<'a> {
     status_code: u16,
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
 }
 
-impl Finished {
+impl Finished<'_> {
     pub(super) fn holds(&self) -> Holds {
         match &self.response {
             Some(answer) if self.error.is_none() && (200..300).contains(&answer.status_code) => {
@@ -41,6 +46,12 @@ impl Finished {
             }
             _ => Holds::Failures,
         }
+    }
+
+    /// True when the body is that of a failure, though it stands among results.
+    pub(in crate::batch) fn is_failure_inside(&self) -> bool {
+        let body = self.response.as_ref().and_then(|answer| answer.body);
+        body.is_some_and(|body| is_failure_inside(body.get()))
     }
 
     /// The request that it is of, where that is known.
@@ -124,7 +135,7 @@ impl Line<'_> {
     }
 
     /// What it holds; `None` of a blank one.
-    pub(super) fn parse(&self) -> Option<serde_json::Result<Finished>> {
+    pub(super) fn parse(&self) -> Option<serde_json::Result<Finished<'_>>> {
         let bytes = match self.at {
             0 => self.bytes.strip_prefix(MARK).unwrap_or(self.bytes),
             _ => self.bytes,
@@ -134,7 +145,7 @@ impl Line<'_> {
 }
 
 /// What a line holds.
-pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Finished> {
+pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Finished<'_>> {
     // Checked as text first: the parser does not look into strings that it skips.
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str(text),

@@ -14,10 +14,13 @@ use crate::batch::summary::Summary;
 pub(super) const NOTABLE: f64 = 0.02;
 
 /// What people call what the summary's keys say. Keys that are not here are called by their own names.
-const NAMES: [(&str, &str); 18] = [
+const NAMES: [(&str, &str); 21] = [
     ("requests", "Requests dealt with"),
     ("succeeded", "Succeeded"),
     ("failed", "Failed"),
+    ("cut_off", "Answers cut off at their cap"),
+    ("refused", "Answers that refuse"),
+    ("empty", "Answers without anything in them"),
     ("resumed", "Done in an earlier run"),
     ("retries", "Retries"),
     ("rate_limited", "429 answers that asked to wait"),

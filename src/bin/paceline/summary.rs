@@ -129,6 +129,9 @@ pub(crate) fn print(
         }
     }
     say!("results in {}", results.display());
+    if let Some(line) = unusual(summary) {
+        say!("{line}");
+    }
     if summary.failed > 0 {
         let advice = reasons::advice(&all, others, summary.failed, keeps_failed);
         say!("failures in {}; {advice}", errors.display());
@@ -179,6 +182,20 @@ pub(crate) fn print(
         Ending::Interrupted => say!("paceline: interrupted; the same command goes on from here"),
         _ => {}
     }
+}
+
+/// Answers that are paid for and may be of no use, if there are some.
+fn unusual(summary: &Summary) -> Option<String> {
+    let counts = [
+        (summary.cut_off, "cut off at the output cap"),
+        (summary.refused, "refused"),
+        (summary.empty, "empty"),
+    ];
+    let some = counts.into_iter().filter(|(count, _)| *count > 0);
+    let some: Vec<_> = some
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .collect();
+    (!some.is_empty()).then(|| format!("of the answers: {}", some.join(", ")))
 }
 
 /// A bound by its flag, and how far the run got in it.

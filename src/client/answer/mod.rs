@@ -95,7 +95,6 @@ fn judge(
 /// the path of its endpoint, where it is known; without it only what no endpoint answers counts.
 ///
 /// For lines of results that were written when such answers were taken for successes.
-#[allow(dead_code, reason = "for whoever reads results of earlier runs")]
 pub(crate) fn is_failure(url: Option<&str>, status: u16, body: &str) -> bool {
     let endpoint = url.map(Endpoint::from_path);
     match Fields::read(&mut Cursor::new(body)) {
