@@ -2,6 +2,7 @@
 //! what can be wrong with them.
 
 mod again; //      what is read more than once
+mod asked; //      the models that it asks for
 mod begin; //      its first lines, read before anything is sent
 #[cfg(test)]
 mod fuzz_tests; // any bytes, in any shape
@@ -18,6 +19,7 @@ mod tap; //        its bytes, watched
 mod text; //       in UTF-8, whatever it was written in
 mod unpack; //     gzip and zstd, known by their first bytes
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -178,6 +180,21 @@ impl Input {
             input.total = OnceLock::from(input.count()?);
         }
         Ok(input)
+    }
+
+    /// The models that its requests ask for, each with the first line that does: of a prompt, its
+    /// own; of a file of requests, by going through it once. `None` for what comes once. Lines that
+    /// cannot be read name no model, and of more than 10,000 models the others are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be read.
+    pub fn models(&self) -> Result<Option<BTreeMap<String, u64>>> {
+        if let Some((_, prompt)) = &self.rows {
+            let model = (prompt.model().to_owned(), 1);
+            return Ok(Some(BTreeMap::from([model])));
+        }
+        self.look()?.map(asked::models).transpose()
     }
 
     /// What messages call it.

@@ -12,6 +12,7 @@
 //! waits for the limiter first, one at a time for each, and writes the answer that it gets. The results
 //! file is the journal: a run that is killed and started again goes on after the last line that it holds.
 
+mod bad_lines; // the first lines that cannot be sent
 mod board; //    who may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
+use super::bad_lines::BadLines;
 use super::count::{Line, side_by_side};
-use super::ids::Ids;
+use super::fingerprint::Fingerprint;
+use super::ids::{Ids, Known};
 use super::input::{BadLine, Input, Request};
 use super::money::Money;
 use super::terms::Terms;
@@ -30,6 +33,12 @@ pub struct Plan {
     pub bad_lines: Vec<String>,
     /// How many more there are.
     pub more_bad_lines: u64,
+    /// Requests that have a result already and are left out of all else.
+    pub done: u64,
+    /// Requests without an output cap, for whose answers the client's default is reserved.
+    pub uncapped: u64,
+    /// That default, in tokens: what is reserved for the answer of each of them.
+    pub default_cap: u64,
     /// What costs are in, where the run has [prices](super::Run::prices).
     pub currency: Option<String>,
     /// How long an answer is taken to take; see [`Run::expect_latency`](super::Run::expect_latency).
@@ -109,29 +118,27 @@ impl Plan {
     }
 }
 
-#[derive(Default)]
 struct Tally {
     /// What messages call the input.
     input: String,
     models: BTreeMap<String, Sums>,
     bad_lines: BadLines,
+    done: u64,
+    uncapped: u64,
+    default_cap: u64,
     failure: Option<Error>,
 }
 
-/// The first bad lines, and how many more there are. By the number of the line: threads count
-/// side by side, and finish in any order.
-#[derive(Default)]
-struct BadLines {
-    first: BTreeMap<u64, String>,
-    more: u64,
-}
-
-impl BadLines {
-    fn add(&mut self, bad: BadLine) {
-        self.first.insert(bad.line, bad.message);
-        if self.first.len() > MOST_BAD_LINES {
-            self.first.pop_last();
-            self.more += 1;
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            input: String::new(),
+            models: BTreeMap::new(),
+            bad_lines: BadLines::keeping(MOST_BAD_LINES),
+            done: 0,
+            uncapped: 0,
+            default_cap: 0,
+            failure: None,
         }
     }
 }
@@ -148,6 +155,7 @@ struct Sums {
 pub(super) fn plan(
     client: &RateLimitedClient,
     input: Input,
+    ids: Ids,
     terms: Terms,
     max_in_flight: usize,
 ) -> Result<Plan> {
@@ -155,7 +163,7 @@ pub(super) fn plan(
     let latency = terms.latency;
     let prices = terms.prices.as_ref();
     let currency = prices.map(|prices| prices.currency().to_owned());
-    let requests = input.requests(Ids::default());
+    let requests = input.requests(ids);
     tally.lock().input = requests.name().to_owned();
     let (ended, end) = crossbeam_channel::bounded::<()>(0);
     let sink = {
@@ -164,10 +172,13 @@ pub(super) fn plan(
             let _until_all_have_ended = &ended;
             match line {
                 Line::Request(request) => {
+                    if request.known.is_some() {
+                        return tally.lock().add_known(&request);
+                    }
                     let weighed = client.weigh(&request.url, &request.body);
                     tally.lock().add(&client, &terms, &request, weighed);
                 }
-                Line::Bad(bad) => tally.lock().bad_lines.add(bad),
+                Line::Bad(bad) => tally.lock().bad_lines.add(&bad),
                 Line::Broken(error) => tally.lock().failure = Some(error),
             }
         })
@@ -178,20 +189,27 @@ pub(super) fn plan(
     let Tally {
         models,
         bad_lines,
+        done,
+        uncapped,
+        default_cap,
         failure,
         input: _,
     } = std::mem::take(&mut *tally.lock());
     if let Some(error) = failure {
         return Err(error);
     }
+    let (bad_lines, more_bad_lines) = bad_lines.into_parts();
     let most = u64::try_from(max_in_flight).unwrap_or(u64::MAX);
     let models = models.into_iter();
     Ok(Plan {
         models: models
             .map(|(name, sums)| sums.plan(name, latency, most, currency.is_some()))
             .collect(),
-        bad_lines: bad_lines.first.into_values().collect(),
-        more_bad_lines: bad_lines.more,
+        bad_lines,
+        more_bad_lines,
+        done,
+        uncapped,
+        default_cap,
         currency,
         latency,
     })
@@ -217,6 +235,14 @@ impl Tally {
         if let Some(message) = too_large.or_else(|| terms.objection(model)) {
             return self.refuse(request, &message);
         }
+        // The cap costs something where it is reserved.
+        if !has_cap(&request.body) && size.output > 0 && cost.tokens > size.prompt {
+            self.default_cap = match self.uncapped {
+                0 => size.output,
+                _ => self.default_cap.min(size.output), // several answers reserve several caps
+            };
+            self.uncapped += 1;
+        }
         let family = table.family_of(model).to_owned();
         let sums = self.models.entry(family).or_insert_with(|| Sums {
             requests: 0,
@@ -237,13 +263,39 @@ impl Tally {
         }
     }
 
+    /// Adds a request of whose id earlier runs know something.
+    fn add_known(&mut self, request: &Request) {
+        let of = || {
+            let Request { url, body, text, .. } = request;
+            Fingerprint::of_exact(url, body, &body.to_string(), text.as_deref())
+        };
+        match request.known {
+            Some(Known::Finished(Some(other))) if other != of() => {
+                let message = format!(
+                    "custom_id {:?} has a result already, of a request with another url or body; \
+                     give this one another custom_id, or start over",
+                    request.custom_id
+                );
+                self.refuse(request, &message);
+            }
+            _ => self.done += 1,
+        }
+    }
+
     fn refuse(&mut self, request: &Request, message: &str) {
-        self.bad_lines.add(BadLine {
+        self.bad_lines.add(&BadLine {
             line: request.line,
             message: format!("{}:{}: {message}", self.input, request.line),
             custom_id: Some(request.custom_id.clone()),
         });
     }
+}
+
+/// Whether a request says how long its answer may be.
+fn has_cap(body: &Value) -> bool {
+    let caps = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+    caps.iter()
+        .any(|cap| body.get(*cap).is_some_and(Value::is_number))
 }
 
 impl Sums {
@@ -332,20 +384,5 @@ mod tests {
             false,
         );
         assert_eq!((unlimited.binding, unlimited.in_flight), (None, 30));
-    }
-
-    #[test]
-    fn the_first_bad_lines_are_kept_and_the_others_counted() {
-        let mut bad_lines = BadLines::default();
-        for line in (1..=3_000).rev() {
-            bad_lines.add(BadLine {
-                line,
-                custom_id: None,
-                message: String::new(),
-            });
-        }
-        let kept: Vec<u64> = bad_lines.first.into_keys().collect();
-        assert_eq!(kept, (1..=2_000).collect::<Vec<_>>());
-        assert_eq!(bad_lines.more, 1_000);
     }
 }

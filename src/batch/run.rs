@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
+use super::bad_lines::BadLines;
 use super::bounds::Bound;
 use super::brake::Brake;
 use super::capacity_gate::CapacityGate;
@@ -33,6 +34,9 @@ use super::terms::Terms;
 use super::write::{Desk, Times, Writing, Written, desk};
 use crate::limiter::{CancelToken, Clock, Priority, Wait};
 use crate::{Error, RateLimitedClient, Result, TransportKind, Usage};
+
+/// Bad lines that a summary has the messages of.
+const SHOWN: usize = 10;
 
 /// A run over a file of requests.
 ///
@@ -201,24 +205,23 @@ impl Run {
         self.watch.clone()
     }
 
-    /// Reads, checks and counts everything, and says what the run would take. Sends nothing and
-    /// writes nothing.
+    /// Reads, checks and counts everything, and says what the run would take for what is not done
+    /// yet. Sends nothing and writes nothing.
     ///
     /// # Errors
     ///
     /// When the input cannot be read on, or no thread can be started;
     /// [`Error::OtherAnswers`] and [`Error::SimulatedAnswers`] as of [`run`](Self::run).
     pub fn plan(self) -> Result<Plan> {
-        let mut input = self.input;
+        let (mut input, mut known) = (self.input, Ids::default());
         if !self.resume.fresh {
             let OutputNames {
                 results, simulated, ..
             } = &self.names;
             let (answers, ids) = Earlier::look(results, *simulated)?;
-            let (compared, _ids) = compare(input, ids, answers, results, &self.stop)?;
-            input = compared;
+            (input, known) = compare(input, ids, answers, results, &self.stop)?;
         }
-        plan::plan(&self.client, input, self.terms, self.max_in_flight)
+        plan::plan(&self.client, input, known, self.terms, self.max_in_flight)
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -279,6 +282,7 @@ impl Run {
             .and_then(|after| began.checked_add(after));
         history.begin(requests.name(), client.registry());
         let verdict = Arc::new(Mutex::new(Verdict::default()));
+        let bad_lines = Arc::new(Mutex::new(BadLines::keeping(SHOWN)));
 
         // Disconnected when no stage is left.
         let (running, done) = bounded(0);
@@ -323,6 +327,7 @@ impl Run {
             desk,
             _running: running,
             verdict: Arc::clone(&verdict),
+            bad_lines: Arc::clone(&bad_lines),
             judge: Arc::clone(&judge),
             link: Arc::clone(&link),
             capacity,
@@ -388,6 +393,8 @@ impl Run {
         summary.reasons = watch.reasons();
         // Of a server that was never reached nothing can be lost.
         summary.abandoned = if link.was_reached() { abandoned } else { 0 };
+        let bad_lines = std::mem::replace(&mut *bad_lines.lock(), BadLines::keeping(0));
+        (summary.bad_lines, summary.more_bad_lines) = bad_lines.into_parts();
         Ok(summary)
     }
 }
@@ -429,6 +436,7 @@ pub(super) struct Shared {
     desk: Arc<Desk<Journal>>,
     _running: Sender<()>,
     pub(super) verdict: Arc<Mutex<Verdict>>,
+    bad_lines: Arc<Mutex<BadLines>>,
 }
 
 /// Why a run ended before its time, if it did.
@@ -472,6 +480,7 @@ impl Shared {
 
     /// Ends a line that is not sent, when it can be written: there may be any number of them.
     fn refuse(&self, line: BadLine) {
+        self.bad_lines.lock().add(&line);
         self.brake.pass();
         self.finish(Outcome::failed(Record::bad_line(line)));
     }

@@ -64,6 +64,13 @@ pub struct Summary {
     /// answers have shown it: 1.12 when it counts 1.12 times our tokens. Not serialized.
     #[serde(skip)]
     pub charge_ratios: BTreeMap<String, f64>,
+    /// What is wrong with lines that could not be sent, each with its place, in their order: the
+    /// first 10 of them. Not serialized.
+    #[serde(skip)]
+    pub bad_lines: Vec<String>,
+    /// How many more there are. Not serialized.
+    #[serde(skip)]
+    pub more_bad_lines: u64,
     /// Lines of the input, if that is known. Not serialized.
     #[serde(skip)]
     pub total: Option<u64>,
@@ -150,6 +157,8 @@ impl Summary {
             tokens_reserved: progress.tokens_reserved,
             tokens_used: progress.tokens_used,
             abandoned: 0,
+            bad_lines: Vec::new(),
+            more_bad_lines: 0,
             wall_seconds: round(wall.as_secs_f64()),
             utilisation: round(usage.utilisation),
             binding: usage.binding,

@@ -299,3 +299,248 @@ fn other_encodings_separators_and_line_ends_are_read() {
             .says(&["1 succeeded, 0 failed"]);
     }
 }
+
+#[test]
+fn flags_and_files_are_put_right_before_the_key() {
+    let folder = Folder::with_input(chats(1));
+    folder.write("r.csv", "id,text\n1,a\n");
+    folder.write("torn.json", "{\"type\":\n  object}");
+    folder.write("torn.toml", "tpm = = 5\n");
+    folder.write("prices.toml", "[models.other]\ninput = 1\noutput = 1\n");
+    let before = folder.files();
+    let rows: [&str; 4] = ["--model", "m", "--prompt", "{text}"];
+    let table: [(&str, &[&str], &[&str]); 29] = [
+        ("in.jsnl", &[], &["in.jsnl: No such file"]),
+        (".", &[], &[".: is a directory"]),
+        (
+            "in.jsonl",
+            &["--limits", "no.toml"],
+            &["limits file no.toml: No such file"],
+        ),
+        (
+            "in.jsonl",
+            &["--prices", "no.toml"],
+            &["prices file no.toml: No such file"],
+        ),
+        (
+            "in.jsonl",
+            &["--models", "no.toml"],
+            &["no.toml: No such file"],
+        ),
+        (
+            "in.jsonl",
+            &["--limits", "torn.toml"],
+            &["limits file torn.toml", "line 1"],
+        ),
+        (
+            "in.jsonl",
+            &["--tpm", "30k"],
+            &["--tpm", "\"30k\" is no whole number such as 30000"],
+        ),
+        (
+            "in.jsonl",
+            &["--rpm", "ten"],
+            &["--rpm", "no whole number such as 30000"],
+        ),
+        (
+            "in.jsonl",
+            &["--tpm", "gpt-4o:500"],
+            &["--tpm", "no whole number such as 30000"],
+        ),
+        (
+            "in.jsonl",
+            &["--max-in-flight", "0"],
+            &["--max-in-flight", "at least 1 is needed, such as 100"],
+        ),
+        (
+            "in.jsonl",
+            &["--max-in-flight", "many"],
+            &["--max-in-flight", "a whole number such as 100"],
+        ),
+        (
+            "in.jsonl",
+            &["--deadline", "1h"],
+            &["--deadline", "a number of seconds is needed, such as 30"],
+        ),
+        (
+            "in.jsonl",
+            &["--timeout", "0"],
+            &["--timeout", "above 0 is needed, such as 30"],
+        ),
+        (
+            "in.jsonl",
+            &["--budget-tokens", "1M"],
+            &["--budget-tokens", "such as 30000"],
+        ),
+        (
+            "in.jsonl",
+            &["--shard", "0/8"],
+            &["--shard", "1/8 is needed"],
+        ),
+        ("in.jsonl", &["--prompt", "{text}"], &["--model <NAME>"]),
+        ("in.jsonl", &["--promt", "{text}"], &["--promt", "--prompt"]),
+        (
+            "in.jsonl",
+            &["--prices", "prices.toml", "--max-cost", "5"],
+            &[
+                "in.jsonl:1: no price for \"gpt-4o-mini\"",
+                "[models.\"gpt-4o-mini\"]",
+                "prices.toml",
+                "leave --max-cost out",
+            ],
+        ),
+        (
+            "r.csv",
+            &[
+                "--model",
+                "m",
+                "--prompt",
+                "{text}",
+                "--prices",
+                "prices.toml",
+                "--max-cost",
+                "5",
+            ],
+            &["--model: no price for \"m\""],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "Summarize"],
+            &["--prompt names no column", "--prompt 'Summarize: {text}'"],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", ""],
+            &["--prompt names no column"],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "{text"],
+            &["prompt: line 1, character 1: a {"],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "@no.txt"],
+            &["no.txt: No such file"],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "{txet}"],
+            &["r.csv:1: no column \"txet\"", "is \"text\" meant?"],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "{text}", "--id", "ID"],
+            &["no column \"ID\", which the id names", "is \"id\" meant?"],
+        ),
+        (
+            "r.csv",
+            &[
+                "--model",
+                "m",
+                "--prompt",
+                "{text}",
+                "--schema",
+                "torn.json",
+            ],
+            &["--schema torn.json:2: column 3: "],
+        ),
+        (
+            "r.csv",
+            &["--model", "m", "--prompt", "{text}", "--rows", "lines"],
+            &["r.csv: no column \"text\", which the prompt names; there are \"line\""],
+        ),
+        (
+            "r.csv",
+            &[
+                "--model",
+                "m",
+                "--prompt",
+                "{text}",
+                "--extract",
+                "no/a.csv",
+            ],
+            &["no/a.csv: "],
+        ),
+        ("in.jsonl", &[], &["OPENAI_API_KEY"]), // all else is right
+    ];
+    for (input, flags, words) in table {
+        let run = folder.paceline(["run", input, "--base-url", "https://api.example.com/v1"]);
+        let run = run.args(flags).env_remove("OPENAI_API_KEY");
+        let output = run.ends_with(2);
+        output.says(words).prints_nothing();
+        let asks_for_key = output.stderr.contains("API_KEY");
+        assert_eq!(asks_for_key, words == ["OPENAI_API_KEY"], "{output}");
+    }
+    // What sends nothing to anybody needs no key.
+    for more in [&["--dry-run"][..], &["--simulate", "--output", "o.jsonl"]] {
+        let run = folder.paceline(["run", "r.csv"]).args(rows).args(more);
+        run.env_remove("OPENAI_API_KEY").ends_with(0);
+    }
+    for file in before {
+        assert!(folder.files().contains(&file));
+    }
+}
+
+#[test]
+fn a_limit_for_a_model_that_no_line_asks_for_is_said() {
+    let folder = Folder::with_input(chats(2));
+    let run = |flags: &[&str]| {
+        let run = folder.paceline(["run", "in.jsonl", "--dry-run"]);
+        run.args(flags).ends_with(0)
+    };
+    let said = "--tpm gpt-4o-min=…: no request is for this model; there are \"gpt-4o-mini\"";
+    run(&["--tpm", "gpt-4o-min=500000"]).says(&[said]);
+    run(&["--rpm", "o3=500"]).says(&["--rpm o3=…: no request"]);
+    let right = run(&["--tpm", "gpt-4o-mini=500000", "--rpm", "500"]);
+    assert_eq!(right.stderr, "");
+}
+
+#[test]
+fn ten_bad_lines_are_shown_and_the_others_counted() {
+    let api = simulator();
+    let csv: String = (0..40).map(|n| format!("{},\n", n % 30)).collect();
+    let folder = Folder::new();
+    folder.write("r.csv", format!("id,text\ngood,a\n,b\n{csv}"));
+    let output = folder
+        .paceline(["run", "r.csv", "--base-url", &api.base_url(), "--id", "id"])
+        .args(PROMPT)
+        .ends_with(1);
+    output.says(&[
+        "paceline: r.csv:3: column \"id\": an id is needed\n",
+        "paceline: r.csv:4: the prompt is empty: nothing stands in column \"text\"\n",
+        "paceline: r.csv:12: the prompt is empty",
+        "paceline: and 31 more lines that cannot be sent; all are in r.errors.jsonl\n",
+    ]);
+    assert!(!output.stderr.contains("r.csv:13:"), "{output}");
+    assert_eq!(folder.lines("r.errors.jsonl").len(), 41);
+    assert_eq!(api.report().received, 1);
+}
+
+#[test]
+fn a_dry_run_counts_what_is_done_and_what_has_no_cap() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(3));
+    folder.run(&api.base_url()).ends_with(0);
+    let uncapped = chat("u", "gpt-4o-mini").replace(",\"max_completion_tokens\":16", "");
+    assert!(!uncapped.contains("max_completion"));
+    folder.write("in.jsonl", chats(5) + &uncapped);
+    let before = folder.read("in.results.jsonl");
+    let dry = |flags: &[&str]| {
+        let run = folder.paceline(["run", "in.jsonl", "--dry-run"]);
+        run.args(flags).ends_with(0).stdout
+    };
+    let text = dry(&[]);
+    assert!(
+        text.contains("\n3 requests are done already and left out; 3 are left\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n1 requests have no output cap: "), "{text}");
+    assert!(text.contains("\n3 requests, "), "{text}");
+    let text = dry(&["--fresh"]);
+    assert!(
+        !text.contains("done already") && text.contains("\n6 requests, "),
+        "{text}"
+    );
+    assert_eq!(folder.read("in.results.jsonl"), before);
+}

@@ -135,20 +135,34 @@ fn a_model_without_a_price_is_left_out_or_under_a_bound_not_sent() {
     let api = simulator();
     let mut text = chats(3);
     text.push_str(&chat("o", "o3"));
-    let folder = Folder::with_input(text);
+    let folder = Folder::with_input(&text);
     folder.write("prices.toml", PRICES);
     let run = || {
         folder
             .run(&api.base_url())
             .args(["--prices", "prices.toml"])
     };
-    let missing = "in.jsonl:4: no price for \"o3\", so its cost has no bound; add [models.\"o3\"]";
-    let output = run().args(["--max-cost", "5"]).ends_with(1);
-    output.says(&["3 succeeded, 1 failed"]);
+    // What comes once is only seen as it comes.
+    let missing =
+        "standard input:4: no price for \"o3\", so its cost has no bound; add [models.\"o3\"]";
+    let piped = ["run", "-", "--base-url", &api.base_url(), "--max-cost", "5"];
+    let output = folder
+        .paceline(piped)
+        .args(["--prices", "prices.toml", "--output", "in.results.jsonl"])
+        .args(["--errors", "in.errors.jsonl"])
+        .fed(&text, 1);
+    output.says(&["3 succeeded, 1 failed", missing]);
     assert_eq!(api.report().received, 3);
     let errors = folder.lines("in.errors.jsonl");
     let message = errors[0]["error"]["message"].as_str().unwrap();
     assert!(message.starts_with(missing), "{message}");
+    let missing =
+        "in.jsonl:4: no price for \"o3\", so --max-cost has no bound; add [models.\"o3\"]";
+    run()
+        .args(["--max-cost", "5"])
+        .ends_with(2)
+        .says(&[missing]);
+    assert_eq!(api.report().received, 3);
 
     let output = run().args(["--summary", "-"]).ends_with(0);
     output.says(&["0.00 USD spent; 1 answers have no price and are left out"]);
@@ -158,7 +172,12 @@ fn a_model_without_a_price_is_left_out_or_under_a_bound_not_sent() {
         (&0.0.into(), &1.into())
     );
 
-    let dry = |more: &[&str], status| run().args(["--dry-run"]).args(more).ends_with(status);
+    let dry = |more: &[&str], status| {
+        run()
+            .args(["--dry-run", "--fresh"])
+            .args(more)
+            .ends_with(status)
+    };
     let output = dry(&[], 0);
     let rows: Vec<&str> = output.stdout.lines().collect();
     assert!(rows[0].contains("at most USD"), "{output}");
@@ -167,7 +186,7 @@ fn a_model_without_a_price_is_left_out_or_under_a_bound_not_sent() {
         rows[6], "1 requests have no price and are left out",
         "{output}"
     );
-    dry(&["--max-cost", "5"], 1).says(&[missing]);
+    dry(&["--max-cost", "5"], 2).says(&[missing]);
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn what_cannot_work_is_said_before_anything_is_done() {
         (
             "in.csv",
             &["--schema", "torn.json"],
-            &["--schema torn.json: EOF", "line 2"],
+            &["--schema torn.json:2: column 0: EOF"],
         ),
         (
             "in.csv",

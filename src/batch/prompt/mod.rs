@@ -159,7 +159,11 @@ impl Prompt {
         if let Some(system) = &self.system {
             messages.push(Message::system(system.render(&value)?));
         }
-        messages.push(Message::user(self.user.render(&value)?));
+        let user = self.user.render(&value)?;
+        if user.trim().is_empty() {
+            return Err(self.is_empty());
+        }
+        messages.push(Message::user(user));
         let mut body = Map::new();
         body.insert("model".to_owned(), self.model.clone().into());
         body.insert("messages".to_owned(), json!(messages));
@@ -177,6 +181,34 @@ impl Prompt {
     /// True when ids are the numbers of rows.
     pub(super) fn has_ids_by_position(&self) -> bool {
         self.id_column.is_none()
+    }
+
+    fn is_empty(&self) -> String {
+        let columns: Vec<_> = self
+            .user
+            .columns()
+            .map(|name| format!("{name:?}"))
+            .collect();
+        match columns.as_slice() {
+            [] => "the prompt is empty".to_owned(),
+            [column] => format!("the prompt is empty: nothing stands in column {column}"),
+            columns => format!(
+                "the prompt is empty: nothing stands in columns {}",
+                columns.join(", ")
+            ),
+        }
+    }
+
+    /// Whether it puts in a value of the row: if not, every row makes the same request.
+    #[must_use]
+    pub fn names_columns(&self) -> bool {
+        let system = self.system.iter().flat_map(Template::columns);
+        self.user.columns().chain(system).next().is_some()
+    }
+
+    /// The model that is asked.
+    pub(super) fn model(&self) -> &str {
+        &self.model
     }
 
     /// The columns that it needs, each with what needs it.
@@ -238,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_makes_an_empty_prompt_makes_no_request() {
+        for (template, said) in [
+            ("{empty}", "nothing stands in column \"empty\""),
+            (" {empty}\n", "nothing stands in column \"empty\""),
+            ("{empty}{empty}", "in columns \"empty\", \"empty\""),
+            ("", "the prompt is empty"),
+        ] {
+            let error = Prompt::new("m", template).unwrap().request(value);
+            let error = error.unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+        let names = |template: &str| Prompt::new("m", template).unwrap().names_columns();
+        assert!(names("{text}") && !names("{{text}}") && !names(""));
+        let system = Prompt::new("m", "a").unwrap().system("{kind}").unwrap();
+        assert!(system.names_columns());
+    }
+
+    #[test]
     fn an_id_is_the_number_or_what_the_column_says() {
         let prompt = Prompt::new("m", "{text}").unwrap();
         assert_eq!(prompt.id(3, value).unwrap(), "row-3");
@@ -252,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_schema_has_a_name_that_the_api_takes() {
-        let prompt = Prompt::new("m", "").unwrap();
+        let prompt = Prompt::new("m", "x").unwrap();
         for (schema, name) in [
             (json!({"title": "Good_-9"}), "Good_-9"),
             (json!({"title": "two words"}), "answer"),

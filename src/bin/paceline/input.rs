@@ -98,6 +98,11 @@ fn prompt(shape: &args::Shape) -> Result<Option<Prompt>> {
     if let Some(system) = &shape.system {
         prompt = of_text(system, |text| prompt.system(text))?;
     }
+    if !prompt.names_columns() {
+        let message = "--prompt names no column, so every row would make the same request; put a \
+                       value of the row in, as in --prompt 'Summarize: {text}'";
+        return Err(Error::Config(message.to_owned()));
+    }
     if let Some(tokens) = shape.max_tokens {
         prompt = prompt.max_completion_tokens(tokens as u64);
     }
@@ -106,7 +111,16 @@ fn prompt(shape: &args::Shape) -> Result<Option<Prompt>> {
         prompt = prompt.schema_text(&schema).map_err(|error| {
             let error = error.to_string();
             let what = error.strip_prefix("schema: ").unwrap_or(&error);
-            Error::Config(format!("--schema {}: {what}", path.display()))
+            let path = path.display();
+            // The place stands where that of any other file does.
+            let place = what.rsplit_once(" at line ");
+            let place = place.and_then(|(what, place)| Some((what, place.split_once(" column ")?)));
+            Error::Config(match place {
+                Some((what, (line, column))) => {
+                    format!("--schema {path}:{line}: column {column}: {what}")
+                }
+                None => format!("--schema {path}: {what}"),
+            })
         })?;
     }
     if let Some(column) = &shape.id {
@@ -127,10 +141,28 @@ fn of_text<T>(value: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<T> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Io {
+    let fail = |source| Error::Io {
         path: path.to_owned(),
         source,
+    };
+    let bytes = fs::read(path).map_err(fail)?;
+    let text = text_of(bytes).ok_or_else(|| {
+        let message =
+            "invalid UTF-8; iconv -f WINDOWS-1252 -t UTF-8 converts it, if that is what it is";
+        fail(io::Error::new(io::ErrorKind::InvalidData, message))
     })?;
     let without_mark = text.strip_prefix('\u{feff}').map(str::to_owned);
     Ok(without_mark.unwrap_or(text))
+}
+
+/// The text of a file, in UTF-8, or in UTF-16 with a byte order mark.
+fn text_of(bytes: Vec<u8>) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return String::from_utf8(bytes).ok(),
+    };
+    let (pairs, rest) = bytes.as_chunks();
+    let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }

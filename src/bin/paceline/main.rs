@@ -3,6 +3,7 @@
 mod advice; //   what can be typed when a run cannot begin
 mod args; //     what may be said on the command line
 mod ask; //      `paceline limits`
+mod check; //    models of flags, against those of the input
 mod count; //    `paceline count`
 mod descriptors; // the limit of open files
 mod display; //  where a run stands, on standard error

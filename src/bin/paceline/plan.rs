@@ -10,24 +10,30 @@ use crate::numbers::{grouped, lasting, money, quota};
 use crate::say::{self, say};
 
 /// How many bad lines are printed.
-const MOST_BAD_LINES: usize = 500;
+const SHOWN: usize = 10;
 
 pub(crate) fn print_plan(plan: &Plan) -> Result<Exit> {
     say::result(&table(plan))?;
     let bad = &plan.bad_lines;
-    for line in bad.iter().take(MOST_BAD_LINES) {
-        say!("paceline: {line}");
-    }
-    let kept = u64::try_from(bad.len().saturating_sub(MOST_BAD_LINES)).unwrap_or(u64::MAX);
-    let more = kept.saturating_add(plan.more_bad_lines);
-    if more > 0 {
-        let more = grouped(more);
-        say!("paceline: and {more} more lines that cannot be sent");
-    }
+    say_bad_lines(bad, plan.more_bad_lines, "that cannot be sent");
     Ok(match bad.is_empty() {
         true => Exit::Success,
         false => Exit::SomeFailed,
     })
+}
+
+/// Says what is wrong with the first lines that cannot be sent, and how many more there are: all
+/// but those that are shown, of `lines` and of `more` that are not among them.
+pub(crate) fn say_bad_lines(lines: &[String], more: u64, where_they_are: &str) {
+    for line in lines.iter().take(SHOWN) {
+        say!("paceline: {line}");
+    }
+    let kept = u64::try_from(lines.len().saturating_sub(SHOWN)).unwrap_or(u64::MAX);
+    let more = kept.saturating_add(more);
+    if more > 0 {
+        let more = grouped(more);
+        say!("paceline: and {more} more lines {where_they_are}");
+    }
 }
 
 fn table(plan: &Plan) -> String {
@@ -70,6 +76,21 @@ fn table(plan: &Plan) -> String {
         text,
         "in flight at the rate of the binding limit, if an answer takes {latency}"
     );
+    if plan.done > 0 {
+        let (done, left) = (grouped(plan.done), grouped(plan.requests()));
+        let _ = writeln!(
+            text,
+            "{done} requests are done already and left out; {left} are left"
+        );
+    }
+    if plan.uncapped > 0 {
+        let (uncapped, cap) = (grouped(plan.uncapped), grouped(plan.default_cap));
+        let _ = writeln!(
+            text,
+            "{uncapped} requests have no output cap: {cap} tokens each are reserved; a lower cap \
+             makes them faster (--max-tokens with a prompt, else max_completion_tokens in the body)"
+        );
+    }
     if let (Some(cost), Some(currency)) = (plan.at_most(), currency) {
         let cost = money(cost);
         let _ = writeln!(

@@ -10,6 +10,7 @@ use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
 
 use crate::args;
+use crate::check;
 use crate::display::{Display, done, spent};
 use crate::eta::TimeLeft;
 use crate::exit::Exit;
@@ -19,7 +20,7 @@ use crate::limits;
 use crate::models;
 use crate::notice;
 use crate::numbers::{grouped, lasting};
-use crate::plan::print_plan;
+use crate::plan::{print_plan, say_bad_lines};
 use crate::report;
 use crate::say::say;
 use crate::server;
@@ -33,6 +34,11 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     server::check(&arguments.server)?;
     let table = limits::table(&arguments.limits)?;
     check_learning(arguments)?;
+    // Flags and files first: the key is asked for when there is nothing else to be put right.
+    let prices = arguments.prices.as_ref().map(Prices::from_file);
+    let prices = prices.transpose()?;
+    let input = input(arguments)?;
+    check::models(arguments, &input, &table, prices.as_ref())?;
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
         true => {
@@ -84,10 +90,14 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     {
         builder = builder.share(&store);
     }
-    let client = builder.build()?;
+    let (client, no_key) = match builder.clone().build() {
+        Ok(client) => (client, None),
+        // What else is wrong with it is said at once.
+        Err(error) => (builder.api_key("not given").build()?, Some(error)),
+    };
 
     let stop = CancelToken::new();
-    let mut run = Run::new(client, input(arguments)?)
+    let mut run = Run::new(client, input)
         .simulated(arguments.simulate)
         .fresh(arguments.fresh)
         .keep_failed(arguments.keep_failed)
@@ -105,7 +115,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.errors {
         run = run.errors(path);
     }
-    run = on_terms(run, arguments)?;
+    run = on_terms(run, arguments, prices);
     if arguments.dry_run {
         return print_plan(&run.plan()?);
     }
@@ -123,6 +133,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let requests = RequestSet::new();
     if arguments.shape.extract.is_some() {
         run = run.collect(&requests);
+    }
+    if let Some(error) = no_key {
+        return Err(error);
     }
     let signal = listen_for_signals(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
@@ -153,6 +166,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         true => Path::new("standard output"),
         false => &*results,
     };
+    let bad = &summary.bad_lines;
+    let all_in = format!("that cannot be sent; all are in {}", errors.display());
+    say_bad_lines(bad, summary.more_bad_lines, &all_in);
     let held = held.in_all();
     summary::print(&summary, held, shown, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
@@ -176,9 +192,9 @@ fn check_learning(arguments: &args::Run) -> Result<()> {
 }
 
 /// With the prices and the bounds of the flags.
-fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
-    if let Some(path) = &arguments.prices {
-        run = run.prices(Prices::from_file(path)?);
+fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run {
+    if let Some(prices) = prices {
+        run = run.prices(prices);
     }
     if let Some(tokens) = arguments.budget_tokens {
         run = run.budget_tokens(tokens);
@@ -195,7 +211,7 @@ fn on_terms(mut run: Run, arguments: &args::Run) -> Result<Run> {
     if let Some(latency) = arguments.expect_latency {
         run = run.expect_latency(latency);
     }
-    Ok(run)
+    run
 }
 
 /// The first signal lets what is under way finish; the second one ends everything.

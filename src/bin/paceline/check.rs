@@ -1,0 +1,87 @@
+//! What the flags say of models, held against the models that the input asks for.
+
+use std::collections::BTreeMap;
+
+use paceline::batch::{Input, Prices};
+use paceline::{Error, LimitTable, Result, Usage};
+
+use crate::args;
+use crate::say::say;
+
+/// Models that a message lists.
+const MOST_LISTED: usize = 10;
+
+/// Says which limits are for a model that no line asks for.
+///
+/// # Errors
+///
+/// [`Error::Config`] when costs are bounded and a model has no price: nothing is sent then, as its
+/// requests would all be refused in the middle of a run that is paid for.
+pub(crate) fn models(
+    arguments: &args::Run,
+    input: &Input,
+    table: &LimitTable,
+    prices: Option<&Prices>,
+) -> Result<()> {
+    let limits = &arguments.limits;
+    let flags = [("--tpm", &limits.tpm), ("--rpm", &limits.rpm)];
+    let named = flags.into_iter().flat_map(|(flag, limits)| {
+        let models = limits.iter().filter_map(|limit| limit.model.as_deref());
+        models.map(move |model| (flag, model))
+    });
+    let named: Vec<_> = named.collect();
+    let bounded = prices.filter(|_| arguments.max_cost.is_some());
+    if named.is_empty() && bounded.is_none() {
+        return Ok(()); // nothing to hold them against: the file is not gone through
+    }
+    let Some(asked) = input.models()? else {
+        return Ok(());
+    };
+    if asked.is_empty() {
+        return Ok(());
+    }
+    for (flag, model) in named {
+        let of = table.family_of(model);
+        if !asked.keys().any(|asked| table.family_of(asked) == of) {
+            let there_are = listed(&asked);
+            say!("paceline: {flag} {model}=…: no request is for this model; there are {there_are}");
+        }
+    }
+    let Some(prices) = bounded else {
+        return Ok(());
+    };
+    let unpriced = asked.iter();
+    let mut unpriced = unpriced.filter(|(model, _)| prices.cost(model, Usage::default()).is_none());
+    let Some((model, line)) = unpriced.next() else {
+        return Ok(());
+    };
+    let place = match arguments.shape.prompt {
+        Some(_) => "--model".to_owned(),
+        None => format!("{}:{line}", arguments.input.display()),
+    };
+    let more = match unpriced.count() {
+        0 => String::new(),
+        more => format!(" and {more} more models"),
+    };
+    let file = arguments
+        .prices
+        .as_deref()
+        .unwrap_or(std::path::Path::new(""));
+    Err(Error::Config(format!(
+        "{place}: no price for {model:?}{more}, so --max-cost has no bound; add [models.{model:?}] \
+         with input and output to {}, or leave --max-cost out",
+        file.display()
+    )))
+}
+
+fn listed(models: &BTreeMap<String, u64>) -> String {
+    let shown: Vec<_> = models
+        .keys()
+        .take(MOST_LISTED)
+        .map(|model| format!("{model:?}"))
+        .collect();
+    match models.len().saturating_sub(MOST_LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
