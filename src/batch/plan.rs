@@ -266,7 +266,9 @@ impl Tally {
     /// Adds a request of whose id earlier runs know something.
     fn add_known(&mut self, request: &Request) {
         let of = || {
-            let Request { url, body, text, .. } = request;
+            let Request {
+                url, body, text, ..
+            } = request;
             Fingerprint::of_exact(url, body, &body.to_string(), text.as_deref())
         };
         match request.known {
