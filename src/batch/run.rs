@@ -514,6 +514,7 @@ impl Shared {
             }
             _ => {}
         }
+        log::info!("{custom_id}: {error}");
         if error.is_account_error() {
             self.stop_for(Ending::AccountError(error.to_string()));
         }

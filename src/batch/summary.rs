@@ -10,7 +10,7 @@ use super::money::Money;
 use super::progress::Progress;
 use super::reasons::Reasons;
 use crate::Unit;
-use crate::limiter::{QuotaSnapshot, Registry};
+use crate::limiter::{LimitOrigin, QuotaSnapshot, Registry};
 
 /// What a run came to. Serializes to the keys of the command's `--summary`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,6 +60,9 @@ pub struct Summary {
     /// Answers whose cost is not known and left out: their model has no price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unpriced: Option<u64>,
+    /// Where the binding quota comes from. Not serialized.
+    #[serde(skip)]
+    pub binding_origin: LimitOrigin,
     /// What the server charges for each token that is reserved, by model or family, where its
     /// answers have shown it: 1.12 when it counts 1.12 times our tokens. Not serialized.
     #[serde(skip)]
@@ -167,6 +170,7 @@ impl Summary {
             cost: progress.cost,
             currency: None,
             unpriced: progress.cost.map(|_| progress.unpriced),
+            binding_origin: usage.origin,
             charge_ratios: usage.charge_ratios,
             total: progress.total,
             ending,
@@ -189,6 +193,7 @@ fn round(number: f64) -> f64 {
 pub(super) struct QuotaUse {
     utilisation: f64,
     binding: Option<String>,
+    origin: LimitOrigin,
     charge_ratios: BTreeMap<String, f64>,
 }
 
@@ -225,6 +230,7 @@ impl Before {
                 if utilisation > most.utilisation {
                     most.utilisation = utilisation.min(1.0);
                     most.binding = Some(format!("{name}: {}", after.quota));
+                    most.origin = after.origin;
                 }
                 if let Some(ratio) = after
                     .charge_ratio

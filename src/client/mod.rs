@@ -156,7 +156,7 @@ impl RateLimitedClient {
         let body = Value::Object(body);
         let prepared = self.count(CHAT, &body, body.to_string())?;
         let admitted = prepared.admit(Wait::new())?;
-        let (sent, begun) = admitted.perform(Wait::new(), &Begin, |_| AfterAttempt::Count)?;
+        let (sent, begun) = admitted.perform(None, Wait::new(), &Begin, |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(self.clone(), sent, begun))
     }
 

@@ -17,7 +17,7 @@ fn a_wrong_key_stops_the_run_and_the_right_one_goes_on() {
     output.says(&[
         "stopped by an account error: the server answered 401",
         "nothing is lost",
-        "the same command goes on",
+        "the same command resumes the run",
     ]);
     assert_eq!(output.stderr.matches("401").count(), 1, "{output}");
     let summary = output.summary();

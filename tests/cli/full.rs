@@ -61,7 +61,7 @@ fn a_full_disk_ends_the_run_in_time_and_says_how_much_is_lost() {
             "answered requests could not be written, and will be sent again",
             " of 300 done, 0 failed; ",
             " tokens used",
-            "the same command goes on",
+            "the same command resumes the run",
         ]);
         let said = &output.stderr[..output.stderr.find(" answered requests could").unwrap()];
         let lost: usize = said.rsplit(' ').next().unwrap().parse().unwrap();

@@ -182,7 +182,9 @@ fn a_model_that_is_out_of_tokens_holds_up_no_other() {
     let running = folder.run(&api.base_url()).args(["--rpm", "o3=1"]).start();
     folder.wait_for_lines("in.results.jsonl", 51);
     running.signal("INT");
-    running.ends_with(130).says(&["goes on from here"]);
+    running
+        .ends_with(130)
+        .says(&["the same command resumes the run"]);
     let ids = folder.ids();
     assert_eq!(ids.len(), 51, "{ids:?}");
 }

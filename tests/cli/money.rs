@@ -60,7 +60,7 @@ fn a_budget_of_tokens_is_used_as_far_as_it_goes_and_the_next_run_goes_on() {
             "paceline: stopped at --budget-tokens 300: ",
             &format!(" {used} are used, and the next request may take {each}"),
             &format!("{} of 40 lines are done", summary["requests"]),
-            "the same command goes on",
+            "the same command resumes the run",
         ]);
     }
     let run = folder.run(&api.base_url());
@@ -300,7 +300,7 @@ fn a_deadline_ends_a_wait_for_more_input() {
     let output = running.ends_with(4);
     output.says(&[
         "stopped at --deadline, after 0.5 s",
-        "the same command goes on",
+        "the same command resumes the run",
     ]);
     drop(stdin);
 }

@@ -111,7 +111,7 @@ fn a_packed_input_that_is_cut_short_is_said_and_what_was_there_is_run() {
         let folder = Folder::with_input([&first[..], &second[..second.len() / 2]].concat());
         let output = folder.run(&api.base_url()).ends_with(2);
         let message = format!("in.jsonl: the {name} data is truncated: its end is missing");
-        output.says(&[&message, "the same command goes on from here"]);
+        output.says(&[&message, "the same command resumes the run"]);
         let done = folder.lines("in.results.jsonl").len();
         assert!((50..150).contains(&done), "{name}: {done}");
 

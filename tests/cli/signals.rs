@@ -64,7 +64,10 @@ fn an_interrupted_run_finishes_what_is_in_flight_and_sends_nothing_twice() {
         running.signal(signal);
         let status = if signal == "TERM" { 143 } else { 130 };
         let output = running.ends_with(status);
-        output.says(&["finishing what is under way", "the same command goes on"]);
+        output.says(&[
+            "finishing requests in flight",
+            "the same command resumes the run",
+        ]);
         assert_eq!(output.summary()["failed"], 0, "{signal}");
         assert!(folder.lines("in.results.jsonl").len() < 300, "{signal}");
     }
@@ -105,7 +108,7 @@ fn a_second_interrupt_ends_at_once() {
 
 /// Waits until the command has said that it heard the first signal.
 fn wait_for_word(running: &mut Running) -> impl Sized + use<> {
-    running.wait_for_word("once more to stop at once")
+    running.wait_for_word("a second signal stops at once")
 }
 
 #[test]
@@ -120,8 +123,8 @@ fn what_has_no_answer_when_the_grace_is_over_is_left_undone_and_counted() {
     (0..3).for_each(|_| server.arrived.recv().unwrap());
     running.signal("TERM");
     let output = running.ends_with(143);
-    output.says(&["finishing what is under way, for at most 0.2 s"]);
-    output.says(&["3 requests had no answer when the grace was over; they are undone"]);
+    output.says(&["finishing requests in flight, for at most 0.2 s"]);
+    output.says(&["3 requests were still in flight when the grace period ended"]);
     assert_eq!(output.summary()["abandoned"], 3);
     assert_eq!(folder.ids().len(), 0);
 }

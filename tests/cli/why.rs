@@ -18,7 +18,7 @@ fn a_run_that_retries_hold_up_says_so_while_it_goes_on_and_why_at_the_end() {
     let folder = Folder::with_input(chats(3));
     let run = folder
         .run(&server.base_url)
-        .args(["--max-retries", "2", "--progress", "always"])
+        .args(["--max-retries", "2", "--progress", "always", "-v"])
         .args(["--summary", "summary.json"]);
     let output = run.ends_with(1);
     let during = |words: &str| {
@@ -28,6 +28,20 @@ fn a_run_that_retries_hold_up_says_so_while_it_goes_on_and_why_at_the_end() {
     };
     during(" of 3 done");
     during("attempts fail: 500 server_error (r");
+    // Each retry and each failure names its request, once.
+    let error = "the server answered 500 (server_error): the cable is \u{fffd}[2Jout";
+    let log = |id: &str, end: &str| {
+        let line = format!("paceline: {id}: {error}{end}");
+        output
+            .stderr
+            .lines()
+            .filter(|it| it.starts_with(&line))
+            .count()
+    };
+    for id in ["r0", "r1", "r2"] {
+        assert_eq!(log(id, "; trying again in "), 2, "{id} in {output}");
+        assert_eq!(log(id, ""), 3, "{id} in {output}");
+    }
     output.says(&[
         "  3 failed, 6 retried: 500 server_error (r",
         "): the cable is \u{fffd}[2Jout\n",
@@ -113,7 +127,7 @@ fn a_wait_that_the_server_names_is_shown_with_its_end() {
     let mut running = run.start();
     let stderr = running.wait_for_word("Z: rate limit of gpt-4o-mini, tokens per day (429)\n");
     running.signal("INT");
-    running.wait_for_end(stderr, "interrupted", 130);
+    running.wait_for_end(stderr, "interrupted: 0 of 3 requests are done", 130);
 }
 
 #[test]
@@ -131,4 +145,38 @@ fn the_cap_on_requests_in_flight_is_named_where_it_holds_a_run_back() {
     let during = during.unwrap_or_else(|| panic!("no line in {output}"));
     assert!(during.contains("; held back by "), "{during}");
     output.says(&["held back mostly by --max-in-flight 1 ("]);
+}
+
+#[test]
+fn limits_that_nobody_has_stated_are_called_guesses() {
+    let folder = Folder::with_input(chats(2));
+    let table: [(&[&str], bool); 2] = [(&[], true), (&["--tpm", "30_000", "--rpm", "500"], false)];
+    for (flags, is_guess) in table {
+        let dry = folder
+            .paceline(["run", "in.jsonl", "--dry-run"])
+            .args(flags);
+        let output = dry.ends_with(0);
+        assert_eq!(
+            output.stdout.contains("per minute (guess)"),
+            is_guess,
+            "{output}"
+        );
+        let run = [
+            "run",
+            "in.jsonl",
+            "--simulate",
+            "--sim-latency",
+            "0",
+            "--fresh",
+        ];
+        let output = folder.paceline(run).args(flags).ends_with(0);
+        assert!(
+            output.stderr.contains("busiest limit gpt-4o-mini: "),
+            "{output}"
+        );
+        assert!(
+            !output.stderr.contains("(guess)"),
+            "the server has reported it: {output}"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::timeline::{Bucket, Timeline};
-use crate::limiter::{QuotaSnapshot, RateLimiter, Snapshot};
+use crate::limiter::{LimitOrigin, QuotaSnapshot, RateLimiter, Snapshot};
 use crate::{Cost, Unit};
 
 /// How many limiters are told apart. What those that come later grant is counted together.
@@ -70,6 +70,8 @@ pub(in crate::batch) struct Limit {
     pub(in crate::batch) others: f64,
     /// Whether the server has said what it is.
     pub(in crate::batch) told: bool,
+    /// Whether it is a guess that nobody has confirmed.
+    pub(in crate::batch) is_guess: bool,
 }
 
 /// One limiter, or all those that are not told apart.
@@ -199,6 +201,7 @@ impl Lane {
                     charge_ratio: 1.0,
                     others: 0.0,
                     told: false,
+                    is_guess: false,
                 });
                 let last = self.limits.len() - 1;
                 &mut self.limits[last]
@@ -208,6 +211,7 @@ impl Lane {
         limit.charge_ratio = quota.charge_ratio.unwrap_or(limit.charge_ratio);
         limit.others = quota.others;
         limit.told |= quota.told;
+        limit.is_guess = quota.origin == LimitOrigin::Provisional;
         let is_full = limit.amounts.len() == CHANGES;
         match limit.amounts.last_mut() {
             Some((_, last)) if *last == amount => {}

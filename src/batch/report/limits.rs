@@ -173,10 +173,10 @@ impl<'a> Course<'a> {
     fn hint(&self) -> String {
         let Self { limit, .. } = *self;
         let (first, last) = (limit.amounts.first(), limit.amounts.last());
-        let said = if limit.told {
-            ", as the server says"
-        } else {
-            ""
+        let said = match (limit.is_guess, limit.told) {
+            (true, _) => " (guess)",
+            (false, true) => " (reported)",
+            (false, false) => "",
         };
         let far = if self.is_far() {
             ", far above what is drawn"

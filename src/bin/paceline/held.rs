@@ -156,7 +156,7 @@ fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
         }
         Bottleneck::Stopping { in_flight } => {
             let count = grouped(*in_flight as u64);
-            format!("stopping: {count} requests in flight finish")
+            format!("stopping once requests in flight finish ({count})")
         }
         Bottleneck::Held(hold) => hold.to_string(),
         Bottleneck::Nothing => "held back by nothing".to_owned(),

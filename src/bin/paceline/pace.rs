@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use paceline::{Quota, QuotaSnapshot, RateLimiter, Snapshot, Unit};
 
+use crate::held::mark;
 use crate::numbers::{percent, quota as said};
 use crate::plain;
 use crate::utc;
@@ -78,7 +79,7 @@ impl Pace {
     }
 
     /// `gpt-4.1  *99 % of 30,000 tokens/minute,  42 % of 500 requests/minute`, with a star at the
-    /// limit that is waited for. Of a limit per minute it is the rate, of others what is used.
+    /// limit that is waited for, and `(guess)` or `(reported)` behind a limit that is one. Of a limit per minute it is the rate, of others what is used.
     pub(crate) fn describe(&mut self, width: usize) -> String {
         let now = self.limiter.clock().now();
         let Snapshot {
@@ -101,7 +102,11 @@ impl Pace {
                 let share = rate.percent(now, of);
                 let quota = said(of.quota).replace(" per ", "/");
                 // No jumping while digits come and go.
-                (of.quota.unit(), format!("{star}{share:>2} % of {quota}"))
+                let mark = mark(of.origin);
+                (
+                    of.quota.unit(),
+                    format!("{star}{share:>2} % of {quota}{mark}"),
+                )
             })
             .collect();
         // Tokens first: they are what most runs wait for.

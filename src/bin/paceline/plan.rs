@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use paceline::Result;
 use paceline::batch::{ModelPlan, Money, Plan};
+use paceline::{LimitOrigin, Quota, Result};
 
 use crate::exit::Exit;
+use crate::held::mark;
 use crate::numbers::{grouped, lasting, money, quota};
 use crate::say::{self, say};
 
@@ -59,7 +60,7 @@ fn table(plan: &Plan) -> String {
             grouped(model.in_flight),
             cost(model),
             lasting(model.shortest),
-            model.binding.map_or_else(|| "none".to_owned(), quota),
+            model.binding.map_or_else(|| "none".to_owned(), limit),
         );
     }
     let _ = writeln!(
@@ -103,6 +104,15 @@ fn table(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// A limit, and whether it is only a guess.
+fn limit(of: Quota) -> String {
+    let origin = match of.is_assumed() {
+        true => LimitOrigin::Provisional,
+        false => LimitOrigin::Stated,
+    };
+    format!("{}{}", quota(of), mark(origin))
 }
 
 /// The cell of what a model's requests cost at most, where there are prices.

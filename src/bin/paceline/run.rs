@@ -157,7 +157,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
                     "paceline: {done}, {} failed; {spent}",
                     grouped(progress.failed)
                 );
-                say!("paceline: once that is put right, the same command goes on from here");
+                say!("paceline: once that is corrected, the same command resumes the run");
             }
             return Ok(exit);
         }
@@ -226,7 +226,7 @@ fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
         let _ = told.0.set(signal);
         stop.cancel();
         say!(
-            "paceline: finishing what is under way, for at most {}; once more to stop at once",
+            "paceline: finishing requests in flight, for at most {}; a second signal stops at once",
             lasting(grace)
         );
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use paceline::batch::{Bound, Ending, Summary};
 use paceline::{Error, Result};
 
+use crate::held::mark;
 use crate::numbers::{grouped, lasting, money};
 use crate::reasons;
 use crate::say::{self, say};
@@ -83,13 +84,13 @@ pub(crate) fn print(
     };
     say!(
         "{} requests in {}: {} succeeded, {} failed{resumed}",
-        grouped(summary.requests),
+        dealt_with(summary),
         lasting(wall),
         grouped(summary.succeeded),
         grouped(summary.failed),
     );
     say!(
-        "{} retries, {} rate-limit answers (429), at most {} in flight",
+        "{} retries, {} rate-limit responses (429), at most {} in flight",
         grouped(summary.retries),
         grouped(summary.rate_limited),
         grouped(summary.max_in_flight),
@@ -118,14 +119,17 @@ pub(crate) fn print(
     }
     if let Some(binding) = &summary.binding {
         let percent = summary.utilisation * 100.0;
-        say!("busiest limit {binding}, {percent:.1} % of it used");
+        let (binding, mark) = (limit(binding), mark(summary.binding_origin));
+        say!("busiest limit {binding}{mark}, {percent:.1} % of it used");
     }
     if let Some(held) = held {
         say!("{held}");
     }
     for (model, ratio) in &summary.charge_ratios {
         if (ratio - 1.0).abs() >= NOTABLE {
-            say!("the server charges {ratio:.2} × our count for {model}, which was allowed for");
+            say!(
+                "the server counts {ratio:.2} × our tokens for {model}; reservations allow for it"
+            );
         }
     }
     say!("results in {}", results.display());
@@ -139,18 +143,21 @@ pub(crate) fn print(
     if summary.abandoned > 0 {
         let abandoned = grouped(summary.abandoned);
         say!(
-            "paceline: {abandoned} requests had no answer when the grace was over; they are undone"
+            "paceline: {abandoned} requests were still in flight when the grace period ended; the \
+             next run retries them"
         );
     }
     match &summary.ending {
         Ending::AccountError(reason) => {
             say!("paceline: stopped by an account error: {reason}");
-            say!("paceline: nothing is lost; once that is put right, the same command goes on");
+            say!(
+                "paceline: nothing is lost; once that is corrected, the same command resumes the run"
+            );
         }
         Ending::Forbidden(reason) => {
             say!("paceline: stopped: the server forbids request after request: {reason}");
             say!(
-                "paceline: nothing is lost; once that is put right, the same command resumes the run"
+                "paceline: nothing is lost; once that is corrected, the same command resumes the run"
             );
         }
         Ending::SameFailure(reason) => {
@@ -158,7 +165,7 @@ pub(crate) fn print(
                 "paceline: stopped: nothing has succeeded, and 20 requests failed alike: {reason}"
             );
             say!(
-                "paceline: once that is put right, the same command resumes the run; --keep-going sends the others in any case"
+                "paceline: once that is corrected, the same command resumes the run; --keep-going sends the others in any case"
             );
         }
         Ending::Unreachable(reason) => {
@@ -171,15 +178,16 @@ pub(crate) fn print(
         }
         Ending::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
-            let done = grouped(summary.requests);
-            let done = match summary.total {
-                Some(total) => format!("{done} of {} lines are done", grouped(total)),
-                None => format!("{done} lines are done"),
-            };
+            let done = dealt_with(summary);
             say!("paceline: stopped at {bound}");
-            say!("paceline: {done}; the same command goes on from here, and its bounds count anew");
+            say!(
+                "paceline: {done} lines are done; the same command resumes the run, and its bounds count anew"
+            );
         }
-        Ending::Interrupted => say!("paceline: interrupted; the same command goes on from here"),
+        Ending::Interrupted => say!(
+            "paceline: interrupted: {} requests are done; the same command resumes the run",
+            dealt_with(summary)
+        ),
         _ => {}
     }
 }
@@ -195,7 +203,25 @@ fn unusual(summary: &Summary) -> Option<String> {
     let some: Vec<_> = some
         .map(|(count, what)| format!("{} {what}", grouped(count)))
         .collect();
-    (!some.is_empty()).then(|| format!("of the answers: {}", some.join(", ")))
+    (!some.is_empty()).then(|| format!("of the responses: {}", some.join(", ")))
+}
+
+/// `549 of 5,000`, as long as something is left to do.
+fn dealt_with(summary: &Summary) -> String {
+    let done = grouped(summary.requests);
+    match summary.total {
+        Some(total) if total > summary.requests => format!("{done} of {}", grouped(total)),
+        _ => done,
+    }
+}
+
+/// A limit as the summary has it, with thousands apart.
+fn limit(text: &str) -> String {
+    let parts = text.rsplit_once(": ").and_then(|(model, limit)| {
+        let (amount, what) = limit.split_once(' ')?;
+        Some(format!("{model}: {} {what}", grouped(amount.parse().ok()?)))
+    });
+    parts.unwrap_or_else(|| text.to_owned())
 }
 
 /// A bound by its flag, and how far the run got in it.

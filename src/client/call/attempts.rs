@@ -39,9 +39,11 @@ pub(crate) enum AfterAttempt {
 }
 
 impl Admitted {
-    /// Tries until `receive` gets something out of an answer that is no error.
+    /// Tries until `receive` gets something out of an answer that is no error. `name` is what the log
+    /// calls the request; without one, its path.
     pub(in crate::client) fn perform<R: Receive>(
         self,
+        name: Option<&str>,
         wait: Wait<'_>,
         receive: &R,
         mut watch: impl FnMut(&Try<'_>) -> AfterAttempt,
@@ -121,7 +123,10 @@ impl Admitted {
             // What the server asks for is not our time.
             elapsed = elapsed.saturating_add(pause.saturating_sub(told.unwrap_or_default()));
             let path = without_query(&request.path);
-            log::info!("{path}: {error}; trying again in {pause:?}");
+            match name {
+                Some(name) => log::info!("{name}: {error}; trying again in {pause:?}"),
+                None => log::info!("{path}: {error}; trying again in {pause:?}"),
+            }
             if !is_rate_limit(&error) {
                 request.rest(pause, wait)?;
             }
