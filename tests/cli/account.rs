@@ -19,7 +19,8 @@ fn a_wrong_key_stops_the_run_and_the_right_one_goes_on() {
         "nothing is lost",
         "the same command resumes the run",
     ]);
-    assert_eq!(output.stderr.matches("401").count(), 1, "{output}");
+    let stopped = output.stderr.matches("stopped by an account error").count();
+    assert_eq!(stopped, 1, "{output}");
     let summary = output.summary();
     assert_eq!(summary["succeeded"], 0);
     let received = refusing.report().received;
