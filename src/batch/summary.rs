@@ -243,3 +243,53 @@ impl Before {
         most
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/outcomes.md");
+
+    /// Every ending, in a list that the compiler keeps whole: a new one has no arm.
+    fn next(ending: Option<&Ending>) -> Option<Ending> {
+        let reason = String::new;
+        Some(match ending {
+            None => Ending::Finished,
+            Some(Ending::Finished) => Ending::Interrupted,
+            Some(Ending::Interrupted) => Ending::AccountError(reason()),
+            Some(Ending::AccountError(_)) => Ending::Forbidden(reason()),
+            Some(Ending::Forbidden(_)) => Ending::SameFailure(reason()),
+            Some(Ending::SameFailure(_)) => Ending::Unreachable(reason()),
+            Some(Ending::Unreachable(_)) => Ending::Certificate(reason()),
+            Some(Ending::Certificate(_)) => Ending::Bound(Bound::Tokens {
+                budget: 1,
+                used: 0,
+                needed: 2,
+            }),
+            Some(Ending::Bound(Bound::Tokens { .. })) => Ending::Bound(Bound::Cost {
+                budget: Money::ZERO,
+                used: Money::ZERO,
+                needed: Money::ZERO,
+            }),
+            Some(Ending::Bound(Bound::Cost { .. })) => Ending::Bound(Bound::Failures { most: 1 }),
+            Some(Ending::Bound(Bound::Failures { .. })) => Ending::Bound(Bound::Deadline {
+                after: Duration::ZERO,
+            }),
+            Some(Ending::Bound(Bound::Deadline { .. })) => return None,
+        })
+    }
+
+    #[test]
+    fn every_ending_is_on_the_page_of_outcomes() {
+        let endings = std::iter::successors(next(None), |ending| next(Some(ending)));
+        let mut names: Vec<_> = endings.map(|ending| ending.name()).collect();
+        let table = PAGE
+            .lines()
+            .skip_while(|line| !line.starts_with("| ending"));
+        let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+        let mut found: Vec<_> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+        names.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, names);
+    }
+}

@@ -162,6 +162,8 @@ fn may_pass(error: &Error, advice: Option<bool>) -> bool {
 }
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod tests {
     use super::super::feedback::{Heard, api_error};
     use super::*;

@@ -218,8 +218,8 @@ impl Error {
             | Self::DeadlineExceeded { .. }
             | Self::LineFull { .. }
             | Self::StoreDown
-            | Self::Transport { .. }
             | Self::InvalidResponse { .. } => true,
+            Self::Transport { kind, .. } => *kind != TransportKind::Certificate,
             _ => false,
         }
     }

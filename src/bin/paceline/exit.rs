@@ -31,7 +31,11 @@ pub(crate) enum Exit {
 impl Exit {
     /// What a run came to that ended without an error of its own; `stopped` is how a signal ends it.
     pub(crate) fn of_summary(summary: &Summary, stopped: Self) -> Self {
-        match summary.ending {
+        Self::of_ending(&summary.ending, summary.failed > 0, stopped)
+    }
+
+    fn of_ending(ending: &Ending, has_failures: bool, stopped: Self) -> Self {
+        match ending {
             Ending::AccountError(_)
             | Ending::Forbidden(_)
             | Ending::SameFailure(_)
@@ -39,7 +43,7 @@ impl Exit {
             | Ending::Certificate(_) => Self::Refused,
             Ending::Bound(_) => Self::Bound,
             Ending::Interrupted => stopped,
-            _ if summary.failed > 0 => Self::SomeFailed,
+            _ if has_failures => Self::SomeFailed,
             _ => Self::Success,
         }
     }
@@ -61,5 +65,71 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use paceline::batch::{Bound, Money};
+
+    use super::*;
+
+    #[test]
+    fn the_exit_statuses_are_those_of_the_page_of_outcomes() {
+        const PAGE: &str = include_str!("../../../docs/outcomes.md");
+        let reason = String::new;
+        let zero = Money::default();
+        let endings = [
+            Ending::Finished,
+            Ending::AccountError(reason()),
+            Ending::Forbidden(reason()),
+            Ending::SameFailure(reason()),
+            Ending::Unreachable(reason()),
+            Ending::Certificate(reason()),
+            Ending::Bound(Bound::Tokens {
+                budget: 1,
+                used: 0,
+                needed: 2,
+            }),
+            Ending::Bound(Bound::Cost {
+                budget: zero,
+                used: zero,
+                needed: zero,
+            }),
+            Ending::Bound(Bound::Failures { most: 1 }),
+            Ending::Bound(Bound::Deadline {
+                after: Duration::ZERO,
+            }),
+            Ending::Interrupted,
+        ];
+        let table = PAGE
+            .lines()
+            .skip_while(|line| !line.starts_with("| ending"));
+        let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+        let rows: Vec<Vec<_>> = rows
+            .map(|row| row.split('|').map(str::trim).collect())
+            .collect();
+        // A row that is not in this list is one whose status nobody holds.
+        assert_eq!(rows.len(), endings.len());
+        for (row, ending) in rows.iter().zip(endings) {
+            assert_eq!(row[1], format!("`{}`", ending.name()));
+            let status = |has_failures, stopped| {
+                let exit = Exit::of_ending(&ending, has_failures, stopped);
+                (exit as u8).to_string()
+            };
+            let numbers: Vec<_> = row[2].split(|it: char| !it.is_ascii_digit()).collect();
+            let mut numbers: Vec<_> = numbers.into_iter().filter(|it| !it.is_empty()).collect();
+            let mut found = vec![
+                status(false, Exit::Interrupted),
+                status(true, Exit::Interrupted),
+                status(false, Exit::Terminated),
+            ];
+            numbers.sort_unstable();
+            found.sort_unstable();
+            found.dedup();
+            assert_eq!(numbers, found, "{}", row[1]);
+        }
     }
 }
