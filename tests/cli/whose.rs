@@ -272,7 +272,7 @@ fn answers_that_are_cut_off_refused_or_empty_are_counted_and_shown() {
             .run(&server.base_url)
             .args(["--extract", "a.csv", "--summary", "-"]);
         let output = run.ends_with(0);
-        output.says(&[&format!("of the answers: 2 {words}")]);
+        output.says(&[&format!("of the responses: 2 {words}")]);
         for other in ["cut_off", "refused", "empty"] {
             let count = if other == key { 2 } else { 0 };
             assert_eq!(output.summary()[other], count, "{other} of {body}");
