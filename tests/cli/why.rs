@@ -101,8 +101,6 @@ fn a_model_whose_name_commands_the_terminal_is_shown_without_that() {
     let api = simulator();
     let evil = "m\u{1b}]0;owned\u{7}";
     let folder = Folder::with_input(chat("a", evil));
-    let output = folder.run(&api.base_url()).ends_with(0);
-    assert!(!output.stderr.contains('\u{1b}'), "{output}");
     for arguments in [
         &["count", "in.jsonl"][..],
         &["run", "in.jsonl", "--dry-run"],
@@ -114,6 +112,8 @@ fn a_model_whose_name_commands_the_terminal_is_shown_without_that() {
         );
         assert!(!output.stdout.contains('\u{1b}'), "{output}");
     }
+    let output = folder.run(&api.base_url()).ends_with(0);
+    assert!(!output.stderr.contains('\u{1b}'), "{output}");
 }
 
 #[test]
