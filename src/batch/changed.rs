@@ -5,7 +5,11 @@
 //! before the run begins, by reading the input once more: as far as half of the results, at
 //! most, when they are its own.
 
-use crossbeam_channel::{bounded, select};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{at, bounded, never, select};
 
 use super::count::{Bell, panicked, start};
 use super::ids::Ids;
@@ -40,6 +44,7 @@ pub(super) fn compare(
     mut ids: Ids,
     answers: u64,
     stop: &CancelToken,
+    deadline: Option<Instant>,
 ) -> Result<(Input, Ids, Compared)> {
     if answers == 0 {
         return Ok((input, ids, Compared::default()));
@@ -57,13 +62,24 @@ pub(super) fn compare(
         let compared = input.look_through(|records| tally(records, &mut ids, answers, &token));
         let _ = done.send(compared.map(|compared| (input, ids, compared)));
     })?;
+    let time_is_up = deadline.map_or_else(never, at);
     select! {
-        recv(result) -> result => result.map_err(|_| panicked("compares"))?,
-        // The run is stopped, and reads nothing.
-        recv(bell.rung) -> _ => {
-            let nothing = Input::reader(name, std::io::empty());
-            Ok((nothing, Ids::default(), Compared::default()))
-        }
+        recv(result) -> result => return result.map_err(|_| panicked("compares"))?,
+        recv(time_is_up) -> _ => {}
+        recv(bell.rung) -> _ => {}
+    }
+    // The run ends, and reads nothing more.
+    let nothing = Input::reader(name, UntilStopped(bell));
+    Ok((nothing, Ids::default(), Compared::default()))
+}
+
+/// Says nothing until the run is stopped.
+struct UntilStopped(Arc<Bell>);
+
+impl Read for UntilStopped {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let _ = self.0.rung.recv(); // disconnected then
+        Ok(0)
     }
 }
 

@@ -13,6 +13,7 @@
 //! file is the journal: a run that is killed and started again goes on after the last line that it holds.
 
 mod bad_lines; // the first lines that cannot be sent
+mod beside; //   files that take the place of others when they are whole
 mod board; //    who may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits

@@ -8,10 +8,11 @@ mod damage; // what a power cut leaves, and what can be kept of it
 mod lines; //  lines, and what is read of them
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::beside::{create_beside, lock, name_beside};
 use super::record::Record;
 use crate::{Error, Result};
 use damage::{Origin, Pieces, begins_line};
@@ -299,14 +300,9 @@ impl Output {
         // A link stays one.
         let real = self.path.canonicalize();
         let real = real.map_err(|error| Error::io(&self.path, error))?;
-        let mut name = OsString::from(&real);
-        name.push(".new");
-        let name = PathBuf::from(name);
+        let name = name_beside(&real, "new");
         let fail = |error| Error::io(&name, error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        let new = options.open(&name).map_err(fail)?;
-        lock(&new, &name)?;
+        let new = create_beside(&name)?;
         let copied = copy(self, &new).and_then(|end| {
             let rights = self.file.metadata().map(|data| data.permissions());
             rights
@@ -420,22 +416,6 @@ fn standard_output() -> io::Result<File> {
     #[cfg(windows)]
     let file = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
     file.map(File::from)
-}
-
-/// Keeps other runs away from a file.
-fn lock(file: &File, path: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("{}: another run is writing to it", path.display());
-            Err(Error::Batch(message))
-        }
-        // Some file systems have no locks. A run there is as good as it can be.
-        Err(TryLockError::Error(error)) => {
-            log::warn!("{}: {error}", path.display());
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]

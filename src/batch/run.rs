@@ -219,7 +219,7 @@ impl Run {
                 results, simulated, ..
             } = &self.names;
             let (answers, ids) = Earlier::look(results, *simulated)?;
-            (input, known) = compare(input, ids, answers, results, &self.stop)?;
+            (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
         plan::plan(&self.client, input, known, self.terms, self.max_in_flight)
     }
@@ -255,9 +255,12 @@ impl Run {
             errors,
             simulated: *simulated,
         };
+        let began = clock.now();
+        let after = self.terms.bounds.deadline;
+        let deadline = after.and_then(|after| began.checked_add(after));
         let (earlier, ids) = Earlier::open(names, self.resume)?;
         let answers = earlier.answers;
-        let (input, mut ids) = compare(input, ids, answers, results, &self.stop)?;
+        let (input, mut ids) = compare(input, ids, answers, results, &self.stop, deadline)?;
         let journal = earlier.begin(names, self.resume, &mut ids)?;
         let simulated = names.simulated;
         let Self {
@@ -275,11 +278,6 @@ impl Run {
         let before = Before::of(client.registry());
         let has_succeeded = ids.any_finished();
         let requests = input.requests(ids);
-        let began = clock.now();
-        let deadline = terms
-            .bounds
-            .deadline
-            .and_then(|after| began.checked_add(after));
         history.begin(requests.name(), client.registry());
         let verdict = Arc::new(Mutex::new(Verdict::default()));
         let bad_lines = Arc::new(Mutex::new(BadLines::keeping(SHOWN)));
@@ -406,8 +404,9 @@ fn compare(
     answers: u64,
     results: &Path,
     stop: &CancelToken,
+    deadline: Option<Instant>,
 ) -> Result<(Input, Ids)> {
-    let (input, ids, compared) = changed::compare(input, ids, answers, stop)?;
+    let (input, ids, compared) = changed::compare(input, ids, answers, stop, deadline)?;
     match compared.is_of_others() {
         true => Err(changed::error(&input, results, compared)),
         false => Ok((input, ids)),

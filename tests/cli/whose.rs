@@ -160,6 +160,9 @@ fn what_is_simulated_is_marked_and_never_taken_for_real() {
     assert_eq!(folder.read(real), before);
     assert!(!folder.path("x").exists() && !folder.path("y").exists());
     simulated().ends_with(1).says(&["3 done before"]);
+    // Counting is of the input alone.
+    folder.write("in.jsonl", chats(3).replace("moon", "sun"));
+    folder.paceline(["count", "in.jsonl"]).ends_with(0);
 }
 
 #[test]
@@ -307,4 +310,50 @@ fn failures_among_the_results_of_earlier_runs_are_sent_again() {
         .ends_with(0);
     output.says(&["1 succeeded", "2 done before", "3 answers in a.csv"]);
     assert_eq!(api.report().received, 4);
+}
+
+#[test]
+fn files_that_a_run_makes_for_itself_are_nobodys() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(20) + "no request\n");
+    let run = || folder.run(&api.base_url()).args(["--extract", "a.csv"]);
+    run()
+        .args(["--output", "a.csv.part", "--errors", "a.csv.new"])
+        .ends_with(1);
+    assert_eq!(folder.lines("a.csv.part").len(), 20);
+    folder.write("precious", "precious");
+    for name in [
+        "a.csv.part.paceline-new",
+        "a.csv.new.paceline-new",
+        "a.csv.paceline-part",
+    ] {
+        std::os::unix::fs::symlink(folder.path("precious"), folder.path(name)).unwrap();
+    }
+    run()
+        .args(["--output", "a.csv.part", "--errors", "a.csv.new"])
+        .ends_with(1);
+    assert_eq!(folder.read("precious"), "precious");
+    for name in ["a.csv", "a.csv.part", "a.csv.new"] {
+        assert!(!folder.path(name).is_symlink(), "{name}");
+    }
+}
+
+#[test]
+fn a_deadline_ends_a_wait_for_input_that_is_compared() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(2));
+    let mut run = folder.run(&api.base_url());
+    run = run.args(["--output", "out.jsonl"]);
+    run.ends_with(0);
+    let mut run = folder.paceline(["run", "-", "--base-url", &api.base_url()]);
+    run = run.args(["--output", "out.jsonl", "--deadline", "0.5"]);
+    run.command.stdin(std::process::Stdio::piped());
+    let mut running = run.start();
+    let mut stdin = running.child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, (chats(1).replace("r0", "new")).as_bytes()).unwrap();
+    running
+        .ends_with(4)
+        .says(&["stopped at --deadline, after 0.5 s"]);
+    drop(stdin);
+    assert_eq!(folder.lines("out.jsonl").len(), 2);
 }

@@ -1,10 +1,10 @@
 //! Files that are whole or not there: written beside their place, and moved to it.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::batch::beside::{create_beside, name_beside};
 use crate::{Error, Result};
 
 /// Writes a file with `write`. Until all of it is on the disk, `path` holds what it held before.
@@ -23,8 +23,8 @@ pub(super) fn write_whole<T>(
         writer.flush().map_err(fail)?;
         return Ok(written);
     }
-    let beside = beside(path);
-    let mut writer = BufWriter::new(open(&beside)?);
+    let beside = name_beside(path, "part");
+    let mut writer = BufWriter::new(create_beside(&beside)?);
     let written = write(&mut writer).and_then(|written| {
         let flushed = writer.flush().and_then(|()| writer.get_ref().sync_data());
         let moved = flushed.and_then(|()| fs::rename(&beside, path));
@@ -34,32 +34,6 @@ pub(super) fn write_whole<T>(
         let _ = fs::remove_file(&beside); // half of it is of no use
     }
     written
-}
-
-/// Where a file is written before it is moved.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".part");
-    PathBuf::from(name)
-}
-
-/// Opens the file beside, which a killed run may have left, and no other may be writing to.
-fn open(path: &Path) -> Result<File> {
-    let fail = |error| Error::io(path, error);
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("{}: another run is writing to it", path.display());
-            return Err(Error::Batch(message));
-        }
-        // Some file systems have no locks. A run there is as good as it can be.
-        Err(TryLockError::Error(error)) => log::warn!("{}: {error}", path.display()),
-    }
-    file.set_len(0).map_err(fail)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -88,7 +62,11 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("a.csv");
         write(&path, "one").unwrap();
-        fs::write(dir.path().join("a.csv.part"), "left by a kill, and longer").unwrap();
+        fs::write(
+            dir.path().join("a.csv.paceline-part"),
+            "left by a kill, and longer",
+        )
+        .unwrap();
         write(&path, "two").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         let failed = write_whole(&path, |writer| {
@@ -107,7 +85,7 @@ mod tests {
         let refused = write_whole(&path, |_| Ok(write(&path, "inner").unwrap_err()));
         let refused = refused.unwrap().to_string();
         assert!(
-            refused.contains("a.csv.part: another run is writing to it"),
+            refused.contains("a.csv.paceline-part: another run is writing to it"),
             "{refused}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "");

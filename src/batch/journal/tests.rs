@@ -251,7 +251,7 @@ fn a_run_that_has_written_everything_does_not_fail_for_an_old_word() {
     let (mut journal, _) = files.open().unwrap();
     write(&mut journal, &[success("a"), failure("b", "no")]);
     // What is to take the file's place cannot be made.
-    let beside = files.errors.with_file_name("e.jsonl.new");
+    let beside = files.errors.with_file_name("e.jsonl.paceline-new");
     fs::create_dir(&beside).unwrap();
     journal.finish().unwrap();
     drop(journal);

@@ -45,5 +45,6 @@ pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
         .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
-    print_plan(&Run::new(client, input).plan()?)
+    // Whatever results there are beside it.
+    print_plan(&Run::new(client, input).fresh(true).plan()?)
 }
