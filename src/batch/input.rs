@@ -372,6 +372,21 @@ impl Input {
     }
 }
 
+/// The text of a reader, unpacked, and decoded if it is in UTF-16; `name` is what messages call it.
+/// Waits for its first line, or its first 512 bytes. A `\x1a` at its end is left out.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is of another format.
+pub fn plain_text(
+    name: &str,
+    reader: impl Read + Send + 'static,
+) -> Result<Box<dyn BufRead + Send>> {
+    let text = text(unpacked(reader), LoneReturn::Stays);
+    let text = text.map_err(|error| Error::io(name, error))?;
+    text.map_err(|foreign| foreign.error(name))
+}
+
 /// A path without an ending that says how the file is packed.
 fn without_packing(path: &Path) -> PathBuf {
     let is_packing = |end: &std::ffi::OsStr| {

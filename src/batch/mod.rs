@@ -66,7 +66,7 @@ pub use extract::{Extract, Extracted, extract};
 pub use finished::Finished;
 pub use history::History;
 pub use hold::Hold;
-pub use input::{Input, RowFormat, unpacked};
+pub use input::{Input, RowFormat, plain_text, unpacked};
 pub use money::Money;
 pub use notice::Notice;
 pub use plan::{ModelPlan, Plan};

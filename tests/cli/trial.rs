@@ -182,6 +182,22 @@ fn count_counts_files_texts_and_standard_input() {
     ] {
         assert_eq!(folder.paceline(args).ends_with(0).stdout, "6\n", "{args:?}");
     }
+    let units = "\u{feff}How far is the moon?".encode_utf16();
+    folder.write(
+        "utf-16",
+        units.flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+    );
+    // The mark is part of the text, and a token.
+    let output = folder.paceline(["count", "utf-16", "--text"]).ends_with(0);
+    assert_eq!(output.stdout, "7\n");
+    folder.write("text.pdf", "%PDF-1.7\n");
+    let output = folder
+        .paceline(["count", "text.pdf", "--text"])
+        .ends_with(2);
+    output.says(&[
+        "text.pdf: this is a PDF document",
+        "pdftotext text.pdf text.txt",
+    ]);
     let piped = folder
         .paceline(["count", "--text", "-"])
         .fed("How far is the moon?", 0);

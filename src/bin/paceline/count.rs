@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use paceline::batch::{Input, Run, unpacked};
+use paceline::batch::{Input, Run, plain_text};
 use paceline::{Error, RateLimitedClient, Result};
 
 use crate::args;
@@ -14,20 +14,23 @@ use crate::models;
 use crate::plan::print_plan;
 use crate::say;
 
-pub(crate) fn count(arguments: args::Count) -> Result<Exit> {
+pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
     let models = models::table(arguments.models.as_deref())?;
     let standard_input = arguments.file == Path::new("-");
     if arguments.text {
         let encoding = models.profile(&arguments.model).encoding();
-        let read = if standard_input {
-            encoding.count_reader(unpacked(io::stdin()))
-        } else {
-            File::open(&arguments.file).and_then(|file| encoding.count_reader(unpacked(file)))
-        };
-        let tokens = read.map_err(|source| Error::Io {
-            path: arguments.file,
+        let fail = |source| Error::Io {
+            path: arguments.file.clone(),
             source,
-        })?;
+        };
+        let text = match standard_input {
+            true => plain_text("standard input", io::stdin())?,
+            false => {
+                let file = File::open(&arguments.file).map_err(fail)?;
+                plain_text(&arguments.file.display().to_string(), file)?
+            }
+        };
+        let tokens = encoding.count_reader(text).map_err(fail)?;
         return say::result(&format!("{tokens}\n")).map(|()| Exit::Success);
     }
     let input = if standard_input {

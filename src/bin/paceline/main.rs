@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             run::run(&arguments)
         }
         Command::Simulate(arguments) => simulate::simulate(&arguments),
-        Command::Count(arguments) => count::count(arguments),
+        Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error)).into()
