@@ -34,6 +34,8 @@ pub(super) struct Board {
     /// Threads with an admitted request that wait to send it.
     pub(super) ready: usize,
     pub(super) threads: usize,
+    /// No further thread could be started once, and that was said.
+    pub(super) is_short_of_threads: bool,
     /// Those of them that wait for work, and have not been woken for it.
     pub(super) free: usize,
     /// Whether more requests may come.
@@ -55,6 +57,7 @@ impl Board {
             stands_still: false,
             ready: 0,
             threads: 0,
+            is_short_of_threads: false,
             free: 0,
             is_open: true,
             spools: true,

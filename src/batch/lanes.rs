@@ -20,6 +20,7 @@ use super::board::Board;
 use super::bottleneck::Facts;
 use super::count::{Counted, start};
 use super::lane::Leader;
+use super::notice::Notice;
 use super::progress::{ModelProgress, View};
 use super::run::Shared;
 use super::send::send;
@@ -144,7 +145,13 @@ impl Lanes {
             0 => Err(error),
             _ => {
                 // The system is out of threads. Those that there are do it.
-                log::warn!("{error}");
+                let was_told = std::mem::replace(&mut board.is_short_of_threads, true);
+                drop(board);
+                if !was_told {
+                    let reason = error.to_string();
+                    let notices = &self.shared.terms.notices;
+                    notices.tell(&Notice::Exhausted { reason });
+                }
                 Ok(())
             }
         }

@@ -13,6 +13,7 @@ use super::bounds::Bound;
 use super::brake::Brake;
 use super::capacity_gate::CapacityGate;
 use super::changed;
+use super::common_cause::ALIKE;
 use super::count::{Bell, Event, begin, count};
 use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
@@ -379,7 +380,9 @@ impl Run {
         let is_open = progress.total.is_none_or(|total| progress.done() < total);
         let is_interrupted = bound.is_none() && stop.is_cancelled() && is_open;
         let bound = bound.filter(|_| is_open);
-        let cause = cause.filter(|cause| is_open || !matches!(cause, Ending::SameFailure(_)));
+        // Of so few lines that all had to fail to show it, nothing was spared.
+        let is_short = !is_open && progress.done() <= ALIKE;
+        let cause = cause.filter(|it| !is_short || !matches!(it, Ending::SameFailure(_)));
         let ending = match (cause, bound) {
             (Some(ending), _) => ending,
             (None, Some(bound)) => Ending::Bound(bound),
@@ -506,6 +509,12 @@ impl Shared {
             Error::Cancelled => return None,
             Error::DeadlineExceeded { .. } => {
                 self.is_out_of_time();
+                return None;
+            }
+            // No thread is left for the alarm clock of limits, which is no fault of this request.
+            Error::Scheduler(source) => {
+                let source = std::io::Error::new(source.kind(), source.to_string());
+                self.fail_for(Error::Scheduler(source));
                 return None;
             }
             Error::Transport { kind, .. } if self.stop.is_cancelled() && is_no_way(*kind) => {

@@ -116,6 +116,18 @@ fn failures_that_are_all_alike_stop_what_has_never_succeeded() {
 }
 
 #[test]
+fn a_run_that_was_in_flight_as_a_whole_has_the_same_verdict() {
+    let server = server::answering("404 Not Found", "no such page");
+    let folder = Folder::with_input(chats(60));
+    let run = folder.run(&server.base_url).args(["--summary", "-"]);
+    let output = run.args(["--max-in-flight", "100"]).ends_with(3);
+    assert_eq!(output.summary()["ending"], "same_failure", "{output}");
+    // Of twenty none was spared: they have failed, and that is all.
+    let folder = Folder::with_input(chats(20));
+    folder.run(&server.base_url).ends_with(1);
+}
+
+#[test]
 fn slow_successes_among_quick_failures_dispel_a_suspicion() {
     let (gate, opened) = std::sync::mpsc::channel::<()>();
     let opened = std::sync::Arc::new(std::sync::Mutex::new(opened));
