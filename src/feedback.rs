@@ -28,6 +28,8 @@ pub struct Feedback {
     pub verdict: Verdict,
     /// What is said of each limit.
     pub reports: Vec<Report>,
+    /// How long an overloaded server asks everyone to wait. A refusal has a wait of its own.
+    pub retry_after: Option<Duration>,
 }
 
 impl Feedback {
@@ -53,6 +55,7 @@ impl Feedback {
         Self {
             verdict,
             reports: Vec::new(),
+            retry_after: None,
         }
     }
 

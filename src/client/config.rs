@@ -278,8 +278,9 @@ impl ClientBuilder {
     }
 
     /// Sets how often a request is sent again after an error that may pass. A refusal for a rate
-    /// limit (429) weighs a quarter of another error, since nothing was done and nothing paid.
-    /// Defaults to 5.
+    /// limit (429) weighs a quarter of another error, since nothing was done and nothing paid. While
+    /// others succeed a refusal (429, 503) does not count at all, unless there are 20 of them while 100
+    /// requests of that size or larger are let in. Default: 5.
     ///
     /// Where nobody knows what became of a request (no answer, a 500), it is only sent again if it
     /// asks for a computation, such as a chat or embeddings, and not if it creates something.
@@ -290,7 +291,7 @@ impl ClientBuilder {
 
     /// Sets how long the attempts of a request and the pauses between them may take together. What
     /// the server asks to wait is waited out and not counted, nor is the time in line: a deadline
-    /// bounds those. Defaults to 10 minutes.
+    /// bounds those. Default: 1 h.
     pub fn retry_for(mut self, duration: Duration) -> Self {
         self.settings.retry.max_elapsed = duration;
         self

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use super::feedback::CAPACITY_CODES;
+use crate::limiter::Advice;
 use crate::tokens::Endpoint;
 use crate::{Error, ErrorKind};
 
-/// The wait before the first retry; it doubles with each further one.
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-/// The longest wait of our own choosing.
-const MAX_BACKOFF: Duration = Duration::from_secs(30);
-/// The most that chance adds to a wait for a rate limit: the line keeps those apart who wait
-/// here, and this only those of other processes.
-const MAX_LIMIT_JITTER: Duration = Duration::from_millis(100);
 /// Refusals for a rate limit that weigh as much as one failure: they cost nothing, and on an
 /// account with others several may come in a row.
 const REFUSALS_PER_RETRY: u32 = 4;
+/// A request that is refused so often while so many others of its size or larger are let in will never
+/// pass. Until then no refusal counts while others succeed: it is its turn that was bad.
+const MOST_UNLUCKY: u32 = 20;
+const OTHERS: u64 = 100;
 /// Responses that are not JSON, such as the page of a portal, before the last one is final: what
 /// comes twice comes always, and each may have been paid for.
 const MOST_FOREIGN: u32 = 1;
@@ -29,10 +26,22 @@ pub(super) struct Tries {
     pub(super) refusals: u32,
     /// Of the failures, those that brought something else than JSON.
     pub(super) foreign: u32,
+    /// Refusals while others succeeded.
+    unlucky: u32,
+    /// How many others had been let in at the first of those, and since.
+    others: Option<(u64, u64)>,
 }
 
 impl Tries {
-    pub(super) fn count(&mut self, error: &Error) {
+    /// Counts a failed attempt. `is_early` says whether there is time for a refusal that does not
+    /// count.
+    pub(super) fn count(&mut self, error: &Error, advice: &Advice, is_early: bool) {
+        if is_refusal(error) && advice.others_succeed && is_early {
+            self.unlucky = self.unlucky.saturating_add(1);
+            let (first, _) = self.others.unwrap_or((advice.admitted, 0));
+            self.others = Some((first, advice.admitted.saturating_sub(first)));
+            return;
+        }
         let counter = match is_rate_limit(error) {
             true => &mut self.refusals,
             false => &mut self.failures,
@@ -46,7 +55,12 @@ impl Tries {
     /// Whether there may be another one.
     fn leave_another(self, max_retries: u32) -> bool {
         let refusals = max_retries.saturating_mul(REFUSALS_PER_RETRY);
-        self.failures <= max_retries && self.refusals <= refusals && self.foreign <= MOST_FOREIGN
+        let is_hopeless =
+            self.unlucky >= MOST_UNLUCKY && self.others.is_some_and(|(_, others)| others >= OTHERS);
+        let is_within = self.failures <= max_retries && self.refusals <= refusals;
+        // Whoever wants no retries wants none for bad luck, either.
+        let is_wanted = max_retries > 0 || self.unlucky == 0;
+        is_wanted && is_within && self.foreign <= MOST_FOREIGN && !is_hopeless
     }
 }
 
@@ -64,45 +78,52 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_retries: 5,
-            max_elapsed: Duration::from_secs(600),
+            max_elapsed: Duration::from_secs(3_600),
         }
     }
+}
+
+/// An attempt that failed, as far as it matters to the next one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failure<'a> {
+    pub(super) error: &'a Error,
+    /// The wait that the server asks for.
+    pub(super) told: Option<Duration>,
+    /// The server's `x-should-retry`.
+    pub(super) should_retry: Option<bool>,
+    /// What the limiter makes of it.
+    pub(super) advice: Advice,
 }
 
 impl RetryPolicy {
     /// How long to wait before the request is sent again, or `None` when the error is final.
     ///
-    /// `told` is the wait that the server asks for, `tries` are all so far, this one included, `elapsed`
-    /// is what they and the waits of our own have taken, `advice` the server's `x-should-retry`, and
-    /// `random` is drawn evenly from 0 to 1.
+    /// `tries` are all so far, this one included, `elapsed` is what they and the waits of our own have
+    /// taken, and `random` is drawn evenly from 0 to 1.
     ///
-    /// The server's `retry-after` is a minimum. To it, or to our own doubling backoff where that
-    /// is longer, up to a quarter is added, so that those who failed together do not come back
+    /// A rate limit is waited out in line, where the limiter knows when it makes sense. For anything
+    /// else the server's `retry-after` is a minimum. To it, or to the limiter's doubling back-off where
+    /// that is longer, up to a quarter is added, so that those who failed together do not come back
     /// together.
     pub(super) fn wait(
         &self,
-        error: &Error,
-        told: Option<Duration>,
-        advice: Option<bool>,
+        failure: &Failure<'_>,
         tries: Tries,
         elapsed: Duration,
         random: f64,
     ) -> Option<Duration> {
-        if !tries.leave_another(self.max_retries) || !may_pass(error, advice) {
+        let Failure { error, told, .. } = *failure;
+        if !tries.leave_another(self.max_retries) || !may_pass(error, failure.should_retry) {
             return None;
         }
-        let count = tries.failures.saturating_add(tries.refusals);
-        let backoff = FIRST_BACKOFF
-            .saturating_mul(1 << count.saturating_sub(1).min(16))
-            .min(MAX_BACKOFF);
-        let (wait, most) = match told {
-            // The line is where a rate limit is waited out; it needs no backoff of ours.
-            Some(told) if is_rate_limit(error) => (told, MAX_LIMIT_JITTER),
-            Some(told) => (told.max(backoff), Duration::MAX),
-            None => (backoff, Duration::MAX),
-        };
-        let jitter = wait.div_f64(4.0).min(most);
-        let wait = wait.saturating_add(jitter.mul_f64(random.clamp(0.0, 1.0)));
+        if is_rate_limit(error) {
+            return (elapsed <= self.max_elapsed).then(|| told.unwrap_or_default());
+        }
+        let count = tries.failures.max(tries.unlucky);
+        let backoff = failure.advice.back_off(count);
+        let wait = told.map_or(backoff, |told| told.max(backoff));
+        let jitter = wait.div_f64(4.0).mul_f64(random.clamp(0.0, 1.0));
+        let wait = wait.saturating_add(jitter);
         // What the server asks for is waited out, however long it is.
         let ours = wait.saturating_sub(told.unwrap_or_default());
         (elapsed.saturating_add(ours) <= self.max_elapsed).then_some(wait)
@@ -114,14 +135,10 @@ pub(super) fn is_rate_limit(error: &Error) -> bool {
     matches!(error, Error::Api(error) if error.kind == ErrorKind::RateLimited)
 }
 
-/// True for a refusal because a class of service has no room: no limit of the account's, so nobody
-/// else has to wait for it.
-pub(super) fn is_capacity(error: &Error) -> bool {
-    let is_one = |code: &Option<String>| {
-        code.as_deref()
-            .is_some_and(|code| CAPACITY_CODES.contains(&code))
-    };
-    matches!(error, Error::Api(error) if is_one(&error.code) || is_one(&error.error_type))
+/// True where the server did not take a request on, be it for a limit or for want of room.
+fn is_refusal(error: &Error) -> bool {
+    let kind = |kind| matches!(kind, ErrorKind::RateLimited | ErrorKind::Overloaded);
+    matches!(error, Error::Api(error) if kind(error.kind))
 }
 
 /// Whether a request of this path can be sent a second time when nobody knows what became of the
@@ -169,6 +186,31 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+    /// A server at which nobody succeeds.
+    const TROUBLE: Advice = Advice {
+        others_succeed: false,
+        admitted: 0,
+        first_back_off: FIRST_BACKOFF,
+    };
+
+    /// What the policy decides of an error that comes with this `x-should-retry`.
+    fn decide(
+        policy: &RetryPolicy,
+        error: &Error,
+        should_retry: Option<bool>,
+        tries: Tries,
+        elapsed: Duration,
+        random: f64,
+    ) -> Option<Duration> {
+        let failure = Failure {
+            error,
+            told: error.retry_after(),
+            should_retry,
+            advice: TROUBLE,
+        };
+        policy.wait(&failure, tries, elapsed, random)
+    }
 
     fn api(status: u16, code: &str, retry_after: Option<Duration>) -> Error {
         let heard = Heard {
@@ -181,13 +223,20 @@ mod tests {
 
     fn after(error: &Error, times: u32) -> Tries {
         let mut tries = Tries::default();
-        (0..times).for_each(|_| tries.count(error));
+        (0..times).for_each(|_| tries.count(error, &TROUBLE, true));
         tries
     }
 
     fn wait(error: &Error, times: u32) -> Option<Duration> {
         let tries = after(error, times);
-        RetryPolicy::default().wait(error, error.retry_after(), None, tries, Duration::ZERO, 0.0)
+        decide(
+            &RetryPolicy::default(),
+            error,
+            None,
+            tries,
+            Duration::ZERO,
+            0.0,
+        )
     }
 
     #[test]
@@ -199,14 +248,7 @@ mod tests {
         let error = api(500, "", None);
         let waits = (1..11).map(|times| {
             let tries = after(&error, times);
-            let wait = policy.wait(
-                &error,
-                error.retry_after(),
-                None,
-                tries,
-                Duration::ZERO,
-                0.0,
-            );
+            let wait = decide(&policy, &error, None, tries, Duration::ZERO, 0.0);
             wait.map(|wait| wait.as_millis())
         });
         let expected = [
@@ -232,9 +274,9 @@ mod tests {
         let out_of_money = api(429, "insufficient_quota", None);
         let policy = RetryPolicy::default();
         let tries = after(&out_of_money, 1);
-        let advised = policy.wait(
+        let advised = decide(
+            &policy,
             &out_of_money,
-            out_of_money.retry_after(),
             Some(true),
             tries,
             Duration::ZERO,
@@ -257,9 +299,9 @@ mod tests {
         let policy = RetryPolicy::default();
         let advised = |status, advice| {
             let error = api(status, "", None);
-            policy.wait(
+            decide(
+                &policy,
                 &error,
-                error.retry_after(),
                 Some(advice),
                 after(&error, 1),
                 Duration::ZERO,
@@ -279,7 +321,7 @@ mod tests {
         };
         let wait = |error: &Error, elapsed, random| {
             let tries = after(error, 3);
-            policy.wait(error, error.retry_after(), None, tries, elapsed, random)
+            decide(&policy, error, None, tries, elapsed, random)
         };
         let silent = api(500, "", None);
         assert_eq!(wait(&silent, SECOND * 7, 0.0), Some(SECOND * 2));
@@ -309,30 +351,57 @@ mod tests {
         assert_eq!(wait(&page, 1), Some(FIRST_BACKOFF));
         assert_eq!(wait(&page, 2), None);
         let mut tries = after(&page, 1);
-        tries.count(&api(500, "", None));
+        tries.count(&api(500, "", None), &TROUBLE, true);
         assert!(tries.leave_another(2));
     }
 
     #[test]
-    fn refusals_weigh_a_quarter_and_are_hardly_jittered() {
+    fn refusals_weigh_a_quarter_and_are_waited_out_in_line() {
         let refused = api(429, "", Some(SECOND * 8));
         assert_eq!(wait(&refused, 20), Some(SECOND * 8));
         assert_eq!(wait(&refused, 21), None);
         let policy = RetryPolicy::default();
-        let most = policy.wait(
+        let most = decide(
+            &policy,
             &refused,
-            refused.retry_after(),
             None,
             after(&refused, 1),
             Duration::ZERO,
             1.0,
         );
-        assert_eq!(most, Some(SECOND * 8 + MAX_LIMIT_JITTER));
+        assert_eq!(most, Some(SECOND * 8), "the line keeps them apart");
         let mut tries = after(&refused, 20);
-        (0..5).for_each(|_| tries.count(&api(500, "", None)));
+        (0..5).for_each(|_| tries.count(&api(500, "", None), &TROUBLE, true));
         assert!(tries.leave_another(5));
-        tries.count(&api(500, "", None));
+        tries.count(&api(500, "", None), &TROUBLE, true);
         assert!(!tries.leave_another(5));
+    }
+
+    #[test]
+    fn a_refusal_does_not_count_while_others_succeed_unless_it_never_ends() {
+        let among = |admitted| Advice {
+            others_succeed: true,
+            admitted,
+            ..TROUBLE
+        };
+        for error in [api(429, "", None), api(503, "", None)] {
+            let mut tries = Tries::default();
+            for admitted in 0..100 {
+                tries.count(&error, &among(admitted), true);
+                assert!(tries.leave_another(1), "{admitted} others: {error}");
+            }
+            tries.count(&error, &among(100), true);
+            assert!(!tries.leave_another(5), "100 others: {error}");
+            let mut few = Tries::default();
+            (0..19).for_each(|at| few.count(&error, &among(at * 1_000), true));
+            assert!(few.leave_another(1), "19 refusals");
+            assert!(!few.leave_another(0), "none are wanted");
+            (0..9).for_each(|at| few.count(&error, &among(at), false));
+            assert!(!few.leave_another(1), "no time is left for that");
+        }
+        let mut failed = Tries::default();
+        failed.count(&api(500, "", None), &among(5), true);
+        assert!(!failed.leave_another(0), "a failure is none");
     }
 
     #[test]

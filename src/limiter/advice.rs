@@ -42,6 +42,17 @@ pub struct Advice {
     pub first_back_off: Duration,
 }
 
+impl Default for Advice {
+    /// Of a limiter that has seen nothing yet.
+    fn default() -> Self {
+        Self {
+            others_succeed: false,
+            admitted: 0,
+            first_back_off: TROUBLE,
+        }
+    }
+}
+
 impl Advice {
     /// How long a request waits outside the line after its `failures`th failure in a row that no
     /// limit is the reason of: it doubles, to eight times the latency seen while others succeed, and

@@ -23,7 +23,7 @@ use lanes::Lanes;
 
 use super::advice::{Admissions, Advice};
 use super::cancel::CancelToken;
-use super::hearing::{Hearing, Spent};
+use super::hearing::{Hearing, Outage, Spent};
 use super::level::{Level, Tick};
 #[cfg(feature = "redis")]
 use super::shared::Account;
@@ -59,6 +59,8 @@ pub(super) struct Queue {
     spent: Cost,
     /// What the server has let in.
     admissions: Admissions,
+    /// Refusals in a row, where there is nobody else to learn from them.
+    outage: Outage,
 }
 
 /// What has come of an answer.
@@ -116,6 +118,7 @@ impl Queue {
             counters: Counters::default(),
             spent: Cost::default(),
             admissions: Admissions::default(),
+            outage: Outage::default(),
         }
     }
 

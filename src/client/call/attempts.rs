@@ -8,11 +8,11 @@ use super::settlement::{Sent, Settlement};
 use super::{Admitted, Prepared};
 use crate::client::nap::nap;
 use crate::client::retry::{
-    Tries, is_capacity, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
+    Failure, Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
 };
 use crate::client::transport::without_query;
 use crate::limiter::Wait;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// One try to send a request, when it has ended. See [`Admitted::send_watched`].
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,7 @@ impl Admitted {
         let mut waited = permit.waited();
         let mut attempts = 0;
         let mut tries = Tries::default();
+        let started = request.now();
         // What of the policy's time is used up: attempts, and waits of our own choosing.
         let mut elapsed = Duration::ZERO;
         loop {
@@ -94,7 +95,11 @@ impl Admitted {
                 error,
                 told,
                 should_retry,
+                advice,
             } = failed;
+            if is_rate_limit(&error) {
+                counters.rate_limited();
+            }
             if is_uncharged(&error) {
                 // Any other failed try may have been charged, so its charge stays.
                 permit.give_back();
@@ -106,17 +111,21 @@ impl Admitted {
                 ..tried
             });
             if after == AfterAttempt::Count {
-                tries.count(&error);
+                let passed = request.now().saturating_duration_since(started);
+                tries.count(&error, &advice, passed <= policy.max_elapsed);
                 elapsed = elapsed.saturating_add(took);
             }
+            let failure = Failure {
+                error: &error,
+                told,
+                should_retry,
+                advice,
+            };
             let pause = match after {
-                AfterAttempt::Count => {
-                    policy.wait(&error, told, should_retry, tries, elapsed, fastrand::f64())
-                }
+                AfterAttempt::Count => policy.wait(&failure, tries, elapsed, fastrand::f64()),
                 AfterAttempt::Free => Some(Duration::ZERO),
             };
             let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
-            request.hold_sharers(&error, pause.or(told));
             let Some(pause) = pause else {
                 return Err(error);
             };
@@ -140,25 +149,6 @@ impl Admitted {
 }
 
 impl Prepared {
-    /// Lets everyone who shares the limit wait, whether or not this request tries again.
-    fn hold_sharers(&self, error: &Error, pause: Option<Duration>) {
-        let hold = match error {
-            error if is_rate_limit(error) => {
-                self.client.inner.counters.rate_limited();
-                pause
-            }
-            // Of this kind of request alone there are too many.
-            error if is_capacity(error) => None,
-            // Its own backoff is this request's alone.
-            Error::Api(api) if api.kind == ErrorKind::Overloaded => api.retry_after,
-            _ => None,
-        };
-        // A pause past the end of time is one that no clock can keep.
-        if let Some(until) = hold.and_then(|hold| self.now().checked_add(hold)) {
-            self.limiter.pause_until(until);
-        }
-    }
-
     /// Waits between two tries outside of the line, where nobody else has to wait for it.
     fn rest(&self, pause: Duration, wait: Wait<'_>) -> Result<()> {
         let end = self.now().checked_add(pause);

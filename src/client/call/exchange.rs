@@ -8,8 +8,8 @@ use crate::client::feedback::Heard;
 use crate::client::transport::Answer;
 use crate::client::wall_clock;
 use crate::error::ApiError;
-use crate::feedback::Verdict;
-use crate::limiter::Permit;
+use crate::feedback::{Feedback, Verdict};
+use crate::limiter::{Advice, Permit};
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
@@ -18,6 +18,8 @@ pub(super) struct Failed {
     pub(super) error: Error,
     pub(super) told: Option<Duration>,
     pub(super) should_retry: Option<bool>,
+    /// What the limiter makes of it.
+    pub(super) advice: Advice,
 }
 
 impl Prepared {
@@ -31,14 +33,14 @@ impl Prepared {
         receive: &R,
     ) -> Result<(Answer, Option<String>, R::Received), Failed> {
         self.client.inner.counters.sent();
-        let failed = |error, told, should_retry| Failed {
-            error,
-            told,
-            should_retry,
-        };
         let transport = self.client.transport();
         let sent = transport.post(&self.path, self.body.as_bytes());
-        let mut answer = sent.map_err(|error| failed(error, None, None))?;
+        let mut answer = sent.map_err(|error| Failed {
+            error,
+            told: None,
+            should_retry: None,
+            advice: permit.hear(&Feedback::default()),
+        })?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
         let is_heard = R::IS_STREAM && !answer.is_error();
         if is_heard {
@@ -62,15 +64,18 @@ impl Prepared {
             // Of its head everything was said.
             heard.feedback.reports.clear();
         }
-        if !is_heard || refused.is_some() {
-            self.hear(permit, &mut heard, answer.status, refused);
-        }
+        let advice = match is_heard && refused.is_none() {
+            true => permit.hear(&Feedback::default()),
+            false => self.hear(permit, &mut heard, answer.status, refused),
+        };
         match received {
             Ok(received) => Ok((answer, heard.request_id, received)),
-            Err(unreceived) => {
-                let error = unreceived.into();
-                Err(failed(error, heard.wait(), heard.should_retry))
-            }
+            Err(unreceived) => Err(Failed {
+                error: unreceived.into(),
+                told: heard.wait(),
+                should_retry: heard.should_retry,
+                advice,
+            }),
         }
     }
 
@@ -81,12 +86,12 @@ impl Prepared {
         heard: &mut Heard,
         status: u16,
         refused: Option<&ApiError>,
-    ) {
+    ) -> Advice {
         heard.judge(status, refused);
         if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict) {
             let whole = self.charge(self.estimate.output);
             sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
         }
-        permit.hear(&heard.feedback);
+        permit.hear(&heard.feedback)
     }
 }

@@ -21,8 +21,7 @@ const ACCOUNT_CODES: [&str; 9] = [
 ];
 
 /// Codes by which a class of service says that it has no room now. It is no limit of the account's.
-pub(in crate::client) const CAPACITY_CODES: [&str; 2] =
-    ["resource_unavailable", "capacity_exceeded"];
+pub(super) const CAPACITY_CODES: [&str; 2] = ["resource_unavailable", "capacity_exceeded"];
 
 /// The longest part of a body that is quoted, in characters.
 const MAX_QUOTE: usize = 300;

@@ -13,7 +13,7 @@ mod tests; //     whatever a server sends
 
 use std::time::{Duration, SystemTime};
 
-pub(super) use errors::{CAPACITY_CODES, api_error, error_inside, quote};
+pub(super) use errors::{api_error, error_inside, quote};
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};
@@ -64,6 +64,7 @@ impl Heard {
             feedback: Feedback {
                 verdict: Verdict::Unknown,
                 reports: headers::reports(get, now),
+                retry_after: None,
             },
         }
     }
@@ -76,6 +77,11 @@ impl Heard {
             None if (200..300).contains(&status) => Verdict::Admitted,
             None => Verdict::Unknown,
         };
+        // Of a class of service that has no room there are too many: nobody else has to wait for it.
+        let is_for_all = error.is_some_and(|error| !is_capacity(error));
+        if self.feedback.verdict == Verdict::Overloaded && is_for_all {
+            self.feedback.retry_after = self.retry_after;
+        }
     }
 
     /// The wait before the next try, as exactly as the server has said it.
@@ -99,4 +105,13 @@ impl Heard {
             | ErrorKind::Server => Verdict::Unknown,
         }
     }
+}
+
+/// True for a refusal because a class of service has no room: no limit of the account's.
+fn is_capacity(error: &ApiError) -> bool {
+    let is_one = |code: &Option<String>| {
+        code.as_deref()
+            .is_some_and(|code| errors::CAPACITY_CODES.contains(&code))
+    };
+    is_one(&error.code) || is_one(&error.error_type)
 }

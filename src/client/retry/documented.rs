@@ -129,10 +129,11 @@ fn the_numbers_on_the_page_are_those_of_the_policy() {
     let expected = format!(
         "(8; {} in the library), after {} s, 1 s, 2 s and\n  so on up to {} s, each up to a quarter longer, and for {} s in all",
         policy.max_retries,
-        FIRST_BACKOFF.as_secs_f64(),
-        MAX_BACKOFF.as_secs(),
+        Advice::default().back_off(1).as_secs_f64(),
+        Advice::default().back_off(99).as_secs(),
         policy.max_elapsed.as_secs(),
     );
     assert!(PAGE.contains(&expected), "{expected}");
     assert_eq!(REFUSALS_PER_RETRY, 4);
+    assert_eq!((MOST_UNLUCKY, OTHERS), (20, 100));
 }

@@ -31,6 +31,7 @@ use crate::quota::{Limits, MAX_AMOUNT, Quota};
 use crate::unit::Unit;
 
 pub(super) use history::Spent;
+pub(super) use outage::Outage;
 
 use entry::Entry;
 use history::History;

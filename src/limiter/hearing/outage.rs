@@ -21,7 +21,7 @@ const HALF_LIFE: f64 = 30.0;
 
 /// A time in which the server refuses everything, and what is kept for the next.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Outage {
+pub(in crate::limiter) struct Outage {
     /// When the first refusal was heard that no answer to a later request has ended.
     since: Tick,
     /// When the last one was heard.
@@ -36,7 +36,7 @@ pub(super) struct Outage {
 impl Outage {
     /// A request that was granted at `sent` has been refused. Returns for how long everyone has to
     /// wait at least, whatever the server says.
-    pub(super) fn refused(&mut self, sent: Tick, now: Tick) -> Duration {
+    pub(in crate::limiter) fn refused(&mut self, sent: Tick, now: Tick) -> Duration {
         if self.refusals == 0 {
             self.since = now;
         } else if sent < self.last {
@@ -53,7 +53,7 @@ impl Outage {
     }
 
     /// A request that was granted at `sent` has been let in.
-    pub(super) fn admitted(&mut self, sent: Tick) {
+    pub(in crate::limiter) fn admitted(&mut self, sent: Tick) {
         if self.refusals == 0 || sent < self.last {
             return;
         }

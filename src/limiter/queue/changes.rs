@@ -57,6 +57,12 @@ impl Queue {
             found: None,
         };
         self.observe_room(feedback, now);
+        if let Some(wait) = feedback.retry_after {
+            self.pause_all_until(now.after(wait), now);
+        }
+        if self.hearing.is_none() {
+            self.back_off(feedback, grant.at, now);
+        }
         #[cfg(feature = "redis")]
         if self.account.is_some() {
             observed.charged = self.hear_shared(grant, cost, feedback, now);
@@ -91,6 +97,21 @@ impl Queue {
             }
         }
         observed
+    }
+
+    /// Grants nothing for a while after refusals that name no wait, ever longer, where nobody learns
+    /// what they are for.
+    fn back_off(&mut self, feedback: &Feedback, sent: Tick, now: Tick) {
+        match feedback.verdict {
+            Verdict::Admitted => self.outage.admitted(sent),
+            Verdict::Refused(refusal) if refusal.wait.is_none() && !refusal.is_for_room => {
+                let wait = self.outage.refused(sent, now);
+                if !wait.is_zero() {
+                    self.pause_all_until(now.after(wait), now);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Whether the server has room for those in flight, as an answer says it.
