@@ -72,6 +72,9 @@ impl Heard {
     /// Decides what became of the request: of its `status`, and of its error unless it is a
     /// success. What the headers say of limits stays, whatever the verdict.
     pub(super) fn judge(&mut self, status: u16, error: Option<&ApiError>) {
+        if let Some(error) = error.filter(|error| error.kind == ErrorKind::Overloaded) {
+            self.retry_after = self.retry_after.or_else(|| refusals::wait_in_body(error));
+        }
         self.feedback.verdict = match error {
             Some(error) => self.verdict(error),
             None if (200..300).contains(&status) => Verdict::Admitted,

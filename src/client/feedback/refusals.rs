@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::durations;
 use crate::error::ApiError;
 use crate::feedback::Refusal;
@@ -45,7 +47,7 @@ pub(super) fn refusal(error: &ApiError, is_exact: bool) -> Refusal {
             .or_else(|| number_behind(&words, &["of"]))
             .filter(|limit| *limit > 0),
         requested: number_behind(&words, &["requested"]),
-        wait: wait(error.retry_after, is_exact, said_wait(&words)),
+        wait: wait(error.retry_after, is_exact, named_wait(error, &words)),
         is_for_room: unit.is_none() && is_for_room(error),
     }
 }
@@ -122,7 +124,24 @@ fn number(word: &str) -> Option<u64> {
     word.replace([',', '_'], "").parse().ok()
 }
 
-/// "try again in 6m0s", "retry after 20 seconds".
+/// The wait that an error names in its body, whatever it is.
+pub(super) fn wait_in_body(error: &ApiError) -> Option<Duration> {
+    named_wait(error, &words(&error.message))
+}
+
+/// In its message, or among Google's details: `"retryDelay": "46s"`.
+fn named_wait(error: &ApiError, words: &[&str]) -> Option<Duration> {
+    let detailed = || {
+        let body = error.body.as_ref()?;
+        let body = body.get(0).unwrap_or(body);
+        let details = body.pointer("/error/details")?.as_array()?;
+        let delay = |detail: &Value| durations::go_style(detail.get("retryDelay")?.as_str()?);
+        details.iter().find_map(delay)
+    };
+    said_wait(words).or_else(detailed)
+}
+
+/// "try again in 6m0s", "retry after 20 seconds", "retry in 31.44s".
 fn said_wait(words: &[&str]) -> Option<Duration> {
     let time = |rest: &[&str]| {
         let (first, second) = (rest.first()?, rest.get(1).unwrap_or(&""));
@@ -131,7 +150,9 @@ fn said_wait(words: &[&str]) -> Option<Duration> {
         durations::go_style(first).or_else(seconds)
     };
     let again = behind(words, &["again", "in"]).find_map(time);
-    again.or_else(|| behind(words, &["retry", "after"]).find_map(time))
+    again
+        .or_else(|| behind(words, &["retry", "after"]).find_map(time))
+        .or_else(|| behind(words, &["retry", "in"]).find_map(time))
 }
 
 /// "tokens per min", with the unit of the noun if it is one of ours.
@@ -385,6 +406,27 @@ mod tests {
                 (None, None, None, None, None),
             ),
         ]);
+    }
+
+    #[test]
+    fn google_s_waits_are_read_in_the_message_and_among_the_details() {
+        let details = serde_json::json!({"error": {"details": [
+            {"@type": "QuotaFailure"}, {"@type": "RetryInfo", "retryDelay": "46s"},
+        ]}});
+        let table = [
+            ("Quota exceeded. Please retry in 31.44s.", 31_440),
+            ("Please retry in 10h17m5.7s.", 37_025_700),
+            ("Quota exceeded.", 46_000),
+        ];
+        for (step, (message, wait)) in table.into_iter().enumerate() {
+            for body in [details.clone(), serde_json::json!([details])] {
+                let mut error = error("", message, None);
+                error.body = Some(body);
+                let expected = Some(MILLISECOND * wait);
+                assert_eq!(refusal(&error, false).wait, expected, "step {step}");
+                assert_eq!(wait_in_body(&error), expected, "step {step}");
+            }
+        }
     }
 
     #[test]

@@ -33,6 +33,22 @@ fn hear(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> 
 }
 
 #[test]
+fn an_overloaded_server_may_name_its_wait_in_the_body() {
+    let body = br#"{"error":{"message":"Overloaded. Please try again in 20s."}}"#;
+    let now = SystemTime::UNIX_EPOCH;
+    let table: [(u16, &[(&str, &str)], Option<u64>); 4] = [
+        (503, &[], Some(20)),
+        (529, &[], Some(20)),
+        (503, &[("retry-after", "3")], Some(3)),
+        (500, &[], None),
+    ];
+    for (step, (status, headers, wait)) in table.into_iter().enumerate() {
+        let heard = hear(status, headers, body, now);
+        assert_eq!(heard.wait(), wait.map(Duration::from_secs), "step {step}");
+    }
+}
+
+#[test]
 fn waits_are_read_in_every_form() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 60);
     type Given<'a> = &'a [(&'a str, &'a str)];
