@@ -36,7 +36,8 @@ fn hear(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> 
 fn an_overloaded_server_may_name_its_wait_in_the_body() {
     let body = br#"{"error":{"message":"Overloaded. Please try again in 20s."}}"#;
     let now = SystemTime::UNIX_EPOCH;
-    let table: [(u16, &[(&str, &str)], Option<u64>); 4] = [
+    type Given<'a> = &'a [(&'a str, &'a str)];
+    let table: [(u16, Given<'_>, Option<u64>); 4] = [
         (503, &[], Some(20)),
         (529, &[], Some(20)),
         (503, &[("retry-after", "3")], Some(3)),
