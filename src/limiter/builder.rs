@@ -145,15 +145,11 @@ impl RateLimiterBuilder {
         #[cfg(feature = "redis")]
         if let Some((store, name)) = self.shared {
             let limits = match self.rules.jitter {
-                Some(jitter) => self.limits.allow_jitter(jitter),
-                None => self.limits,
+                Some(jitter) => self.limits.clone().allow_jitter(jitter),
+                None => self.limits.clone(),
             };
-            let rules = Rules {
-                jitter: None,
-                ..self.rules
-            };
-            let account = store.account(&limits, self.rules.jitter);
-            let line = Line::new(&limits, rules, Clock::real(), self.hook);
+            let line = Line::new(&self.limits, self.rules, Clock::real(), self.hook);
+            let account = store.account(&limits);
             line.feed(&store, &name, account);
             return RateLimiter { line };
         }

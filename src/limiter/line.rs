@@ -19,7 +19,9 @@
 //!   waiter's own lock is taken with no other one held.
 
 #[cfg(feature = "redis")]
-mod fed; // filled from a store that others share
+mod fed; //    filled from a store that others share
+#[cfg(feature = "redis")]
+mod visits; // what is said there
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

@@ -6,7 +6,6 @@ mod builder; //  settings
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
 mod event; //    what happens, told as it happens
-mod forecast; // a line played forward
 mod hearing; //  limits and levels learned from answers
 mod level; //    bucket arithmetic, pure
 mod line; //     the lock and the line of waiters
@@ -19,6 +18,7 @@ mod registry; // one limiter per model, process-wide
 mod shared; //   one quota for many processes
 mod slots; //    places in flight
 mod snapshot; // how a limiter stands
+mod supply; //   where the amounts come from
 mod turn; //     a place in line, kept for another try
 mod wait; //     what may end a wait early
 mod window; //   how many the server has room for

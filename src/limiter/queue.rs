@@ -8,7 +8,7 @@ mod changes; // what may change while others wait
 mod lanes; //   in which order they wait
 mod outlook; // how it stands, and when whose turn comes
 #[cfg(feature = "redis")]
-mod outside; // fed from a store that others share
+mod outside; // for amounts from outside
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
 mod waiter; //  who waits, and what becomes of it
@@ -23,26 +23,20 @@ use lanes::Lanes;
 
 use super::advice::{Admissions, Advice};
 use super::cancel::CancelToken;
-use super::hearing::{Hearing, Outage, Spent};
-use super::level::{Level, Tick};
-#[cfg(feature = "redis")]
-use super::shared::Account;
+use super::hearing::{Outage, Spent};
+use super::level::Tick;
 use super::slots::Slots;
 use super::snapshot::Counters;
+use super::supply::Supply;
 use super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
 use crate::{Error, Result};
 
-/// The levels, and those who wait for them to rise.
+/// A supply of amounts, and those who wait for them.
 pub(super) struct Queue {
-    levels: Vec<Level>,
+    supply: Supply,
     slots: Slots,
-    /// What the server says of them, if anybody listens.
-    hearing: Option<Box<Hearing>>,
-    /// What it has with a store that it shares with other processes, if it does.
-    #[cfg(feature = "redis")]
-    account: Option<Box<Account>>,
     lanes: Lanes,
     rules: Rules,
     /// Deadlines of the waiters that have one, with their places.
@@ -86,27 +80,14 @@ pub(super) struct Rules {
 
 impl Queue {
     pub(super) fn new(limits: &Limits, rules: Rules, now: Tick) -> Self {
-        let (hearing, levels) = match rules.jitter {
-            Some(jitter) => {
-                let (hearing, levels) = Hearing::new(limits, jitter, now);
-                (Some(Box::new(hearing)), levels)
-            }
-            None => {
-                let quotas = limits.quotas().iter();
-                let levels = quotas.map(|quota| Level::starting(*quota, now));
-                (None, levels.collect())
-            }
-        };
+        let supply = Supply::new(limits, rules.jitter, now);
         let mut slots = Slots::new(limits.in_flight());
-        if hearing.is_some() {
+        if supply.is_adaptive() {
             slots.open_window();
         }
         Self {
-            levels,
+            supply,
             slots,
-            hearing,
-            #[cfg(feature = "redis")]
-            account: None,
             lanes: Lanes::default(),
             rules,
             deadlines: BTreeSet::new(),
@@ -134,7 +115,7 @@ impl Queue {
         if let Some(grant) = self.take_freely(asked.cost, asked.place, now) {
             return Ok(Some(grant));
         }
-        self.check(asked.cost)?;
+        self.supply.check(asked.cost)?;
         self.bring_up_to(now);
         let is_covered = now >= self.paused_until && self.covers(asked.cost);
         if !is_covered || !self.goes_ahead(asked) {
@@ -157,32 +138,16 @@ impl Queue {
         if !self.is_free(now) {
             return None;
         }
-        let amounts = cost.amounts();
-        let mut levels = self.levels.iter_mut();
-        let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
-        if let Some(taken) = levels.position(refuses) {
-            self.take_back(cost, taken);
-            return None;
-        }
+        let spent = self.supply.take_freely(cost, now)?;
         let place = place.unwrap_or_else(|| self.new_place());
-        Some(self.granted(&cost, place, now))
+        Some(self.granted(&cost, place, spent, now))
     }
 
-    /// Whether nothing but the levels can stand in anybody's way.
+    /// Whether nothing but the supply can stand in anybody's way.
     #[inline(always)]
     fn is_free(&self, now: Tick) -> bool {
         let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
-        #[cfg(feature = "redis")]
-        let is_quiet = is_quiet && self.account.is_none();
         is_quiet && self.slots.has(1)
-    }
-
-    /// Gives back to the first levels what has just been taken from them.
-    #[cold]
-    fn take_back(&mut self, cost: Cost, levels: usize) {
-        for level in &mut self.levels[..levels] {
-            level.give(cost.amount(level.unit()));
-        }
     }
 
     /// Whether a request that is covered need not wait for those who do: because its turn comes
@@ -202,20 +167,8 @@ impl Queue {
         let Some(head) = self.lanes.head() else {
             return true;
         };
-        #[cfg(feature = "redis")]
-        if self.account.is_some() {
-            return false; // what is booked is the head's
-        }
-        let due = self.due(head.asked.cost);
-        let mut levels = self.levels.iter();
-        let stays = |level: &Level| {
-            let (taken, wanted) = (
-                cost.amount(level.unit()),
-                head.asked.cost.amount(level.unit()),
-            );
-            level.due_after(taken, wanted) <= due
-        };
-        self.slots.has(2) && levels.all(stays)
+        let wanted = head.asked.cost;
+        self.slots.has(2) && self.supply.stays_due(wanted, cost, self.due(wanted))
     }
 
     #[inline]
@@ -225,37 +178,13 @@ impl Queue {
         place
     }
 
-    /// Refuses a cost that no waiting would help.
-    pub(super) fn check(&self, cost: Cost) -> Result<()> {
-        #[cfg(feature = "redis")]
-        if let Some(account) = &self.account {
-            return Self::check_shared(account, cost);
-        }
-        for level in &self.levels {
-            level.check(cost.amount(level.unit()))?;
-        }
-        Ok(())
-    }
-
     pub(super) fn bring_up_to(&mut self, now: Tick) {
-        for level in &mut self.levels {
-            level.refill(now);
-        }
+        self.supply.advance(now);
         self.slots.advance(now);
-        #[cfg(feature = "redis")]
-        if let Some(account) = &mut self.account {
-            account.take_in(now);
-        }
     }
 
     fn covers(&mut self, cost: Cost) -> bool {
-        let mut levels = self.levels.iter();
-        let covers = |level: &Level| level.covers(cost.amount(level.unit()));
-        #[cfg(feature = "redis")]
-        let is_covered = self.is_booked(cost).unwrap_or_else(|| levels.all(covers));
-        #[cfg(not(feature = "redis"))]
-        let is_covered = levels.all(covers);
-        if !is_covered {
+        if !self.supply.covers(cost) {
             self.slots.paced();
             return false;
         }
@@ -265,25 +194,15 @@ impl Queue {
 
     /// Takes from every quota at once.
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
-        #[cfg(feature = "redis")]
-        if let Some(grant) = self.grant_booked(cost, place, now) {
-            return grant;
-        }
-        for level in &mut self.levels {
-            level.take(cost.amount(level.unit()));
-        }
-        self.granted(&cost, place, now)
+        let spent = self.supply.take(cost, now);
+        self.granted(&cost, place, spent, now)
     }
 
     /// What has been taken from every quota is a grant.
     #[inline]
-    fn granted(&mut self, cost: &Cost, place: u64, now: Tick) -> Grant {
+    fn granted(&mut self, cost: &Cost, place: u64, spent: Option<Box<Spent>>, now: Tick) -> Grant {
         self.counters.grants += 1;
         self.spent = self.spent.saturating_add(*cost);
-        let spent = match self.hearing {
-            Some(_) => self.tell_of_grant(*cost, now),
-            None => None,
-        };
         Grant {
             at: now,
             place,
@@ -291,12 +210,6 @@ impl Queue {
             landing: Landing::Unknown,
             spent,
         }
-    }
-
-    /// Apart from the grant, which a limiter that hears nothing makes without it.
-    fn tell_of_grant(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
-        let hearing = self.hearing.as_mut()?;
-        Some(Box::new(hearing.granted(cost, &mut self.levels, now)))
     }
 
     /// Puts a waiter into the line: at the place where it stood before, or else at the end of its
@@ -326,10 +239,7 @@ impl Queue {
         let waiter = Arc::new(Waiter::new(asked, place, deadline, cancel, now));
         self.deadlines.extend(deadline.map(|at| (at, place)));
         self.lanes.insert(Arc::clone(&waiter));
-        #[cfg(feature = "redis")]
-        if let Some(account) = &mut self.account {
-            account.joined(waiter.asked.cost);
-        }
+        self.supply.joined(waiter.asked.cost);
         Ok(waiter)
     }
 
@@ -362,7 +272,7 @@ impl Queue {
     }
 
     /// Takes every waiter for which there is an answer out of the line, and gives it that.
-    fn answer_where(&mut self, answer: impl Fn(&Waiter) -> Option<Answer>) {
+    pub(super) fn answer_where(&mut self, answer: impl Fn(&Waiter) -> Option<Answer>) {
         let left = self.lanes.remove_where(|waiter| answer(waiter).is_some());
         for waiter in left {
             if let Some(answer) = answer(&waiter) {
@@ -372,14 +282,11 @@ impl Queue {
     }
 
     /// Answers a waiter that has just been taken out of the line.
-    fn answer(&mut self, waiter: Arc<Waiter>, answer: Answer) {
+    pub(super) fn answer(&mut self, waiter: Arc<Waiter>, answer: Answer) {
         if let Some(deadline) = waiter.deadline {
             self.deadlines.remove(&(deadline, waiter.place));
         }
-        #[cfg(feature = "redis")]
-        if let Some(account) = &mut self.account {
-            account.left(waiter.asked.cost);
-        }
+        self.supply.left(waiter.asked.cost);
         match answer {
             Answer::TimedOut => self.counters.timed_out += 1,
             Answer::Cancelled => self.counters.cancelled += 1,

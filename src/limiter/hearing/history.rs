@@ -56,6 +56,20 @@ impl Spent {
         }
     }
 
+    /// What was spent from `earlier` until this, and what has come back more than that, by unit.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn against(self, earlier: Self) -> (Cost, Cost) {
+        let more =
+            |later: i64, earlier: i64| u64::try_from(later.saturating_sub(earlier)).unwrap_or(0);
+        let beyond = |later: Self, earlier: Self| Cost {
+            requests: more(later.requests, earlier.requests),
+            tokens: more(later.tokens, earlier.tokens),
+            input_tokens: more(later.input_tokens, earlier.input_tokens),
+            output_tokens: more(later.output_tokens, earlier.output_tokens),
+        };
+        (beyond(self, earlier), beyond(earlier, self))
+    }
+
     /// What was spent in one unit from `earlier` until this.
     pub(super) fn since(self, earlier: Self, unit: Unit) -> f64 {
         self.amount(unit).saturating_sub(earlier.amount(unit)) as f64

@@ -37,8 +37,6 @@ use entry::Entry;
 use history::History;
 use observer::{Moment, Observer};
 pub(super) use period::MINUTE;
-#[cfg(feature = "redis")]
-pub(super) use period::period;
 use period::{DAY, Period, is_contradicted};
 use ramp::Ramp;
 use search::LimitSearch;
@@ -88,6 +86,27 @@ pub(super) struct Consequence {
 pub(super) struct Known {
     pub(super) told: bool,
     pub(super) ratio: Option<f64>,
+    pub(super) others: f64,
+}
+
+/// A limit as it is found to be.
+#[cfg(feature = "redis")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) quota: Quota,
+    /// Whether the server has said it.
+    pub(super) is_told: bool,
+    /// Whether there is no such limit after all.
+    pub(super) is_void: bool,
+    /// The place of its level.
+    pub(super) index: usize,
+    /// What is left of it for sure, once that is known.
+    pub(super) left: Option<f64>,
+    /// Whether that is said of this very limit, and not of a larger one that the user's is within.
+    pub(super) is_own: bool,
+    /// What the server charges for each unit that is reserved.
+    pub(super) ratio: f64,
+    /// The share of the limit that others use.
     pub(super) others: f64,
 }
 
@@ -527,6 +546,35 @@ impl Hearing {
         }
     }
 
+    /// What the limits are found to be.
+    #[cfg(feature = "redis")]
+    pub(super) fn found(&self, levels: &[Level]) -> Vec<Found> {
+        let entries = self.entries.iter();
+        let entries = entries.filter(|entry| entry.observer.scope == Scope::Account);
+        let found = entries.map(|entry| {
+            let quota = entry.observer.quota();
+            let quota = match entry.observer.stated() {
+                Some(stated) if stated.amount() <= quota.amount() => stated,
+                Some(_) => quota,
+                None => quota.assumed(),
+            };
+            Found {
+                quota: quota.allow_jitter(self.jitter),
+                is_told: entry.observer.is_told(),
+                is_void: entry.is_removed,
+                index: entry.level,
+                left: left(entry, &levels[entry.level]),
+                is_own: entry.observer.is_told() && !entry.observer.is_capped(),
+                ratio: match entry.observer.known_ratio() {
+                    Some(ratio) => ratio,
+                    None => entry.observer.ratio().max(1.0),
+                },
+                others: entry.observer.foreign().max(0.0),
+            }
+        });
+        found.collect()
+    }
+
     /// What is known of the level at `index`.
     pub(super) fn known(&self, index: usize) -> Known {
         let entry = self.entries.iter().find(|entry| entry.level == index);
@@ -548,4 +596,10 @@ fn minute_of(unit: Unit, per_second: f64) -> Option<Quota> {
     let amount = (per_second * MINUTE.as_secs_f64()).round() as u64;
     let quota = Quota::new(unit, amount.clamp(1, MAX_AMOUNT), MINUTE);
     quota.ok().map(Quota::assumed)
+}
+
+#[cfg(feature = "redis")]
+fn left(entry: &Entry, level: &Level) -> Option<f64> {
+    let is_known = entry.observer.is_heard() && !entry.is_removed;
+    is_known.then(|| level.units() - level.reserve())
 }

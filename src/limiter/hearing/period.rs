@@ -67,8 +67,8 @@ impl Period {
 }
 
 /// The most likely period of the limit that `report` speaks of, or `None` when nothing says which.
-#[cfg(any(test, feature = "redis"))]
-pub(in crate::limiter) fn period(report: &Report) -> Option<Duration> {
+#[cfg(test)]
+fn period(report: &Report) -> Option<Duration> {
     match Period::of(report) {
         Period::Fits(period) | Period::Likely(period) => Some(period),
         Period::Unclear => None,

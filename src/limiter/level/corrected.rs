@@ -3,6 +3,8 @@
 //! What a server says comes with noise, so it is reckoned with in floating point. Only here does
 //! it become integers, and from then on nothing is rounded.
 
+#[cfg(feature = "redis")]
+use super::Tick;
 use super::{Level, MILLION, Otherwise};
 use crate::quota::{MAX_AMOUNT, Quota};
 
@@ -21,6 +23,20 @@ impl Level {
     /// What is left, with its fraction.
     pub(in crate::limiter) fn units(&self) -> f64 {
         self.in_units(self.level)
+    }
+
+    /// What a refill until `now` would bring in beyond the burst.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn spills(&self, now: Tick) -> f64 {
+        let came_in = super::product(now.0.saturating_sub(self.at.0), self.rate);
+        self.in_units((self.level + came_in - self.full).max(0))
+    }
+
+    /// What is held back because it may not be there.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn reserve(&self) -> f64 {
+        let reserve = self.other.as_ref().map_or(0, |other| other.reserve);
+        self.in_units(reserve)
     }
 
     /// What fits into the bucket.

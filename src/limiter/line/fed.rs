@@ -17,7 +17,7 @@ impl Line {
         limiter: &str,
         account: Account,
     ) {
-        self.with(|queue, now| queue.feed(account, now));
+        self.with(|queue, now| queue.share(account, now));
         let seat = store.seat(Arc::downgrade(self), limiter);
         let _ = self.seat.set(seat); // nobody else sets it
     }
@@ -53,14 +53,14 @@ impl Line {
             let wait = predicted.since(now);
             // Whoever stands before it is first, and the store's last word may be enough.
             let is_cut = queue
-                .account()
-                .is_some_and(|account| account.outage().is_some());
-            if !queue.is_empty() || is_cut || !wait.is_zero() || !queue.has_room() {
+                .shared()
+                .is_some_and(|shared| shared.account.outage().is_some());
+            if !queue.is_empty() || is_cut || !wait.is_zero() || queue.room() == 0 {
                 return Err(Error::WouldWait { wait });
             }
             let entry = self.join(queue, request, now)?;
-            if let (Entry::Waits(waiter, _), Some(account)) = (&entry, queue.account()) {
-                account.only_at_once(waiter.place());
+            if let (Entry::Waits(waiter, _), Some(shared)) = (&entry, queue.shared()) {
+                shared.account.only_at_once(waiter.place());
             }
             Ok(entry)
         })?;
@@ -128,7 +128,7 @@ impl Line {
     /// Says the last that it has to say.
     pub(super) fn leave(&self) {
         if let Some(seat) = self.seat.get() {
-            let visit = self.queue.lock().account().and_then(Account::leave);
+            let visit = self.queue.lock().leave();
             seat.leave(visit);
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! Pure: times are passed in, and the line's lock guards it.
 
-mod left; //   what answers say is left
 mod visits; // when the store is visited, and what for
 
 use std::time::Duration;
 
+use super::super::hearing::Spent;
 use super::super::level::Tick;
 use super::lots::{Amounts, Counts, Lots, Sums, add, amounts, fits, sub};
 use super::visit::{Joins, Order, Told};
@@ -21,16 +21,12 @@ pub(in crate::limiter) struct Account {
     /// What nobody else is called.
     name: String,
     horizon: Duration,
-    /// By how much the way to a server varies whose word of its limits is taken, if any is.
-    jitter: Option<Duration>,
     lots: Lots,
     /// What those in line wait for.
     wanted: Sums,
     /// What is to be told with the next visit, and since when.
     pending: Told,
     pending_since: Option<Tick>,
-    /// Since when there is a word to tell of what is left.
-    left_since: Option<Tick>,
     /// What was told in a visit that was not answered: to be told again, word for word.
     unheard: Option<Told>,
     incarnation: String,
@@ -40,12 +36,7 @@ pub(in crate::limiter) struct Account {
     turn: u64,
     /// What moved the store's levels beside bookings, as of its last answer.
     moved: Counts,
-    /// Since when it is this store's memory that is known, and counts.
-    counted_since: Tick,
-    /// When somebody last looked at what has come.
-    dated: Tick,
     joins: Joins,
-    own: Vec<Quota>,
     has_joined: bool,
     /// The limits that hold, as far as is known.
     quotas: Vec<Quota>,
@@ -83,31 +74,21 @@ struct People {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Account {
-    pub(super) fn new(
-        quotas: Vec<Quota>,
-        joins: Joins,
-        jitter: Option<Duration>,
-        horizon: Duration,
-    ) -> Self {
+    pub(super) fn new(quotas: Vec<Quota>, joins: Joins, horizon: Duration) -> Self {
         Self {
             name: format!("{:016x}", fastrand::u64(..)),
             horizon,
-            jitter,
             lots: Lots::default(),
             wanted: Sums::default(),
             pending: Told::default(),
             pending_since: None,
-            left_since: None,
             unheard: None,
             incarnation: String::new(),
             epoch: 0,
             time: 0,
             turn: 1,
             moved: [0; Unit::COUNT],
-            counted_since: Tick(0),
-            dated: Tick(0),
             joins,
-            own: quotas.clone(),
             has_joined: false,
             quotas,
             come: None,
@@ -128,21 +109,17 @@ impl Account {
         self
     }
 
-    pub(in crate::limiter) fn jitter(&self) -> Option<Duration> {
-        self.jitter
-    }
-
     pub(in crate::limiter) fn horizon(&self) -> Duration {
         self.horizon
     }
 
-    /// The limits of this process, which no word of the server's raises.
-    pub(in crate::limiter) fn own(&self) -> &[Quota] {
-        &self.own
-    }
-
     pub(in crate::limiter) fn quotas(&self) -> &[Quota] {
         &self.quotas
+    }
+
+    /// Takes these for the limits until the store says what they are.
+    pub(in crate::limiter) fn set_quotas(&mut self, quotas: Vec<Quota>) {
+        self.quotas = quotas;
     }
 
     /// Whether what is granted is what the store has booked.
@@ -166,7 +143,6 @@ impl Account {
     // What is booked.
 
     pub(in crate::limiter) fn take_in(&mut self, now: Tick) {
-        self.dated = self.dated.max(now);
         self.lots.take_in(now, self.horizon * 3 / 2);
     }
 
@@ -264,14 +240,32 @@ impl Account {
         }
     }
 
+    /// Has other limits held by all, unless somebody else has changed them meanwhile.
+    pub(in crate::limiter) fn hold(&mut self, quotas: Vec<Quota>) {
+        let orders = &mut self.pending.orders;
+        orders.retain(|order| !matches!(order, Order::Hold(..)));
+        orders.push(Order::Hold(quotas, self.epoch));
+    }
+
+    /// What the store has counted: what is used of its bookings, and what moved its levels besides as
+    /// far as is known, with what this process has yet to tell. `None` where nothing has been booked
+    /// yet, or all of it by a store that has forgotten it.
+    pub(in crate::limiter) fn counted(&self) -> Option<Spent> {
+        let mut counted = self.lots.used()?;
+        for (counted, moved) in counted.iter_mut().zip(self.moved) {
+            *counted = counted.saturating_add(moved);
+        }
+        for told in self.unheard.iter().chain([&self.pending]) {
+            count(&mut counted, told.taken, 1);
+            count(&mut counted, told.given, -1);
+        }
+        Some(Spent::of(counted))
+    }
+
     /// Whether an order of this kind is still to be told.
     pub(in crate::limiter) fn has_order(&self, is_it: impl Fn(&Order) -> bool) -> bool {
         let unheard = self.unheard.iter().flat_map(|told| &told.orders);
         self.pending.orders.iter().chain(unheard).any(is_it)
-    }
-
-    pub(in crate::limiter) fn epoch(&self) -> u64 {
-        self.epoch
     }
 
     /// Puts a place on the list of those who wait for one answer alone.

@@ -19,35 +19,24 @@
 //! first waiter waits. The first books, and whoever came within half a horizon of it; all
 //! others come again after it. One that should have come and has not is stepped over.
 //!
-//! # What answers say is left
+//! # What answers say
 //!
-//! The store counts, by unit, what it has ever booked and what moved its levels besides. A process whose
-//! limiter listens tells it, of each quota, the newest answer's word: that `r` was left when a request
-//! left at `u` with S(u) counted. At a later time t, that of the levels, there are
+//! The store counts, by unit, what it has ever booked and what moved its levels besides. It estimates
+//! nothing. Each process of an adaptive limiter runs the estimator of a limiter of one process, and takes
+//! for spent what the store has counted for all: each lot brings the count as of its own time. So what
+//! others have spent is known up to the newest lot, and what an answer says is compared with that.
+//! What is not known yet of the time about a request's leaving is noise to the estimator.
 //!
-//! ```text
-//! r + rate · (t − u) − (S(t) − S(u)) − others · (t − u)
-//! ```
+//! What it finds goes to the store with the next visit after an answer: the limits, if they are other ones;
+//! and of each limit what is left, with the count that this is of, and how fast it comes in as we count.
+//! The store takes off what has been counted since, and books by that. So the word of whoever has heard
+//! last holds for all, and a process that has heard nothing for long holds nobody up. Nothing is raised
+//! above a limit that a user states, and nothing above the burst.
 //!
-//! A level that is lower by more than a tenth of the bucket is taken over whole, and any other difference
-//! by a quarter. S counts what is booked, and levels stand as of the last booking's due time, so what is
-//! booked ahead is in both. `others` is learned between two words that are half a horizon apart at
-//! least: what is missing then is used by somebody who does not share the limiter, or charged above what
-//! was reserved. It is at most 95% of the rate, so that nobody stops for good.
-//!
-//! What is not known errs on the safe side, but for what is on its way to the server:
-//!
-//! - Lots are nobody's by name. S(u) is that of the newest lot that has come to the process, less what
-//!   has come and is not used; what others have booked since counts as not yet charged. `u` is when the
-//!   request left the line and not when it was booked for.
-//! - `r` is lowered by what the jitter takes off a burst, in which what is on its way has room too.
-//! - Nothing is raised during a refusal's pause, above the burst, by a word of a larger limit than the
-//!   quota, or where the bucket may have been full since: what came in then was lost.
-//! - What left before a refusal, other limits, a level that somebody set or a loss of memory says nothing.
-//! - A word that may be of a limit a day or a minute, or that is of a project's, is left out.
-//!
-//! A word travels with a visit that is made anyway, or after a horizon alone. Counts begin anew with
-//! the store's memory, and at 2⁵², beyond which they would not be exact; words of before are left out.
+//! Until an answer has said what is left, a process keeps the careful start of its own estimator, and it
+//! always keeps the pace at which that spends a burst. Where it holds requests back longer than what is
+//! booked for them would be good, it does not ask for them: all processes together ask for what half a
+//! horizon brings in.
 //!
 //! # Bounds
 //!
@@ -92,6 +81,8 @@ mod connection; // the way there
 mod courier; //    the thread that goes
 mod inspect; //    how shared limiters stand, for people
 mod lots; //       what is booked, by time
+#[cfg(all(test, not(paceline_loom)))]
+mod memory; //     a store for tests
 mod scale; //      quotas in the store's steps
 mod store; //      the handle and its settings
 #[cfg(all(test, not(paceline_loom)))]
@@ -103,9 +94,11 @@ use std::time::Duration;
 pub(super) use account::Account;
 pub(super) use courier::Seat;
 pub use inspect::{StoreLimiter, StoreProcess};
+#[cfg(all(test, not(paceline_loom)))]
+pub(super) use memory::MemoryStore;
 pub(super) use scale::part;
 pub use store::{OnOutage, SharedStore, SharedStoreBuilder};
-pub(super) use visit::{Answer, Order, Visit};
+pub(super) use visit::{Answer, Heard, Left, Order, Visit};
 
 /// What a limiter has with the store over which it is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -129,4 +122,15 @@ fn wait_after(failures: u32, horizon: Duration) -> Duration {
     const FIRST: Duration = Duration::from_millis(50);
     let wait = FIRST.saturating_mul(1 << failures.min(16)).min(horizon);
     wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// What a line of these limits begins with.
+#[cfg(all(test, not(paceline_loom)))]
+pub(super) fn account(limits: &crate::quota::Limits, horizon: Duration) -> Account {
+    let joins = visit::Joins {
+        limits: scale::encode(limits.quotas()),
+        stated: scale::stated(limits),
+        start_full: true,
+    };
+    Account::new(limits.quotas().to_vec(), joins, horizon)
 }

@@ -42,8 +42,7 @@ local function read_limits(packed)
   for i = 1, #flat, 10 do
     quotas[#quotas + 1] = {
       unit = flat[i] + 1, period = flat[i + 2], start = flat[i + 4],
-      rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9],
-      others = 0, heard_at = -LARGEST, heard_left = 0, heard_counted = 0,
+      rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9], pace = 1000000,
     }
   end
   return quotas
@@ -51,7 +50,7 @@ end
 
 local state = redis.call('HMGET', KEYS[1],
   'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants',
-  'counted', 'changed', 'heard')
+  'counted', 'paces')
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
@@ -60,8 +59,6 @@ local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
 -- less what came back. They begin anew at 0 with an incarnation, or where they would not be exact.
 local BOOKED, MOVED = 0, 4
 local counted = numbers(state[10])
--- No answer to a request that left before this knows how the levels stand.
-local changed = tonumber(state[11] or '0')
 local function count(list, cost, sign)
   for unit = 1, 4 do
     local sum = (counted[list + unit] or 0) + sign * cost[unit]
@@ -71,11 +68,18 @@ local function count(list, cost, sign)
 end
 for _, list in ipairs({BOOKED, MOVED}) do count(list, {0, 0, 0, 0}, 1) end
 
+-- What comes in within so many ticks: at the pace that an estimator has told, in millionths.
+local MILLION = 1000000
+local function comes(quota, ticks)
+  local came = ticks * quota.rate
+  if quota.pace == MILLION then return came end
+  return math.floor(math.min(came, LARGEST) / MILLION * quota.pace)
+end
 local function advance(to)
   for _, quota in ipairs(quotas) do
     local ticks = math.floor((to - quota.at) / quota.tick)
     if ticks > 0 then
-      local came_in = ticks * quota.rate
+      local came_in = comes(quota, ticks)
       if came_in >= quota.full - quota.level then
         quota.level, quota.at = quota.full, to
       else
@@ -106,7 +110,6 @@ end
 local function hold(packed)
   local old = quotas
   limits, quotas, epoch = packed, read_limits(packed), epoch + 1
-  changed = math.max(changed, now)
   local function find(list, unit, period)
     for _, quota in ipairs(list) do
       if quota.unit == unit and quota.period == period then return quota end
@@ -134,46 +137,6 @@ local function hold(packed)
   end
 end
 
--- An answer says that `left` of a limit was left when a request left that long `ago`, and `then_counted`
--- had been counted. What came in and was counted since gives what is left as of the levels' time, less
--- what others who do not share the limiter will have used by then: between two answers half a horizon
--- apart or more, what is missing is theirs, or is charged above what was reserved.
--- A level that is lower by more than a tenth of the bucket is taken over whole, and else a quarter of
--- the difference: it may be noise. A bucket that may have been full meanwhile is not raised, as what
--- came in then was lost, nor is anything during a refusal's pause.
-local MILLION, MOST_OTHERS = 1000000, 950000
-local function fill(quota, left, from, to)
-  local came = math.min(math.floor((to - from) / quota.tick) * quota.rate, LARGEST)
-  return math.min(left * quota.scale, LARGEST) + came, came
-end
-local function learn(quota, left, then_counted, left_at)
-  if left_at < quota.heard_at + horizon / 2 then return end
-  if quota.heard_at >= changed then
-    local filled, came = fill(quota, quota.heard_left, quota.heard_at, left_at)
-    local share = 0
-    if filled <= quota.full and came > 0 then
-      local used = (then_counted - quota.heard_counted) * quota.scale
-      share = math.max(math.min((filled - used - left * quota.scale) / came, 1), -1)
-    end
-    local others = math.floor((3 * quota.others + share * MILLION) / 4)
-    quota.others = math.max(math.min(others, MOST_OTHERS), 0)
-  end
-  quota.heard_at, quota.heard_left, quota.heard_counted = left_at, left, then_counted
-end
-local function hear(quota, left, then_counted, ago, is_whole)
-  local spent = counted[BOOKED + quota.unit] + counted[MOVED + quota.unit] - then_counted
-  local left_at = now - ago
-  if left_at < changed or math.abs(spent) > LARGEST / 2 then return end
-  learn(quota, left, then_counted, left_at)
-  local filled, came = fill(quota, left, left_at, quota.at)
-  local used = math.max(math.min(spent * quota.scale, LARGEST), -LARGEST)
-  used = used + math.floor(math.max(came, 0) / MILLION * quota.others)
-  local more = math.min(filled - used, quota.full) - quota.level
-  if more > 0 and (not is_whole or filled > quota.full or pause > now) then return end
-  if -more <= quota.full / 10 then more = math.floor(more / 4) end
-  quota.level = math.max(quota.level + more, -LARGEST)
-end
-
 -- Who comes for the first time, or finds that the store has forgotten, says what the limits are.
 local joins, own, own_stated, start_full = text() == '1', '', '', false
 if joins then own, own_stated, start_full = text(), text(), text() == '1' end
@@ -181,7 +144,7 @@ if joins then own, own_stated, start_full = text(), text(), text() == '1' end
 if not incarnation then
   if not joins then return {0} end
   incarnation = int(now) .. '-' .. me
-  time, changed = now, now
+  time = now
   -- What others have booked in a store that has forgotten it is due within a horizon.
   if known ~= '' then time = now + horizon end
   limits, quotas, epoch, stated = own, read_limits(own), 1, own_stated
@@ -194,25 +157,20 @@ if not incarnation then
 else
   if incarnation ~= known and not joins then return {0} end
   quotas = read_limits(limits)
-  local levels, heard = numbers(state[5]), numbers(state[12])
+  local levels, paces = numbers(state[5]), numbers(state[11])
   time, pause = tonumber(state[6]), tonumber(state[7])
   -- A clock that has stepped back takes all of its times along.
   local step = math.min(now - tonumber(state[8]), 0)
-  time, pause, changed = time + step, pause + step, changed + step
+  time, pause = time + step, pause + step
   for i, quota in ipairs(quotas) do
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
-    if heard[4 * i] then
-      quota.others, quota.heard_at = heard[4 * i - 3], heard[4 * i - 2] + step
-      quota.heard_left, quota.heard_counted = heard[4 * i - 1], heard[4 * i]
-    end
+    quota.pace = paces[i] or MILLION
   end
   advance(math.max(now, time))
   -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
   if incarnation == known and known_time > tonumber(state[6]) then
     advance(math.max(time, now + horizon))
     for _, quota in ipairs(quotas) do quota.level = math.min(quota.level, 0) end
-    -- Whatever was counted then and is forgotten is used or void by then.
-    changed = now + 3 * horizon
   end
   if joins and own_stated ~= '' and own_stated ~= stated then
     stated = own_stated
@@ -256,7 +214,6 @@ for _ = 1, number() do
     if not repeated and (base == 0 or base == epoch) then hold(packed) end
   elseif order == 'level' then
     local unit, period, left = number() + 1, number(), number()
-    if not repeated then changed = math.max(changed, now) end
     for _, quota in ipairs(quotas) do
       if not repeated and quota.unit == unit and quota.period == period then
         local level = math.max(math.min(left * quota.scale, quota.full), -LARGEST)
@@ -265,18 +222,26 @@ for _ = 1, number() do
     end
   elseif order == 'most' then
     local unit, period, left = number() + 1, number(), number()
-    if not repeated then changed = math.max(changed, now) end
     for _, quota in ipairs(quotas) do
       if not repeated and quota.unit == unit and quota.period == period then
         quota.level = math.max(math.min(quota.level, left * quota.scale), -LARGEST)
       end
     end
   elseif order == 'left' then
-    local unit, period, left = number() + 1, number(), number()
-    local then_counted, ago, is_whole = number(), number(), text() == '1'
+    -- So much is left now, with so much counted. What has been counted since is taken from it, and
+    -- what comes in until the levels' time is added: they stand ahead of now.
+    local unit, period, left, then_counted = number() + 1, number(), number(), number()
+    local may_raise, pace = text() == '1', number()
+    local spent = counted[BOOKED + unit] + counted[MOVED + unit] - then_counted
     for _, quota in ipairs(quotas) do
-      if not repeated and incarnation == known and quota.unit == unit and quota.period == period then
-        hear(quota, left, then_counted, ago, is_whole)
+      if not repeated and incarnation == known and math.abs(spent) < LARGEST / 2
+          and quota.unit == unit and quota.period == period then
+        quota.pace = pace
+        local came = comes(quota, math.floor((quota.at - now) / quota.tick))
+        local level = math.min(left * quota.scale, LARGEST) + math.min(came, LARGEST)
+        level = level - math.max(math.min(spent * quota.scale, LARGEST), -LARGEST)
+        level = math.max(math.min(level, quota.full), -LARGEST)
+        if may_raise or level < quota.level then quota.level = level end
       end
     end
   elseif order == 'hush' then
@@ -328,6 +293,7 @@ if is_allowed then
         local rest = missing % quota.rate
         local ticks = (missing - rest) / quota.rate
         if rest > 0 then ticks = ticks + 1 end
+        if quota.pace ~= MILLION then ticks = math.ceil(ticks * MILLION / quota.pace) + 1 end
         due = math.max(due, quota.at + ticks * quota.tick)
       end
     end
@@ -370,16 +336,15 @@ else
   redis.call('HSET', KEYS[4], me, ints(mine) .. '|' .. label)
 end
 
-local levels, heard = {}, {}
+local levels, paces = {}, {}
 for i, quota in ipairs(quotas) do
   levels[2 * i - 1], levels[2 * i] = quota.level, quota.at
-  heard[4 * i - 3], heard[4 * i - 2] = quota.others, quota.heard_at
-  heard[4 * i - 1], heard[4 * i] = quota.heard_left, quota.heard_counted
+  paces[i] = quota.pace
 end
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', int(epoch), 'limits', limits,
   'stated', stated, 'levels', ints(levels), 'time', int(time), 'pause', int(pause),
-  'seen', int(now), 'grants', int(grants), 'counted', ints(counted), 'changed', int(changed),
-  'heard', ints(heard))
+  'seen', int(now), 'grants', int(grants), 'counted', ints(counted),
+  'paces', ints(paces))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], expiry) end
 
 local answer = {1, incarnation, now, epoch, time, pause, people, come, #dues}

@@ -176,19 +176,14 @@ impl SharedStore {
     }
 
     /// What a line of these limits begins with.
-    pub(in crate::limiter) fn account(&self, limits: &Limits, jitter: Option<Duration>) -> Account {
+    pub(in crate::limiter) fn account(&self, limits: &Limits) -> Account {
         let settings = self.0.settings();
         let joins = Joins {
             limits: scale::encode(limits.quotas()),
             stated: scale::stated(limits),
             start_full: settings.start_full,
         };
-        let account = Account::new(
-            limits.quotas().to_vec(),
-            joins,
-            jitter,
-            settings.manners.horizon,
-        );
+        let account = Account::new(limits.quotas().to_vec(), joins, settings.manners.horizon);
         account.expecting(settings.processes)
     }
 }

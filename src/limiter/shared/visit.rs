@@ -48,22 +48,20 @@ pub(super) struct Told {
     /// What was used without being booked.
     pub(super) taken: Amounts,
     pub(super) orders: Vec<Order>,
-    /// What answers say is left: of each quota the newest.
-    pub(super) left: Vec<Left>,
 }
 
-/// An answer's word of what was left of a quota.
+/// What an estimator takes to be left of a quota when the visit begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) unit: Unit,
-    pub(super) period: Duration,
-    pub(super) units: i64,
-    /// What the store had counted by then, the request included.
-    pub(super) counted: i64,
-    /// When the request left, by the process's own clock.
-    pub(super) at: Tick,
-    /// Whether it is said of the quota itself, and not of a larger limit that this is within.
-    pub(super) is_whole: bool,
+pub(in crate::limiter) struct Left {
+    pub(in crate::limiter) unit: Unit,
+    pub(in crate::limiter) period: Duration,
+    pub(in crate::limiter) left: i64,
+    /// What had been counted when so much was left.
+    pub(in crate::limiter) counted: i64,
+    /// Whether more can be left than the store has counted.
+    pub(in crate::limiter) may_raise: bool,
+    /// What it fills at, in millionths of the quota's rate.
+    pub(in crate::limiter) pace: i64,
 }
 
 /// What changes for all who share the limiter.
@@ -78,6 +76,8 @@ pub(in crate::limiter) enum Order {
     Level(Unit, Duration, i64),
     /// No more than so much is left.
     Most(Unit, Duration, i64),
+    /// What an estimator takes to be left.
+    Left(Left),
     /// Nothing is booked for a horizon: others have still to tell what they used.
     Hush,
 }
@@ -174,12 +174,9 @@ impl Visit {
             args.extend([joins.limits.clone(), joins.stated.clone()]);
             args.push(u8::from(joins.start_full).to_string());
         }
-        args.push((self.told.orders.len() + self.told.left.len()).to_string());
+        args.push(self.told.orders.len().to_string());
         for order in &self.told.orders {
             args.extend(order.arguments(self.at));
-        }
-        for left in &self.told.left {
-            args.extend(left.arguments(self.at));
         }
         args.push(self.asks.len().to_string());
         args.push(u8::from(self.has_more).to_string());
@@ -206,20 +203,17 @@ impl Order {
             }
             Self::Level(unit, period, left) => level("level", *unit, *period, *left),
             Self::Most(unit, period, left) => level("most", *unit, *period, *left),
+            Self::Left(left) => {
+                let mut args = level("left", left.unit, left.period, left.left);
+                args.extend([
+                    left.counted.to_string(),
+                    u8::from(left.may_raise).to_string(),
+                    left.pace.to_string(),
+                ]);
+                args
+            }
             Self::Hush => vec!["hush".to_owned()],
         }
-    }
-}
-
-impl Left {
-    fn arguments(&self, now: Tick) -> Vec<String> {
-        let mut args = level("left", self.unit, self.period, self.units);
-        args.extend([
-            self.counted.to_string(),
-            micros(now.since(self.at)),
-            u8::from(self.is_whole).to_string(),
-        ]);
-        args
     }
 }
 
@@ -329,14 +323,6 @@ mod tests {
                     Order::Level(Unit::Tokens, Duration::from_secs(60), -4),
                     Order::Hush,
                 ],
-                left: vec![Left {
-                    unit: Unit::Requests,
-                    period: Duration::from_secs(60),
-                    units: 70,
-                    counted: -8,
-                    at: Tick(2_007),
-                    is_whole: true,
-                }],
             },
             at: Tick(5_007),
             late: [0; 4],
@@ -359,7 +345,7 @@ mod tests {
         assert_eq!(
             said,
             "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,1,2,3,4,4503599627370496,6,7,8,\
-             0,0,0,0,0,4,pause,5000,level,1,60000000,-4,hush,left,0,60000000,70,-8,3,1,1,1,12,1,15,10,5"
+             0,0,0,0,0,3,pause,5000,level,1,60000000,-4,hush,1,1,12,1,15,10,5"
         );
         let leave = Visit {
             waiters: None,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+#[cfg(feature = "redis")]
+mod many; //  many processes
 mod room; //  how many at once
 mod search; // limits that nobody says
 mod words; // one answer at a time

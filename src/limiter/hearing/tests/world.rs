@@ -12,6 +12,9 @@
     reason = "a helper of tests, whose amounts and times are small"
 )]
 
+#[cfg(feature = "redis")]
+mod store; // many processes
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -254,9 +257,12 @@ pub(super) struct Outcome {
 }
 
 enum Event {
-    Alarm(Tick),
-    /// A request of the lane joins the line.
-    Join,
+    Alarm(usize, Tick),
+    /// A request of a process's lane joins its line.
+    Join(usize),
+    /// A process goes to the store, or hears its answer.
+    #[cfg(feature = "redis")]
+    Store(store::Step),
     Arrives(usize, Grant),
     Answered(usize, Grant, Feedback),
     /// One of the server's slots is free again.
@@ -266,7 +272,10 @@ enum Event {
 /// A run of many requests, one after the other into the line.
 pub(super) struct World {
     pub(super) server: Server,
-    queue: Queue,
+    /// One for each process.
+    queues: Vec<Queue>,
+    #[cfg(feature = "redis")]
+    store: Option<store::Store>,
     costs: Vec<(u64, f64)>,
     refusals: Vec<usize>,
     chance: Chance,
@@ -274,8 +283,8 @@ pub(super) struct World {
     what: Vec<Option<Event>>,
     /// Requests in line, with their places.
     waiting: Vec<(usize, u64)>,
-    lane: VecDeque<usize>,
-    in_lane: Option<usize>,
+    lanes: Vec<VecDeque<usize>>,
+    in_lane: Vec<Option<usize>>,
     outcome: Outcome,
 }
 
@@ -303,15 +312,17 @@ impl World {
             ((charge / server.factor * spread).max(1.0) as u64, charge)
         });
         Self {
-            queue: Queue::new(limits, rules, Tick(0)),
+            queues: vec![Queue::new(limits, rules, Tick(0))],
+            #[cfg(feature = "redis")]
+            store: None,
             costs: costs.collect(),
             refusals: vec![0; requests],
             chance,
             events: BinaryHeap::new(),
             what: Vec::new(),
             waiting: Vec::new(),
-            lane: (0..requests).collect(),
-            in_lane: None,
+            lanes: vec![(0..requests).collect()],
+            in_lane: vec![None],
             outcome: Outcome::default(),
             server,
         }
@@ -325,7 +336,9 @@ impl World {
 
     /// Plays until every request has been answered.
     pub(super) fn run(mut self) -> Outcome {
-        self.at(0, 0.0, Event::Join);
+        for process in 0..self.queues.len() {
+            self.at(0, 0.0, Event::Join(process));
+        }
         let mut now = 0;
         while let Some(Reverse((at, number))) = self.events.pop() {
             now = at;
@@ -333,15 +346,19 @@ impl World {
                 continue;
             };
             self.happens(event, now);
-            self.queue.serve(Tick(now));
-            self.collect(now);
-            if let Some(alarm) = self.queue.alarm_needed() {
-                let wait = alarm.0.saturating_sub(now) as f64 / 1e9;
-                self.at(now, wait, Event::Alarm(alarm));
+            for process in 0..self.queues.len() {
+                self.queues[process].serve(Tick(now));
+                self.collect(process, now);
+                if let Some(alarm) = self.queues[process].alarm_needed() {
+                    let wait = alarm.0.saturating_sub(now) as f64 / 1e9;
+                    self.at(now, wait, Event::Alarm(process, alarm));
+                }
+                #[cfg(feature = "redis")]
+                self.call(process, now);
             }
         }
         assert!(self.waiting.is_empty(), "someone waits for ever");
-        self.outcome.known = self.queue.snapshot(Tick(now)).quotas.first().copied();
+        self.outcome.known = self.queues[0].snapshot(Tick(now)).quotas.first().copied();
         self.outcome.most_refused = self.refusals.iter().copied().max().unwrap_or(0);
         self.outcome
     }
@@ -349,12 +366,14 @@ impl World {
     fn happens(&mut self, event: Event, now: u64) {
         let seconds = now as f64 / 1e9;
         match event {
-            Event::Alarm(set_for) => self.queue.alarm_rang(set_for),
-            Event::Join => {
-                let Some(next) = self.lane.pop_front() else {
+            Event::Alarm(process, set_for) => self.queues[process].alarm_rang(set_for),
+            #[cfg(feature = "redis")]
+            Event::Store(step) => self.visits(step, now),
+            Event::Join(process) => {
+                let Some(next) = self.lanes[process].pop_front() else {
                     return;
                 };
-                self.in_lane = Some(next);
+                self.in_lane[process] = Some(next);
                 let cost = Cost::tokens(self.costs[next].0);
                 self.join(next, cost, None, now);
             }
@@ -388,14 +407,15 @@ impl World {
                 self.at(now, latency, Event::Answered(request, grant, feedback));
             }
             Event::Answered(request, grant, feedback) => {
-                self.queue.bring_up_to(Tick(now));
+                let queue = &mut self.queues[request % self.lanes.len()];
+                queue.bring_up_to(Tick(now));
                 let cost = Cost::tokens(self.costs[request].0);
-                self.queue.hear(&grant, cost, &feedback, Tick(now));
+                queue.hear(&grant, cost, &feedback, Tick(now));
                 let landing = match feedback.verdict {
                     crate::Verdict::Admitted => Landing::Admitted,
                     _ => Landing::Unknown,
                 };
-                self.queue.landed(landing, grant.at, Tick(now));
+                queue.landed(landing, grant.at, Tick(now));
                 if feedback.verdict == crate::Verdict::Admitted {
                     self.outcome.ended = seconds;
                     self.outcome.answers += 1;
@@ -432,20 +452,22 @@ impl World {
             priority: Priority::Batch,
             place,
         };
-        let waiter = self.queue.join(asked, None, None, Tick(now));
+        let process = request % self.queues.len();
+        let waiter = self.queues[process].join(asked, None, None, Tick(now));
         self.waiting.push((request, waiter.unwrap().place()));
     }
 
     /// Sends those whose turn has come.
-    fn collect(&mut self, now: u64) {
-        let Some(answered) = self.queue.take_answered() else {
+    fn collect(&mut self, process: usize, now: u64) {
+        let processes = self.queues.len();
+        let Some(answered) = self.queues[process].take_answered() else {
             return;
         };
         for (waiter, answer) in answered.iter() {
             let index = self
                 .waiting
                 .iter()
-                .position(|(_, place)| *place == waiter.place());
+                .position(|(of, place)| of % processes == process && *place == waiter.place());
             let (request, _) = self.waiting.swap_remove(index.unwrap());
             match answer {
                 Answer::Granted(grant) => {
@@ -455,14 +477,14 @@ impl World {
                 other => panic!("request {request} was not granted: {other:?}"),
             }
             self.outcome.last_sent = now as f64 / 1e9;
-            let in_flight = self.queue.snapshot(Tick(now)).in_flight;
+            let in_flight = self.queues[process].snapshot(Tick(now)).in_flight;
             self.outcome.most = self.outcome.most.max(in_flight);
             if self.outcome.answers >= 50 {
                 self.outcome.most_later = self.outcome.most_later.max(in_flight);
             }
-            if self.in_lane == Some(request) {
-                self.in_lane = None;
-                self.at(now, 0.000_05, Event::Join);
+            if self.in_lane[process] == Some(request) {
+                self.in_lane[process] = None;
+                self.at(now, 0.000_05, Event::Join(process));
             }
         }
     }

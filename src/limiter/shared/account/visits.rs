@@ -30,17 +30,17 @@ impl Account {
                 .come
                 .get_or_insert(first.min(now.after(self.horizon / 8)))
         });
+        [asks, self.news(now)].into_iter().flatten().min()
+    }
+
+    /// When the store has to be visited, whoever waits.
+    fn news(&mut self, now: Tick) -> Option<Tick> {
         let orders = (!self.pending.orders.is_empty() || self.unheard.is_some()).then_some(now);
         let told = self.has_news().then(|| {
             let since = *self.pending_since.get_or_insert(now);
             since.after(self.horizon / 4)
         });
-        let left = self.left_wish(now);
-        let heartbeat = self.heartbeat;
-        [asks, orders, told, left, heartbeat]
-            .into_iter()
-            .flatten()
-            .min()
+        [orders, told, self.heartbeat].into_iter().flatten().min()
     }
 
     fn has_news(&self) -> bool {
@@ -49,37 +49,50 @@ impl Account {
         told.given != nothing || told.taken != nothing || self.surplus() != Sums::default()
     }
 
-    /// Begins a visit, if its time has come: with those in line in their order, and for how long
-    /// each has waited.
+    /// Begins a visit, if its time has come: for those in line in their order, and for how long each
+    /// has waited. Who is `held` is not asked for, and is looked at again then. What is `known` is
+    /// told along with it.
     pub(in crate::limiter) fn visit(
         &mut self,
         line: impl Iterator<Item = (Cost, Duration)>,
         waiters: usize,
         room: usize,
+        held: Option<Tick>,
+        known: impl IntoIterator<Item = Order>,
         now: Tick,
     ) -> Option<Visit> {
         if self.wish(room, now).is_none_or(|at| at > now) {
+            return None;
+        }
+        let mut left = self.lots.total();
+        let asks = line.take(room).filter_map(|(cost, waited)| {
+            let amounts = beyond(&mut left, amounts(cost))?;
+            Some(Ask { amounts, waited })
+        });
+        let mut asks: Vec<Ask> = asks.take(MOST_ASKS + 1).collect();
+        if let Some(held) = held
+            && asks.is_empty()
+            && self.news(now).is_none_or(|at| at > now)
+        {
+            let soon = now.after(self.horizon / 64);
+            self.come = Some(held.max(soon).min(now.after(self.horizon / 8)));
             return None;
         }
         let back = self.lots.hand_back(self.surplus());
         give(&mut self.pending.given, back);
         let told = match &self.unheard {
             Some(told) => told.clone(),
-            None => self
-                .unheard
-                .insert(std::mem::take(&mut self.pending))
-                .clone(),
+            None => {
+                self.pending.orders.extend(known);
+                self.unheard
+                    .insert(std::mem::take(&mut self.pending))
+                    .clone()
+            }
         };
-        (self.pending_since, self.left_since) = (None, None);
+        self.pending_since = None;
         self.heartbeat = None;
         self.is_visiting = true;
-        let mut left = self.lots.total();
         self.is_crowded = waiters > room;
-        let asks = line.take(room).filter_map(|(cost, waited)| {
-            let amounts = beyond(&mut left, amounts(cost))?;
-            Some(Ask { amounts, waited })
-        });
-        let mut asks: Vec<Ask> = asks.take(MOST_ASKS + 1).collect();
         let has_more = asks.len() > MOST_ASKS;
         asks.truncate(MOST_ASKS);
         Some(Visit {
@@ -104,8 +117,7 @@ impl Account {
         let is_known = self.has_joined && self.cut.is_none();
         (is_known && self.snapshot.visits > 0).then(|| {
             let told = self.unheard.take();
-            let mut told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
-            told.left.clear(); // it is of no time any more
+            let told = told.unwrap_or_else(|| std::mem::take(&mut self.pending));
             Visit {
                 name: self.name.clone(),
                 incarnation: self.incarnation.clone(),
@@ -135,7 +147,7 @@ impl Account {
         self.turn += 1;
         self.has_joined = true;
         if self.incarnation != heard.incarnation {
-            self.count_anew(local(heard.now));
+            self.lots.count_anew();
         }
         self.incarnation.clone_from(&heard.incarnation);
         self.epoch = heard.epoch;

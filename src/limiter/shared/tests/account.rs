@@ -1,26 +1,22 @@
 //! When a line visits the store, and what it says: no store is needed for that.
 
 use super::super::account::Account;
-use super::super::visit::{Heard, Left};
+use super::super::visit::Heard;
 use super::super::{OnOutage, Order};
 use super::*;
-use crate::feedback::Report;
 use crate::limiter::level::Tick;
 use crate::unit::Unit;
 
 const MILLI: u64 = 1_000_000;
 
 fn account() -> Account {
-    account_of(vec![Quota::per_second(Unit::Tokens, 1_000).unwrap()], None)
-}
-
-fn account_of(quotas: Vec<Quota>, jitter: Option<Duration>) -> Account {
+    let quotas = vec![Quota::per_second(Unit::Tokens, 1_000).unwrap()];
     let joins = Joins {
         limits: scale::encode(&quotas),
         stated: String::new(),
         start_full: false,
     };
-    Account::new(quotas, joins, jitter, SECOND)
+    Account::new(quotas, joins, SECOND)
 }
 
 fn at(millis: u64) -> Tick {
@@ -74,7 +70,7 @@ impl Line {
     fn visit(&mut self, now: u64) -> Option<Visit> {
         let line = self.costs.iter().map(|cost| (*cost, Duration::ZERO));
         self.account
-            .visit(line, self.costs.len(), self.room, at(now))
+            .visit(line, self.costs.len(), self.room, None, [], at(now))
     }
 
     fn hear(&mut self, visit: &Visit, now: u64, dues: &[u64], come: Option<u64>) {
@@ -255,11 +251,10 @@ fn the_last_lease_is_kept_and_refunds_that_may_be_known_already_are_not() {
     );
 }
 
-/// What an account that listens has been booked: 10 and 20 of what is 1,000 in all then, and 5 came
+/// What an account has been booked: 10 and 20 of what is 1,000 in all then, and 5 came
 /// back.
-fn listening(quotas: Vec<Quota>) -> Line {
+fn booked() -> Line {
     let mut line = Line::new();
-    line.account = account_of(quotas, Some(SECOND));
     line.join(10);
     line.join(20);
     let visit = line.visit(0).unwrap();
@@ -270,20 +265,9 @@ fn listening(quotas: Vec<Quota>) -> Line {
     line
 }
 
-fn minute(amount: u64) -> Quota {
-    Quota::per_minute(Unit::Tokens, amount).unwrap()
-}
-
-fn left(limit: u64, remaining: u64, reset: u64) -> Report {
-    let mut report = Report::of(Unit::Tokens);
-    (report.limit, report.remaining) = (Some(limit), Some(remaining));
-    report.reset = Some(Duration::from_millis(reset));
-    report
-}
-
 #[test]
 fn a_grant_takes_along_what_was_counted_when_it_left_and_no_more() {
-    let mut line = listening(vec![minute(6_000)]);
+    let mut line = booked();
     let counted = |line: &Line| Some(line.account.counted()?.amount(Unit::Tokens));
     assert_eq!(counted(&line), None, "nothing has come");
     line.account.take_in(at(100));
@@ -303,65 +287,22 @@ fn a_grant_takes_along_what_was_counted_when_it_left_and_no_more() {
     line.account
         .heard(&visit, &answer, |micros| Tick(micros * 1_000));
     assert_eq!(counted(&line), None, "another store's count");
-    let mut deaf = Line::new();
-    deaf.join(10);
-    let visit = deaf.visit(0).unwrap();
-    deaf.hear(&visit, 0, &[0], None);
-    deaf.account.take_in(at(1));
-    assert_eq!(counted(&deaf), None, "it does not listen");
 }
 
 #[test]
-fn the_newest_word_of_each_quota_is_told_with_the_next_visit() {
-    let day = Quota::per_day(Unit::Tokens, 200_000).unwrap();
-    let mut line = listening(vec![minute(6_000), day]);
-    line.account.take_in(at(200));
-    line.account.take(Cost::tokens(10));
-    line.account.take(Cost::tokens(20));
-    line.leave(1);
-    line.leave(0);
-    let (before, wish) = (*line.account.counted().unwrap(), line.wish(200));
-    let mut hear = |millis, report| line.account.hear_left(at(millis), before, &[report]);
-    hear(201, left(6_000, 3_000, 30_000));
-    hear(203, left(6_000, 2_000, 40_000));
-    hear(202, left(6_000, 1_000, 50_000));
-    hear(203, left(200_000, 100_000, 43_200_000));
-    assert_eq!(wish, None);
-    assert_eq!(line.wish(210), Some(1_210), "no trip of its own for long");
-    let visit = line.visit(1_210).unwrap();
-    let word = |quota: Quota, units| Left {
-        unit: Unit::Tokens,
-        period: quota.period(),
-        units,
-        counted: 995,
-        at: at(203),
-        is_whole: true,
+fn who_is_held_is_not_asked_for_and_looked_at_again_when_its_turn_is_near() {
+    let mut line = Line::new();
+    line.join(10);
+    let mut visit = |held, now| {
+        let none = std::iter::empty();
+        line.account
+            .visit(none, 1, usize::MAX, Some(at(held)), [], at(now))
     };
-    // A second of the rate, and one for rounding, is the jitter's.
-    let told = [word(minute(1), 2_000 - 101), word(day, 100_000 - 3)];
-    assert_eq!(visit.told.left, told);
-    line.hear(&visit, 1_211, &[], None);
-    assert_eq!(line.wish(1_212), None);
-}
-
-#[test]
-fn a_word_of_no_quota_beyond_doubt_is_left_out() {
-    let day = Quota::per_day(Unit::Tokens, 6_000).unwrap();
-    let mut line = listening(vec![minute(6_000), day]);
-    line.account.take_in(at(200));
-    let counted = *line.account.counted().unwrap();
-    let either = left(6_000, 6_000, 0);
-    let mut project = left(6_000, 3_000, 30_000);
-    project.scope = crate::feedback::Scope::Project;
-    let unnamed = Report {
-        limit: None,
-        ..left(0, 50, 0)
-    };
-    let of_requests = Report {
-        unit: Unit::Requests,
-        ..left(6_000, 3_000, 30_000)
-    };
-    line.account
-        .hear_left(at(201), counted, &[either, project, unnamed, of_requests]);
-    assert_eq!(line.wish(202), None);
+    assert!(visit(60, 0).is_none(), "there is nothing to say");
+    assert_eq!(line.wish(0), Some(60));
+    line.account.order(Order::Resume);
+    let visit = line
+        .account
+        .visit(std::iter::empty(), 1, 1, Some(at(60)), [], at(1));
+    assert_eq!(visit.unwrap().asks, [], "something else is to be told");
 }

@@ -9,7 +9,6 @@
 )]
 
 mod account;
-mod left;
 mod script;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../../../../tests/shared/server.rs"]

@@ -1,10 +1,10 @@
 //! The levels as they will be, once a line has passed.
 
-use super::level::{Level, Tick};
+use super::super::level::{Level, Tick};
 use crate::cost::Cost;
 
 /// Plays a line forward, one cost after the other.
-pub(super) struct Forecast {
+pub(in crate::limiter) struct Forecast {
     levels: Vec<Level>,
     now: Tick,
 }
@@ -19,7 +19,7 @@ impl Forecast {
     }
 
     /// Moves on to the time at which `cost` is covered, takes it, and returns the time.
-    pub(super) fn pass(&mut self, cost: Cost) -> Tick {
+    pub(in crate::limiter) fn pass(&mut self, cost: Cost) -> Tick {
         for level in &self.levels {
             self.now = self.now.max(level.due(cost.amount(level.unit())));
         }

@@ -1,0 +1,277 @@
+//! A store in memory, in a time of its own: for tests of many processes in one thread.
+//!
+//! It does what `script.lua` does, by a limiter's own buckets in place of steps, and is no copy of it:
+//! where both agree with the limits of one process, as the tests of each hold, they agree.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::level::{Level, Tick};
+use super::lots::{Amounts, Counts};
+use super::scale;
+use super::visit::{Answer, Heard, Order, Visit};
+use crate::quota::Quota;
+use crate::unit::Unit;
+
+/// All that a store knows of one limiter. Times are its own, in microseconds.
+#[derive(Debug, Default)]
+pub(in crate::limiter) struct MemoryStore {
+    incarnation: Option<String>,
+    horizon: u64,
+    epoch: u64,
+    quotas: Vec<Quota>,
+    levels: Vec<Level>,
+    time: u64,
+    pause: u64,
+    booked: Counts,
+    moved: Counts,
+    /// Since when the first waiter of each process waits that has not been booked for.
+    line: BTreeMap<String, u64>,
+    people: BTreeMap<String, Record>,
+}
+
+/// What is known of one process.
+#[derive(Debug, Default)]
+struct Record {
+    turn: u64,
+    late: Amounts,
+    booked: Amounts,
+    /// When it is to come again, and until when it is taken for alive.
+    come: u64,
+    alive: u64,
+}
+
+impl MemoryStore {
+    pub(in crate::limiter) fn new(horizon: Duration) -> Self {
+        Self {
+            horizon: u64::try_from(horizon.as_micros()).unwrap_or(u64::MAX),
+            ..Self::default()
+        }
+    }
+
+    /// Answers a visit.
+    pub(in crate::limiter) fn go(&mut self, visit: &Visit, now: u64) -> Answer {
+        let is_new = self.incarnation.is_none();
+        if is_new {
+            let Some(joins) = &visit.joins else {
+                return Answer::Forgotten;
+            };
+            self.incarnation = Some(format!("{now}-{}", visit.name));
+            self.time = now;
+            self.hold(scale::decode(&joins.limits).unwrap_or_default());
+            if !joins.start_full {
+                for level in &mut self.levels {
+                    level.set_whole(0);
+                }
+            }
+        }
+        let incarnation = self.incarnation.clone().unwrap_or_default();
+        if incarnation != visit.incarnation && visit.joins.is_none() {
+            return Answer::Forgotten;
+        }
+        self.advance(now.max(self.time));
+        self.bury(&visit.name, now);
+        self.take_in(visit, now);
+        let asked = visit.asks.len();
+        let dues = self.book(visit, now);
+        let come = self.people.get(&visit.name).map_or(0, |record| record.come);
+        Answer::Heard(Box::new(Heard {
+            incarnation,
+            now,
+            epoch: self.epoch,
+            time: self.time,
+            paused_until: self.pause,
+            people: self.people.len().max(1) as u64,
+            come: (asked > dues.len() || visit.has_more).then_some(come),
+            dues,
+            levels: self.levels.iter().map(Level::whole).collect(),
+            booked: self.booked,
+            moved: self.moved,
+            limits: (self.epoch != visit.epoch).then(|| self.quotas.clone()),
+        }))
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.time = self.time.max(to);
+        for level in &mut self.levels {
+            level.refill(Tick(self.time * 1_000));
+        }
+    }
+
+    fn hold(&mut self, quotas: Vec<Quota>) {
+        let mut buckets = super::super::supply::Buckets(std::mem::take(&mut self.levels));
+        buckets.replace(&quotas, Tick(self.time * 1_000));
+        self.levels = buckets.0;
+        for level in &mut self.levels {
+            level.set_whole(level.whole().max(0));
+        }
+        self.quotas = quotas;
+        self.epoch += 1;
+    }
+
+    fn give(&mut self, amounts: Amounts) {
+        count(&mut self.moved, amounts, -1);
+        for level in &mut self.levels {
+            level.give(amounts[level.unit() as usize]);
+        }
+    }
+
+    fn take(&mut self, amounts: Amounts) {
+        for level in &mut self.levels {
+            level.take(amounts[level.unit() as usize]);
+        }
+    }
+
+    /// What dead processes had booked and cannot have used comes back.
+    fn bury(&mut self, me: &str, now: u64) {
+        let is_dead = |(name, record): (&String, &Record)| {
+            (name != me && record.alive < now).then(|| name.clone())
+        };
+        let dead: Vec<String> = self.people.iter().filter_map(is_dead).collect();
+        for name in dead {
+            self.line.remove(&name);
+            if let Some(record) = self.people.remove(&name) {
+                self.give(record.late);
+            }
+        }
+    }
+
+    /// Takes in what a process tells, once, even if it is told again.
+    fn take_in(&mut self, visit: &Visit, now: u64) {
+        let record = self.people.entry(visit.name.clone()).or_default();
+        let is_repeated = record.turn == visit.turn;
+        let unknown = record.booked;
+        if is_repeated {
+            return self.give(unknown);
+        }
+        count(&mut self.moved, visit.told.taken, 1);
+        self.take(visit.told.taken);
+        self.give(visit.told.given);
+        for order in &visit.told.orders {
+            self.follow(order, visit.at, now);
+        }
+    }
+
+    fn follow(&mut self, order: &Order, at: Tick, now: u64) {
+        match order {
+            Order::Pause(until) => {
+                let length = u64::try_from(until.since(at).as_micros()).unwrap_or(u64::MAX);
+                self.pause = self.pause.max(now + length);
+            }
+            Order::Resume => self.pause = 0,
+            Order::Hold(quotas, epoch) if [0, self.epoch].contains(epoch) => {
+                self.hold(quotas.clone());
+            }
+            Order::Hold(..) => {}
+            Order::Level(unit, period, left) => self.set(*unit, *period, |_| *left),
+            Order::Most(unit, period, left) => {
+                self.set(*unit, *period, |level| level.whole().min(*left));
+            }
+            Order::Left(left) => {
+                let index = left.unit as usize;
+                let spent = self.booked[index] + self.moved[index] - left.counted;
+                let pace = left.pace as f64 / 1e6;
+                let ahead = Duration::from_micros(self.time - now).mul_f64(pace);
+                for level in &mut self.levels {
+                    if level.is_of(left.unit, left.period) {
+                        level.fill_at(level.quota().amount() as f64 * pace);
+                    }
+                }
+                self.set(left.unit, left.period, |level| {
+                    let came = level.quota().amount_in(ahead).cast_signed();
+                    let is_left = left.left - spent + came;
+                    match left.may_raise {
+                        true => is_left,
+                        false => is_left.min(level.whole()),
+                    }
+                });
+            }
+            Order::Hush => self.advance(self.time.max(now + self.horizon)),
+        }
+    }
+
+    fn set(&mut self, unit: Unit, period: Duration, to: impl Fn(&Level) -> i64) {
+        for level in &mut self.levels {
+            if level.is_of(unit, period) {
+                level.set_whole(to(level));
+            }
+        }
+    }
+
+    /// Books for those who ask, as far as it is their turn, and says when they are due.
+    fn book(&mut self, visit: &Visit, now: u64) -> Vec<u64> {
+        let since = |nth: usize| {
+            let waited = visit.asks[nth].waited.as_micros();
+            now.saturating_sub(u64::try_from(waited).unwrap_or(u64::MAX))
+        };
+        let (mut is_allowed, mut come) = (true, now);
+        if !visit.asks.is_empty() {
+            self.line.insert(visit.name.clone(), since(0));
+            let first = self.line.iter().min_by_key(|(_, since)| **since);
+            if let Some((name, oldest)) = first.map(|(name, oldest)| (name.clone(), *oldest))
+                && since(0) > oldest + self.horizon / 2
+            {
+                let other = self.people.get(&name).map_or(0, |record| record.come);
+                match now <= other + self.horizon / 2 {
+                    true => {
+                        is_allowed = false;
+                        come = other.max(now) + self.horizon / 32;
+                    }
+                    // It should have come, and has not.
+                    false => drop(self.line.remove(&name)),
+                }
+            }
+        }
+        let people = self.people.len().max(1) as u64;
+        let is_new = self.people.get(&visit.name).is_none_or(|it| it.turn == 0);
+        let slice = match is_new {
+            true => (self.horizon / (4 * people)).min(self.horizon / 64),
+            false => self.horizon / (4 * people),
+        };
+        let begins = self.time.max(now);
+        let (mut dues, mut booked, mut late) = (Vec::new(), Amounts::default(), visit.late);
+        for ask in visit.asks.iter().take_while(|_| is_allowed) {
+            let levels = self.levels.iter();
+            let due = levels.map(|level| level.due(ask.amounts[level.unit() as usize]));
+            let due = due.fold(Tick(0), Tick::max).0.div_ceil(1_000);
+            let due = due.max(self.time).max(now).max(self.pause);
+            if due > now + self.horizon {
+                come = due - 3 * self.horizon / 4;
+                break;
+            }
+            if !dues.is_empty() && due > now && due > begins + slice {
+                come = self.time.saturating_sub(self.horizon / 2);
+                break;
+            }
+            self.advance(due);
+            self.take(ask.amounts);
+            count(&mut self.booked, ask.amounts, 1);
+            for unit in 0..Unit::COUNT {
+                booked[unit] += ask.amounts[unit];
+                if due > now + self.horizon / 2 {
+                    late[unit] += ask.amounts[unit];
+                }
+            }
+            dues.push(due);
+        }
+        match dues.len() {
+            all if all == visit.asks.len() => drop(self.line.remove(&visit.name)),
+            some => drop(self.line.insert(visit.name.clone(), since(some))),
+        }
+        let record = Record {
+            turn: visit.turn,
+            late,
+            booked,
+            come: come.clamp(now, now + self.horizon),
+            alive: now + 3 * self.horizon,
+        };
+        self.people.insert(visit.name.clone(), record);
+        dues
+    }
+}
+
+fn count(counts: &mut Counts, amounts: Amounts, sign: i64) {
+    for (count, amount) in counts.iter_mut().zip(amounts) {
+        *count += sign * i64::try_from(amount).unwrap_or(i64::MAX);
+    }
+}

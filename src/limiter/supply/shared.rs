@@ -1,0 +1,468 @@
+//! Amounts that a store books for this process, of limits that it shares with others.
+//!
+//! Two have to agree to each grant. The store has booked it: so all processes together stay within the
+//! limits, and nobody overtakes. And where a server is followed, the estimator covers it: the very one of
+//! an adaptive limiter, except that what it takes for spent is what the store has counted for *all*
+//! processes. Each grant has its place in those counts, so every process reckons with the same bucket, and
+//! what one of them observes of the server holds whoever spent it.
+//!
+//! The store is asked for no more than the estimator lets go soon: what is booked and not used in time
+//! is void. What the estimator finds the limits to be goes to the store, and so to all.
+
+use std::time::Duration;
+
+use super::super::level::{Level, Tick};
+use super::super::shared::{Account, Heard, Left, OnOutage, Order, Visit, part};
+use super::adaptive::{Adaptive, is_given_back};
+use super::buckets::Buckets;
+use super::forecast::Forecast;
+use super::{Effect, Observation};
+use crate::cost::Cost;
+use crate::feedback::{Refusal, Verdict};
+use crate::limiter::hearing::{MINUTE, Spent};
+use crate::quota::{Limits, Quota};
+use crate::unit::Unit;
+use crate::{Error, Result};
+
+/// What a store books, and an estimator where a server is followed.
+#[derive(Debug)]
+pub(in crate::limiter) struct Shared {
+    pub(in crate::limiter) account: Account,
+    /// The store's buckets as of its last answer, for looking at. While the store is out of reach and
+    /// its limits are divided, they are this process's part, to grant by.
+    buckets: Buckets,
+    pub(super) pace: Option<Box<Adaptive>>,
+    /// What the store had counted when the estimator was last told.
+    counted: Option<Spent>,
+    /// What has come in beyond the burst of each of the estimator's buckets since then. Where others have
+    /// spent meanwhile the bucket was not as full, and it has come in after all.
+    spilled: Vec<f64>,
+    /// Which of those buckets the store keeps: it is told what is left of them.
+    kept: Vec<bool>,
+    /// Whether an answer has been observed since the store was told.
+    has_news: bool,
+}
+
+impl Shared {
+    pub(in crate::limiter) fn new(
+        account: Account,
+        pace: Option<Box<Adaptive>>,
+        now: Tick,
+    ) -> Self {
+        Self {
+            buckets: whole(account.quotas(), now),
+            account,
+            pace,
+            counted: None,
+            spilled: Vec::new(),
+            kept: Vec::new(),
+            has_news: false,
+        }
+    }
+
+    pub(super) fn is_adaptive(&self) -> bool {
+        self.pace.is_some()
+    }
+
+    pub(super) fn shown(&self) -> &Buckets {
+        self.pace
+            .as_ref()
+            .map_or(&self.buckets, |pace| &pace.buckets)
+    }
+
+    pub(super) fn advance(&mut self, now: Tick) {
+        self.account.take_in(now);
+        self.buckets.refill(now);
+        if let Some(pace) = &mut self.pace {
+            self.spilled.resize(pace.buckets.0.len(), 0.0);
+            for (spilled, level) in self.spilled.iter_mut().zip(&mut pace.buckets.0) {
+                *spilled += level.spills(now);
+                level.refill(now);
+            }
+        }
+        self.follow_counts(now);
+    }
+
+    /// Tells the estimator what others have spent, and what has come back.
+    fn follow_counts(&mut self, now: Tick) {
+        let Some(pace) = &mut self.pace else { return };
+        let counted = self.account.counted();
+        if let (Some(before), Some(after)) = (self.counted, counted)
+            && before != after
+        {
+            let (taken, given) = after.against(before);
+            if given != Cost::default() {
+                pace.settle(given, Cost::default(), now);
+            }
+            if taken != Cost::default() {
+                // As if it had been granted now: it is not known when it left, and that is the noise of
+                // what answers to requests say that leave about now.
+                let _ = pace.take(taken, now);
+            }
+            for (spilled, level) in self.spilled.iter_mut().zip(&mut pace.buckets.0) {
+                let spent = taken.amount(level.unit()) as f64;
+                level.shift(spilled.min(spent));
+                *spilled = 0.0;
+            }
+        }
+        self.counted = counted;
+    }
+
+    /// What is counted from here on is what the estimator is told.
+    fn count_from_here(&mut self) {
+        self.counted = self.account.counted();
+    }
+
+    pub(super) fn covers(&self, cost: Cost) -> bool {
+        let is_booked = match self.account.is_fed() {
+            true => self.account.covers(cost),
+            false => self.buckets.covers(cost),
+        };
+        let mut own = self.own();
+        is_booked && own.all(|level| level.covers(cost.amount(level.unit())))
+    }
+
+    /// The estimator's buckets that the store does not keep.
+    fn own(&self) -> impl Iterator<Item = &Level> {
+        let levels = self.pace.iter().flat_map(|pace| &pace.buckets.0);
+        let levels = levels.enumerate();
+        let is_kept = |index: &usize| self.kept.get(*index).copied().unwrap_or_default();
+        // While it is out of reach it keeps nothing.
+        let is_fed = self.account.is_fed();
+        let own = levels.filter(move |(index, _)| !(is_fed && is_kept(index)));
+        own.map(|(_, level)| level)
+    }
+
+    pub(super) fn due(&self, cost: Cost) -> Tick {
+        let booked = match self.account.is_fed() {
+            true => self.account.due(cost),
+            false => self.buckets.due(cost),
+        };
+        let own = self.own();
+        own.fold(booked, |due, level| {
+            due.max(level.due(cost.amount(level.unit())))
+        })
+    }
+
+    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+        self.follow_counts(now);
+        match self.account.is_fed() {
+            true => self.account.take(cost),
+            false => {
+                self.buckets.take(cost);
+                self.account.spent(cost);
+            }
+        }
+        // The estimator counts this one itself.
+        self.count_from_here();
+        let pace = self.pace.as_mut()?;
+        Some(pace.take(cost, now))
+    }
+
+    pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+        self.account.settle(reserved, actual);
+        if !self.account.is_fed() {
+            self.buckets.settle(reserved, actual);
+        }
+        match (&mut self.pace, self.counted) {
+            (Some(pace), None) => pace.settle(reserved, actual, now),
+            _ => self.follow_counts(now),
+        }
+    }
+
+    /// Whether a refused request is given back.
+    pub(super) fn is_given_back(&self, seen: &Observation<'_>) -> bool {
+        let has_wait = |refusal: &Refusal| refusal.wait.is_some();
+        match &seen.feedback.verdict {
+            Verdict::Refused(refusal) if !self.is_adaptive() => has_wait(refusal),
+            _ => is_given_back(seen),
+        }
+    }
+
+    pub(super) fn observe(&mut self, seen: &Observation<'_>, now: Tick) -> Effect {
+        let Some(pace) = &mut self.pace else {
+            return Effect::default();
+        };
+        let observed = pace.observe(seen, now);
+        let is_refused = matches!(seen.feedback.verdict, Verdict::Refused(_));
+        self.has_news |= is_refused || !seen.feedback.reports.is_empty();
+        self.kept = vec![false; pace.buckets.0.len()];
+        for found in pace.found().iter().filter(|found| found.left.is_some()) {
+            self.kept[found.index] = true;
+        }
+        self.share_limits(now);
+        observed
+    }
+
+    /// Has all hold what the limits are found to be.
+    fn share_limits(&mut self, now: Tick) {
+        let Some(pace) = &self.pace else { return };
+        let is_on_its_way = self
+            .account
+            .has_order(|order| matches!(order, Order::Hold(..)));
+        if is_on_its_way && self.account.outage().is_none() {
+            return;
+        }
+        let mut quotas = self.account.quotas().to_vec();
+        for found in pace.found() {
+            let is_same = |quota: &Quota| {
+                (quota.unit(), quota.period()) == (found.quota.unit(), found.quota.period())
+            };
+            match quotas.iter().position(is_same) {
+                Some(index) if found.is_void => drop(quotas.remove(index)),
+                Some(index) => {
+                    let quota = &mut quotas[index];
+                    let is_other = match found.is_told {
+                        true => found.quota.amount() != quota.amount(),
+                        // A guess that was too low.
+                        false => quota.is_assumed() && found.quota.amount() > quota.amount(),
+                    };
+                    if is_other {
+                        *quota = found.quota;
+                    }
+                }
+                None if found.is_told => quotas.push(found.quota),
+                None => {}
+            }
+        }
+        if quotas == self.account.quotas() {
+            return;
+        }
+        self.account.hold(quotas.clone());
+        if self.account.outage() == Some(OnOutage::Share) {
+            self.buckets.replace(&self.parts(&quotas), now);
+            self.account.set_quotas(quotas);
+        }
+    }
+
+    /// A refusal holds back all who share the limiter. It says what is left, too: what was asked for
+    /// will have come in after the wait. Others have taken the rest, so the store is told that there is
+    /// no more than that, or the next would be refused as well.
+    pub(super) fn hold_back(&mut self, seen: &Observation<'_>, pause: Duration, now: Tick) {
+        let Verdict::Refused(refusal) = &seen.feedback.verdict else {
+            return;
+        };
+        if !pause.is_zero() {
+            self.paused(now.after(pause));
+            if let Some(wait) = refusal.wait {
+                self.believe(refusal, seen.cost, wait);
+            }
+        }
+    }
+
+    fn believe(&mut self, refusal: &Refusal, cost: Cost, wait: Duration) {
+        let Some(unit) = refusal.unit else { return };
+        let period = refusal.period.unwrap_or(MINUTE);
+        let mut quotas = self.account.quotas().iter();
+        let is_meant = |quota: &&Quota| (quota.unit(), quota.period()) == (unit, period);
+        let Some(quota) = quotas.find(is_meant).copied() else {
+            return;
+        };
+        let asked = refusal.requested.unwrap_or(cost.amount(unit));
+        let asked = i64::try_from(asked).unwrap_or(i64::MAX);
+        let comes = i64::try_from(quota.amount_in(wait)).unwrap_or(i64::MAX);
+        let left = asked.saturating_sub(comes);
+        self.account.order(Order::Most(unit, period, left));
+    }
+
+    pub(super) fn too_small(&self, cost: Cost) -> Option<Quota> {
+        let never = |quota: &&Quota| cost.amount(quota.unit()) > quota.amount();
+        let mut quotas = self
+            .account
+            .quotas()
+            .iter()
+            .filter(|quota| !quota.is_assumed());
+        let by_store = quotas.find(never).copied();
+        by_store.or_else(|| self.pace.as_ref()?.buckets.too_small(cost))
+    }
+
+    pub(super) fn check_store(&self) -> Result<()> {
+        match self.account.outage() {
+            Some(OnOutage::Closed) => Err(Error::StoreDown),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the last of these is served, as far as this process knows: those of others are left out.
+    /// `ahead` is how what is shown goes on.
+    pub(super) fn turn(
+        &self,
+        costs: impl Iterator<Item = Cost>,
+        mut ahead: Forecast,
+        start: Tick,
+    ) -> Tick {
+        let costs: Vec<Cost> = costs.collect();
+        let pass = |mut ahead: Forecast, costs: &[Cost]| {
+            let turns = costs.iter().map(|cost| ahead.pass(*cost));
+            turns.last().unwrap_or(start)
+        };
+        let unbooked = match self.account.is_fed() {
+            true => match self.account.due_of_last(costs.iter().copied()) {
+                Ok(due) => Err(due.max(start)),
+                Err(unbooked) => Ok(unbooked),
+            },
+            false => Ok(costs.clone()),
+        };
+        let booked = match unbooked {
+            Err(due) => due,
+            Ok(costs) => pass(self.buckets.forecast(start), &costs),
+        };
+        match self.is_adaptive() {
+            true => {
+                let turns = costs.iter().map(|cost| ahead.pass(*cost));
+                turns.last().unwrap_or(start).max(booked)
+            }
+            false => booked,
+        }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: &Limits, now: Tick) {
+        self.account.order(Order::Hold(limits.quotas().to_vec(), 0));
+        if let Some(pace) = &mut self.pace {
+            pace.restate(limits, now);
+        }
+    }
+
+    pub(super) fn set_left(&mut self, unit: Unit, period: Duration, left: i64) -> bool {
+        self.account.order(Order::Level(unit, period, left));
+        let is_here = self.buckets.set_left(unit, period, left);
+        let mut pace = self.pace.iter_mut();
+        is_here | pace.any(|pace| pace.set_left(unit, period, left))
+    }
+
+    pub(super) fn paused(&mut self, until: Tick) {
+        self.account.order(Order::Pause(until));
+    }
+
+    pub(super) fn resumed(&mut self) {
+        self.account.order(Order::Resume);
+    }
+
+    // Visits to the store.
+
+    /// Begins a visit, if it is time for one: for those who wait, in their order, and for how long each
+    /// has waited. Nothing is granted before `start`.
+    pub(in crate::limiter) fn visit(
+        &mut self,
+        line: Vec<(Cost, Duration)>,
+        waiters: usize,
+        room: usize,
+        start: Tick,
+        now: Tick,
+    ) -> Option<Visit> {
+        self.advance(now);
+        // Together they ask for what goes within half a horizon.
+        let people = u32::try_from(self.account.people()).unwrap_or(u32::MAX);
+        let reach = self.account.horizon() / 2 / people.clamp(1, 8);
+        let mut ahead = Forecast::new(self.own(), start);
+        let mut held = None;
+        let line = line.into_iter().map_while(|(cost, waited)| {
+            let due = ahead.pass(cost);
+            // The part of the wait that is left when it comes within reach.
+            let beyond = due.since(now).saturating_sub(reach);
+            held = (!beyond.is_zero()).then(|| now.after(beyond));
+            held.is_none().then_some((cost, waited))
+        });
+        let line: Vec<_> = line.collect();
+        let line = line.into_iter();
+        let known = self.known();
+        let visit = self.account.visit(line, waiters, room, held, known, now);
+        self.has_news &= visit.is_none();
+        visit
+    }
+
+    /// What the estimator takes to be left, for the store to book by: it counts what is reserved, where
+    /// the server may charge more, and others use it, too. Each answer says it once, so that the word
+    /// of whoever has heard last holds.
+    fn known(&self) -> Vec<Order> {
+        let (true, Some(pace), Some(counted)) = (self.has_news, &self.pace, self.counted) else {
+            return Vec::new();
+        };
+        let known = pace.found().into_iter().filter_map(|found| {
+            let (unit, period) = (found.quota.unit(), found.quota.period());
+            let spilled = self.spilled.get(found.index).copied().unwrap_or_default();
+            let left = whole_units((found.left? + spilled) / found.ratio);
+            // What it fills at in our count, in millionths of the limit.
+            let pace = match found.is_own {
+                true => whole_units(1e6 * (1.0 - found.others) / found.ratio),
+                false => MILLION,
+            };
+            Some(Order::Left(Left {
+                unit,
+                period,
+                left,
+                counted: counted.amount(unit),
+                may_raise: found.is_own,
+                pace: pace.clamp(MILLION / 100, MILLION * 20),
+            }))
+        });
+        known.collect()
+    }
+
+    /// Takes in what the store answered. Returns when a pause ends, unless this process has still to
+    /// tell of one.
+    pub(in crate::limiter) fn heard(
+        &mut self,
+        visit: &Visit,
+        heard: &Heard,
+        local: impl Fn(u64) -> Tick,
+    ) -> Option<Tick> {
+        self.account.heard(visit, heard, &local);
+        let mut buckets = whole(self.account.quotas(), local(heard.time));
+        for (level, left) in buckets.0.iter_mut().zip(&heard.levels) {
+            level.set_whole(*left);
+        }
+        self.buckets = buckets;
+        let pause = local(heard.paused_until);
+        if pause > local(heard.now).after(self.account.horizon()) {
+            // What is booked for now would be void by then.
+            self.account.hand_back_all();
+        }
+        let is_told = !self
+            .account
+            .has_order(|order| matches!(order, Order::Pause(_)));
+        is_told.then_some(pause)
+    }
+
+    /// The store knows nothing of what it was told and had booked.
+    pub(in crate::limiter) fn forgotten(&mut self) {
+        self.account.forgotten();
+        self.count_from_here();
+    }
+
+    /// The store cannot be reached.
+    pub(in crate::limiter) fn cut(&mut self, rule: OnOutage, now: Tick) {
+        let is_new = self.account.outage().is_none();
+        self.account.cut(rule, now);
+        self.count_from_here();
+        if is_new && rule == OnOutage::Share {
+            self.buckets = Buckets::starting(&self.parts(self.account.quotas()), now);
+        }
+    }
+
+    /// The store can be reached again.
+    pub(in crate::limiter) fn back(&mut self, now: Tick) {
+        self.account.back(now);
+        self.count_from_here();
+        self.buckets = whole(self.account.quotas(), now);
+    }
+
+    /// This process's part of limits that nobody keeps as a whole.
+    fn parts(&self, quotas: &[Quota]) -> Vec<Quota> {
+        let people = self.account.people();
+        let parts = quotas.iter().filter_map(|quota| part(*quota, people).ok());
+        parts.collect()
+    }
+}
+
+const MILLION: i64 = 1_000_000;
+
+#[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]
+fn whole_units(units: f64) -> i64 {
+    units.floor() as i64
+}
+
+/// Full buckets of these quotas.
+fn whole(quotas: &[Quota], at: Tick) -> Buckets {
+    Buckets(quotas.iter().map(|quota| Level::full(*quota, at)).collect())
+}
