@@ -40,6 +40,23 @@ impl Adaptive {
         self.granted(cost, now)
     }
 
+    /// Counts what others have spent. It uses up a careful start, too, but leaves no debt there: whoever
+    /// begins later would never come to it.
+    ///
+    /// As if it had been granted now: it is not known when it left, and that is the noise of what answers
+    /// to requests say that leave about now.
+    #[cfg(feature = "redis")]
+    pub(super) fn count(&mut self, cost: Cost, now: Tick) {
+        for level in &mut self.buckets.0 {
+            let before = level.units();
+            level.take(cost.amount(level.unit()));
+            if level.is_hidden() {
+                level.set_units(level.units().max(before.min(0.0)));
+            }
+        }
+        let _ = self.granted(cost, now);
+    }
+
     fn granted(&mut self, cost: Cost, now: Tick) -> Box<Spent> {
         Box::new(self.hearing.granted(cost, &mut self.buckets.0, now))
     }

@@ -41,6 +41,9 @@ pub(in crate::limiter) struct Shared {
     kept: Vec<bool>,
     /// Whether an answer has been observed since the store was told.
     has_news: bool,
+    /// Guesses of this process, which better ones may replace: what the store holds besides has been said
+    /// by the server or a user.
+    guesses: Vec<Quota>,
 }
 
 impl Shared {
@@ -49,7 +52,9 @@ impl Shared {
         pace: Option<Box<Adaptive>>,
         now: Tick,
     ) -> Self {
+        let guesses = account.quotas().iter().filter(|quota| quota.is_assumed());
         Self {
+            guesses: guesses.copied().collect(),
             buckets: whole(account.quotas(), now),
             account,
             pace,
@@ -95,13 +100,13 @@ impl Shared {
                 pace.settle(given, Cost::default(), now);
             }
             if taken != Cost::default() {
-                // As if it had been granted now: it is not known when it left, and that is the noise of
-                // what answers to requests say that leave about now.
-                let _ = pace.take(taken, now);
+                pace.count(taken, now);
             }
             for (spilled, level) in self.spilled.iter_mut().zip(&mut pace.buckets.0) {
                 let spent = taken.amount(level.unit()) as f64;
-                level.shift(spilled.min(spent));
+                if !level.is_hidden() {
+                    level.shift(spilled.min(spent));
+                }
                 *spilled = 0.0;
             }
         }
@@ -215,8 +220,13 @@ impl Shared {
                     let is_other = match found.is_told {
                         true => found.quota.amount() != quota.amount(),
                         // A guess that was too low.
-                        false => quota.is_assumed() && found.quota.amount() > quota.amount(),
+                        false => {
+                            found.quota.amount() > quota.amount() && self.guesses.contains(quota)
+                        }
                     };
+                    if is_other && !found.is_told {
+                        self.guesses.push(found.quota);
+                    }
                     if is_other {
                         *quota = found.quota;
                     }

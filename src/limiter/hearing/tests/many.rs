@@ -8,7 +8,7 @@ use super::{RATE, REQUESTS, Scenario, scenarios};
 /// refusals and time. Each process meets the first refusals of a server by itself, and what an answer
 /// says is the less exact the more others have sent about the same time.
 const AT_WORST: [(&str, [(usize, f64); 2]); 19] = [
-    ("given", [(0, 1.02), (2, 1.05)]),
+    ("given", [(0, 1.02), (4, 1.05)]),
     ("exact tokens", [(0, 1.02), (2, 1.05)]),
     ("1.3 of ours", [(0, 1.02), (2, 1.05)]),
     ("discovered", [(2, 1.02), (4, 1.05)]),
@@ -16,7 +16,7 @@ const AT_WORST: [(&str, [(usize, f64); 2]); 19] = [
     ("preset 10 times too low", [(0, 1.05), (2, 1.05)]),
     ("burst of 1 s", [(0, 1.02), (4, 1.05)]),
     ("the same, discovered", [(4, 1.03), (10, 1.05)]),
-    ("a steady neighbour", [(2, 1.03), (6, 1.05)]),
+    ("a steady neighbour", [(2, 1.03), (8, 1.12)]),
     ("a bursty neighbour", [(20, 1.10), (30, 1.10)]),
     ("fixed windows", [(2, 1.10), (6, 1.10)]),
     // The limit is not named, so the store goes by the user's, and none may go beyond that.
