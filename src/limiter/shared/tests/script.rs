@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::super::visit::Left;
 use super::*;
 use crate::limiter::level::{Level, Tick};
 use crate::unit::Unit;
@@ -161,6 +162,70 @@ fn what_a_server_says_is_left_is_the_most_there_is() {
         "it raises nothing"
     );
     assert!((-20..-10).contains(&one.order(most(-20)).levels[0]));
+}
+
+/// What an estimator takes to be left of a thousand a second.
+fn left(left: i64, counted: i64, may_raise: bool, pace: i64) -> Order {
+    Order::Left(Left {
+        unit: Unit::Tokens,
+        period: SECOND,
+        left,
+        counted,
+        may_raise,
+        pace,
+    })
+}
+
+#[test]
+fn what_an_estimator_takes_to_be_left_is_booked_by_less_what_was_counted_since() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let hour = Quota::new(Unit::Tokens, 1_000, SECOND * 3_600).unwrap();
+    let mut process = Process::new(&server, "left", "a", &[hour]);
+    process.ask(&[Cost::tokens(600)]);
+    let told = |left: i64, counted: i64, may_raise: bool| {
+        Order::Left(Left {
+            unit: Unit::Tokens,
+            period: SECOND * 3_600,
+            left,
+            counted,
+            may_raise,
+            pace: 1_000_000,
+        })
+    };
+    let table = [
+        // what was left, what had been counted, whether it may be more, and what is left then
+        (500, 600, true, 500),
+        (500, 550, true, 450),     // 50 since
+        (900, 600, false, 450),    // of a larger limit
+        (200, 600, false, 200),    // or less than that
+        (9_000, 600, true, 1_000), // not above the burst
+        (-50, 600, true, -50),
+    ];
+    for (step, (left, counted, may_raise, expected)) in table.into_iter().enumerate() {
+        let heard = process.order(told(left, counted, may_raise));
+        // A token comes in every 3.6 s.
+        let is_near = (expected..=expected + 5).contains(&heard.levels[0]);
+        assert!(is_near, "step {step}: {:?}", heard.levels);
+    }
+}
+
+#[test]
+fn at_half_the_pace_what_is_missing_comes_in_twice_the_time() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut process = Process::new(&server, "pace", "a", &a_thousand_a_second());
+    process.ask(&[]);
+    process.order(left(0, 0, true, 500_000));
+    let heard = process.ask(&[Cost::tokens(100)]);
+    let wait = heard.dues[0] - heard.now;
+    // Something may have come in between the two visits.
+    assert!((1..=200_100).contains(&wait), "{wait} µs");
+    let again = process.ask(&[Cost::tokens(100)]);
+    let between = again.dues[0] - heard.dues[0];
+    assert!((199_900..=200_100).contains(&between), "{between} µs");
 }
 
 fn a_thousand_a_second() -> [Quota; 1] {
