@@ -132,6 +132,18 @@ fn scenarios() -> Vec<Scenario> {
             ..new("no headers, stated 2 times too high", 18, 1.15)
         },
         Scenario {
+            server: |config, _| config.limit_headers(LimitHeaders::None),
+            told: |_| Ok(LimitTable::default()),
+            ..new("no headers, nothing given", 18, 1.15)
+        },
+        Scenario {
+            server: |config, _| config.limit_headers(LimitHeaders::None),
+            told: |_| Ok(LimitTable::default()),
+            burst: 1,
+            total: 31.0,
+            ..new("no headers, nothing given, burst of 1 s", 18, 1.15)
+        },
+        Scenario {
             server: |config, limit| {
                 let after = Duration::from_secs;
                 let config = config.default_limits_after(after(10), per_minute(limit / 2));

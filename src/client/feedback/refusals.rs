@@ -16,12 +16,16 @@ use crate::unit::Unit;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The words of a message that are read; a limit is named in its first sentences.
 const MAX_WORDS: usize = 200;
 
-const ABBREVIATIONS: [(&str, Unit, Duration); 6] = [
+const ABBREVIATIONS: [(&str, Unit, Duration); 9] = [
+    ("RPS", Unit::Requests, SECOND),
+    ("RPH", Unit::Requests, HOUR),
+    ("TPH", Unit::Tokens, HOUR),
     ("RPM", Unit::Requests, MINUTE),
     ("TPM", Unit::Tokens, MINUTE),
     ("RPD", Unit::Requests, DAY),
@@ -185,7 +189,9 @@ fn bare_period(words: &[&str]) -> Option<Duration> {
 
 fn period(word: &str) -> Option<Duration> {
     match word {
+        "s" | "sec" | "second" => Some(SECOND),
         "min" | "minute" => Some(MINUTE),
+        "h" | "hour" => Some(HOUR),
         "day" => Some(DAY),
         _ => None,
     }
@@ -259,6 +265,28 @@ mod tests {
             };
             let found = refusal(&error(error_type, message, None), false);
             assert_eq!(found, expected, "step {step}: {message}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_hours_are_periods_too() {
+        let table = [
+            (
+                "Rate limit reached on requests per second: Limit 5",
+                Some(Unit::Requests),
+                SECOND,
+            ),
+            ("Limit 2000 tokens per hour", Some(Unit::Tokens), HOUR),
+            ("Limit 20 / h", None, HOUR),
+            ("over your RPS: Limit 5", Some(Unit::Requests), SECOND),
+        ];
+        for (step, (message, unit, period)) in table.into_iter().enumerate() {
+            let found = refusal(&error("", message, None), false);
+            assert_eq!(
+                (found.unit, found.period),
+                (unit, Some(period)),
+                "step {step}"
+            );
         }
     }
 

@@ -24,7 +24,13 @@ pub(super) struct Entry {
     pub(super) is_removed: bool,
     /// Whether it is being looked for and nobody has ever spoken of it.
     pub(super) is_unseen: bool,
+    /// How often the server has spoken of it, and how many answers since then were silent.
+    pub(super) words: u32,
+    pub(super) silences: u32,
 }
+
+/// Answers without a word of a limit that was heard of once, before it is no longer believed blindly.
+const SILENT: u32 = 5;
 
 impl Entry {
     /// Holds back what the ramp does not let go yet; nothing at all of a limit that is removed.
@@ -46,9 +52,34 @@ impl Entry {
         self.is_removed || !self.observer.is_told() && self.observer.stated().is_none()
     }
 
+    /// The server has spoken of it.
+    pub(super) fn spoken_of(&mut self) {
+        self.words = self.words.saturating_add(1);
+        self.silences = 0;
+    }
+
+    /// A request was let in, and nothing was said of any limit. One word that nobody repeats is a place
+    /// to begin, as a preset is.
+    pub(super) fn silent(&mut self) {
+        if self.words != 1 || self.observer.stated().is_some() {
+            return;
+        }
+        self.silences = self.silences.saturating_add(1);
+        if self.silences == SILENT
+            && let Some(search) = &mut self.search
+        {
+            search.begin_at(self.observer.rate());
+        }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.words == 1 && self.silences >= SILENT && self.observer.stated().is_none()
+    }
+
     /// The search, while it goes on: as long as nobody says what the limit is or what is left of it.
     pub(super) fn search_mut(&mut self) -> Option<&mut LimitSearch> {
-        let is_on = self.is_provisional() && !self.is_removed && !self.observer.is_heard();
+        let is_unknown = self.is_provisional() && !self.observer.is_heard();
+        let is_on = !self.is_removed && (is_unknown || self.is_doubtful());
         self.search.as_mut().filter(|_| is_on)
     }
 

@@ -184,6 +184,8 @@ impl Hearing {
             ceiling: None,
             is_removed: false,
             is_unseen: false,
+            words: 0,
+            silences: 0,
         };
         entry.follow_ceiling(self.jitter, levels, now);
         self.entries.push(entry);
@@ -286,6 +288,9 @@ impl Hearing {
         // It says more of the limit that it is for.
         let for_rate = refusal.filter(|refusal| !refusal.is_for_room);
         let found = for_rate.and_then(|it| self.search_refused(it, feedback, request, levels, now));
+        if let Some(refusal) = for_rate {
+            self.add_named(refusal, levels, now);
+        }
         let refused = for_rate.and_then(|refusal| self.refused_by(refusal, &spoken_of, levels));
         let told = for_rate.and_then(|it| it.wait).unwrap_or_default();
         let pause = match (for_rate, refused) {
@@ -350,6 +355,29 @@ impl Hearing {
         found
     }
 
+    /// A refusal names a limit of its own: of a unit and a period that are not known yet, it is added.
+    fn add_named(&mut self, refusal: &Refusal, levels: &mut Vec<Level>, now: Tick) {
+        let (Some(unit), Some(period), Some(limit)) = (refusal.unit, refusal.period, refusal.limit)
+        else {
+            return;
+        };
+        let is_it = |entry: &Entry| {
+            let quota = entry.observer.quota();
+            !entry.is_removed && (quota.unit(), quota.period()) == (unit, period)
+        };
+        if let Ok(quota) = Quota::new(unit, limit.min(MAX_AMOUNT), period)
+            && !self.entries.iter().any(is_it)
+        {
+            self.add(
+                quota.assumed(),
+                Scope::Account,
+                Ramp::of_told(),
+                levels,
+                now,
+            );
+        }
+    }
+
     fn hear_report(
         &mut self,
         index: usize,
@@ -359,6 +387,7 @@ impl Hearing {
         levels: &mut [Level],
     ) {
         let then = self.moment(index, request, charged);
+        self.entries[index].spoken_of();
         let Entry {
             observer,
             level,
@@ -426,6 +455,9 @@ impl Hearing {
         for entry in &mut self.entries {
             // What a server reports is taken to be all that it limits, until it refuses more.
             entry.is_removed |= entry.is_unseen && is_any_told;
+            if feedback.verdict == Verdict::Admitted && feedback.reports.is_empty() {
+                entry.silent();
+            }
             let observer = &mut entry.observer;
             let has_passed = match feedback.verdict {
                 Verdict::Admitted => {

@@ -96,3 +96,16 @@ fn a_limit_that_nobody_says_is_found() {
     }
     assert!(faults.is_empty(), "{} {}", faults.len(), faults.join("\n"));
 }
+
+#[test]
+fn a_limit_that_one_refusal_names_and_nobody_repeats_holds_nobody_for_long() {
+    // The sample of a guide, which one answer carries; then the server is open.
+    let mut server = Server::new(1e9, 60.0);
+    server.said = Said::Nothing;
+    server.sample_at = Some(5);
+    let guess = limits(800_000.0).assumed();
+    for seed in 0..SEEDS {
+        let outcome = World::new(server.clone(), &guess, 60, 1_800.0, seed).run();
+        assert!(outcome.last < 20.0, "seed {seed}: {outcome:?}");
+    }
+}

@@ -269,3 +269,43 @@ fn one_word_alone_makes_no_request_impossible_and_a_limit_of_zero_is_none() {
     assert_eq!(hear(2), 50_000, "another one");
     assert_eq!(hear(2), 2, "heard twice");
 }
+
+#[test]
+fn a_limit_that_a_refusal_names_and_nobody_knew_is_added() {
+    let second = Duration::from_secs(1);
+    let hour = second * 3_600;
+    for (step, period) in [second, MINUTE, hour, DAY].into_iter().enumerate() {
+        let mut ear = Ear::new(Limits::builder().tokens_per_minute(60_000));
+        let refused = |limit| {
+            Feedback::refused(Refusal {
+                unit: Some(Unit::Requests),
+                period: Some(period),
+                limit: Some(limit),
+                ..Refusal::default()
+            })
+        };
+        ear.hear(&refused(20));
+        assert_eq!(ear.quotas()[1..], [(20, period)], "step {step}");
+        ear.hear(&refused(30));
+        assert_eq!(ear.quotas()[1..], [(30, period)], "step {step}");
+    }
+}
+
+#[test]
+fn a_limit_that_was_heard_of_once_is_a_place_to_begin() {
+    let guess = crate::quota::Quota::per_minute(Unit::Requests, 600).unwrap();
+    let mut ear = Ear::new(Limits::builder().quota(guess.assumed()));
+    let once = report(Unit::Requests, 60, 30, Duration::from_secs(30));
+    ear.hear(&Feedback::admitted().with(once));
+    let is_on = |ear: &mut Ear| ear.hearing.entries[0].search_mut().map(|it| it.rate());
+    for step in 0..5 {
+        assert_eq!(is_on(&mut ear), None, "step {step}");
+        ear.hear(&Feedback::admitted());
+    }
+    assert_eq!(is_on(&mut ear), Some(1.0), "units a second");
+    ear.hear(&Feedback::admitted().with(once));
+    for _ in 0..9 {
+        ear.hear(&Feedback::admitted());
+    }
+    assert_eq!(is_on(&mut ear), None, "it was said again");
+}

@@ -98,6 +98,8 @@ pub(super) struct Server {
     pub(super) names_unit: bool,
     /// How many it serves at once, where that is what it limits.
     pub(super) room: Option<Room>,
+    /// The request, by its place, that gets one refusal with the numbers of a guide.
+    pub(super) sample_at: Option<u64>,
     pub(super) used: f64,
     pub(super) at: f64,
     pub(super) owed: f64,
@@ -119,6 +121,7 @@ impl Server {
             latency: 0.3,
             names_unit: true,
             room: None,
+            sample_at: None,
             used: 0.0,
             at: 0.0,
             owed: 0.0,
@@ -209,6 +212,22 @@ impl Server {
         }
         feedback
     }
+}
+
+/// A refusal with the numbers of a guide, which contradict each other.
+fn sample() -> Feedback {
+    let report = |unit, limit, seconds| Report {
+        limit: Some(limit),
+        remaining: Some(0),
+        reset: Some(Duration::from_secs(seconds)),
+        ..Report::of(unit)
+    };
+    Feedback::refused(Refusal {
+        wait: Some(Duration::from_secs(1)),
+        ..Refusal::default()
+    })
+    .with(report(Unit::Requests, 60, 1))
+    .with(report(Unit::Tokens, 150_000, 360))
 }
 
 /// Numbers that look like chance: Steele, Lea and Flood's `SplitMix64`.
@@ -389,6 +408,10 @@ impl World {
                 if let Some((next, grant)) = room.waiting.pop_front() {
                     self.arrives(next, grant, now);
                 }
+            }
+            Event::Arrives(request, grant) if self.server.sample_at == Some(grant.place) => {
+                self.server.sample_at = None;
+                self.at(now, 0.001, Event::Answered(request, grant, sample()));
             }
             Event::Arrives(request, grant) => {
                 let charge = match self.server.counts_requests {
