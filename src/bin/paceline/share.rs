@@ -39,7 +39,12 @@ pub(crate) fn store(
     if let Some(password) = named(PASSWORD) {
         builder = builder.password(password);
     }
-    builder.build().map(Some)
+    let store = builder.build()?;
+    // One that is away may come back, and what becomes of requests until then is said by a flag.
+    match store.refusal() {
+        None => Ok(Some(store)),
+        Some(refusal) => Err(refusal),
+    }
 }
 
 /// Prints how the limits stand that are shared over a store, those of these models or all.

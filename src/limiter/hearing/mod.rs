@@ -578,6 +578,33 @@ impl Hearing {
         }
     }
 
+    /// Takes limits that others have found in place of guesses, and adds those that it lacks.
+    #[cfg(feature = "redis")]
+    pub(super) fn adopt(&mut self, quotas: &[Quota], levels: &mut Vec<Level>, now: Tick) {
+        self.advance(levels, now);
+        for quota in quotas {
+            let is_same = |entry: &&mut Entry| {
+                let of = entry.observer.quota();
+                entry.observer.scope == Scope::Account
+                    && (quota.unit(), quota.period()) == (of.unit(), of.period())
+            };
+            match self.entries.iter_mut().find(is_same) {
+                Some(entry) => {
+                    let observer = &mut entry.observer;
+                    let is_guess = !observer.is_told() && observer.stated().is_none();
+                    if is_guess && observer.quota().amount() != quota.amount() {
+                        observer.restate(Some(quota.assumed()), &mut levels[entry.level]);
+                        entry.follow_ramp(levels);
+                    }
+                }
+                None => {
+                    let (scope, ramp) = (Scope::Account, Ramp::of_told());
+                    self.add(quota.assumed(), scope, ramp, levels, now);
+                }
+            }
+        }
+    }
+
     /// What the limits are found to be.
     #[cfg(feature = "redis")]
     pub(super) fn found(&self, levels: &[Level]) -> Vec<Found> {

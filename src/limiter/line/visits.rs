@@ -35,13 +35,12 @@ impl Queue {
 
     /// Begins a visit to the store, if it is time for one. Says which places were there then.
     pub(in crate::limiter) fn visit(&mut self, now: Tick) -> Option<(Visit, u64)> {
-        let (room, start) = (self.room(), self.not_before(now));
-        let (waiters, before) = (self.waiters(), self.next_place());
+        let (room, waiters, before) = (self.room(), self.waiters(), self.next_place());
         let (supply, line) = self.supply_and_line(MOST_IN_REACH.min(room), now);
         let Supply::Shared(shared) = supply else {
             return None;
         };
-        let visit = shared.visit(line, waiters, room, start, now)?;
+        let visit = shared.visit(line, waiters, room, now)?;
         Some((visit, before))
     }
 

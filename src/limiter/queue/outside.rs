@@ -37,11 +37,6 @@ impl Queue {
         self.slots.free()
     }
 
-    /// Nothing is granted before this time.
-    pub(in crate::limiter) fn not_before(&self, now: Tick) -> Tick {
-        self.paused_until.max(now)
-    }
-
     /// Grants nothing before `until`, whatever held until now.
     pub(in crate::limiter) fn set_pause(&mut self, until: Tick) {
         self.paused_until = until;

@@ -45,6 +45,8 @@ pub(in crate::limiter) struct Account {
     /// When to be heard of again, for what is booked for later.
     heartbeat: Option<Tick>,
     is_visiting: bool,
+    /// When the store last answered.
+    visited: Tick,
     /// Whether more wait than have places in flight to go to.
     is_crowded: bool,
     /// The places of those who wait for one answer of the store's and no longer.
@@ -94,6 +96,7 @@ impl Account {
             come: None,
             heartbeat: None,
             is_visiting: false,
+            visited: Tick(0),
             is_crowded: false,
             at_once: Vec::new(),
             cut: None,

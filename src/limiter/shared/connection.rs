@@ -55,6 +55,27 @@ impl From<RedisError> for Trouble {
     }
 }
 
+/// Why a store that was tried cannot be used.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) trouble: Trouble,
+    /// Whether it answers, and refuses what a limiter needs: waiting does not help.
+    pub(super) is_refusal: bool,
+}
+
+impl From<RedisError> for Unusable {
+    fn from(error: RedisError) -> Self {
+        const PASSING: [&str; 5] = ["LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY"];
+        let is_passing = |code: &str| PASSING.contains(&code);
+        let is_refusal = error.kind() == redis::ErrorKind::AuthenticationFailed
+            || error.code().is_some_and(|code| !is_passing(code));
+        Self {
+            trouble: error.into(),
+            is_refusal,
+        }
+    }
+}
+
 impl Keys {
     pub(super) fn new(prefix: &str, limiter: &str) -> Self {
         let tag = limiter
@@ -105,6 +126,20 @@ impl Road {
         self.connected().map(|_| ())
     }
 
+    /// Connects anew and writes something under the prefix that is gone within a second.
+    pub(super) fn check(&mut self, prefix: &str) -> Result<(), Unusable> {
+        let mut write = redis::cmd("EVAL");
+        write.arg(
+            "redis.call('HSET', KEYS[1], 'checked', '1') return redis.call('PEXPIRE', KEYS[1], 1000)",
+        );
+        write.arg(1).arg(format!("{prefix}{{check}}:state"));
+        let wrote = match self.connect()? {
+            Connection::One(mut connection) => write.query::<Value>(&mut *connection),
+            Connection::Cluster(mut connection) => write.query::<Value>(&mut *connection),
+        };
+        Ok(wrote.map(drop)?)
+    }
+
     fn connected(&mut self) -> Result<&mut Connection, Trouble> {
         if self.connection.is_none() {
             self.connection = Some(self.connect()?);
@@ -113,7 +148,7 @@ impl Road {
         self.connection.as_mut().ok_or_else(none)
     }
 
-    fn connect(&self) -> Result<Connection, Trouble> {
+    fn connect(&self) -> Result<Connection, RedisError> {
         let Timeouts { connect, command } = self.timeouts;
         if self.address.is_cluster {
             let client = ClusterClient::builder(self.address.nodes.clone())
@@ -125,7 +160,8 @@ impl Road {
             return Ok(Connection::Cluster(Box::new(connection)));
         }
         let node = self.address.nodes.first();
-        let node = node.ok_or_else(|| Trouble("no host is named".to_owned()))?;
+        let none = || RedisError::from((redis::ErrorKind::InvalidClientConfig, "no host is named"));
+        let node = node.ok_or_else(none)?;
         let client = redis::Client::open(node.clone())?;
         let mut connection = client.get_connection_with_timeout(connect)?;
         connection.set_read_timeout(Some(command))?;

@@ -182,6 +182,8 @@ struct Trips<'a> {
     failures: u32,
     /// When to try again, if the store cannot be reached.
     down: Option<Instant>,
+    /// Whether people have been told that it cannot be used, and not yet that it can be again.
+    is_told: bool,
 }
 
 impl<'a> Trips<'a> {
@@ -192,6 +194,7 @@ impl<'a> Trips<'a> {
             road: Road::new(settings.address.clone(), settings.timeouts),
             failures: 0,
             down: None,
+            is_told: false,
         }
     }
 
@@ -265,6 +268,12 @@ impl<'a> Trips<'a> {
         match self.road.go(&visits, &self.shared.settings.manners) {
             Ok(answers) => {
                 self.failures = 0;
+                if std::mem::take(&mut self.is_told) {
+                    log::warn!(
+                        "the store {} can be used again",
+                        self.shared.settings.address
+                    );
+                }
                 let received = self.shared.clock.now();
                 for ((line, _, visit), answer) in calls.iter().zip(&answers) {
                     line.heard(visit, answer, received);
@@ -272,7 +281,7 @@ impl<'a> Trips<'a> {
             }
             Err(trouble) => {
                 self.road.close();
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 for (line, ..) in &calls {
                     line.unanswered();
                 }
@@ -286,7 +295,7 @@ impl<'a> Trips<'a> {
 
     fn go_down(&mut self, trouble: &Trouble) {
         let settings = &self.shared.settings;
-        if self.down.is_none() {
+        if !std::mem::replace(&mut self.is_told, true) {
             log::warn!(
                 "the store {} cannot be used: {}; {}",
                 settings.address,
@@ -301,16 +310,12 @@ impl<'a> Trips<'a> {
         }
     }
 
-    /// Tries whether the store can be reached again.
+    /// Tries whether the store can be reached again. One that can be reached may still refuse what is
+    /// asked: only an answer to a visit shows that it can be used.
     fn knock(&mut self) {
         match self.road.open() {
             Ok(()) => {
-                log::warn!(
-                    "the store {} can be used again",
-                    self.shared.settings.address
-                );
                 self.down = None;
-                self.failures = 0;
                 for line in self.lines() {
                     line.back();
                 }

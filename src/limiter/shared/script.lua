@@ -54,6 +54,8 @@ local state = redis.call('HMGET', KEYS[1],
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
+-- Limits that do not fit the levels are none that this script has written: all is forgotten.
+if incarnation and #numbers(limits or '') * 2 ~= #numbers(state[5]) * 10 then incarnation = false end
 
 -- By unit, what was ever booked (1 to 4) and what moved the levels besides (5 to 8): what was taken,
 -- less what came back. They begin anew at 0 with an incarnation, or where they would not be exact.

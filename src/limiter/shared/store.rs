@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::line::Line;
 use super::account::Account;
 use super::address::Address;
-use super::connection::{Road, Timeouts};
+use super::connection::{Road, Timeouts, Unusable};
 use super::courier::{Courier, Seat};
 use super::inspect::{self, StoreLimiter};
 use super::scale;
@@ -137,16 +137,28 @@ impl SharedStore {
         }
     }
 
-    /// Connects once more, to see whether the store can be used.
+    /// Connects once more and writes a key that is gone within a second, to see whether the store can be
+    /// used.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`](crate::Error::Config) when it cannot, with the reason: it cannot be reached,
-    /// or it wants a password.
+    /// [`Error::Config`](crate::Error::Config) when it cannot, with the reason: it cannot be reached, it
+    /// wants another password, it is full, or it is a replica that takes no writes.
     pub fn check(&self) -> Result<()> {
-        self.road()
-            .open()
-            .map_err(|trouble| self.trouble(&trouble.0))
+        let unusable = |Unusable { trouble, .. }| self.trouble(&trouble.0);
+        self.try_it().map_err(unusable)
+    }
+
+    /// Why the store cannot be used, if it answers and refuses what a limiter needs, so that waiting does
+    /// not help. None where it cannot be reached: it may come back.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        let unusable = self.try_it().err().filter(|it| it.is_refusal)?;
+        Some(self.trouble(&unusable.trouble.0))
+    }
+
+    fn try_it(&self) -> std::result::Result<(), Unusable> {
+        self.road().check(&self.0.settings().prefix)
     }
 
     /// How the limiters stand that are shared over the store, of all processes, by name. For people:

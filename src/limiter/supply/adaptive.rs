@@ -11,6 +11,8 @@ use super::{Effect, Observation};
 use crate::cost::Cost;
 use crate::feedback::Verdict;
 use crate::quota::Limits;
+#[cfg(feature = "redis")]
+use crate::quota::Quota;
 use crate::unit::Unit;
 
 /// Buckets with an estimator that corrects them.
@@ -97,6 +99,12 @@ impl Adaptive {
 
     pub(super) fn known(&self, index: usize) -> Known {
         self.hearing.known(index)
+    }
+
+    /// Takes limits that others have found in place of guesses.
+    #[cfg(feature = "redis")]
+    pub(super) fn adopt(&mut self, quotas: &[Quota], now: Tick) {
+        self.hearing.adopt(quotas, &mut self.buckets.0, now);
     }
 
     /// What the limits are found to be.

@@ -41,6 +41,9 @@ pub(in crate::limiter) struct Shared {
     kept: Vec<bool>,
     /// Whether an answer has been observed since the store was told.
     has_news: bool,
+    /// Its part of the limits, kept until the store has answered: one that comes back and refuses is
+    /// away again at once, which is no new beginning.
+    part: Option<Buckets>,
     /// Guesses of this process, which better ones may replace: what the store holds besides has been said
     /// by the server or a user.
     guesses: Vec<Quota>,
@@ -55,6 +58,7 @@ impl Shared {
         let guesses = account.quotas().iter().filter(|quota| quota.is_assumed());
         Self {
             guesses: guesses.copied().collect(),
+            part: None,
             buckets: whole(account.quotas(), now),
             account,
             pace,
@@ -351,20 +355,20 @@ impl Shared {
     // Visits to the store.
 
     /// Begins a visit, if it is time for one: for those who wait, in their order, and for how long each
-    /// has waited. Nothing is granted before `start`.
+    /// has waited.
     pub(in crate::limiter) fn visit(
         &mut self,
         line: Vec<(Cost, Duration)>,
         waiters: usize,
         room: usize,
-        start: Tick,
         now: Tick,
     ) -> Option<Visit> {
         self.advance(now);
         // Together they ask for what goes within half a horizon.
         let people = u32::try_from(self.account.people()).unwrap_or(u32::MAX);
         let reach = self.account.horizon() / 2 / people.clamp(1, 8);
-        let mut ahead = Forecast::new(self.own(), start);
+        // A pause is the store's to reckon with: it may end before its time.
+        let mut ahead = Forecast::new(self.own(), now);
         let mut held = None;
         let line = line.into_iter().map_while(|(cost, waited)| {
             let due = ahead.pass(cost);
@@ -418,6 +422,10 @@ impl Shared {
         local: impl Fn(u64) -> Tick,
     ) -> Option<Tick> {
         self.account.heard(visit, heard, &local);
+        self.part = None;
+        if let (Some(pace), Some(quotas)) = (&mut self.pace, &heard.limits) {
+            pace.adopt(quotas, local(heard.now));
+        }
         let mut buckets = whole(self.account.quotas(), local(heard.time));
         for (level, left) in buckets.0.iter_mut().zip(&heard.levels) {
             level.set_whole(*left);
@@ -446,15 +454,22 @@ impl Shared {
         self.account.cut(rule, now);
         self.count_from_here();
         if is_new && rule == OnOutage::Share {
-            self.buckets = Buckets::starting(&self.parts(self.account.quotas()), now);
+            self.buckets = match self.part.take() {
+                Some(part) => part,
+                None => Buckets::starting(&self.parts(self.account.quotas()), now),
+            };
+            self.buckets.refill(now);
         }
     }
 
     /// The store can be reached again.
     pub(in crate::limiter) fn back(&mut self, now: Tick) {
+        let is_divided = self.account.outage() == Some(OnOutage::Share);
         self.account.back(now);
         self.count_from_here();
-        self.buckets = whole(self.account.quotas(), now);
+        let whole = whole(self.account.quotas(), now);
+        let before = std::mem::replace(&mut self.buckets, whole);
+        self.part = is_divided.then_some(before);
     }
 
     /// This process's part of limits that nobody keeps as a whole.

@@ -25,7 +25,7 @@ const AT_WORST: [(&str, [(usize, f64); 2]); 19] = [
     ("waits alone", [(18, 1.10), (30, 1.80)]),
     ("waits for no limit in particular", [(18, 1.10), (36, 1.60)]),
     ("windows of 10 s", [(6, 1.10), (12, 1.10)]),
-    ("windows of 1 s", [(90, 1.25), (110, 3.2)]),
+    ("windows of 1 s", [(90, 1.25), (110, 4.0)]),
     (
         "answers that take longer than the bucket lasts",
         [(2, 1.10), (4, 1.40)],

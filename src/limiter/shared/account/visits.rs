@@ -72,6 +72,8 @@ impl Account {
         let mut asks: Vec<Ask> = asks.take(MOST_ASKS + 1).collect();
         if let Some(held) = held
             && asks.is_empty()
+            // What changes for all has to be felt within a horizon.
+            && now.since(self.visited) < self.horizon
             && self.news(now).is_none_or(|at| at > now)
         {
             let soon = now.after(self.horizon / 64);
@@ -163,6 +165,7 @@ impl Account {
             count(&mut booked, ask.amounts, -1);
         }
         let now = local(heard.now);
+        self.visited = now;
         // Those without a place are asked for when one is free, or else looked after in a while.
         let later = self.is_crowded.then(|| now.after(self.horizon));
         self.come = heard.come.map(&local).or(later);
