@@ -44,6 +44,8 @@ const TRUSTED_SLACK: f64 = 3.0;
 const DOUBLED: f64 = 2.0;
 const RAISED: f64 = 1.25;
 const LOWERED: f64 = 0.75;
+/// Throughput that has grown so many times since the last epoch goes on growing.
+const GROWN: f64 = 1.05;
 /// The part of a change of the window that has to show in throughput.
 const ELASTICITY: f64 = 0.5;
 /// The fewest answers by which the first size is chosen, and by which throughput is compared.
@@ -82,6 +84,8 @@ pub(in crate::limiter) struct Window {
     epoch: Epoch,
     /// Mean latencies of the last epochs in which nothing was held back here, in seconds.
     latencies: VecDeque<f64>,
+    /// Answers per second in the last epoch.
+    throughput: f64,
     /// Whether somebody who knows has said what the rates are.
     is_trusted: bool,
     /// For how many epochs the next holding lasts.
@@ -185,6 +189,7 @@ impl Window {
             phase: Phase::Opening(START, None),
             epoch: Epoch::default(),
             latencies: VecDeque::new(),
+            throughput: 0.0,
             is_trusted: false,
             hold: FIRST_HOLD,
             is_up_next: false,
@@ -315,6 +320,7 @@ impl Window {
     fn end(&mut self, epoch: Epoch, left: u64, now: Tick) {
         let throughput = epoch.throughput(now);
         let is_bound = self.is_bound(&epoch);
+        let before = std::mem::replace(&mut self.throughput, throughput);
         match self.phase {
             // Every landing looks for this phase first.
             Phase::Opening(..) => {}
@@ -330,6 +336,11 @@ impl Window {
             Phase::Opened => {
                 let needed = throughput * epoch.mean_latency();
                 self.set((needed * TRUSTED_SLACK).max(LEAST_FREE));
+                self.free(left, now);
+            }
+            // A rate that rises holds requests back, too, and throughput still rises with it.
+            Phase::Free if is_bound && epoch.is_paced && throughput > GROWN * before => {
+                self.set(self.limit * RAISED);
                 self.free(left, now);
             }
             Phase::Free if is_bound => {

@@ -18,6 +18,7 @@ mod outage; //   refusals in spite of waiting as told
 mod period; //   a minute's limit, an hour's or a day's
 mod ramp; //     the careful start
 mod search; //   a limit that nobody says is found
+mod short; //    windows of a second
 
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
@@ -42,7 +43,7 @@ use ramp::Ramp;
 use search::LimitSearch;
 
 /// With how many requests a second a limiter begins that knows of no limit.
-const FIRST_REQUESTS: f64 = 40.0;
+const FIRST_REQUESTS: f64 = 50.0;
 /// Where a limit of requests has to be looked for after all: what has been sent within this time tells
 /// where, and no less than this a second.
 const RECENT: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use super::filter::{Drift, Filter, Sighting, Three};
 use super::history::Spent;
 use super::outage::Outage;
 use super::period::MINUTE;
+use super::short::{self, ShortWindows};
 use crate::feedback::{Refusal, Scope};
 use crate::quota::{MAX_AMOUNT, Quota};
 use crate::unit::Unit;
@@ -61,6 +62,7 @@ pub(super) struct Observer {
     /// What had been spent up to the newest request that was heard of.
     heard_of: Option<Spent>,
     pub(super) outage: Outage,
+    short: ShortWindows,
     /// The largest bucket that the server's words are consistent with, in seconds; 0 for none.
     bucket: f64,
     jitter: Duration,
@@ -107,6 +109,7 @@ impl Observer {
             spent,
             heard_of: None,
             outage: Outage::default(),
+            short: ShortWindows::default(),
             bucket: 0.0,
             jitter,
             quota,
@@ -176,6 +179,9 @@ impl Observer {
     }
 
     fn bucket_seconds(&self) -> f64 {
+        if self.short.is_on() {
+            return short::AT_ONCE;
+        }
         let whole = self.quota.period().as_secs_f64();
         let seen = match self.bucket {
             0.0 => whole,
@@ -270,7 +276,9 @@ impl Observer {
         if !self.is_told() && self.quota.is_assumed() && units > self.quota.amount() as f64 {
             self.raise(units, level);
         }
-        self.correct(units, then, level);
+        if !self.short.is_on() {
+            self.correct(units, then, level);
+        }
     }
 
     /// Hears that a request for which `reserved` had been taken was refused, and returns how long
@@ -283,6 +291,13 @@ impl Observer {
         level: &mut Level,
     ) -> Duration {
         let in_vain = self.outage.refused(then.at, self.at);
+        if then.at >= self.changed && self.short.refused(self.bucket, self.at) {
+            // What seemed to be others and charges was the window.
+            (self.foreign, self.excess) = (0.0, 0.0);
+            self.filter.forget_foreign();
+            level.pace(self.bucket(), 1.0);
+            self.set_rate(level);
+        }
         // Without a period it may speak of another limit of the unit.
         if let Some(limit) = refusal.limit.filter(|_| refusal.period.is_some()) {
             self.hear_limit(limit, None, then, level);
@@ -291,6 +306,9 @@ impl Observer {
             return in_vain;
         };
         let wait = told.max(in_vain);
+        if self.short.is_on() {
+            return wait; // then the next window begins, and what is left of this one does not matter
+        }
         let asked = match refusal.requested {
             Some(requested) => requested as f64,
             None => reserved as f64 * self.ratio(),
@@ -391,10 +409,14 @@ impl Observer {
     }
 
     fn set_rate(&self, level: &mut Level) {
-        level.fill_at(self.quota.amount() as f64 * (1.0 - self.foreign));
+        let used = if self.short.is_on() { short::USED } else { 1.0 };
+        level.fill_at(self.quota.amount() as f64 * (1.0 - self.foreign) * used);
     }
 
     fn set_reserve(&self, level: &mut Level) {
+        if self.short.is_on() {
+            return level.charge(self.ratio(), 0.0);
+        }
         let reserve = match self.heard_of {
             Some(heard_of) => {
                 let unseen = self

@@ -139,3 +139,51 @@ impl LimitSearch {
         self.found && !before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Tick {
+        Tick::default().after(Duration::from_secs_f64(seconds))
+    }
+
+    #[test]
+    fn it_rises_twofold_in_two_seconds_and_only_where_it_is_used() {
+        let mut search = LimitSearch::new(10.0, at(0.0), 0.0);
+        search.granted(10.0, at(1.0));
+        assert!((search.rate() - 10.0 * 2.0_f64.sqrt()).abs() < 1e-9);
+        search.granted(12.0, at(2.0));
+        assert!(
+            (search.rate() - 10.0 * 2.0_f64.sqrt()).abs() < 1e-9,
+            "hardly used"
+        );
+        search.granted(1_012.0, at(60.0));
+        assert!(
+            (search.rate() - 20.0 * 2.0_f64.sqrt()).abs() < 1e-9,
+            "twofold at most"
+        );
+    }
+
+    #[test]
+    fn two_refusals_measure_what_came_in_between_them() {
+        let mut search = LimitSearch::new(20.0, at(0.0), 0.0);
+        assert!(!search.refused(at(1.0), 40.0, 1.0, at(1.1)));
+        assert_eq!(search.rate(), 10.0, "nothing is measured yet");
+        assert!(
+            !search.refused(at(1.05), 40.0, 1.0, at(1.2)),
+            "of the same moment"
+        );
+        assert_eq!(search.rate(), 10.0);
+        assert!(search.refused(at(5.0), 70.0, 1.0, at(5.1)), "found");
+        assert!((search.rate() - 7.5 * MARGIN).abs() < 1e-9, "30 in 4 s");
+        search.granted(1_000.0, at(6.0));
+        assert!(
+            (search.rate() - 7.5 * MARGIN).abs() < 1e-9,
+            "it is held for a while"
+        );
+        search.granted(2_000.0, at(12.0));
+        assert!(search.rate() > 7.5 * MARGIN);
+        assert!(!search.refused(at(13.0), 130.0, 1.0, at(13.1)), "said once");
+    }
+}
