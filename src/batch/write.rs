@@ -155,6 +155,7 @@ impl<S: Sink> Keeper<S> {
         let (nothing, no_word) = (never(), never());
         let (mut done, mut stopped) = (done, stopped);
         let (mut grace_ends, mut is_last) = (None, false);
+        let mut was_stopped = false;
         loop {
             let mut guard = self.desk.writer.lock();
             // Only the keeper takes it out, below.
@@ -163,6 +164,13 @@ impl<S: Sink> Keeper<S> {
             };
             writer.see_to_what_is_due();
             let now = writer.writing.clock.now();
+            if std::mem::take(&mut was_stopped) {
+                // Asked now and not before the wait, which may have taken the whole run.
+                grace_ends = match (writer.writing.is_hopeless)() {
+                    true => Some(now),
+                    false => writer.after(writer.writing.times.grace),
+                };
+            }
             let is_over = grace_ends.is_some_and(|end: Instant| end <= now);
             let is_written = is_last && (writer.kept.is_empty() || writer.has_given_up);
             if is_over && self.desk.waiting.load(Ordering::SeqCst) > 0 {
@@ -181,10 +189,6 @@ impl<S: Sink> Keeper<S> {
             }
             let due = [writer.next_due(), grace_ends];
             let due = due.into_iter().flatten().min().map_or_else(never, at);
-            let grace = match (writer.writing.is_hopeless)() {
-                true => Some(now),
-                false => writer.after(writer.writing.times.grace),
-            };
             drop(guard);
             select! {
                 recv(self.called) -> _ => {}
@@ -194,7 +198,7 @@ impl<S: Sink> Keeper<S> {
                 }
                 recv(stopped) -> _ => {
                     stopped = &no_word;
-                    grace_ends = grace;
+                    was_stopped = true;
                 }
                 recv(due) -> _ => {}
             }

@@ -81,16 +81,15 @@ fn a_full_disk_ends_the_run_in_time_and_says_how_much_is_lost() {
 #[test]
 fn lines_that_are_not_sent_wait_for_room_as_well() {
     let api = simulator();
-    let folder = Folder::with_input(chats(12_000)); // more than are kept
-    folder.write("prices.toml", "[models.other]\ninput = 1\noutput = 1\n");
+    // More than are kept, behind one that can be sent: a file without any would be refused as a whole.
+    let folder = Folder::with_input(chats(1) + &"{}\n".repeat(12_000));
     let run = run(&folder, &api.base_url(), "3600");
-    let run = run.args(["--prices", "prices.toml", "--max-cost", "1"]);
     let mut running = run.in_shell(SMALL_FILES).start();
     let stderr = running.wait_for_word("no request is begun, until it can be written");
     lift_the_limit(&running);
     running.wait_for_end(stderr, "writing goes on", 1);
     assert_eq!(folder.lines("in.errors.jsonl").len(), 12_000);
-    assert_eq!(api.report().received, 0);
+    assert_eq!(api.report().received, 1);
 }
 
 /// A file system of its own, of this size.

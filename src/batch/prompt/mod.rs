@@ -330,7 +330,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(value_of(&text).unwrap(), body);
-        let plain = Prompt::new("m", "")
+        let plain = Prompt::new("m", "x")
             .unwrap()
             .schema_text(r#"{ "minimum": 1.5 }"#)
             .unwrap();
