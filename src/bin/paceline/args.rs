@@ -151,9 +151,9 @@ pub(crate) struct Run {
     /// [default SHARE: 0.95]; only with --charge usage, where the server does not hold the cap itself
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
     pub(crate) learn_output: Option<f64>,
-    /// Most requests in flight at once; fewer when limits and latency need no more
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = at_least_one, help_heading = SENDING)]
-    pub(crate) max_in_flight: usize,
+    /// Cap requests in flight [default: what open files, memory and threads allow]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = SENDING)]
+    pub(crate) max_in_flight: Option<usize>,
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,

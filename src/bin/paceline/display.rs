@@ -13,6 +13,7 @@ use paceline::batch::{Progress, Watch};
 use crate::args::When;
 use crate::eta::{Eta, TimeLeft};
 use crate::held::Held;
+use crate::in_flight::InFlight;
 use crate::numbers::{grouped, money};
 use crate::pace::Pace;
 use crate::plain::{cut, line as line_of};
@@ -55,14 +56,22 @@ pub(crate) struct Display(Option<(Sender<()>, JoinHandle<Held>)>);
 
 impl Display {
     /// `currency` is what costs are in, where there are prices.
-    pub(crate) fn start(watch: Watch, when: When, currency: Option<String>) -> Self {
+    pub(crate) fn start(
+        watch: Watch,
+        when: When,
+        currency: Option<String>,
+        in_flight: InFlight,
+    ) -> Self {
         let (stop, stopped) = bounded(0);
         let currency = currency.unwrap_or_default();
+        let held = Held::within(in_flight);
         let thread = Builder::new().name("paceline-display".to_owned());
         let thread = match Form::of(when, io::stderr().is_terminal()) {
-            Form::Nothing => thread.spawn(move || silent(&watch, &stopped)),
-            Form::Live => thread.spawn(move || live(&watch, &stopped, &currency)),
-            Form::Lines(first) => thread.spawn(move || lines(&watch, &stopped, &currency, first)),
+            Form::Nothing => thread.spawn(move || silent(&watch, &stopped, held)),
+            Form::Live => thread.spawn(move || live(&watch, &stopped, &currency, held)),
+            Form::Lines(first) => {
+                thread.spawn(move || lines(&watch, &stopped, &currency, first, held))
+            }
         };
         // A run without a display is better than none.
         Self(thread.ok().map(|thread| (stop, thread)))
@@ -71,8 +80,8 @@ impl Display {
 
 impl Display {
     /// Clears the display, and tells what held the run back while it was shown.
-    pub(crate) fn end(mut self) -> Held {
-        self.stop().unwrap_or_default()
+    pub(crate) fn end(mut self) -> Option<Held> {
+        self.stop()
     }
 
     fn stop(&mut self) -> Option<Held> {
@@ -94,16 +103,22 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
 }
 
 /// Shows nothing, and looks all the same.
-fn silent(watch: &Watch, stopped: &Receiver<()>) -> Held {
-    let (clock, mut held) = (Clock::real(), Held::default());
+fn silent(watch: &Watch, stopped: &Receiver<()>, mut held: Held) -> Held {
+    let clock = Clock::real();
     while next(stopped, FRAME) {
         held.look(clock.now(), watch.bottleneck());
     }
     held
 }
 
-fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration) -> Held {
-    let (clock, mut held) = (Clock::real(), Held::default());
+fn lines(
+    watch: &Watch,
+    stopped: &Receiver<()>,
+    currency: &str,
+    first: Duration,
+    mut held: Held,
+) -> Held {
+    let clock = Clock::real();
     let mut eta = Eta::default();
     let (mut due, mut said) = (clock.now() + first, HashSet::new());
     while next(stopped, FRAME) {
@@ -139,8 +154,8 @@ fn lines(watch: &Watch, stopped: &Receiver<()>, currency: &str, first: Duration)
     held
 }
 
-fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str) -> Held {
-    let (clock, mut held) = (Clock::real(), Held::default());
+fn live(watch: &Watch, stopped: &Receiver<()>, currency: &str, mut held: Held) -> Held {
+    let clock = Clock::real();
     let bars = MultiProgress::new();
     let head = bars.add(ProgressBar::new(0));
     let known = watch.progress().total.is_some();

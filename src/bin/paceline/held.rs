@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use paceline::LimitOrigin;
 use paceline::batch::{Bottleneck, Hold};
 
+use crate::in_flight::InFlight;
 use crate::numbers::{grouped, percent, quota};
 use crate::utc::until;
 
@@ -20,8 +21,9 @@ const NOTABLE: u64 = 10;
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What held a run back, and for how long.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Held {
+    in_flight: InFlight,
     last_look: Option<Instant>,
     by_label: Vec<(String, Duration)>,
     shown: Option<(Instant, Bottleneck)>,
@@ -30,11 +32,22 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Of a run that may have this many requests in flight.
+    pub(crate) fn within(in_flight: InFlight) -> Self {
+        Self {
+            in_flight,
+            last_look: None,
+            by_label: Vec::new(),
+            shown: None,
+            told: HashSet::new(),
+        }
+    }
+
     /// Takes what holds the run back from the last look on until now.
     pub(crate) fn look(&mut self, now: Instant, bottleneck: Bottleneck) {
         let since = self.last_look.replace(now).unwrap_or(now);
         let lasted = now.saturating_duration_since(since);
-        let label = label(&bottleneck);
+        let label = label(&bottleneck, self.in_flight);
         match self.by_label.iter_mut().find(|(known, _)| *known == label) {
             Some((_, sum)) => *sum += lasted,
             None => self.by_label.push((label, lasted)),
@@ -57,14 +70,16 @@ impl Held {
             Bottleneck::Limit { wait, .. } => *wait,
             _ => return None,
         };
-        let is_new = wait >= LONG && self.told.insert(label(bottleneck));
-        is_new.then(|| words(bottleneck, now))
+        let is_new = wait >= LONG && self.told.insert(label(bottleneck, self.in_flight));
+        is_new.then(|| words(bottleneck, self.in_flight, now))
     }
 
     /// What is shown of it now.
     pub(crate) fn now(&self, now: SystemTime) -> String {
         let shown = self.shown.as_ref().map(|(_, bottleneck)| bottleneck);
-        shown.map_or_else(String::new, |bottleneck| words(bottleneck, now))
+        shown.map_or_else(String::new, |bottleneck| {
+            words(bottleneck, self.in_flight, now)
+        })
     }
 
     /// `held back mostly by gpt-4o: 30,000 tokens per minute (83 % of the time), retries (12 %)`.
@@ -91,7 +106,7 @@ impl Held {
 }
 
 /// What it is, without figures that change from one moment to the next.
-fn label(bottleneck: &Bottleneck) -> String {
+fn label(bottleneck: &Bottleneck, in_flight: InFlight) -> String {
     match bottleneck {
         Bottleneck::Nothing => "nothing".to_owned(),
         Bottleneck::Input => "the input, which is still being read".to_owned(),
@@ -111,7 +126,7 @@ fn label(bottleneck: &Bottleneck) -> String {
         Bottleneck::InFlight { model, most } => {
             format!("{model}: at most {} in flight", grouped(*most))
         }
-        Bottleneck::MaxInFlight { most } => format!("--max-in-flight {most}"),
+        Bottleneck::MaxInFlight { .. } => in_flight.to_string(),
         Bottleneck::Latency { .. } => "the server: all that is left is in flight".to_owned(),
         Bottleneck::Retries { .. } => "retries".to_owned(),
         Bottleneck::Budget => "the budget, which requests in flight may use up".to_owned(),
@@ -127,7 +142,7 @@ fn label(bottleneck: &Bottleneck) -> String {
 }
 
 /// What is said of it while it stands.
-fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
+fn words(bottleneck: &Bottleneck, in_flight: InFlight, now: SystemTime) -> String {
     match bottleneck {
         Bottleneck::Pause {
             model,
@@ -142,7 +157,7 @@ fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
         }
         Bottleneck::Limit { wait, .. } if *wait >= LONG => {
             let until = until(now, *wait);
-            let label = label(bottleneck);
+            let label = label(bottleneck, in_flight);
             format!("held back by {label}; next request at {until}")
         }
         Bottleneck::Retries { retried, in_flight } => format!(
@@ -160,7 +175,7 @@ fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
         }
         Bottleneck::Held(hold) => hold.to_string(),
         Bottleneck::Nothing => "held back by nothing".to_owned(),
-        other => format!("held back by {}", label(other)),
+        other => format!("held back by {}", label(other, in_flight)),
     }
 }
 
@@ -236,7 +251,7 @@ mod tests {
             ),
         ];
         for (bottleneck, expected) in table {
-            assert_eq!(words(&bottleneck, now), expected);
+            assert_eq!(words(&bottleneck, InFlight::of(Some(4)), now), expected);
         }
     }
 
@@ -244,7 +259,7 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "any instant will do")]
     fn the_whole_run_is_told_by_fractions_of_its_time() {
         let start = Instant::now();
-        let mut held = Held::default();
+        let mut held = Held::within(InFlight::of(Some(4)));
         let stated = limit(LimitOrigin::Stated, 1);
         held.look(start, Bottleneck::Nothing);
         assert_eq!(held.in_all(), None, "too short");
@@ -271,7 +286,7 @@ mod tests {
     fn what_held_stays_on_the_screen_between_two_waits() {
         let (start, now) = (Instant::now(), SystemTime::UNIX_EPOCH);
         let after = |millis| start + Duration::from_millis(millis);
-        let mut held = Held::default();
+        let mut held = Held::within(InFlight::of(Some(4)));
         assert_eq!(held.now(now), "");
         held.look(start, Bottleneck::Disk);
         held.look(after(900), Bottleneck::Nothing);

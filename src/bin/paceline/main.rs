@@ -12,6 +12,7 @@ mod eta; //      how long a run still takes
 mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
 mod held; //     what holds a run back
+mod in_flight; // how many requests at once
 mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error

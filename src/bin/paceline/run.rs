@@ -15,6 +15,8 @@ use crate::display::{Display, done, spent};
 use crate::eta::TimeLeft;
 use crate::exit::Exit;
 use crate::extract;
+#[cfg(feature = "redis")]
+use crate::in_flight::InFlight;
 use crate::input::{input, prints_results, read_files};
 use crate::limits;
 use crate::models;
@@ -24,7 +26,6 @@ use crate::plan::{print_plan, say_bad_lines};
 use crate::report;
 use crate::say::say;
 use crate::server;
-#[cfg(feature = "redis")]
 use crate::share;
 use crate::signals::{self, Signal};
 use crate::simulate;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let prices = prices.transpose()?;
     let input = input(arguments)?;
     check::models(arguments, &input, &table, prices.as_ref())?;
+    let in_flight = InFlight::of(arguments.max_in_flight);
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
         true => {
@@ -57,7 +59,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .registry(Arc::new(Registry::new(table)))
         .charge(arguments.charge.into())
         .model_table(models::table(arguments.models.as_deref())?)
-        .max_in_flight(arguments.max_in_flight)
+        .max_in_flight(in_flight.most)
         .max_retries(arguments.max_retries)
         .timeout(server.timeout);
     if let Some(share) = arguments.learn_output {
@@ -107,7 +109,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .keep_going(arguments.keep_going)
         .connect_patience(arguments.connect_patience)
         .on_notice(notice::tell)
-        .max_in_flight(arguments.max_in_flight)
+        .max_in_flight(in_flight.most)
         .stop(&stop);
     if let Some(path) = &arguments.output {
         run = run.output(path);
@@ -139,7 +141,12 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     let signal = listen_for_signals(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
-    let display = Display::start(watch.clone(), arguments.progress, currency.clone());
+    let display = Display::start(
+        watch.clone(),
+        arguments.progress,
+        currency.clone(),
+        in_flight,
+    );
     let result = run.run();
     let held = display.end();
     let summary = match result {
@@ -169,7 +176,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let bad = &summary.bad_lines;
     let all_in = format!("that cannot be sent; all are in {}", errors.display());
     say_bad_lines(bad, summary.more_bad_lines, &all_in);
-    let held = held.in_all();
+    let held = held.and_then(|held| held.in_all());
     summary::print(&summary, held, shown, &errors, arguments.keep_failed);
     // One file that cannot be written costs no other.
     let reported = report.write(&summary);
