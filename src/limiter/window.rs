@@ -21,6 +21,8 @@
 //! Pure: it is told the time. What was taken from whom is told in `ARCHITECTURE.md`.
 
 mod probe; // after refusals for want of room
+#[cfg(test)]
+mod tests; // one moment at a time
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,6 +46,10 @@ const TRUSTED_SLACK: f64 = 3.0;
 const DOUBLED: f64 = 2.0;
 const RAISED: f64 = 1.25;
 const LOWERED: f64 = 0.75;
+/// A request that ends so many times as late as answers do has timed out; no time-out is shorter than
+/// this.
+const TIMED_OUT: f64 = 3.0;
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Throughput that has grown so many times since the last epoch goes on growing.
 const GROWN: f64 = 1.05;
 /// The part of a change of the window that has to show in throughput.
@@ -84,8 +90,9 @@ pub(in crate::limiter) struct Window {
     epoch: Epoch,
     /// Mean latencies of the last epochs in which nothing was held back here, in seconds.
     latencies: VecDeque<f64>,
-    /// Answers per second in the last epoch.
+    /// Answers per second in the last epoch, and their mean latency in seconds.
     throughput: f64,
+    latency: f64,
     /// Whether somebody who knows has said what the rates are.
     is_trusted: bool,
     /// For how many epochs the next holding lasts.
@@ -190,6 +197,7 @@ impl Window {
             epoch: Epoch::default(),
             latencies: VecDeque::new(),
             throughput: 0.0,
+            latency: 0.0,
             is_trusted: false,
             hold: FIRST_HOLD,
             is_up_next: false,
@@ -262,6 +270,7 @@ impl Window {
         now: Tick,
     ) {
         if landing != Landing::Admitted {
+            self.lost(now.since(sent), left, now);
             return;
         }
         if let Some(limit) = self.probe.admitted(self.limit, self.epoch.is_bound) {
@@ -276,6 +285,15 @@ impl Window {
         if self.epoch.landed(now.since(sent).as_secs_f64(), now) {
             let ended = self.epoch;
             self.end(ended, left, now);
+        }
+    }
+
+    /// A request has ended without an answer that counts. Those that have timed out, and no others, took
+    /// far longer than answers do: many of them are a sign of too many at once, as an overload is.
+    fn lost(&mut self, took: Duration, left: u64, now: Tick) {
+        let is_late = self.latency > 0.0 && took.as_secs_f64() > TIMED_OUT * self.latency;
+        if is_late && took >= SHORTEST_TIMEOUT {
+            self.overloaded(left, now);
         }
     }
 
@@ -321,6 +339,7 @@ impl Window {
         let throughput = epoch.throughput(now);
         let is_bound = self.is_bound(&epoch);
         let before = std::mem::replace(&mut self.throughput, throughput);
+        self.latency = epoch.mean_latency();
         match self.phase {
             // Every landing looks for this phase first.
             Phase::Opening(..) => {}
