@@ -579,30 +579,37 @@ impl Hearing {
         }
     }
 
-    /// Takes limits that others have found in place of guesses, and adds those that it lacks.
+    /// Takes limits that others have been told in place of guesses, and adds those that it lacks.
     #[cfg(feature = "redis")]
     pub(super) fn adopt(&mut self, quotas: &[Quota], levels: &mut Vec<Level>, now: Tick) {
         self.advance(levels, now);
-        for quota in quotas {
-            let is_same = |entry: &&mut Entry| {
+        for quota in quotas.iter().filter(|quota| !quota.is_assumed()) {
+            let is_same = |entry: &Entry| {
                 let of = entry.observer.quota();
                 entry.observer.scope == Scope::Account
                     && (quota.unit(), quota.period()) == (of.unit(), of.period())
             };
-            match self.entries.iter_mut().find(is_same) {
-                Some(entry) => {
-                    let observer = &mut entry.observer;
-                    let is_guess = !observer.is_told() && observer.stated().is_none();
-                    if is_guess && observer.quota().amount() != quota.amount() {
-                        observer.restate(Some(quota.assumed()), &mut levels[entry.level]);
-                        entry.follow_ramp(levels);
-                    }
-                }
-                None => {
-                    let (scope, ramp) = (Scope::Account, Ramp::of_told());
-                    self.add(quota.assumed(), scope, ramp, levels, now);
-                }
+            let index = self.entries.iter().position(is_same).unwrap_or_else(|| {
+                let (scope, ramp) = (Scope::Account, Ramp::of_told());
+                self.add(quota.assumed(), scope, ramp, levels, now)
+            });
+            let then = Moment {
+                at: now,
+                spent: self.history.spent,
+                near: 0,
+            };
+            let entry = &mut self.entries[index];
+            if entry.observer.is_told() || entry.observer.stated().is_some() {
+                continue;
             }
+            entry.spoken_of();
+            let level = &mut levels[entry.level];
+            if std::mem::take(&mut entry.is_removed) | std::mem::take(&mut entry.is_unseen) {
+                level.wake();
+                level.resize(entry.observer.bucket());
+            }
+            entry.observer.hear_limit(quota.amount(), None, then, level);
+            entry.follow_ramp(levels);
         }
     }
 
@@ -615,8 +622,8 @@ impl Hearing {
             let quota = entry.observer.quota();
             let quota = match entry.observer.stated() {
                 Some(stated) if stated.amount() <= quota.amount() => stated,
-                Some(_) => quota,
-                None => quota.assumed(),
+                _ if entry.observer.is_told() => quota,
+                _ => quota.assumed(),
             };
             Found {
                 quota: quota.allow_jitter(self.jitter),
