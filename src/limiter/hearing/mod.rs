@@ -579,7 +579,7 @@ impl Hearing {
         }
     }
 
-    /// Takes limits that others have been told in place of guesses, and adds those that it lacks.
+    /// Takes limits that others have been told, as the newest word of them, and adds those that it lacks.
     #[cfg(feature = "redis")]
     pub(super) fn adopt(&mut self, quotas: &[Quota], levels: &mut Vec<Level>, now: Tick) {
         self.advance(levels, now);
@@ -599,7 +599,11 @@ impl Hearing {
                 near: 0,
             };
             let entry = &mut self.entries[index];
-            if entry.observer.is_told() || entry.observer.stated().is_some() {
+            let held = match entry.observer.stated() {
+                Some(stated) => stated.amount().min(entry.observer.quota().amount()),
+                None => entry.observer.quota().amount(),
+            };
+            if entry.observer.is_told() && held == quota.amount() {
                 continue;
             }
             entry.spoken_of();
