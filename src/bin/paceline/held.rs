@@ -238,8 +238,8 @@ mod tests {
             ),
             (pause(1, None), "paused until 08:49:38Z: m"),
             (
-                Bottleneck::MaxInFlight { most: 1 },
-                "held back by --max-in-flight 1",
+                Bottleneck::MaxInFlight { most: 4 },
+                "held back by --max-in-flight 4",
             ),
             (
                 retries,
