@@ -458,6 +458,10 @@ impl Hearing {
             entry.is_removed |= entry.is_unseen && is_any_told;
             if feedback.verdict == Verdict::Admitted && feedback.reports.is_empty() {
                 entry.silent();
+                let guess = entry.observer.rate();
+                if let Some(search) = entry.search_mut() {
+                    search.admitted(guess);
+                }
             }
             let observer = &mut entry.observer;
             let has_passed = match feedback.verdict {

@@ -77,6 +77,13 @@ impl LimitSearch {
         self.rate = rate;
     }
 
+    /// A request was let in, so the guess itself is where it begins, unless a refusal has said more.
+    pub(super) fn admitted(&mut self, guess: f64) {
+        if self.refusals.is_empty() {
+            self.rate = self.rate.max(guess);
+        }
+    }
+
     /// Units per second that are let go now.
     pub(super) fn rate(&self) -> f64 {
         self.rate

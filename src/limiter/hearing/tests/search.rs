@@ -35,6 +35,25 @@ fn cases() -> Vec<Case> {
             ratio: 1.15,
         },
         Case {
+            name: "words, a minute's bucket, three times the guess",
+            server: Server {
+                said: Said::Refusals,
+                ..Server::new(2_400_000.0, 60.0)
+            },
+            total: 90.0 * 40_000.0,
+            ideal: 30.3,
+            refused: 18,
+            ratio: 1.15,
+        },
+        Case {
+            name: "words, a second's bucket",
+            server: saying(Said::Refusals, 1.0),
+            total: 31.0 * RATE,
+            ideal: 30.3,
+            refused: 18,
+            ratio: 1.15,
+        },
+        Case {
             name: "no words, a second's bucket",
             server: saying(Said::Nothing, 1.0),
             total: 31.0 * RATE,
