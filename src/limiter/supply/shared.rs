@@ -245,6 +245,9 @@ impl Shared {
         self.account.hold(quotas.clone());
         if self.account.outage() == Some(OnOutage::Share) {
             self.buckets.replace(&self.parts(&quotas), now);
+            for level in &mut self.buckets.0 {
+                level.forgive(); // it began empty, which is no use of it
+            }
             self.account.set_quotas(quotas);
         }
     }

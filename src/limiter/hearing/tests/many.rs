@@ -15,7 +15,7 @@ const AT_WORST: [(&str, [(usize, f64); 2]); 19] = [
     ("stated 10 times too high", [(0, 1.02), (2, 1.05)]),
     ("preset 10 times too low", [(0, 1.05), (2, 1.05)]),
     ("burst of 1 s", [(0, 1.02), (4, 1.05)]),
-    ("the same, discovered", [(4, 1.03), (12, 1.10)]),
+    ("the same, discovered", [(6, 1.12), (16, 1.25)]),
     ("a steady neighbour", [(2, 1.03), (8, 1.12)]),
     ("a bursty neighbour", [(20, 1.10), (30, 1.10)]),
     ("fixed windows", [(2, 1.10), (6, 1.10)]),
