@@ -3,7 +3,7 @@
 //!
 //! Requests that leave evenly and a little below the rate fit into every window, wherever it begins.
 //! What they lack is a margin for their sizes, which differ; a server is met like that once it has refused
-//! twice what seemed to be there, and no longer if that does not help: then somebody else is there.
+//! five times what seemed to be there, and no longer if that does not help: then somebody else is there.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::super::level::Tick;
 /// Buckets that seem to be at most so long, in seconds, may be windows of a second.
 const SHORT: f64 = 2.5;
 /// Refusals before it is met like that.
-const BEFORE: u32 = 2;
+const BEFORE: u32 = 5;
 /// What goes at once then, in seconds of the rate: next to nothing.
 pub(super) const AT_ONCE: f64 = 0.02;
 /// The part of the rate that is used then.
@@ -65,12 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_refusal_of_a_short_bucket_starts_it_and_many_more_end_it() {
+    fn refusals_of_a_short_bucket_start_it_and_many_more_end_it() {
         let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
         let mut short = ShortWindows::default();
         for bucket in [0.0, 60.0, 1.0] {
             assert!(!short.refused(bucket, at(1.0)));
         }
+        assert!((2..BEFORE).all(|_| !short.refused(2.0, at(1.5))));
         assert!(short.refused(2.0, at(2.0)));
         assert!(short.is_on());
         for seconds in 3..8 {
