@@ -182,7 +182,7 @@ impl Admitted {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`], [`Error::Transport`] or [`Error::InvalidResponse`] of the last try, or
+    /// [`Error::Api`](crate::Error::Api), [`Error::Transport`](crate::Error::Transport) or [`Error::InvalidResponse`](crate::Error::InvalidResponse) of the last try, or
     /// what ended the wait before the next one.
     pub fn send(self, wait: Wait<'_>) -> Result<Response> {
         self.send_watched(wait, |_| {})
