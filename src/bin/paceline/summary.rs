@@ -90,7 +90,7 @@ pub(crate) fn print(
         grouped(summary.failed),
     );
     say!(
-        "{} retries, {} rate-limit responses (429), at most {} in flight",
+        "{} retries, {} rate-limit answers (429), at most {} in flight",
         grouped(summary.retries),
         grouped(summary.rate_limited),
         grouped(summary.max_in_flight),
