@@ -122,8 +122,17 @@ fn key(source: &KeySource, base: &BaseUrl) -> Result<Option<Secret>> {
     let key = key.filter(|key| !key.is_empty() || is_needed || source.key.is_some());
     match key {
         Some(key) if key.is_empty() || !is_header(AUTHORIZATION, &key) => {
-            let message = "the API key is empty or has characters that no key has";
-            Err(Error::Config(message.to_owned()))
+            let whose = match (&source.key, &source.variable) {
+                (Some(_), _) => "the API key".to_owned(),
+                (None, Some(variable)) => {
+                    format!("the API key in the environment variable {variable}")
+                }
+                (None, None) => {
+                    format!("the API key in the environment variable {DEFAULT_KEY_VARIABLE}")
+                }
+            };
+            let message = format!("{whose} is empty or has characters that no key has");
+            Err(Error::Config(message))
         }
         Some(key) => Ok(Some(Secret(key))),
         None if is_needed => Err(Error::Config(format!(

@@ -131,7 +131,11 @@ impl Transport {
             .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
             .build();
         let addresses = Addresses::new(Lookup, Clock::real());
-        Agent::with_parts(config, Dial::new(self.opened.clone()), addresses)
+        Agent::with_parts(
+            config,
+            Dial::new(self.opened.clone(), self.proxy.is_some()),
+            addresses,
+        )
     }
 
     pub(super) fn connections(&self) -> &Connections {

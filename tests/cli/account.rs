@@ -62,7 +62,7 @@ fn a_key_that_is_missing_or_none_is_said_before_anything_is_done() {
     named.ends_with(2).says(&["MY_KEY"]);
     for key in ["", "  ", "a\nb"] {
         let output = run().env("OPENAI_API_KEY", key).ends_with(2);
-        output.says(&["the API key is empty or has characters"]);
+        output.says(&["is empty or has characters that no key has"]);
     }
     assert_eq!(folder.files(), ["in.jsonl"]);
 }

@@ -126,7 +126,7 @@ fn nothing_is_sent_twice_and_failures_are_tried_again() {
     let output = folder.run(&refusing.base_url()).ends_with(1);
     output.says(&[
         "20 failed",
-        "in.errors.jsonl; they fail again until the request is corrected",
+        "in.errors.jsonl; they fail again until the cause is corrected",
     ]);
     let failures = folder.lines("in.errors.jsonl");
     assert_eq!(failures.len(), 20);

@@ -263,7 +263,7 @@ fn what_would_begin_after_the_deadline_is_not_waited_for() {
     };
     let output = run("45").ends_with(4);
     output.says(&[
-        "stopped at --deadline, after 45.0 s",
+        "stopped at --deadline 45.0 s: what is left could not begin before it",
         "51 of 53 lines are done",
     ]);
     let summary = output.summary();
@@ -299,7 +299,7 @@ fn a_deadline_ends_a_wait_for_more_input() {
     stdin.write_all(chats(1).as_bytes()).unwrap();
     let output = running.ends_with(4);
     output.says(&[
-        "stopped at --deadline, after 0.5 s",
+        "stopped at --deadline 0.5 s: what is left could not begin before it",
         "the same command resumes the run",
     ]);
     drop(stdin);

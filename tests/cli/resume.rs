@@ -102,7 +102,7 @@ fn failures_are_kept_when_that_is_asked_for_and_else_tried_again() {
     output.says(&[
         "5 succeeded",
         "1 failed",
-        "fails again until the request is corrected",
+        "fails again until the cause is corrected",
     ]);
     assert_eq!(folder.lines("in.errors.jsonl").len(), 1);
     assert_eq!(api.report().received, 5);

@@ -2,9 +2,12 @@
 //! request.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::sim::{SimConfig, SimLimits, Simulator};
@@ -27,6 +30,27 @@ fn run(folder: &Folder, base_url: &str) -> Cmd {
     folder
         .run(base_url)
         .args(["--max-retries", "0", "--summary", "-"])
+}
+
+/// A proxy that takes connections and lets nothing pass, and how many it took.
+fn refusing_proxy(says: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut head = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while head.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let _ = stream.write_all(says.as_bytes());
+        }
+    });
+    (url, taken)
 }
 
 #[track_caller]
@@ -118,7 +142,7 @@ fn a_server_that_comes_late_or_goes_away_costs_no_request_and_no_retry() {
     let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     let _second = Simulator::start(api(port).latency(latency)).unwrap();
     running.wait_for_end(stderr, "requests wait until it is back", 0);
@@ -217,4 +241,29 @@ fn a_machine_without_descriptors_has_fewer_requests_in_flight_and_fails_none() {
         output.summary()["max_in_flight"].as_u64() > Some(64),
         "{output}"
     );
+}
+
+/// A connection to the proxy is none to the server: taken for one, each refusal would begin a new
+/// outage, whose first probe waits for nothing.
+#[test]
+fn a_proxy_that_lets_nothing_pass_is_probed_with_pauses_until_patience_ends() {
+    let answers = [
+        "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        "SSH-2.0-x\r\n",
+        "",
+    ];
+    for says in answers {
+        let (proxy, taken) = refusing_proxy(says);
+        let folder = Folder::with_input(chats(20));
+        let output = run(&folder, "http://api.test/v1")
+            .args(["--connect-patience", "2"])
+            .env("http_proxy", &proxy)
+            .env("no_proxy", "")
+            .ends_with(3);
+        output.says(&["paceline: cannot reach http://api.test/v1: ", &proxy]);
+        assert_none_failed(&folder);
+        let taken = taken.load(Ordering::SeqCst);
+        assert!(taken < 200, "{says:?}: {taken} connections");
+    }
 }

@@ -353,7 +353,7 @@ fn a_deadline_ends_a_wait_for_input_that_is_compared() {
     std::io::Write::write_all(&mut stdin, (chats(1).replace("r0", "new")).as_bytes()).unwrap();
     running
         .ends_with(4)
-        .says(&["stopped at --deadline, after 0.5 s"]);
+        .says(&["stopped at --deadline 0.5 s: what is left could not begin before it"]);
     drop(stdin);
     assert_eq!(folder.lines("out.jsonl").len(), 2);
 }

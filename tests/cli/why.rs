@@ -91,7 +91,7 @@ fn what_a_retry_cannot_help_is_not_said_to_be_tried_again() {
     output.says(&[
         "  2 failed: 400 bad (r",
         "  1 failed: invalid line: in.jsonl:3: ",
-        "in.errors.jsonl; they fail again until the request is corrected\n",
+        "in.errors.jsonl; they fail again until the cause is corrected\n",
     ]);
     assert!(!output.stderr.contains("the same command"), "{output}");
 }
@@ -120,7 +120,7 @@ fn a_model_whose_name_commands_the_terminal_is_shown_without_that() {
 fn a_wait_that_the_server_names_is_shown_with_its_end() {
     let server = answering(
         "429 Too Many Requests\r\nretry-after: 660",
-        r#"{"error":{"message":"Rate limit reached for gpt-4o-mini on tokens per day (TPD): Limit 9, Used 9, Requested 9.","code":"rate_limit_exceeded"}}"#,
+        r#"{"error":{"message":"Rate limit reached for gpt-4o-mini on tokens per day (TPD): Limit 100000, Used 99990, Requested 18.","code":"rate_limit_exceeded"}}"#,
     );
     let folder = Folder::with_input(chats(3));
     let run = folder.run(&server.base_url).args(["--grace", "0"]);

@@ -8,6 +8,15 @@ use crate::args;
 /// Puts the part into the names of all files that are written, so that no part overwrites what is
 /// another's: `out.jsonl` is `out.3-of-8.jsonl`.
 pub(crate) fn carry_part(arguments: &mut args::Run) {
+    // Simulated answers never take the place of real ones.
+    if let Some(path) = arguments
+        .shape
+        .extract
+        .as_mut()
+        .filter(|_| arguments.simulate)
+    {
+        *path = with_part(path, "simulated");
+    }
     let Some(part) = arguments.shape.shard.filter(|shard| shard.count > 1) else {
         return;
     };

@@ -131,7 +131,7 @@ pub(crate) fn advice(all: &[&Reason], others: &Reason, failed: u64, keeps: bool)
             (false, 1) => "1 fails".to_owned(),
             (false, _) => format!("{} fail", grouped(hopeless)),
         };
-        parts.push(format!("{which} again until the request is corrected"));
+        parts.push(format!("{which} again until the cause is corrected"));
     }
     parts.join("; ")
 }
@@ -216,13 +216,13 @@ mod tests {
                 &[&hopeless],
                 2,
                 false,
-                "they fail again until the request is corrected",
+                "they fail again until the cause is corrected",
             ),
             (
                 &[&passing, &hopeless],
                 5,
                 false,
-                "the same command tries 3 of them again; 2 fail again until the request is corrected",
+                "the same command tries 3 of them again; 2 fail again until the cause is corrected",
             ),
             (
                 &[],
@@ -241,7 +241,7 @@ mod tests {
                 6,
                 true,
                 "without --keep-failed, the same command tries 4 of them again; \
-                 2 fail again until the request is corrected",
+                 2 fail again until the cause is corrected",
             ),
             (&[], 0, false, ""),
         ];

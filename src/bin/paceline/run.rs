@@ -15,7 +15,6 @@ use crate::display::{Display, done, spent};
 use crate::eta::TimeLeft;
 use crate::exit::Exit;
 use crate::extract;
-#[cfg(feature = "redis")]
 use crate::in_flight::InFlight;
 use crate::input::{input, prints_results, read_files};
 use crate::limits;
@@ -26,6 +25,7 @@ use crate::plan::{print_plan, say_bad_lines};
 use crate::report;
 use crate::say::say;
 use crate::server;
+#[cfg(feature = "redis")]
 use crate::share;
 use crate::signals::{self, Signal};
 use crate::simulate;

@@ -83,8 +83,13 @@ pub(crate) fn print(
         resumed => format!(", {} done before", grouped(resumed)),
     };
     say!(
-        "{} requests in {}: {} succeeded, {} failed{resumed}",
+        "{} {} in {}: {} succeeded, {} failed{resumed}",
         dealt_with(summary),
+        if summary.requests == 1 && summary.total.is_none_or(|total| total <= 1) {
+            "request"
+        } else {
+            "requests"
+        },
         lasting(wall),
         grouped(summary.succeeded),
         grouped(summary.failed),
@@ -248,7 +253,10 @@ fn said(bound: &Bound, currency: &str) -> String {
             money(needed),
         ),
         Bound::Failures { most } => format!("--max-failures {}", grouped(most)),
-        Bound::Deadline { after } => format!("--deadline, after {}", lasting(after)),
+        Bound::Deadline { after } => format!(
+            "--deadline {}: what is left could not begin before it",
+            lasting(after)
+        ),
         ref other => other.to_string(),
     }
 }

@@ -63,11 +63,13 @@ pub(super) struct Dial {
     tcp: TcpConnector,
     tls: RustlsConnector,
     connections: Connections,
+    /// Whether connections go through a proxy.
+    is_proxied: bool,
 }
 
 impl Dial {
-    /// Counts what it opens in `connections`.
-    pub(super) fn new(connections: Connections) -> Self {
+    /// Counts what it opens in `connections`, through a proxy if it `is_proxied`.
+    pub(super) fn new(connections: Connections, is_proxied: bool) -> Self {
         Self {
             proxy: Connector::<()>::chain(
                 SocksConnector::default(),
@@ -76,6 +78,7 @@ impl Dial {
             tcp: TcpConnector::default(),
             tls: RustlsConnector::default(),
             connections,
+            is_proxied,
         }
     }
 }
@@ -94,7 +97,10 @@ impl Connector<()> for Dial {
         let connected = connected.map_err(at(Step::Connect))?;
         let secured = self.tls.connect(details, connected);
         let secured = secured.map_err(at(Step::Tls))?;
-        if secured.is_some() {
+        // The proxy's connector comes here once more, without a proxy, for its own connection. That one
+        // has reached the proxy and not the server, which the proxy may yet refuse.
+        let is_whole = details.config.proxy().is_some() == self.is_proxied;
+        if secured.is_some() && is_whole {
             self.connections.opens();
         }
         Ok(secured.map(|wire| Patient(wire.boxed())))
