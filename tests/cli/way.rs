@@ -223,7 +223,7 @@ fn a_machine_without_descriptors_has_fewer_requests_in_flight_and_fails_none() {
     let api = Simulator::start(api(0).latency(latency)).unwrap();
     let folder = Folder::with_input(chats(400));
     let limited = |limit: &str| {
-        let run = run(&folder, &api.base_url());
+        let run = run(&folder, &api.base_url()).args(["--max-in-flight", "200"]);
         run.in_shell(&format!("ulimit {limit}; exec \"$@\""))
             .ends_with(0)
     };
@@ -231,6 +231,12 @@ fn a_machine_without_descriptors_has_fewer_requests_in_flight_and_fails_none() {
     output.says(&["too many open files", "fewer requests at once"]);
     assert_eq!(output.stderr.matches("fewer requests at once").count(), 1);
     folder.assert_each_once(400);
+    assert_none_failed(&folder);
+    // Without a number no more are taken than there is room for.
+    let folder = Folder::with_input(chats(400));
+    let few = run(&folder, &api.base_url()).in_shell("ulimit -n 64; exec \"$@\"");
+    let output = few.ends_with(0);
+    output.says(&["the limit of open files (32 in flight; ulimit -n)"]);
     assert_none_failed(&folder);
     // A soft limit alone is raised.
     let folder = Folder::with_input(chats(400));
