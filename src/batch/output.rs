@@ -197,8 +197,8 @@ impl Output {
                     ),
                 };
                 log::warn!(
-                    "{path}:{line}: damaged, as a power cut leaves a file; {damage} are removed, \
-                     and whole lines are kept{kept}; requests without a line are sent again"
+                    "{path}:{line}: damaged, as a power cut leaves a file; removed {damage} \
+                     and kept all whole lines{kept}; requests without a line are sent again"
                 );
                 if !damage.is_at_the_end() {
                     self.replace(|output, to| output.copy_whole(to, is_whole))?;

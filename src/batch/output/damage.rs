@@ -11,6 +11,8 @@ use crate::batch::record::LINE_START;
 
 /// What stands near the end of a line of ours, by which a piece without a beginning is known.
 const NEAR_END: &[u8] = b",\"error\":null";
+/// The same of a failure, whose message is of any length.
+const FAILURE: &[u8] = b",\"error\":{\"code\":\"";
 /// How near: marks of the line may follow.
 const NEAR: usize = 100;
 
@@ -67,8 +69,10 @@ impl<'a> Pieces<'a> {
         };
         let is_tail = |piece: &[u8]| {
             let last = &piece[piece.len().saturating_sub(NEAR)..];
-            let mut windows = last.windows(NEAR_END.len());
-            last.ends_with(b"}") && windows.any(|window| window == NEAR_END)
+            let mut near = last.windows(NEAR_END.len());
+            let mut all = piece.windows(FAILURE.len());
+            (last.ends_with(b"}") && near.any(|window| window == NEAR_END))
+                || (last.ends_with(b"}}") && all.any(|window| window == FAILURE))
         };
         let is_foreign = |piece: &&[u8]| is_text(piece) && !is_tail(piece) && !begins_line(piece);
         match self.zeros == 0 && self.whole.is_empty() && self.torn.iter().all(is_foreign) {
@@ -156,6 +160,7 @@ mod tests {
             (owned(whole), owned(torn), zeros, origin)
         };
         let (head, tail) = A.split_at(40);
+        let failed = r#"ull,"error":{"code":"no_answer","message":"http://h: refused"}}"#;
         let table = [
             (format!("{head}{B}\n"), of(&[B], &[head], 0, Origin::Ours)),
             (format!("{head}\n"), of(&[], &[head], 0, Origin::Ours)),
@@ -165,6 +170,7 @@ mod tests {
             (format!("{head}\0\0"), of(&[], &[head], 2, Origin::Ours)),
             ("\0\0\n".to_owned(), of(&[], &[], 2, Origin::Ours)),
             (format!("{tail}\n"), of(&[], &[tail], 0, Origin::Maybe)),
+            (format!("{failed}\n"), of(&[], &[failed], 0, Origin::Maybe)),
             (format!("\0{tail}"), of(&[], &[tail], 1, Origin::Maybe)),
             (
                 "\u{1}\u{2}\n".to_owned(),
