@@ -47,7 +47,7 @@ pub(super) fn send(
         claim.tried(error);
         after(shared, error, tried.took, &mut pass, &mut room)
     };
-    let result = admitted.pass_on(&custom_id, shared.wait(), told);
+    let result = admitted.pass_on(&custom_id, shared.wait(), &|_| {}, told);
     shared.history.ended();
     shared.watch.ended(has_failed);
     match result {

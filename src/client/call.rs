@@ -209,7 +209,7 @@ impl Admitted {
     ///
     /// Those of [`send`](Admitted::send).
     pub fn send_watched(self, wait: Wait<'_>, mut watch: impl FnMut(&Try<'_>)) -> Result<Response> {
-        let (sent, body) = self.perform(None, wait, &Whole, |tried| {
+        let (sent, body) = self.perform(None, wait, &Whole::default(), |tried| {
             watch(tried);
             AfterAttempt::Count
         })?;
@@ -232,14 +232,16 @@ impl Admitted {
 
     /// Sends it like [`send_watched`](Admitted::send_watched), for an answer that is only passed on: it
     /// is not taken apart. After each attempt `watch` says what it counts as; until it has, the
-    /// request is not in flight and is not sent again. `name` is what the log calls it.
+    /// request is not in flight and is not sent again. `name` is what the log calls it. `holds` is
+    /// called with the bytes of the response that are held while it is read, and may wait.
     pub(crate) fn pass_on(
         self,
         name: &str,
         wait: Wait<'_>,
+        holds: &dyn Fn(usize),
         watch: impl FnMut(&Try<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
-        let (sent, body) = self.perform(Some(name), wait, &Whole, watch)?;
+        let (sent, body) = self.perform(Some(name), wait, &Whole { holds }, watch)?;
         sent.settlement.settle(body.usage);
         let Body {
             text,

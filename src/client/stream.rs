@@ -60,7 +60,7 @@ impl Receive for Begin {
         let kind = answer.content_type();
         if kind.contains("json") || kind.contains("html") {
             return Ok(Begun {
-                first: Whole.receive(answer, context)?.text,
+                first: Whole::default().receive(answer, context)?.text,
                 is_whole: true,
                 lines: BufReader::new(Box::new(io::empty())),
             });

@@ -38,11 +38,17 @@ impl From<Unreceived> for Error {
     }
 }
 
+/// The most that is read of an error, in bytes: only its first words are kept.
+const MAX_ERROR: usize = 1024 * 1024;
+/// The start of a body of which a message quotes the first words, in bytes. It is longer than what is
+/// quoted by more than any key, so that no half of one is.
+const START: usize = 64 * 1024;
+
 /// Reads a response that is an error by its status.
 pub(super) fn refused(answer: &mut Answer, context: &Context<'_>) -> Unreceived {
     let mut body = Vec::new();
     // A body that does not arrive leaves the status, which says enough.
-    let read = answer.read(&mut body);
+    let read = answer.read(&mut body, &|bytes| bytes < MAX_ERROR);
     let body = context.transport.without_secrets(&body);
     let mut error = api_error(answer.status, context.heard, body.as_bytes());
     if let Some(redirect) = context.transport.redirect(answer) {
@@ -67,29 +73,46 @@ pub(in crate::client) trait Receive {
 }
 
 /// Reads it to its end.
-pub(in crate::client) struct Whole;
+pub(in crate::client) struct Whole<'a> {
+    /// Called with the bytes held, before the body is read and after each piece of it. May wait.
+    pub(in crate::client) holds: &'a dyn Fn(usize),
+}
 
-impl Receive for Whole {
+impl Default for Whole<'_> {
+    fn default() -> Self {
+        Self { holds: &|_| {} }
+    }
+}
+
+impl Receive for Whole<'_> {
     type Received = Body;
     const IS_STREAM: bool = false;
 
     fn receive(&self, answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived> {
-        whole(answer, context)
+        whole(answer, context, self.holds)
     }
 }
 
-fn whole(answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived> {
+fn whole(
+    answer: &mut Answer,
+    context: &Context<'_>,
+    holds: &dyn Fn(usize),
+) -> Result<Body, Unreceived> {
     let Context {
         endpoint,
         transport,
         heard,
     } = *context;
     let mut bytes = Vec::new();
-    if let Err(mut error) = answer.read(&mut bytes) {
+    let reads_on = |bytes| {
+        holds(bytes);
+        true
+    };
+    if let Err(mut error) = answer.read(&mut bytes, &reads_on) {
         if let Error::Transport { message, .. } = &mut error
             && !bytes.is_empty()
         {
-            let begins = quote(&transport.without_secrets(&bytes));
+            let begins = quote(&transport.without_secrets(start(&bytes)));
             message.push_str(&format!(" after {} bytes: {begins}", bytes.len()));
         }
         return Err(error.into());
@@ -104,7 +127,7 @@ fn whole(answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived>
         };
     }
     let length = bytes.len();
-    let quoted = |text: &str| quote(&transport.without_secrets(text.as_bytes()));
+    let quoted = |text: &str| quote(&transport.without_secrets(start(text.as_bytes())));
     match answer::read(endpoint, bytes) {
         Ok(Body {
             fault: Some(fault),
@@ -137,6 +160,11 @@ fn whole(answer: &mut Answer, context: &Context<'_>) -> Result<Body, Unreceived>
             Err(invalid(answer, message).into())
         }
     }
+}
+
+/// What a message can quote of a body. Of a long one no copies are made.
+fn start(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(START)]
 }
 
 pub(super) fn invalid(answer: &Answer, message: String) -> Error {

@@ -19,6 +19,8 @@ use crate::{Error, TransportKind};
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 /// The most memory that is taken for an answer because its head says that it is that long.
 const MOST_AT_ONCE: u64 = 1024 * 1024;
+/// How much is read between two looks at what is held. Nearly all answers are one piece.
+const PIECE: u64 = 256 * 1024;
 
 /// An answer whose head has arrived.
 pub(in crate::client) struct Answer {
@@ -71,16 +73,28 @@ impl Answer {
         is_redirect.then(|| redirect::explain(base, &self.url(), location))
     }
 
-    /// Reads the whole body, or as much of it as arrives and is not packed.
-    pub(in crate::client) fn read(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    /// Reads the whole body, or as much of it as arrives and is not packed. `reads_on` is called with
+    /// the bytes that were read, before the first and after each piece: it may wait, and ends
+    /// reading by returning false.
+    pub(in crate::client) fn read(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        reads_on: &dyn Fn(usize) -> bool,
+    ) -> Result<(), Error> {
         let length = self.body.content_length().unwrap_or(0).min(MOST_AT_ONCE);
         bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
         let mut body = self.body.with_config().limit(MAX_ANSWER).reader();
-        if let Err(error) = body.read_to_end(bytes) {
-            if is_packed(bytes) {
-                bytes.clear(); // half of it is no text to quote
+        while reads_on(bytes.len()) {
+            match body.by_ref().take(PIECE).read_to_end(bytes) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    if is_packed(bytes) {
+                        bytes.clear(); // half of it is no text to quote
+                    }
+                    return Err(failure(&self.sent_to, &error.into(), &self.way));
+                }
             }
-            return Err(failure(&self.sent_to, &error.into(), &self.way));
         }
         match unpacked(mem::take(bytes), &self.coding, MAX_ANSWER) {
             Ok(unpacked) => {
