@@ -40,7 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // What computes belongs into the iterator, what waits into the closure.
     let prompts = texts.par_iter().map(|text| prompt(text));
-    let titles = parallel::on_progress(report).try_map_par(prompts, |prompt| client.chat(prompt));
+    let titles = parallel::options()
+        .on_progress(report)
+        .try_map_par(prompts, |prompt| client.chat(prompt));
 
     for (text, title) in texts.iter().zip(&titles).step_by(PLACES.len() + 1) {
         match title {

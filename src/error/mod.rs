@@ -98,6 +98,12 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
 
+    /// A thread whose stack holds a permit of
+    /// `map_limited` (`parallel::LimitedParallelIterator`) would have had to wait for another one,
+    /// possibly for ever. Move the inner call out of the closure, or drop the permit before it.
+    #[error("nested map_limited: this thread holds a permit already and must not wait for another")]
+    Nested,
+
     /// The store over which the limiter is shared cannot be reached, and nothing is to be granted
     /// without it: see `OnOutage::Closed` of feature `redis`. Come again later; the log says why.
     #[error("the store over which the limits are shared cannot be reached")]

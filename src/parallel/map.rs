@@ -1,4 +1,4 @@
-//! One map under way: what is next, and what came of it.
+//! One map in progress: what is next, and what came of it.
 //!
 //! Threads *serve* a map: each takes the next item, runs it, and comes back until there is none.
 //! So one slow item keeps one thread and no item, and where an item stands does not matter.
@@ -10,23 +10,28 @@
 //! again for other threads as soon as its thread is back at that map.
 
 use std::iter::Fuse;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rayon::Scope;
 
-use super::progress::{Outcome, Progress};
+use super::options::Report;
+use super::progress::{MapSummary, Progress};
+use super::stop::Bounds;
+use super::{MapError, Skipped, StopRule};
 
-/// A map under way, shared by the threads that serve it.
-pub(super) struct Map<'a, I: Iterator, R, F> {
+/// A map in progress, shared by the threads that serve it.
+pub(super) struct Map<'a, I: Iterator, F, S, D> {
     items: Mutex<Items<I>>,
     f: F,
-    judge: fn(&R) -> Outcome,
-    results: Mutex<Vec<(usize, R)>>,
+    rule: &'a S,
+    deliver: D,
+    bounds: &'a Bounds,
     progress: Mutex<Progress>,
-    report: &'a (dyn Fn(Progress) + Sync),
-    /// Nothing more is begun.
-    stopped: AtomicBool,
+    report: Option<&'a Report<'a>>,
+    /// Why nothing more is started, once that is so.
+    ended: OnceLock<Skipped>,
     /// The threads that serve this map, by their index in the pool.
     serving: Mutex<Vec<usize>>,
     turned_away: AtomicUsize,
@@ -34,22 +39,23 @@ pub(super) struct Map<'a, I: Iterator, R, F> {
 
 struct Items<I: Iterator> {
     iter: Fuse<I>,
-    begun: usize,
-    /// Taken from the iterator, but too late to begin.
-    too_late: usize,
+    taken: usize,
 }
 
-impl<'a, I, R, F> Map<'a, I, R, F>
+impl<'a, I, R, E, F, S, D> Map<'a, I, F, S, D>
 where
     I: Iterator + Send,
-    R: Send,
-    F: Fn(I::Item) -> R + Sync,
+    F: Fn(I::Item) -> Result<R, E> + Sync,
+    S: StopRule<E>,
+    D: Fn(usize, Result<R, MapError<E>>) + Sync,
 {
     pub(super) fn new(
         items: impl IntoIterator<IntoIter = I>,
         f: F,
-        judge: fn(&R) -> Outcome,
-        report: &'a (dyn Fn(Progress) + Sync),
+        rule: &'a S,
+        deliver: D,
+        bounds: &'a Bounds,
+        report: Option<&'a Report<'a>>,
     ) -> Self {
         let iter = items.into_iter().fuse();
         let total = match iter.size_hint() {
@@ -57,20 +63,17 @@ where
             _ => None,
         };
         Self {
-            items: Mutex::new(Items {
-                iter,
-                begun: 0,
-                too_late: 0,
-            }),
+            items: Mutex::new(Items { iter, taken: 0 }),
             f,
-            judge,
-            results: Mutex::default(),
+            rule,
+            deliver,
+            bounds,
             progress: Mutex::new(Progress {
                 total,
                 ..Progress::default()
             }),
             report,
-            stopped: AtomicBool::new(false),
+            ended: OnceLock::new(),
             serving: Mutex::default(),
             turned_away: AtomicUsize::new(0),
         }
@@ -81,7 +84,7 @@ where
         self.items.lock().iter.size_hint().1.unwrap_or(usize::MAX)
     }
 
-    /// Has this thread, a pool's, serve the map until nothing is left to begin.
+    /// Has this thread, a pool's, serve the map until nothing is left to start.
     pub(super) fn serve<'scope>(&'scope self, scope: &Scope<'scope>) {
         if !self.enlist() {
             self.turned_away.fetch_add(1, Relaxed);
@@ -102,65 +105,88 @@ where
         let mut serving = self.serving.lock();
         let is_new = !serving.contains(&thread);
         if is_new {
-            // For good: a thread that is done with the map leaves nothing to begin.
+            // For good: a thread that is done with the map leaves nothing to start.
             serving.push(thread);
         }
         is_new
     }
 
-    /// Takes items and runs them, until none is left or the map is stopped.
+    /// Takes items and runs them, until none is left or the map has ended.
     pub(super) fn work(&self, before_each: impl Fn()) {
-        let _guard = StopOnPanic(&self.stopped);
+        let _guard = StopOnPanic(&self.ended);
         while let Some((index, item)) = self.take() {
             before_each();
             let result = (self.f)(item);
-            let outcome = (self.judge)(&result);
-            if outcome == Outcome::Hopeless {
-                self.stopped.store(true, Relaxed);
-            }
-            self.results.lock().push((index, result));
+            let failed = match &result {
+                Ok(_) => false,
+                Err(error) => {
+                    if self.rule.stops(error) {
+                        // A reason that stands already came first.
+                        let _ = self.ended.set(Skipped::Stopped);
+                    }
+                    true
+                }
+            };
+            (self.deliver)(index, result.map_err(MapError::Failed));
             let mut progress = self.progress.lock();
             progress.done += 1;
-            progress.failed += usize::from(outcome != Outcome::Succeeded);
-            (self.report)(*progress);
+            progress.failed += usize::from(failed);
+            if let Some(report) = self.report {
+                report(*progress);
+            }
         }
     }
 
     fn take(&self) -> Option<(usize, I::Item)> {
         let mut items = self.items.lock();
-        if self.stopped.load(Relaxed) {
+        if self.ended().is_some() {
             return None;
         }
         let item = items.iter.next()?;
+        let index = items.taken;
+        items.taken += 1;
         // The iterator may have waited for its next item, long enough for others to fail.
-        if self.stopped.load(Relaxed) {
-            items.too_late += 1;
-            return None;
-        }
-        items.begun += 1;
-        Some((items.begun - 1, item))
+        let Some(reason) = self.ended() else {
+            return Some((index, item));
+        };
+        drop(items);
+        (self.deliver)(index, Err(MapError::Skipped(reason)));
+        None
     }
 
-    /// The results of what was begun, in order, and how many items were not: all of them behind
-    /// those that were.
-    pub(super) fn finish(self) -> (Vec<R>, usize) {
-        let Items { iter, too_late, .. } = self.items.into_inner();
-        let mut results = self.results.into_inner();
-        results.sort_unstable_by_key(|(index, _)| *index);
-        let results = results.into_iter().map(|(_, result)| result).collect();
-        (results, too_late + iter.count())
+    /// Why nothing more is started, if that is so.
+    fn ended(&self) -> Option<Skipped> {
+        if let Some(reason) = self.ended.get() {
+            return Some(*reason);
+        }
+        let reason = self.bounds.passed()?;
+        Some(*self.ended.get_or_init(|| reason))
+    }
+
+    /// How it ended, and the items that nobody took: all of them behind those that were taken.
+    pub(super) fn finish(self) -> (MapSummary, Fuse<I>) {
+        let Progress { done, failed, .. } = self.progress.into_inner();
+        let Items { iter, taken } = self.items.into_inner();
+        // A deadline that passed behind the last item has skipped nothing.
+        let is_whole = taken == done && iter.size_hint() == (0, Some(0));
+        let summary = MapSummary {
+            done,
+            failed,
+            skipped: self.ended.into_inner().filter(|_| !is_whole),
+        };
+        (summary, iter)
     }
 }
 
-/// Stops the map when its thread leaves it by a panic.
-struct StopOnPanic<'a>(&'a AtomicBool);
+/// Ends the map when its thread leaves it by a panic.
+struct StopOnPanic<'a>(&'a OnceLock<Skipped>);
 
 impl Drop for StopOnPanic<'_> {
     fn drop(&mut self) {
-        // A thread leaves without a panic only when nothing is left to begin. So it does no harm
+        // A thread leaves without a panic only when nothing is left to start. So it does no harm
         // that this is also true for a map inside a destructor, of a thread that panics anyway.
         if std::thread::panicking() {
-            self.0.store(true, Relaxed);
+            let _ = self.0.set(Skipped::Stopped);
         }
     }
 }

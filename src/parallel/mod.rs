@@ -20,6 +20,12 @@
 //! [`Workers`] are threads of one's own. Either is a rayon pool, and never rayon's global one:
 //! threads that wait for an API would keep the rest of the program from computing.
 //!
+//! # Early ends
+//!
+//! [`options`] give a map a deadline and a [`CancelToken`](crate::CancelToken): then no further
+//! item is started, whether a limit binds or not. The closures that are running finish, so give
+//! the calls in them the same deadline and token.
+//!
 //! # Calls within calls
 //!
 //! A closure may map in its turn, over the same threads or others, and rayon's own operations
@@ -35,9 +41,9 @@
 //!
 //! # Panics
 //!
-//! A panic in a closure, an iterator or a progress report reaches the caller: inputs under way
-//! are finished, no other is begun, then the call panics with the first payload. No thread is
-//! lost by it.
+//! A panic in a closure, an iterator or a progress report reaches the caller: running closures
+//! finish, no other is started, then the call panics with the first payload. No thread is lost by
+//! it.
 //!
 //! # Locking
 //!
@@ -45,11 +51,15 @@
 //! - An iterator's `next` runs under a lock of its map, so it should hand work out and not do it.
 //! - A progress report runs under another lock of its map, so that counts arrive in order; it
 //!   should be quick.
-//! - Neither lock is held while the other is taken.
+//! - The `each` of [`for_each_result`] runs under a third one.
+//! - None of these locks is held while another is taken.
 
-mod map; //      one map under way: what is next, what came of it
+mod error; //    why an item has no result
+mod limited; //  a step of rayon's iterators that passes a limiter
+mod map; //      one map in progress: what is next, what came of it
+mod options; //  what a map may be told
 mod progress; // how far a map has come
-mod watched; //  a map with a progress report
+mod stop; //     what ends a map early
 mod workers; //  the threads
 
 #[cfg(test)]
@@ -57,11 +67,12 @@ mod tests;
 
 use rayon::iter::IntoParallelIterator;
 
-pub use progress::Progress;
-pub use watched::Watched;
+pub use error::{MapError, Skipped};
+pub use limited::{LimitedParallelIterator, MapLimited};
+pub use options::MapOptions;
+pub use progress::{MapSummary, Progress};
+pub use stop::{AccountErrors, StopRule};
 pub use workers::{DEFAULT_THREADS, Workers};
-
-use crate::Result;
 
 /// Calls `f` with each item, on as many threads as [`DEFAULT_THREADS`], and returns the results
 /// in the order of the items.
@@ -84,31 +95,63 @@ pub fn map<T, R: Send>(
     Workers::shared().map(items, f)
 }
 
-/// Like [`map`], for an `f` that can fail; stops early when the account is refused.
+/// Like [`map`], for an `f` that can fail, with any type of error; stops early when the account is
+/// refused.
 ///
-/// Every item has one entry in the output. Once an error
-/// [is the account's](crate::Error::is_account_error), no further item is begun: each of those
-/// gets [`Error::Stopped`](crate::Error::Stopped), and the iterator is run to its end to count
-/// them. Other errors stop nothing.
+/// Every item has one entry in the output: its result, the error of its closure
+/// ([`MapError::Failed`]), or the reason why it was not started ([`MapError::Skipped`]). Once an
+/// error [is the account's](crate::Error::is_account_error), no further item is started. Other
+/// errors stop nothing, unless a [rule](MapOptions::stop_when) says so.
 ///
 /// ```
-/// use paceline::{Error, parallel};
+/// use paceline::parallel::{self, MapError};
 ///
 /// let halves = parallel::try_map(1..=4, |number| match number % 2 {
 ///     0 => Ok(number / 2),
-///     _ => Err(Error::InvalidRequest(format!("{number} is odd"))),
+///     _ => Err(format!("{number} is odd")),
 /// });
-/// assert!(matches!(halves[..], [Err(_), Ok(1), Err(_), Ok(2)]));
+/// assert!(matches!(halves[..], [Err(MapError::Failed(_)), Ok(1), Err(_), Ok(2)]));
 /// ```
 ///
 /// # Panics
 ///
 /// When `f` or the iterator does.
-pub fn try_map<T, R: Send>(
+pub fn try_map<T, R: Send, E: Send + 'static>(
     items: impl IntoIterator<Item = T, IntoIter: Send>,
-    f: impl Fn(T) -> Result<R> + Sync,
-) -> Vec<Result<R>> {
+    f: impl Fn(T) -> Result<R, E> + Sync,
+) -> Vec<Result<R, MapError<E>>> {
     Workers::shared().try_map(items, f)
+}
+
+/// Like [`try_map`], but hands out each result as soon as it is there, and keeps none: any number
+/// of items takes constant memory.
+///
+/// `each` gets the index of the item with its result. Results come in the order in which they are
+/// ready, one call at a time, on the thread that ran the item; while `each` runs, other threads
+/// that are ready wait for it, so it may write to a file. When the map ends early, the items that
+/// nobody has taken stay in the iterator, which may be endless.
+///
+/// ```
+/// use paceline::parallel;
+///
+/// let mut sum = 0;
+/// let summary = parallel::for_each_result(
+///     0..1_000_000_u64,
+///     |row| if row % 7 == 0 { Err("a multiple of seven") } else { Ok(row) },
+///     |_index, result| sum += result.unwrap_or_default(),
+/// );
+/// assert_eq!((summary.done, summary.failed, summary.skipped), (1_000_000, 142_858, None));
+/// ```
+///
+/// # Panics
+///
+/// When `f`, `each` or the iterator does.
+pub fn for_each_result<T, R, E: 'static>(
+    items: impl IntoIterator<Item = T, IntoIter: Send>,
+    f: impl Fn(T) -> Result<R, E> + Sync,
+    each: impl FnMut(usize, Result<R, MapError<E>>) + Send,
+) -> MapSummary {
+    Workers::shared().for_each_result(items, f, each)
 }
 
 /// Like [`map`], for rayon's parallel iterators.
@@ -144,8 +187,8 @@ pub fn map_par<T: Send, R: Send>(
 /// use paceline::parallel;
 /// use rayon::prelude::*;
 ///
-/// let doubled = parallel::try_map_par((1..=3).into_par_iter(), |number| Ok(number * 2));
-/// let doubled: Vec<i32> = doubled.into_iter().collect::<paceline::Result<_>>()?;
+/// let doubled = parallel::try_map_par((1..=3).into_par_iter(), |number| paceline::Result::Ok(number * 2));
+/// let doubled = doubled.into_iter().collect::<Result<Vec<i32>, _>>()?;
 /// assert_eq!(doubled, [2, 4, 6]);
 /// # Ok::<(), paceline::Error>(())
 /// ```
@@ -153,22 +196,24 @@ pub fn map_par<T: Send, R: Send>(
 /// # Panics
 ///
 /// When `f` or the iterator does.
-pub fn try_map_par<T: Send, R: Send>(
+pub fn try_map_par<T: Send, R: Send, E: Send + 'static>(
     items: impl IntoParallelIterator<Item = T>,
-    f: impl Fn(T) -> Result<R> + Sync,
-) -> Vec<Result<R>> {
+    f: impl Fn(T) -> Result<R, E> + Sync,
+) -> Vec<Result<R, MapError<E>>> {
     Workers::shared().try_map_par(items, f)
 }
 
-/// Has `report` called after each item of the maps that follow: see [`Workers::on_progress`].
+/// Returns settings for maps on the shared threads: a deadline, a token, a rule when to stop, a
+/// progress report. See [`MapOptions`].
 ///
 /// ```
 /// use paceline::parallel;
 ///
-/// let squares = parallel::on_progress(|progress| println!("{} done", progress.done))
+/// let squares = parallel::options()
+///     .on_progress(|progress| println!("{} done", progress.done))
 ///     .map(1..=3, |number| number * number);
-/// assert_eq!(squares, [1, 4, 9]);
+/// assert_eq!(squares, Ok(vec![1, 4, 9]));
 /// ```
-pub fn on_progress<P: Fn(Progress) + Sync>(report: P) -> Watched<'static, P> {
-    Workers::shared().on_progress(report)
+pub fn options() -> MapOptions<'static> {
+    Workers::shared().options()
 }

@@ -1,13 +1,24 @@
 //! How far a map has come.
 
-use crate::{Error, Result};
+use serde::Serialize;
+
+use super::Skipped;
 
 /// How far a map has come, counted in items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// ```
+/// use paceline::parallel;
+///
+/// let lengths = parallel::options()
+///     .on_progress(|progress| println!("{} of {:?}", progress.done, progress.total))
+///     .map(["one", "three"], str::len);
+/// assert_eq!(lengths, Ok(vec![3, 5]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Items whose closure has returned, failed ones included. It grows by 1 from report to
-    /// report. After an early stop it stays below the total.
+    /// report. After an early end it stays below the total.
     pub done: usize,
     /// Those of them whose closure returned an error. 0 in a map whose closure cannot fail.
     pub failed: usize,
@@ -15,21 +26,15 @@ pub struct Progress {
     pub total: Option<usize>,
 }
 
-/// What came of one item, as far as it matters to the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Succeeded,
-    Failed,
-    /// Failed in a way that every other item would, too.
-    Hopeless,
-}
-
-impl Outcome {
-    pub(super) fn of<R>(result: &Result<R>) -> Self {
-        match result {
-            Ok(_) => Self::Succeeded,
-            Err(error) if Error::is_account_error(error) => Self::Hopeless,
-            Err(_) => Self::Failed,
-        }
-    }
+/// How a map ended whose results were handed out one by one: see
+/// [`for_each_result`](super::for_each_result).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MapSummary {
+    /// Items whose closure has returned, failed ones included.
+    pub done: usize,
+    /// Those of them whose closure returned an error.
+    pub failed: usize,
+    /// What ended the map early. `None` when the iterator was run to its end.
+    pub skipped: Option<Skipped>,
 }

@@ -8,9 +8,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::map::Map;
-use super::progress::Progress;
-use super::watched::Watched;
-use crate::{Error, Result};
+use super::{MapError, MapOptions, MapSummary, StopRule};
+use crate::Error;
 
 /// How many threads the functions of [`parallel`](crate::parallel) share.
 ///
@@ -46,11 +45,11 @@ impl Workers {
     ///
     /// [`Error::InvalidLimit`] when `threads` is 0; [`Error::Threads`] when it is more than a
     /// pool can have, or than the system allows.
-    pub fn new(threads: usize) -> Result<Self> {
+    pub fn new(threads: usize) -> Result<Self, Error> {
         Self::build(threads, ThreadPoolBuilder::new())
     }
 
-    pub(super) fn build(threads: usize, builder: ThreadPoolBuilder) -> Result<Self> {
+    pub(super) fn build(threads: usize, builder: ThreadPoolBuilder) -> Result<Self, Error> {
         if threads == 0 {
             return Err(Error::InvalidLimit {
                 what: "threads".to_owned(),
@@ -116,7 +115,8 @@ impl Workers {
         items: impl IntoIterator<Item = T, IntoIter: Send>,
         f: impl Fn(T) -> R + Sync,
     ) -> Vec<R> {
-        self.on_progress(|_| {}).map(items, f)
+        // Without a deadline or a token nothing ends it early.
+        self.options().map(items, f).unwrap_or_default()
     }
 
     /// Like [`map`](Workers::map), for an `f` that can fail; stops early when the account is
@@ -125,12 +125,12 @@ impl Workers {
     /// # Panics
     ///
     /// When `f` or the iterator does.
-    pub fn try_map<T, R: Send>(
+    pub fn try_map<T, R: Send, E: Send + 'static>(
         &self,
         items: impl IntoIterator<Item = T, IntoIter: Send>,
-        f: impl Fn(T) -> Result<R> + Sync,
-    ) -> Vec<Result<R>> {
-        self.on_progress(|_| {}).try_map(items, f)
+        f: impl Fn(T) -> Result<R, E> + Sync,
+    ) -> Vec<Result<R, MapError<E>>> {
+        self.options().try_map(items, f)
     }
 
     /// Like [`map`](Workers::map), for rayon's parallel iterators: see
@@ -144,7 +144,7 @@ impl Workers {
         items: impl IntoParallelIterator<Item = T>,
         f: impl Fn(T) -> R + Sync,
     ) -> Vec<R> {
-        self.on_progress(|_| {}).map_par(items, f)
+        self.map(self.collect(items), f)
     }
 
     /// Like [`try_map`](Workers::try_map), for rayon's parallel iterators: see
@@ -153,37 +153,54 @@ impl Workers {
     /// # Panics
     ///
     /// When `f` or the iterator does.
-    pub fn try_map_par<T: Send, R: Send>(
+    pub fn try_map_par<T: Send, R: Send, E: Send + 'static>(
         &self,
         items: impl IntoParallelIterator<Item = T>,
-        f: impl Fn(T) -> Result<R> + Sync,
-    ) -> Vec<Result<R>> {
-        self.on_progress(|_| {}).try_map_par(items, f)
+        f: impl Fn(T) -> Result<R, E> + Sync,
+    ) -> Vec<Result<R, MapError<E>>> {
+        self.options().try_map_par(items, f)
     }
 
-    /// Has `report` called after each item of the maps that follow, one call at a time, on the
-    /// thread that the item ran on. It should be quick, and not map in its turn.
+    /// Calls `f` with each item and hands out each result as soon as it is there: see
+    /// [`parallel::for_each_result`](super::for_each_result).
+    ///
+    /// # Panics
+    ///
+    /// When `f`, `each` or the iterator does.
+    pub fn for_each_result<T, R, E: 'static>(
+        &self,
+        items: impl IntoIterator<Item = T, IntoIter: Send>,
+        f: impl Fn(T) -> Result<R, E> + Sync,
+        each: impl FnMut(usize, Result<R, MapError<E>>) + Send,
+    ) -> MapSummary {
+        self.options().for_each_result(items, f, each)
+    }
+
+    /// Returns settings for maps on these threads: a deadline, a token, a rule when to stop, a
+    /// progress report.
     ///
     /// ```
     /// use paceline::parallel::Workers;
     ///
     /// let workers = Workers::new(2)?;
     /// let squares = workers
+    ///     .options()
     ///     .on_progress(|progress| println!("{} of {:?}", progress.done, progress.total))
     ///     .map(1..=3, |number| number * number);
-    /// assert_eq!(squares, [1, 4, 9]);
+    /// assert_eq!(squares, Ok(vec![1, 4, 9]));
     /// # Ok::<(), paceline::Error>(())
     /// ```
-    pub fn on_progress<P: Fn(Progress) + Sync>(&self, report: P) -> Watched<'_, P> {
-        Watched::new(self, report)
+    pub fn options(&self) -> MapOptions<'_> {
+        MapOptions::new(self)
     }
 
     /// Runs a map to its end.
-    pub(super) fn run<I, R, F>(&self, map: &Map<'_, I, R, F>)
+    pub(super) fn run<I, F, R, E, S, D>(&self, map: &Map<'_, I, F, S, D>)
     where
         I: Iterator + Send,
-        R: Send,
-        F: Fn(I::Item) -> R + Sync,
+        F: Fn(I::Item) -> Result<R, E> + Sync,
+        S: StopRule<E>,
+        D: Fn(usize, Result<R, MapError<E>>) + Sync,
     {
         let Some(pool) = &self.pool else {
             return map.work(|| {});

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests start threads")]
 
+mod limited;
 mod nesting;
 mod panics;
 mod results;

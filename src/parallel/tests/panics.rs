@@ -42,7 +42,7 @@ fn a_panic_in_the_iterator_or_the_report_reaches_the_caller() {
         let workers = workers(2);
         let items = (0..10).inspect(|item| assert!(*item != 5, "no {item}"));
         assert_eq!(panic_of(|| drop(workers.map(items, |item| item))), "no 5");
-        let watched = workers.on_progress(|progress| {
+        let watched = workers.options().on_progress(|progress| {
             assert!(progress.done != 2, "not {}", progress.done);
         });
         assert_eq!(panic_of(|| drop(watched.map(0..10, |item| item))), "not 2");

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::{in_time, workers};
-use crate::parallel::{self, Progress};
-use crate::{Error, Result};
+use crate::parallel::{self, MapError, Progress};
+use crate::Error;
 
 #[test]
 fn every_item_is_run_once_and_its_result_stands_in_its_place() {
@@ -29,9 +29,8 @@ fn every_item_is_run_once_and_its_result_stands_in_its_place() {
             let found = workers.map_par(0..count, triple);
             assert_eq!(found, expected, "{step}, map_par");
 
-            let found: Result<Vec<_>> = (workers.try_map(0..count, |item| Ok(triple(item))))
-                .into_iter()
-                .collect();
+            let found = workers.try_map(0..count, |item| Ok::<_, Error>(triple(item)));
+            let found: Result<Vec<_>, _> = found.into_iter().collect();
             assert_eq!(found.unwrap(), expected, "{step}, try_map");
         }
     }
@@ -98,7 +97,7 @@ fn progress_grows_by_one_and_counts_failures() {
     let workers = workers(4);
     let seen = Mutex::new(Vec::new());
     let reporting = AtomicUsize::new(0);
-    let watched = workers.on_progress(|progress: Progress| {
+    let watched = workers.options().on_progress(|progress: Progress| {
         let before = reporting.fetch_add(1, Ordering::SeqCst);
         assert_eq!(before, 0, "two reports at a time");
         std::thread::yield_now(); // gives a second one its chance
@@ -116,7 +115,9 @@ fn progress_grows_by_one_and_counts_failures() {
     assert!(reports.iter().all(|report| report.total == Some(50)));
     assert_eq!(reports.last().unwrap().failed, 5);
 
-    watched.map((0..4).filter(|item| *item > 2), |item| item);
+    watched
+        .map((0..4).filter(|item| *item > 2), |item| item)
+        .unwrap();
     let unknown = seen.lock().pop().unwrap();
     assert_eq!((unknown.done, unknown.total), (1, None));
 }
@@ -165,7 +166,47 @@ fn the_functions_run_on_shared_threads_apart_from_rayon_s_own() {
         for name in names {
             assert!(name.starts_with("paceline-worker-"), "{name:?}");
         }
-        let squares = parallel::try_map_par(1..4, |number| Ok(number * number));
+        let squares = parallel::try_map_par(1..4, |number| Ok::<_, Error>(number * number));
         assert!(matches!(squares[..], [Ok(1), Ok(4), Ok(9)]));
     });
+}
+
+#[test]
+fn results_come_one_by_one_and_none_is_kept() {
+    in_time(|| {
+        // The third item cannot start before the result of the first is out: nothing is collected.
+        let (delivered, first) = mpsc::channel();
+        let first = Mutex::new(first);
+        let mut seen = vec![0; 100];
+        let summary = workers(2).for_each_result(
+            0..100_usize,
+            |item| {
+                if item == 2 {
+                    first.lock().recv().unwrap();
+                }
+                if item % 10 == 3 { Err(item) } else { Ok(item) }
+            },
+            |index, result| {
+                let item = result.unwrap_or_else(|error| error.failed().unwrap());
+                assert_eq!(item, index);
+                seen[index] += 1;
+                let _ = delivered.send(()); // only item 2 listens
+            },
+        );
+        assert_eq!(seen, [1; 100]);
+        assert_eq!((summary.done, summary.failed, summary.skipped), (100, 10, None));
+    });
+}
+
+#[test]
+fn an_error_of_any_type_is_carried() {
+    let found = workers(2).try_map(["1", "x"], str::parse::<u8>);
+    assert!(matches!(&found[..], [Ok(1), Err(MapError::Failed(_))]));
+    let boxed = || -> Result<(), Box<dyn std::error::Error>> {
+        for number in workers(2).try_map(["x"], str::parse::<u8>) {
+            number?;
+        }
+        Ok(())
+    };
+    assert_eq!(boxed().unwrap_err().to_string(), "invalid digit found in string");
 }

@@ -4,7 +4,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::{account_error, in_time};
 use crate::Error;
-use crate::parallel::Workers;
+use crate::parallel::{MapError, Skipped, Workers};
 
 #[test]
 fn numbers_of_threads_that_no_pool_can_have_are_errors() {
@@ -42,7 +42,7 @@ fn without_threads_the_caller_s_does_everything_in_turn() {
             1 => Err(account_error()),
             _ => Ok(item),
         });
-        assert!(matches!(results[..], [Ok(0), Err(_), Err(Error::Stopped)]));
+        assert!(matches!(results[..], [Ok(0), Err(_), Err(MapError::Skipped(Skipped::Stopped))]));
 
         let doubled = Workers::NONE.map_par(0..3, |item| item * 2);
         assert_eq!(doubled, [0, 2, 4]);
@@ -55,7 +55,8 @@ fn debug_output_names_the_number_of_threads() {
     let workers = Workers::new(3).unwrap();
     assert_eq!(format!("{workers:?}"), "Workers { threads: 3, .. }");
     assert_eq!(
-        format!("{:?}", workers.on_progress(|_| {})),
-        "Watched { workers: Workers { threads: 3, .. }, .. }"
+        format!("{:?}", workers.options().on_progress(|_| {})),
+        "MapOptions { workers: Workers { threads: 3, .. }, bounds: Bounds { clock: Clock::real, \
+         deadline: None, cancel: None }, on_progress: true, .. }"
     );
 }
