@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Instant;
 
 use super::Skipped;
-use crate::limiter::{CancelToken, Clock};
 use crate::Error;
+use crate::limiter::{CancelToken, Clock};
 
 /// Decides after each error whether the map goes on: `true` stops it.
 ///
@@ -40,7 +40,9 @@ impl<E: 'static> StopRule<E> for AccountErrors {
         if let Some(error) = any.downcast_ref::<Error>() {
             return error.is_account_error();
         }
-        let mut next = any.downcast_ref::<Boxed>().map(|error| &**error as &dyn error::Error);
+        let mut next = any
+            .downcast_ref::<Boxed>()
+            .map(|error| &**error as &dyn error::Error);
         while let Some(error) = next {
             if let Some(error) = error.downcast_ref::<Error>() {
                 return error.is_account_error();

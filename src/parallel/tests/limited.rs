@@ -53,12 +53,14 @@ fn a_cap_in_flight_holds_between_all_threads() {
     in_time(|| {
         let (limiter, busy) = (one_at_a_time(), AtomicUsize::new(0));
         pool(8).install(|| {
-            let step = (0..200).into_par_iter().map_limited(&limiter, one, |_, _permit| {
-                assert_eq!(busy.fetch_add(1, Ordering::SeqCst), 0);
-                std::thread::yield_now();
-                busy.fetch_sub(1, Ordering::SeqCst);
-                Ok::<_, Error>(())
-            });
+            let step = (0..200)
+                .into_par_iter()
+                .map_limited(&limiter, one, |_, _permit| {
+                    assert_eq!(busy.fetch_add(1, Ordering::SeqCst), 0);
+                    std::thread::yield_now();
+                    busy.fetch_sub(1, Ordering::SeqCst);
+                    Ok::<_, Error>(())
+                });
             assert_eq!(step.filter_map(Result::ok).count(), 200);
         });
     });
@@ -71,20 +73,25 @@ fn a_nested_call_is_an_error_and_no_deadlock() {
             let (outer, inner) = (one_at_a_time(), one_at_a_time());
             for inner in [&outer, &inner] {
                 let found: Vec<Result<usize>> = pool(threads).install(|| {
-                    let step = (0..8).into_par_iter().map_limited(&outer, one, |_, _permit| {
-                        let items = (0..8).into_par_iter();
-                        let nested = items.map_limited(inner, one, |_, _| Ok::<_, Error>(()));
-                        let nested: Vec<Result<()>> = nested.collect();
-                        assert!(nested.iter().all(|it| matches!(it, Err(Error::Nested))));
-                        Ok(nested.len())
-                    });
+                    let step = (0..8)
+                        .into_par_iter()
+                        .map_limited(&outer, one, |_, _permit| {
+                            let items = (0..8).into_par_iter();
+                            let nested = items.map_limited(inner, one, |_, _| Ok::<_, Error>(()));
+                            let nested: Vec<Result<()>> = nested.collect();
+                            assert!(nested.iter().all(|it| matches!(it, Err(Error::Nested))));
+                            Ok(nested.len())
+                        });
                     step.collect()
                 });
                 // Rayon may put other items on top of one that waits for its inner call. Those
                 // fail rather than wait.
                 let is_right = |it: &Result<usize>| matches!(it, Ok(8) | Err(Error::Nested));
                 assert!(found.iter().all(is_right), "{threads} threads: {found:?}");
-                assert!(found.iter().any(Result::is_ok), "{threads} threads: {found:?}");
+                assert!(
+                    found.iter().any(Result::is_ok),
+                    "{threads} threads: {found:?}"
+                );
             }
         }
     });
@@ -100,11 +107,13 @@ fn an_item_on_top_of_a_permit_takes_what_is_free_and_never_waits() {
             rayon::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|_| {
-                        let step = [()].into_par_iter().map_limited(&limiter, one, |(), permit| {
-                            while rayon::yield_now() == Some(rayon::Yield::Executed) {}
-                            drop(permit);
-                            Ok::<_, Error>(())
-                        });
+                        let step = [()]
+                            .into_par_iter()
+                            .map_limited(&limiter, one, |(), permit| {
+                                while rayon::yield_now() == Some(rayon::Yield::Executed) {}
+                                drop(permit);
+                                Ok::<_, Error>(())
+                            });
                         let outcome: Vec<Result<()>> = step.collect();
                         outcomes.lock().extend(outcome);
                     });
@@ -112,7 +121,10 @@ fn an_item_on_top_of_a_permit_takes_what_is_free_and_never_waits() {
             });
         });
         let outcomes = outcomes.into_inner();
-        assert!(matches!(outcomes[..], [Err(Error::Nested), Ok(())]), "{outcomes:?}");
+        assert!(
+            matches!(outcomes[..], [Err(Error::Nested), Ok(())]),
+            "{outcomes:?}"
+        );
     });
 }
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::{in_time, workers};
-use crate::parallel::{self, MapError, Progress};
 use crate::Error;
+use crate::parallel::{self, MapError, Progress};
 
 #[test]
 fn every_item_is_run_once_and_its_result_stands_in_its_place() {
@@ -194,7 +194,10 @@ fn results_come_one_by_one_and_none_is_kept() {
             },
         );
         assert_eq!(seen, [1; 100]);
-        assert_eq!((summary.done, summary.failed, summary.skipped), (100, 10, None));
+        assert_eq!(
+            (summary.done, summary.failed, summary.skipped),
+            (100, 10, None)
+        );
     });
 }
 
@@ -208,5 +211,8 @@ fn an_error_of_any_type_is_carried() {
         }
         Ok(())
     };
-    assert_eq!(boxed().unwrap_err().to_string(), "invalid digit found in string");
+    assert_eq!(
+        boxed().unwrap_err().to_string(),
+        "invalid digit found in string"
+    );
 }

@@ -69,7 +69,10 @@ fn items_under_way_are_finished_and_no_thread_asks_for_more() {
         assert_eq!(asked_for.load(Ordering::Relaxed), 4);
         assert_eq!(results.len(), 100);
         assert!(matches!(results[..4], [Ok(0), Ok(1), Err(_), Ok(3)]));
-        assert!((results[4..].iter()).all(|result| matches!(result, Err(MapError::Skipped(Skipped::Stopped)))));
+        assert!(
+            (results[4..].iter())
+                .all(|result| matches!(result, Err(MapError::Skipped(Skipped::Stopped))))
+        );
     });
 }
 
@@ -103,7 +106,10 @@ fn an_item_that_arrives_after_the_stop_is_not_begun() {
         assert_eq!(results.len(), 3);
         assert!(matches!(
             results[1..],
-            [Err(MapError::Skipped(Skipped::Stopped)), Err(MapError::Skipped(Skipped::Stopped))]
+            [
+                Err(MapError::Skipped(Skipped::Stopped)),
+                Err(MapError::Skipped(Skipped::Stopped))
+            ]
         ));
     });
 }
@@ -131,10 +137,20 @@ fn a_rule_of_the_caller_s_decides_on_errors_of_any_type() {
     let results = workers(1)
         .options()
         .stop_when(|error: &u32| *error >= 2)
-        .try_map(0..6_u32, |item| if item == 3 { Ok(()) } else { Err(item / 2) });
+        .try_map(
+            0..6_u32,
+            |item| if item == 3 { Ok(()) } else { Err(item / 2) },
+        );
     let skipped = MapError::Skipped(Skipped::Stopped);
     let failed = |error| Err(MapError::Failed(error));
-    let expected = [failed(0), failed(0), failed(1), Ok(()), failed(2), Err(skipped)];
+    let expected = [
+        failed(0),
+        failed(0),
+        failed(1),
+        Ok(()),
+        failed(2),
+        Err(skipped),
+    ];
     assert_eq!(results, expected);
 }
 
@@ -142,7 +158,10 @@ fn a_rule_of_the_caller_s_decides_on_errors_of_any_type() {
 fn an_account_error_is_seen_through_a_box() {
     type Boxed = Box<dyn std::error::Error + Send + Sync>;
     let results = workers(1).try_map(0..2, |_| Err::<(), Boxed>(account_error().into()));
-    assert!(matches!(results[1], Err(MapError::Skipped(Skipped::Stopped))));
+    assert!(matches!(
+        results[1],
+        Err(MapError::Skipped(Skipped::Stopped))
+    ));
 }
 
 #[test]
@@ -150,7 +169,10 @@ fn nothing_starts_after_the_deadline_and_a_tie_still_does() {
     let clock = ManualClock::new();
     let second = Duration::from_secs(1);
     let workers = workers(1);
-    let options = workers.options().clock(&clock).deadline(clock.now() + second * 3);
+    let options = workers
+        .options()
+        .clock(&clock)
+        .deadline(clock.now() + second * 3);
     let run = |item: usize| {
         clock.advance(second);
         Ok::<_, Error>(item)
@@ -166,8 +188,14 @@ fn nothing_starts_after_the_deadline_and_a_tie_still_does() {
     assert_eq!(results.len(), 6);
     // An endless iterator ends too, and its items are not asked for.
     let summary = options.for_each_result(0.., run, |_, _| unreachable!("started"));
-    assert_eq!((summary.done, summary.skipped), (0, Some(Skipped::DeadlineExceeded)));
-    assert_eq!(options.map(0..2, |item| item), Err(Skipped::DeadlineExceeded));
+    assert_eq!(
+        (summary.done, summary.skipped),
+        (0, Some(Skipped::DeadlineExceeded))
+    );
+    assert_eq!(
+        options.map(0..2, |item| item),
+        Err(Skipped::DeadlineExceeded)
+    );
 }
 
 #[test]
@@ -195,8 +223,10 @@ fn nothing_starts_once_the_token_is_cancelled() {
     });
     let skipped = MapError::<Error>::Skipped(Skipped::Cancelled);
     assert!(matches!(results[..2], [Ok(0), Ok(1)]));
-    assert!(matches!(&results[2..], [Err(a), Err(b)] if a.to_string() == skipped.to_string()
-        && b.to_string() == "not started: cancelled"));
+    assert!(
+        matches!(&results[2..], [Err(a), Err(b)] if a.to_string() == skipped.to_string()
+        && b.to_string() == "not started: cancelled")
+    );
     let error = Error::from(results.into_iter().nth(3).unwrap().unwrap_err());
     assert!(matches!(error, Error::Cancelled));
 }

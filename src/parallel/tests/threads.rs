@@ -42,7 +42,10 @@ fn without_threads_the_caller_s_does_everything_in_turn() {
             1 => Err(account_error()),
             _ => Ok(item),
         });
-        assert!(matches!(results[..], [Ok(0), Err(_), Err(MapError::Skipped(Skipped::Stopped))]));
+        assert!(matches!(
+            results[..],
+            [Ok(0), Err(_), Err(MapError::Skipped(Skipped::Stopped))]
+        ));
 
         let doubled = Workers::NONE.map_par(0..3, |item| item * 2);
         assert_eq!(doubled, [0, 2, 4]);
