@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::error;
-use std::fmt;
 use std::time::Instant;
 
 use super::Skipped;
@@ -54,7 +53,7 @@ impl<E: 'static> StopRule<E> for AccountErrors {
 }
 
 /// What ends a map from outside.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bounds {
     pub(super) clock: Clock,
     pub(super) deadline: Option<Instant>,
@@ -71,30 +70,5 @@ impl Bounds {
         self.deadline
             .is_some_and(is_over)
             .then_some(Skipped::DeadlineExceeded)
-    }
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            clock: Clock::real(),
-            deadline: None,
-            cancel: None,
-        }
-    }
-}
-
-impl fmt::Debug for Bounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            clock,
-            deadline,
-            cancel,
-        } = self;
-        f.debug_struct("Bounds")
-            .field("clock", clock)
-            .field("deadline", deadline)
-            .field("cancel", cancel)
-            .finish()
     }
 }
