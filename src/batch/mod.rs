@@ -57,6 +57,7 @@ mod send; //     one request, and what becomes of it
 mod spool; //    requests that wait on the disk
 mod stopping; // at its bounds
 mod summary; //  what a run came to
+mod terminal; // lines for one
 mod terms; //    prices, bounds, callbacks
 mod write; //    outcomes as they come, and kept while they cannot be written
 

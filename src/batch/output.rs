@@ -9,11 +9,12 @@ mod lines; //  lines, and what is read of them
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::beside::{create_beside, lock, name_beside};
 use super::record::Record;
+use super::terminal;
 use crate::{Error, Result};
 use damage::{Origin, Pieces, begins_line};
 use lines::{Lines, parse};
@@ -390,7 +391,11 @@ impl Output {
         if self.is_frayed {
             self.cut(self.end())?;
         }
-        if let Err(error) = self.file.write_all(bytes) {
+        let shown = match self.end.is_none() && self.file.is_terminal() {
+            true => terminal::escaped(bytes),
+            false => bytes.into(),
+        };
+        if let Err(error) = self.file.write_all(&shown) {
             // What was written of it must not stand before the next line.
             self.is_frayed = true;
             let _ = self.cut(self.end());

@@ -14,6 +14,23 @@ const AZURE: &str = "api-key";
 /// Headers that carry a key, in lower case: with one of them no other key is needed.
 const CARRIERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
+/// Parts of a header's name that say that its value is a credential.
+const CREDENTIALS: [&str; 13] = [
+    "apikey",
+    "auth",
+    "authentication",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "key",
+    "passwd",
+    "password",
+    "secret",
+    "signature",
+    "token",
+];
+
 /// Headers by which an account is divided, and the variables that hold their values, as the
 /// official clients have them.
 const DIVISIONS: [(&str, &str); 2] = [
@@ -62,6 +79,10 @@ pub(super) fn headers(
             let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
             return Err(Error::Config(message));
         }
+        if is_credential(name) && !value.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            let message = format!("header {name:?}: its value has characters that no key has");
+            return Err(Error::Config(message));
+        }
         if OF_THE_WIRE.contains(&name.to_ascii_lowercase().as_str()) {
             let message = format!("header {name:?}: each request has its own");
             return Err(Error::Config(message));
@@ -101,6 +122,14 @@ pub(super) fn headers(
     Ok(stated)
 }
 
+/// Whether a header's value is a credential, by its name.
+pub(super) fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // This one is a key to a request, and opens nothing.
+    let mut parts = name.split(['-', '_', '.']);
+    name != "idempotency-key" && parts.any(|part| CREDENTIALS.contains(&part))
+}
+
 /// Whether a key is a token that somebody has signed in with: a JWT, of three parts.
 fn is_token(key: &str) -> bool {
     key.starts_with("eyJ") && key.split('.').count() == 3
@@ -121,7 +150,7 @@ fn key(source: &KeySource, base: &BaseUrl) -> Result<Option<Secret>> {
     let key = key.map(|key| key.trim().to_owned());
     let key = key.filter(|key| !key.is_empty() || is_needed || source.key.is_some());
     match key {
-        Some(key) if key.is_empty() || !is_header(AUTHORIZATION, &key) => {
+        Some(key) if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
             let whose = match (&source.key, &source.variable) {
                 (Some(_), _) => "the API key".to_owned(),
                 (None, Some(variable)) => {

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) use attempts::AfterAttempt;
 pub use attempts::Try;
 use reading::invalid;
-pub(super) use reading::{Context, Receive, Unreceived, Whole};
+pub(super) use reading::{Context, Receive, Unreceived, Whole, quote_without};
 pub(super) use settlement::{Sent, Settlement};
 
 use super::RateLimitedClient;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::RateLimitedClient;
 use super::authorization::{KeySource, Secret, headers};
 use super::retry::RetryPolicy;
+use super::secrets::Secrets;
 use super::transport::{BaseUrl, Transport};
 use crate::cost::Charge;
 use crate::limiter::Registry;
@@ -343,12 +344,14 @@ impl ClientBuilder {
         self.settings.learned_output = self.quantile()?;
         let headers = headers(self.headers, &self.key, &base_url)?;
         let transport = Transport::new(base_url, &headers, &self.settings)?;
+        let secrets = Secrets::new(&headers, &transport.secrets());
         #[cfg(feature = "redis")]
         if let Some(store) = &self.shared {
             self.registry = Arc::new(self.registry.sharing(store));
         }
         Ok(RateLimitedClient::new_with(
             transport,
+            secrets,
             self.registry,
             self.settings,
         ))

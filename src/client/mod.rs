@@ -14,6 +14,7 @@ mod learned; //    what is reserved for answers, from those that came
 mod nap; //        a wait between two tries
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
+mod secrets; //    credentials, hidden in everything that a server says, pure
 mod stream; //     chat, piece by piece
 mod transport; //  the wire; the only file that names ureq
 
@@ -42,6 +43,7 @@ pub use stream::{ChatChunk, ChatStream};
 use config::Settings;
 use counters::Counters;
 use learned::Learner;
+use secrets::Secrets;
 use stream::Begin;
 use transport::Transport;
 
@@ -71,6 +73,7 @@ pub struct RateLimitedClient {
 
 struct Inner {
     transport: Transport,
+    secrets: Secrets,
     registry: Arc<Registry>,
     settings: Settings,
     counters: Counters,
@@ -93,13 +96,19 @@ impl RateLimitedClient {
         ClientBuilder::default()
     }
 
-    fn new_with(transport: Transport, registry: Arc<Registry>, settings: Settings) -> Self {
+    fn new_with(
+        transport: Transport,
+        secrets: Secrets,
+        registry: Arc<Registry>,
+        settings: Settings,
+    ) -> Self {
         // The first count would wait for it; now it loads while the caller prepares.
         let profile = settings.model_table.profile(&settings.model);
         profile.encoding().preload_in_background();
         Self {
             inner: Arc::new(Inner {
                 transport,
+                secrets,
                 registry,
                 counters: Counters::default(),
                 learner: settings.learned_output.map(Learner::new),
@@ -338,6 +347,10 @@ impl RateLimitedClient {
     fn transport(&self) -> &Transport {
         &self.inner.transport
     }
+
+    fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
+    }
 }
 
 /// What a request would take.
@@ -372,6 +385,7 @@ impl fmt::Debug for RateLimitedClient {
         // By allow list: the transport's headers hold the key.
         let Inner {
             transport: _,
+            secrets: _,
             registry,
             settings,
             counters: _,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::RateLimitedClient;
 use super::answer::{Completion, Fault, read_chunk, value};
-use super::call::{Context, Receive, Sent, Settlement, Unreceived, Whole};
+use super::call::{Context, Receive, Sent, Settlement, Unreceived, Whole, quote_without};
 use super::events::next_event;
 use super::feedback::{Heard, error_inside, quote};
 use super::transport::Answer;
@@ -82,8 +82,8 @@ impl Receive for Begin {
         if let Ok(chunk) = read_chunk(&first)
             && let Some(fault) = chunk.fault
         {
-            let body = context.transport.without_secrets(chunk.text.as_bytes());
-            let error = error_inside(status, context.heard, &body, fault);
+            let mut error = error_inside(status, context.heard, &chunk.text, fault);
+            quote_without(context.secrets, &mut error, chunk.text.as_bytes());
             return Err(Unreceived::Refused(Box::new(error)));
         }
         Ok(Begun {
@@ -169,9 +169,9 @@ impl ChatStream {
             let Some(event) = self.next_event()?.filter(|event| event != "[DONE]") else {
                 return Ok(None);
             };
-            let transport = self.client.transport();
+            let secrets = self.client.secrets();
             let invalid = |text: &str| {
-                let text = quote(&transport.without_secrets(text.as_bytes()));
+                let text = quote(&secrets.hide(text));
                 self.invalid(format!("an event that is no JSON: {text}"))
             };
             let chunk = read_chunk(&event).map_err(|_| invalid(&event))?;
@@ -200,9 +200,11 @@ impl ChatStream {
             request_id: self.request_id.clone(),
             ..Heard::default()
         };
-        let body = self.client.transport().without_secrets(text.as_bytes());
-        let error = error_inside(self.status, &heard, &body, fault);
+        let secrets = self.client.secrets();
+        let mut error = error_inside(self.status, &heard, text, fault);
+        quote_without(secrets, &mut error, text.as_bytes());
         heard.judge(self.status, Some(&error));
+        secrets.hide_in_api_error(&mut error);
         if let Some(settlement) = &mut self.settlement {
             settlement.hear(&heard.feedback);
         }

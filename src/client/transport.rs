@@ -31,7 +31,7 @@ use lookup::Lookup;
 use proxy::proxy_for;
 use url::is_url;
 
-use super::authorization::Secret;
+use super::authorization::{Secret, is_credential};
 use super::config::Settings;
 use super::connections::Connections;
 use crate::limiter::Clock;
@@ -39,11 +39,6 @@ use crate::{Error, Result};
 
 /// The longest timeout that is set: the wire adds it to an instant, which has an end.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
-
-/// What stands in place of a key.
-const HIDDEN: &str = "[secret]";
-/// Headers with the name that a server gives a request.
-const REQUEST_IDS: [&str; 2] = ["x-request-id", "request-id"];
 
 /// Bytes of a connection's buffers, which it keeps while it waits: with ureq's own 128 kB each, 10,000
 /// requests in flight take 2.6 GB. The head of a response has to fit into the first one; the largest
@@ -59,6 +54,7 @@ pub(super) struct Transport {
     base_url: BaseUrl,
     headers: HeaderMap,
     proxy: Option<ureq::Proxy>,
+    proxy_password: Option<String>,
     /// Whether TLS is spoken to the server or to the proxy.
     is_secure: bool,
     way: Arc<Way>,
@@ -75,6 +71,7 @@ impl Transport {
         let proxy = proxy_for(&base_url, |name| std::env::var(name).ok());
         let proxy = proxy.map_err(Error::Config)?;
         let wire = proxy.as_ref().map(proxy::Proxy::build).transpose();
+        let proxy_password = proxy.as_ref().and_then(proxy::Proxy::password);
         let is_secure = base_url.is_https() || proxy.as_ref().is_some_and(proxy::Proxy::is_https);
         // What somebody has named is looked at before anything is done with it.
         if is_secure && roots::are_named() {
@@ -91,6 +88,7 @@ impl Transport {
             headers: sent_always(headers),
             base_url,
             proxy: wire.map_err(Error::Config)?,
+            proxy_password,
             is_secure,
             way: Arc::new(way),
             connections: settings.max_in_flight,
@@ -158,36 +156,10 @@ impl Transport {
         path.bytes().all(is_plain) || is_url(&self.url(path))
     }
 
-    /// A body without the keys of headers and of the base URL: some servers quote what they refuse.
-    pub(super) fn without_secrets(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body).into_owned();
-        self.secrets().fold(text, |text, secret| {
-            let text = text.replace(secret, HIDDEN);
-            // As some encoders of JSON write it.
-            match secret.contains('/') {
-                true => text.replace(&secret.replace('/', "\\/"), HIDDEN),
-                false => text,
-            }
-        })
-    }
-
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        let headers = self.headers.values().filter(|value| value.is_sensitive());
-        let headers = headers.filter_map(|value| value.to_str().ok());
-        let headers = headers.map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
-        let secrets = headers.chain(self.base_url.secrets());
-        // A shorter one is no key, and would be found in ordinary words.
-        secrets.filter(|secret| secret.len() >= 8)
-    }
-
-    /// The head of an answer without a name of the request that quotes a key, as it is kept.
-    fn hide(&self, headers: &mut HeaderMap) {
-        for name in REQUEST_IDS {
-            let id = headers.get(name).and_then(|id| id.to_str().ok());
-            if id.is_some_and(|id| self.secrets().any(|secret| id.contains(secret))) {
-                headers.insert(name, HeaderValue::from_static(HIDDEN));
-            }
-        }
+    /// Credentials besides those in headers: in the base URL's query, and of the proxy.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let of_url = self.base_url.secrets().map(str::to_owned);
+        of_url.chain(self.proxy_password.clone()).collect()
     }
 
     /// Sends a JSON body and returns when the head of the answer is there.
@@ -198,10 +170,7 @@ impl Transport {
             headers.clone_from(&self.headers);
         }
         match request.send(body) {
-            Ok(mut response) => {
-                self.hide(response.headers_mut());
-                Ok(Answer::new(response, url, &self.way))
-            }
+            Ok(response) => Ok(Answer::new(response, url, &self.way)),
             Err(error) => Err(failure(&url, &error, &self.way)),
         }
     }
@@ -217,7 +186,7 @@ fn sent_always(headers: &[(String, Secret)]) -> HeaderMap {
     let stated = headers.iter().filter_map(|(name, value)| {
         let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
         let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
-        value.set_sensitive(!is_public(name.as_str()));
+        value.set_sensitive(is_credential(name.as_str()));
         Some((name, value))
     });
     let mut headers: HeaderMap = stated.collect();
@@ -226,11 +195,6 @@ fn sent_always(headers: &[(String, Secret)]) -> HeaderMap {
     let plain = || HeaderValue::from_static("identity");
     headers.entry(ACCEPT_ENCODING).or_insert_with(plain);
     headers
-}
-
-/// Whether a header's value is quoted to help, and never a key.
-fn is_public(name: &str) -> bool {
-    name.starts_with("accept") || name.starts_with("content-") || name.ends_with("-version")
 }
 
 /// Whether HTTP can carry this header.

@@ -120,3 +120,92 @@ fn a_key_is_hidden_where_json_escapes_it_and_in_the_name_of_a_request() {
         assert!(show_error(&error).contains(expected), "{error:?}");
     }
 }
+
+/// A key as a server may quote it: escaped, encoded, in pieces.
+fn forms(key: &str) -> Vec<String> {
+    let each = |form: fn(char) -> String| key.chars().map(form).collect::<String>();
+    vec![
+        key.replace('/', "\\\\/"),
+        each(|char| format!("\\u{:04x}", u32::from(char))),
+        each(|char| format!("\\\\u{:04x}", u32::from(char))),
+        each(|char| format!("%{:02x}", u32::from(char))),
+        each(|char| format!("&#{};", u32::from(char))),
+        each(|char| format!("{char} ")),
+        each(|char| format!("{char}\\u001b[0m")),
+        "c2svdGVzdC80ZjFkMGM5ZTdh".to_owned(),         // Base64
+        "dXNlcjpzay90ZXN0LzRmMWQwYzllN2E=".to_owned(), // of `user:` and the key
+        each(|char| format!("{:02x}", u32::from(char))),
+    ]
+}
+
+#[test]
+fn a_key_is_hidden_in_every_form_and_field() {
+    let key = "sk/test/4f1d0c9e7a";
+    for form in forms(key) {
+        let fields = ["message", "code", "type", "status", "param"];
+        let bodies = fields.map(|field| format!(r#"{{"error":{{"{field}":"key {form}"}}}}"#));
+        let names =
+            format!(r#"{{"error":{{"message":"no","details":[{{"{form}":["{form}"]}}]}}}}"#);
+        let page = format!("<html>{form}</html>");
+        for body in bodies.into_iter().chain([names, page]) {
+            for status in [400, 200] {
+                let server = Scripted::start([
+                    Step::json(status, &[], &body),
+                    Step::json(status, &[], &body),
+                ]);
+                let client = builder(server.base_url()).api_key(key).max_retries(0);
+                let error = client.build().unwrap().chat("a").unwrap_err();
+                let shown = show_error(&error);
+                assert!(shown.contains("[secret]"), "{body}: {shown}");
+                for part in ["4f1d0c9e", "34663164", "NGYxZDBj", "RmMWQwYz", "4 f 1 d"] {
+                    assert!(!shown.contains(part), "{body}: {shown}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_of_other_characters_is_refused_at_the_start() {
+    for key in [
+        "sk-ä",
+        "sk 1",
+        "sk\t1",
+        "sk-\u{7f}",
+        "sk-“1”",
+        "sk-\u{200b}1",
+    ] {
+        for name in ["authorization", "api-key", "x-goog-api-key"] {
+            let with_header = builder("http://127.0.0.1:9").header(name, key);
+            let refused = match key {
+                "sk 1" => continue, // a scheme and a key
+                _ => with_header.build().unwrap_err().to_string(),
+            };
+            assert!(
+                refused.contains("characters") || refused.contains("HTTP"),
+                "{refused}"
+            );
+            assert!(!refused.contains(key), "{refused}");
+        }
+        let refused = builder("http://127.0.0.1:9").api_key(key).build();
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("characters") && !refused.contains(key),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn the_beginning_of_an_endless_error_is_enough() {
+    let long = "a".repeat(3 << 20);
+    let head = "HTTP/1.1 400 Scripted\r\nContent-Length: 9000000000\r\n\r\n";
+    let server = Scripted::start([Step::Answer(format!("{head}{long}"))]);
+    // Whoever waits for the rest waits for the time-out, and has another error.
+    let error = builder(server.base_url()).build().unwrap().chat("a");
+    let Err(Error::Api(error)) = error else {
+        panic!("{error:?}");
+    };
+    assert!(error.message.ends_with('…'), "{}", error.message);
+    assert!(error.message.len() < 1_000, "{}", error.message);
+}

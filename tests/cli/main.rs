@@ -19,6 +19,7 @@ mod server; //  scripted answers
 
 mod account; // keys that are refused, money that has run out
 mod ask; //     `limits`
+mod attacks; // what would command the terminal, and keys in wrong places
 mod digits; //  numbers keep their digits
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod full; //    disks without room

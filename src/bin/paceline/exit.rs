@@ -6,7 +6,8 @@ use paceline::Error;
 use paceline::batch::{Ending, Summary};
 
 use crate::advice::advice;
-use crate::say::say;
+use crate::mask;
+use crate::say::{self, say};
 
 /// How the command ends. Its numbers are part of the command's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +49,22 @@ impl Exit {
         }
     }
 
+    /// Says what is wrong with the command line, or prints what it asked for: help or the version.
+    pub(crate) fn of_usage(error: &clap::Error) -> Self {
+        if !error.use_stderr() {
+            // Nothing that was typed stands in it.
+            return match error.print() {
+                Ok(()) => Self::Success,
+                Err(_) => Self::Usage,
+            };
+        }
+        say::text(&mask::typed(&error.render().to_string()));
+        Self::Usage
+    }
+
     /// Says what went wrong on standard error.
     pub(crate) fn of_error(error: &Error) -> Self {
-        say!("paceline: {error}");
+        say!("paceline: {}", mask::typed(&error.to_string()));
         if let Some(advice) = advice(error) {
             say!("paceline: {advice}");
         }

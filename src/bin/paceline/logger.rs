@@ -1,10 +1,30 @@
-//! The library's log, on standard error.
+//! The library's log, on standard error. A fact that repeats is one line with a count.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use paceline::Clock;
+use parking_lot::Mutex;
 
 use crate::say::say;
 
-struct Stderr;
+/// How long a fact that was logged is only counted when it comes again.
+const QUIET: Duration = Duration::from_secs(60);
+/// Facts that are remembered. Those that come when so many are remembered are logged each time that
+/// a place is free.
+const MOST: usize = 256;
+
+struct Stderr {
+    clock: OnceLock<Clock>,
+    repeats: Mutex<Repeats>,
+}
+
+static STDERR: Stderr = Stderr {
+    clock: OnceLock::new(),
+    repeats: Mutex::new(Repeats { known: None }),
+};
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -13,17 +33,84 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let kind = match record.level() {
-                Level::Error => "error: ",
-                Level::Warn => "warning: ",
-                _ => "",
-            };
-            say!("paceline: {kind}{}", record.args());
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let kind = match record.level() {
+            Level::Error => "error: ",
+            Level::Warn => "warning: ",
+            _ => "",
+        };
+        let text = format!("{kind}{}", record.args());
+        let now = self.clock.get_or_init(Clock::real).now();
+        let is_detail = record.level() > Level::Warn;
+        let more = self.repeats.lock().more(&text, is_detail, now);
+        match more {
+            Some(0) => say!("paceline: {text}"),
+            Some(more) => say!("paceline: {text} (and {more} times since the last such line)"),
+            None => {}
         }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        for (text, more) in self.repeats.lock().rest() {
+            say!("paceline: {text} (and {more} times since)");
+        }
+    }
+}
+
+/// What was logged, and how often since.
+struct Repeats {
+    known: Option<HashMap<String, Fact>>,
+}
+
+struct Fact {
+    said: Instant,
+    more: u64,
+    last: String,
+}
+
+impl Repeats {
+    /// Whether to log a text now, and how often the same fact came since it was logged last.
+    fn more(&mut self, text: &str, is_detail: bool, now: Instant) -> Option<u64> {
+        let known = self.known.get_or_insert_default();
+        // Of warnings numbers change and the fact does not; details name requests by numbers.
+        let fact = match is_detail {
+            true => text.to_owned(),
+            false => text.chars().filter(|char| !char.is_ascii_digit()).collect(),
+        };
+        let is_old = |it: &Fact| now.saturating_duration_since(it.said) >= QUIET;
+        if let Some(fact) = known.get_mut(&fact) {
+            if !is_old(fact) {
+                fact.more += 1;
+                text.clone_into(&mut fact.last);
+                return None;
+            }
+            fact.said = now;
+            return Some(std::mem::take(&mut fact.more));
+        }
+        if known.len() >= MOST {
+            known.retain(|_, it| !is_old(it) || it.more > 0);
+        }
+        if known.len() >= MOST {
+            // Everything at once: details are dropped, and the rest is logged.
+            return (!is_detail).then_some(0);
+        }
+        let said = Fact {
+            said: now,
+            more: 0,
+            last: String::new(),
+        };
+        known.insert(fact, said);
+        Some(0)
+    }
+
+    /// What was counted and not logged, and how often.
+    fn rest(&mut self) -> Vec<(String, u64)> {
+        let known = self.known.take().unwrap_or_default();
+        let rest = known.into_values().filter(|fact| fact.more > 0);
+        rest.map(|fact| (fact.last, fact.more)).collect()
+    }
 }
 
 /// Prints warnings, and with `verbose` also each retry and each file that is moved.
@@ -33,7 +120,45 @@ pub(crate) fn install(verbose: bool) {
     } else {
         LevelFilter::Warn
     };
-    if log::set_logger(&Stderr).is_ok() {
+    if log::set_logger(&STDERR).is_ok() {
         log::set_max_level(level);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_that_repeats_is_one_line_a_minute_with_a_count() {
+        let mut repeats = Repeats { known: None };
+        let start = Clock::real().now();
+        let mut lines = Vec::new();
+        for second in 0..150_u64 {
+            let text = format!("no answer for {second} s");
+            let now = start + Duration::from_secs(second);
+            lines.extend(repeats.more(&text, false, now).map(|more| (second, more)));
+        }
+        assert_eq!(lines, [(0, 0), (60, 59), (120, 59)]);
+        assert_eq!(repeats.rest(), [("no answer for 149 s".to_owned(), 29)]);
+        assert_eq!(repeats.rest(), []);
+    }
+
+    #[test]
+    fn details_that_differ_are_all_said_and_memory_is_bounded() {
+        let mut repeats = Repeats { known: None };
+        let now = Clock::real().now();
+        assert_eq!(repeats.more("r1: refused", true, now), Some(0));
+        assert_eq!(repeats.more("r2: refused", true, now), Some(0));
+        assert_eq!(repeats.more("r2: refused", true, now), None);
+        for number in 0..10_000_u32 {
+            let letters: String = number
+                .to_string()
+                .bytes()
+                .map(|byte| char::from(byte + 49))
+                .collect();
+            assert!(repeats.more(&letters, false, now).is_some());
+        }
+        assert_eq!(repeats.known.unwrap().len(), MOST);
     }
 }

@@ -16,6 +16,7 @@ mod in_flight; // how many requests at once
 mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
+mod mask; //     keys, kept off the screen
 mod models; //   how models are counted, from a file
 mod names; //    names of files that a run writes
 mod notice; //   what a run has to say while it runs
@@ -43,7 +44,10 @@ use args::{Arguments, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return Exit::of_usage(&error).into(),
+    };
     logger::install(arguments.verbose);
     descriptors::raise();
     let result = match arguments.command {
@@ -55,5 +59,7 @@ fn main() -> ExitCode {
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),
     };
-    result.unwrap_or_else(|error| Exit::of_error(&error)).into()
+    let exit = result.unwrap_or_else(|error| Exit::of_error(&error));
+    log::logger().flush();
+    exit.into()
 }

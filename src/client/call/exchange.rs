@@ -34,14 +34,19 @@ impl Prepared {
     ) -> Result<(Answer, Option<String>, R::Received), Failed> {
         self.client.inner.counters.sent();
         let transport = self.client.transport();
+        let secrets = self.client.secrets();
         let sent = transport.post(&self.path, self.body.as_bytes());
-        let mut answer = sent.map_err(|error| Failed {
-            error,
-            told: None,
-            should_retry: None,
-            advice: permit.hear(&Feedback::default()),
+        let mut answer = sent.map_err(|mut error| {
+            secrets.hide_in_error(&mut error);
+            Failed {
+                error,
+                told: None,
+                should_retry: None,
+                advice: permit.hear(&Feedback::default()),
+            }
         })?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
+        heard.request_id = heard.request_id.map(|id| secrets.request_id(&id));
         let is_heard = R::IS_STREAM && !answer.is_error();
         if is_heard {
             self.hear(permit, &mut heard, answer.status, None);
@@ -49,6 +54,7 @@ impl Prepared {
         let context = Context {
             endpoint: Endpoint::from_path(&self.path),
             transport,
+            secrets,
             heard: &heard,
         };
         let received = if answer.is_error() {
@@ -70,12 +76,17 @@ impl Prepared {
         };
         match received {
             Ok(received) => Ok((answer, heard.request_id, received)),
-            Err(unreceived) => Err(Failed {
-                error: unreceived.into(),
-                told: heard.wait(),
-                should_retry: heard.should_retry,
-                advice,
-            }),
+            Err(unreceived) => {
+                let mut error = Error::from(unreceived);
+                // The last step, when everything has been decoded and every decision is made.
+                secrets.hide_in_error(&mut error);
+                Err(Failed {
+                    error,
+                    told: heard.wait(),
+                    should_retry: heard.should_retry,
+                    advice,
+                })
+            }
         }
     }
 

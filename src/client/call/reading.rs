@@ -1,7 +1,10 @@
 //! The body of a response, read to its end and judged.
 
+use std::borrow::Cow;
+
 use crate::client::answer::{self, Body, Unreadable};
 use crate::client::feedback::{Heard, api_error, error_inside, quote};
+use crate::client::secrets::Secrets;
 use crate::client::transport::{Answer, Transport};
 use crate::error::ApiError;
 use crate::tokens::Endpoint;
@@ -11,6 +14,7 @@ use crate::{Error, TransportKind};
 pub(in crate::client) struct Context<'a> {
     pub(in crate::client) endpoint: Endpoint,
     pub(in crate::client) transport: &'a Transport,
+    pub(in crate::client) secrets: &'a Secrets,
     /// Its headers.
     pub(in crate::client) heard: &'a Heard,
 }
@@ -38,7 +42,7 @@ impl From<Unreceived> for Error {
     }
 }
 
-/// The most that is read of an error, in bytes: only its first words are kept.
+/// The longest body of an error that is kept, in bytes.
 const MAX_ERROR: usize = 1024 * 1024;
 /// The start of a body of which a message quotes the first words, in bytes. It is longer than what is
 /// quoted by more than any key, so that no half of one is.
@@ -48,15 +52,27 @@ const START: usize = 64 * 1024;
 pub(super) fn refused(answer: &mut Answer, context: &Context<'_>) -> Unreceived {
     let mut body = Vec::new();
     // A body that does not arrive leaves the status, which says enough.
-    let read = answer.read(&mut body, &|bytes| bytes < MAX_ERROR);
-    let body = context.transport.without_secrets(&body);
-    let mut error = api_error(answer.status, context.heard, body.as_bytes());
+    let read = answer.read_error(&mut body);
+    let mut error = api_error(answer.status, context.heard, &body);
+    quote_without(context.secrets, &mut error, &body);
     if let Some(redirect) = context.transport.redirect(answer) {
         error.message = redirect;
     } else if let Err(Error::InvalidResponse { message, .. }) = read {
         error.message = message;
     }
     Unreceived::Refused(Box::new(error))
+}
+
+/// Hides credentials in a message that is the beginning of the body, before it is cut: a part of one
+/// at its end might be too short to be known. A body that no error needs is not kept.
+pub(in crate::client) fn quote_without(secrets: &Secrets, error: &mut ApiError, body: &[u8]) {
+    let start = start(body);
+    if let Some(before) = error.message.strip_suffix(&quote(&start)) {
+        error.message = format!("{before}{}", quote(&secrets.hide(&start)));
+    }
+    if body.len() > MAX_ERROR {
+        error.body = None;
+    }
 }
 
 /// What reads a response that is no error by its status.
@@ -100,7 +116,8 @@ fn whole(
 ) -> Result<Body, Unreceived> {
     let Context {
         endpoint,
-        transport,
+        transport: _,
+        secrets,
         heard,
     } = *context;
     let mut bytes = Vec::new();
@@ -112,7 +129,7 @@ fn whole(
         if let Error::Transport { message, .. } = &mut error
             && !bytes.is_empty()
         {
-            let begins = quote(&transport.without_secrets(start(&bytes)));
+            let begins = quote(&secrets.hide(&start(&bytes)));
             message.push_str(&format!(" after {} bytes: {begins}", bytes.len()));
         }
         return Err(error.into());
@@ -127,18 +144,22 @@ fn whole(
         };
     }
     let length = bytes.len();
-    let quoted = |text: &str| quote(&transport.without_secrets(start(text.as_bytes())));
+    // Before it is cut: half of a key is one, too.
+    let quoted = |text: &str| quote(&secrets.hide(&start(text.as_bytes())));
     match answer::read(endpoint, bytes) {
         Ok(Body {
             fault: Some(fault),
             text,
             ..
         }) => {
-            let body = transport.without_secrets(text.as_bytes());
-            let error = error_inside(answer.status, heard, &body, fault);
+            let mut error = error_inside(answer.status, heard, &text, fault);
+            quote_without(secrets, &mut error, text.as_bytes());
             Err(Unreceived::Refused(Box::new(error)))
         }
-        Ok(body) => Ok(body),
+        Ok(mut body) => {
+            secrets.hide_exact(&mut body.text);
+            Ok(body)
+        }
         Err(Unreadable::EndsEarly(text)) => Err(Unreceived::Lost(Error::Transport {
             url: answer.url(),
             kind: TransportKind::Disconnected,
@@ -163,8 +184,8 @@ fn whole(
 }
 
 /// What a message can quote of a body. Of a long one no copies are made.
-fn start(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(START)]
+fn start(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(START)])
 }
 
 pub(super) fn invalid(answer: &Answer, message: String) -> Error {

@@ -10,13 +10,16 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 
 use super::failure::{Way, failure};
 use super::redirect;
-use super::unpack::{Coding, Unpackable, Unpacking, is_packed, unpacked};
+use super::unpack::{Coding, Unpackable, Unpacking, foreign, is_packed, unpacked};
 use super::url::{BaseUrl, without_query};
 use crate::{Error, TransportKind};
 
 /// The largest answer that is read: far above any the API gives, and below what would exhaust a
 /// machine with many in flight.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+/// The most that is read of an answer whose status is an error. What is behind it is not missed: the
+/// reason stands at the beginning.
+const MAX_ERROR: u64 = 1024 * 1024;
 /// The most memory that is taken for an answer because its head says that it is that long.
 const MOST_AT_ONCE: u64 = 1024 * 1024;
 /// How much is read between two looks at what is held. Nearly all answers are one piece.
@@ -102,6 +105,22 @@ impl Answer {
                 Ok(())
             }
             Err(problem) => Err(self.unpackable(problem)),
+        }
+    }
+
+    /// Reads the body of an error, of a long one its beginning: as it is, or unpacked.
+    pub(in crate::client) fn read_error(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let coding = self.coding.clone();
+        let read = self.take_reader().take(MAX_ERROR).read_to_end(bytes);
+        if is_packed(bytes) {
+            bytes.clear(); // packed twice: no text to quote
+        }
+        match (read, &coding) {
+            // What arrived of it says more than that the rest did not.
+            (Ok(_), _) => Ok(()),
+            (Err(_), _) if !bytes.is_empty() => Ok(()),
+            (Err(_), Coding::Unknown(name)) => Err(self.unpackable(foreign(name))),
+            (Err(error), _) => Err(failure(&self.sent_to, &error.into(), &self.way)),
         }
     }
 

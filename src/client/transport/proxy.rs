@@ -110,6 +110,11 @@ impl Proxy {
         })
     }
 
+    /// What may never be shown.
+    pub(super) fn password(&self) -> Option<String> {
+        self.password.clone()
+    }
+
     /// As the wire takes it.
     pub(super) fn build(&self) -> Result<Wire, String> {
         let mut builder = Wire::builder(self.protocol)

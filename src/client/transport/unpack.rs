@@ -96,9 +96,7 @@ pub(super) fn unpacked(
     }
     match coding {
         Coding::Plain | Coding::Known => Ok(bytes),
-        Coding::Unknown(name) => Err(Unpackable::Foreign(format!(
-            "the response is compressed with {name}, which was not asked for and cannot be read"
-        ))),
+        Coding::Unknown(name) => Err(foreign(name)),
         Coding::Deflate => {
             // The name is used for two formats; only one of them has a head to be known by.
             let packed = bytes.as_slice();
@@ -110,6 +108,13 @@ pub(super) fn unpacked(
             read.ok_or(Unpackable::TooLarge)
         }
     }
+}
+
+/// Why a body cannot be read that is packed in a way of this name.
+pub(super) fn foreign(name: &str) -> Unpackable {
+    Unpackable::Foreign(format!(
+        "the response is compressed with {name}, which was not asked for and cannot be read"
+    ))
 }
 
 /// Everything, or none if it is more than the limit.
