@@ -77,7 +77,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         governor_by_the_system(),
         ratelimit()?,
         paceline(PLAIN, |limiter| limiter)?,
-        paceline(ADAPTIVE, |limiter| limiter.listen(JITTER))?,
+        paceline(ADAPTIVE, |limiter| limiter.adaptive(JITTER))?,
     ];
     println!("cores: {}", thread::available_parallelism()?);
     println!("ns/op: median over rounds of wall time / operations of all threads");

@@ -100,7 +100,7 @@ fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             told: |limit| {
-                let guess = Limits::tokens_per_minute(limit / 10)?.assumed();
+                let guess = Limits::tokens_per_minute(limit / 10)?.provisional();
                 Ok(LimitTable::empty(guess))
             },
             ..new("preset 10 times too low", 0, 1.05)

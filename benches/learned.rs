@@ -33,7 +33,7 @@ use std::time::Duration;
 use paceline::batch::{Input, Run};
 use paceline::sim::{ChargeRule, LimitHeaders, SimConfig, SimLimits, Simulator};
 use paceline::tokens::PromptRule;
-use paceline::{Charge, LimitTable, Limits, RateLimitedClient, Registry};
+use paceline::{Accounting, LimitTable, Limits, RateLimitedClient, Registry};
 use serde_json::json;
 
 const REQUESTS: u64 = 900;
@@ -185,14 +185,14 @@ fn run(outputs: &Outputs, server: &Server, quantile: Option<f64>) -> Result<Figu
     let simulator = Simulator::start(config)?;
     let limits = Limits::builder()
         .tokens_per_minute(limit)
-        .burst_lasting(Duration::from_secs(BURST - server.less_burst))
+        .with_burst_duration(Duration::from_secs(BURST - server.less_burst))
         .build()?;
     let registry = Arc::new(Registry::new(LimitTable::empty(limits)));
     let mut client = RateLimitedClient::builder()
         .api_key("simulated")
         .base_url(simulator.base_url())
         .registry(Arc::clone(&registry))
-        .charge(Charge::Usage)
+        .accounting(Accounting::Actual)
         .prompt_rule(PromptRule::Characters)
         .max_retries(8);
     if let Some(quantile) = quantile {

@@ -130,7 +130,7 @@ impl Scenario {
         let limits = Limits::builder()
             .tokens_per_minute(tokens.unwrap_or(plenty))
             .requests_per_minute(requests.unwrap_or(plenty))
-            .burst_lasting(self.burst)
+            .with_burst_duration(self.burst)
             .build()?;
         let client = RateLimitedClient::builder()
             .api_key("simulated")

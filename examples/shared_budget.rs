@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let limits = Limits::builder()
         .tokens_per_minute(30_000)
         .requests_per_minute(500)
-        .burst_lasting(Duration::from_secs(1))
+        .with_burst_duration(Duration::from_secs(1))
         .build()?;
     let client = service.client().limits(limits).build()?;
 

@@ -100,68 +100,68 @@ impl Usage {
 /// How the server is taken to charge a request against a limit on tokens.
 ///
 /// Providers differ and documents disagree with captured headers, so it is a setting. The wrong
-/// choice costs time ([`Sum`](Charge::Sum) where the server gives unused output back) or
-/// refusals ([`Usage`](Charge::Usage) where it does not).
+/// choice costs time ([`PromptPlusCap`](Accounting::PromptPlusCap) where the server gives unused output back) or
+/// refusals ([`Actual`](Accounting::Actual) where it does not).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum Charge {
+pub enum Accounting {
     /// Prompt plus output cap, for good: nothing comes back when the answer is short. What
     /// OpenAI's headers show. The default, and the safe choice.
     #[default]
-    Sum,
+    PromptPlusCap,
     /// The larger of prompt and output cap, for good. What OpenAI's guide says.
-    Max,
+    Larger,
     /// Prompt plus output cap when the request is admitted; what the answer did not use comes
-    /// back with it. A limiter that listens takes it that the server gives it back then, too.
-    Usage,
+    /// back with it. An adaptive limiter takes it that the server gives it back then, too.
+    Actual,
     /// The prompt alone.
-    Input,
+    PromptOnly,
 }
 
-impl Charge {
+impl Accounting {
     /// What a request with `input` prompt tokens and an output cap of `output` reserves.
     ///
     /// ```
-    /// use paceline::Charge;
+    /// use paceline::Accounting;
     ///
-    /// assert_eq!(Charge::Sum.reserve(250, 1_000).tokens, 1_250);
-    /// assert_eq!(Charge::Max.reserve(250, 1_000).tokens, 1_000);
-    /// assert_eq!(Charge::Input.reserve(250, 1_000).tokens, 250);
+    /// assert_eq!(Accounting::PromptPlusCap.reserve(250, 1_000).tokens, 1_250);
+    /// assert_eq!(Accounting::Larger.reserve(250, 1_000).tokens, 1_000);
+    /// assert_eq!(Accounting::PromptOnly.reserve(250, 1_000).tokens, 250);
     /// ```
     #[must_use]
     pub const fn reserve(self, input: u64, output: u64) -> Cost {
         let mut cost = Cost::sized(input, output);
         cost.tokens = match self {
-            Self::Sum | Self::Usage => cost.tokens,
-            Self::Max if output > input => output,
-            Self::Max | Self::Input => input,
+            Self::PromptPlusCap | Self::Actual => cost.tokens,
+            Self::Larger if output > input => output,
+            Self::Larger | Self::PromptOnly => input,
         };
         cost
     }
 
     /// What a request finally costs, once its usage is known.
     ///
-    /// Under [`Sum`](Charge::Sum), [`Max`](Charge::Max) and [`Input`](Charge::Input) a short
+    /// Under [`PromptPlusCap`](Accounting::PromptPlusCap), [`Larger`](Accounting::Larger) and [`PromptOnly`](Accounting::PromptOnly) a short
     /// answer gives nothing back, but usage above the reservation is charged: the estimate was
-    /// too low. Under [`Usage`](Charge::Usage) the cost is the usage, up or down.
+    /// too low. Under [`Actual`](Accounting::Actual) the cost is the usage, up or down.
     ///
     /// ```
-    /// use paceline::{Charge, Usage};
+    /// use paceline::{Accounting, Usage};
     ///
-    /// let reserved = Charge::Sum.reserve(250, 1_000);
+    /// let reserved = Accounting::PromptPlusCap.reserve(250, 1_000);
     /// let used = Usage { input_tokens: 240, output_tokens: 60, cached_tokens: 0 };
-    /// assert_eq!(Charge::Sum.settle(reserved, used).tokens, 1_250);
-    /// assert_eq!(Charge::Usage.settle(reserved, used).tokens, 300);
+    /// assert_eq!(Accounting::PromptPlusCap.settle(reserved, used).tokens, 1_250);
+    /// assert_eq!(Accounting::Actual.settle(reserved, used).tokens, 300);
     /// ```
     #[must_use]
     pub fn settle(self, reserved: Cost, usage: Usage) -> Cost {
         let used = self.reserve(usage.input_tokens, usage.output_tokens);
         match self {
-            Self::Usage => Cost {
+            Self::Actual => Cost {
                 requests: reserved.requests,
                 ..used
             },
-            Self::Sum | Self::Max | Self::Input => Cost {
+            Self::PromptPlusCap | Self::Larger | Self::PromptOnly => Cost {
                 requests: reserved.requests,
                 tokens: reserved.tokens.max(used.tokens),
                 input_tokens: reserved.input_tokens.max(used.input_tokens),
@@ -200,10 +200,10 @@ mod tests {
         };
         // rule, reserved, settled with less, settled with more
         let table = [
-            (Charge::Sum, 1_250, 1_250, 1_600),
-            (Charge::Max, 1_000, 1_000, 1_200),
-            (Charge::Usage, 1_250, 110, 1_600),
-            (Charge::Input, 250, 250, 400),
+            (Accounting::PromptPlusCap, 1_250, 1_250, 1_600),
+            (Accounting::Larger, 1_000, 1_000, 1_200),
+            (Accounting::Actual, 1_250, 110, 1_600),
+            (Accounting::PromptOnly, 250, 250, 400),
         ];
         for (step, (rule, reserved, with_less, with_more)) in table.into_iter().enumerate() {
             let cost = rule.reserve(250, 1_000);

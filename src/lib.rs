@@ -40,8 +40,8 @@ pub mod batch; //  a file of requests, from line to line
 mod client; //     the blocking client
 mod cost; //       what a request asks for and what it used
 mod error; //      what can go wrong, and what to do
-mod feedback; //   what a server says of its limits
 mod limiter; //    the pace
+mod observation; //   what a server says of its limits
 #[cfg(feature = "client")]
 pub mod parallel; // map helpers
 mod quota; //      what is allowed
@@ -54,22 +54,22 @@ mod unit; //       what limits and costs are counted in
 
 #[cfg(feature = "client")]
 pub use client::{
-    Admitted, ChatChunk, ChatRequest, ChatResponse, ChatStream, ClientBuilder, ClientStats,
-    Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL, Embeddings,
-    Message, Prepared, RateLimitedClient, Repair, Response, Try,
+    Admitted, Attempt, ChatChunk, ChatRequest, ChatResponse, ChatStream, ClientBuilder,
+    ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL,
+    Embeddings, Message, Prepared, RateLimitedClient, Repair, Response,
 };
-pub use cost::{Charge, Cost, Usage};
+pub use cost::{Accounting, Cost, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};
-pub use feedback::{Feedback, Refusal, Report, Scope, Verdict};
 pub use limiter::{
-    Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, InLine, LimitOrigin, ManualClock,
-    Permit, Priority, QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry, Snapshot, Turn,
-    Wait, limiter_for,
+    AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, LimitOrigin,
+    ManualClock, Permit, Priority, QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry,
+    Snapshot, Ticket, Waiter, limiter_for,
 };
 #[cfg(feature = "redis")]
 pub use limiter::{
-    OnOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
+    OnStoreOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
 };
+pub use observation::{LimitStatus, Observation, Outcome, Refusal, Scope};
 pub use quota::{
     LimitTable, Limits, LimitsBuilder, MAX_AMOUNT, MAX_PERIOD, PRESETS_DATED, Quota, Tier,
     base_model,

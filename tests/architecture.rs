@@ -12,8 +12,18 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
 const ROOMS: [&str; 12] = [
-    "sync", "unit", "error", "quota", "cost", "feedback", "limiter", "tokens", "client",
-    "parallel", "batch", "sim",
+    "sync",
+    "unit",
+    "error",
+    "quota",
+    "cost",
+    "observation",
+    "limiter",
+    "tokens",
+    "client",
+    "parallel",
+    "batch",
+    "sim",
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.

@@ -17,8 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    CancelToken, Clock, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter, Result, Unit,
-    Wait,
+    AcquireOptions, CancelToken, Clock, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter,
+    Result, Unit,
 };
 
 const THREADS: u64 = 64;
@@ -63,7 +63,7 @@ fn grains(count: u64) -> Cost {
 
 fn limits() -> Limits {
     let quota = Quota::per_second(Unit::Tokens, RATE).unwrap();
-    let limits = Limits::builder().quota(quota.burst_of(BURST).start_of(0));
+    let limits = Limits::builder().quota(quota.with_burst(BURST).with_initial(0));
     limits.in_flight(AT_ONCE).build().unwrap()
 }
 
@@ -77,20 +77,20 @@ impl Shared {
             2 => limiter.try_acquire(cost),
             3 => limiter.acquire_timeout(cost, millis(20)),
             4 => limiter.acquire_until(cost, limiter.clock().now()),
-            5 => limiter.acquire_with(cost, Wait::new().priority(Priority::Batch)),
+            5 => limiter.acquire_with(cost, AcquireOptions::new().priority(Priority::Batch)),
             6 => {
                 let token = CancelToken::new();
                 thread::scope(|scope| {
                     scope.spawn(|| token.cancel());
-                    limiter.acquire_with(cost, Wait::new().cancel(&token))
+                    limiter.acquire_with(cost, AcquireOptions::new().cancel(&token))
                 })
             }
             _ => {
-                let turn = limiter.acquire(cost)?.keep_turn();
+                let turn = limiter.acquire(cost)?.keep_place();
                 self.taken.fetch_add(signed(count), Ordering::SeqCst);
                 turn.acquire(
                     cost,
-                    Wait::new().deadline(limiter.clock().now() + millis(50)),
+                    AcquireOptions::new().deadline(limiter.clock().now() + millis(50)),
                 )
             }
         }
@@ -132,7 +132,7 @@ impl Shared {
                     .pause_until(self.limiter.clock().now() + Duration::from_millis(2)),
                 1 => self.limiter.resume(),
                 2 => self.limiter.set_limits(&limits()),
-                3 => assert!(self.limiter.who_waits().len() <= MOST_WAITERS + AT_ONCE_KEPT),
+                3 => assert!(self.limiter.waiters().len() <= MOST_WAITERS + AT_ONCE_KEPT),
                 _ => {}
             }
             let count = if chance.below(50) == 0 {
@@ -146,10 +146,10 @@ impl Shared {
                     self.end(permit, count, &mut chance);
                 }
                 Err(
-                    Error::WouldWait { .. }
+                    Error::WouldBlock { .. }
                     | Error::DeadlineExceeded { .. }
                     | Error::Cancelled
-                    | Error::LineFull { .. },
+                    | Error::QueueFull { .. },
                 ) => {}
                 Err(error) => panic!("seed {seed}: {error}"),
             }
@@ -225,7 +225,7 @@ fn nothing_is_lost_nobody_waits_and_the_scheduler_sleeps() {
     for count in 0..THREADS {
         // Far more than anyone has to wait: who is not back by then has been forgotten.
         let back = ends.recv_timeout(Duration::from_secs(120));
-        let waiting = || shared.limiter.who_waits();
+        let waiting = || shared.limiter.waiters();
         assert!(
             back.is_ok(),
             "only {count} threads came back: {:?}",

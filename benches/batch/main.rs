@@ -140,7 +140,7 @@ fn run(url: &str, input: &Path, requests: usize) -> Result<()> {
         .api_key("simulated")
         .base_url(url)
         .limits(limits.build()?)
-        .max_in_flight(THREADS)
+        .max_idle_connections(THREADS)
         .build()?;
     let run = Run::new(client, Input::file(input)?)
         .fresh(true)

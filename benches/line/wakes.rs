@@ -89,7 +89,7 @@ fn line(size: usize, turns: Turns) -> Result<Option<Wakes>> {
         Turns::AllAtOnce => Quota::per_minute(Unit::Tokens, amount)?,
         Turns::Paced => {
             let second = Duration::from_secs(1);
-            Quota::new(Unit::Tokens, u64::try_from(PACE)?, second)?.burst_of(BURST)
+            Quota::new(Unit::Tokens, u64::try_from(PACE)?, second)?.with_burst(BURST)
         }
     })?;
     let name = format!("paceline, {size} {turns:?}");

@@ -95,7 +95,7 @@ fn main() -> ExitCode {
 fn limiter(url: &str, name: &str, per_second: u64, burst: u64) -> RateLimiter {
     let quota = Quota::per_second(Unit::Requests, per_second).unwrap();
     let limits = Limits::builder()
-        .quota(quota.burst_of(burst))
+        .quota(quota.with_burst(burst))
         .build()
         .unwrap();
     let store = SharedStore::builder(url).start_full(true).build().unwrap();
@@ -184,7 +184,7 @@ fn trips(server: &Server, rate: u64) -> f64 {
         }
     });
     let seen = limiter.snapshot().store.unwrap();
-    seen.visits as f64 / seen.booked as f64
+    seen.syncs as f64 / seen.booked as f64
 }
 
 /// The 99th percentile of how much later than ideal a thousand waiters were granted, in ms.

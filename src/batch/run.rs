@@ -33,7 +33,7 @@ use super::requests::RequestSet;
 use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
 use super::write::{Desk, Times, Writing, Written, desk};
-use crate::limiter::{CancelToken, Clock, Priority, Wait};
+use crate::limiter::{AcquireOptions, CancelToken, Clock, Priority};
 use crate::{Error, RateLimitedClient, Result, TransportKind, Usage};
 
 /// Bad lines that a summary has the messages of.
@@ -453,8 +453,10 @@ pub(super) struct Verdict {
 impl Shared {
     /// How every request of a run waits: until the run is stopped or its time is up, and behind
     /// those for which somebody waits.
-    pub(super) fn wait(&self) -> Wait<'_> {
-        let wait = Wait::new().cancel(&self.stop).priority(Priority::Batch);
+    pub(super) fn wait(&self) -> AcquireOptions<'_> {
+        let wait = AcquireOptions::new()
+            .cancel(&self.stop)
+            .priority(Priority::Batch);
         match self.deadline {
             Some(deadline) => wait.deadline(deadline),
             None => wait,

@@ -12,7 +12,7 @@ use super::record::Record;
 use super::run::{Outcome, Shared};
 use super::summary::Ending;
 use crate::client::AfterAttempt;
-use crate::{Admitted, Error, ErrorKind, TransportKind, Try};
+use crate::{Admitted, Attempt, Error, ErrorKind, TransportKind};
 
 pub(super) fn send(
     shared: &Shared,
@@ -34,7 +34,7 @@ pub(super) fn send(
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
     let mut has_failed = false;
-    let told = |tried: &Try<'_>| {
+    let told = |tried: &Attempt<'_>| {
         shared.history.tried(&sending, tried);
         let Some(error) = tried.error else {
             pass.reached(tried.took);

@@ -220,7 +220,7 @@ impl Before {
                 // A limit that the server has changed since had a bucket of its own.
                 let mut before = before.into_iter().flatten();
                 let before = before.find(|before| before.quota == after.quota);
-                let ratio = after.charge_ratio.unwrap_or(1.0);
+                let ratio = after.count_ratio.unwrap_or(1.0);
                 let granted = after.granted - before.map_or(0, |before| before.granted);
                 let stood = before.map_or(after.quota.burst().cast_signed(), |before| before.level);
                 let came_in = after.quota.amount_in(elapsed);
@@ -233,7 +233,7 @@ impl Before {
                     most.origin = after.origin;
                 }
                 if let Some(ratio) = after
-                    .charge_ratio
+                    .count_ratio
                     .filter(|_| after.quota.unit() == Unit::Tokens)
                 {
                     most.charge_ratios.insert(name.clone(), round(ratio));

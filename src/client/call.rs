@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use attempts::AfterAttempt;
-pub use attempts::Try;
+pub use attempts::Attempt;
 use reading::invalid;
 pub(super) use reading::{Context, Receive, Unreceived, Whole, quote_without};
 pub(super) use settlement::{Sent, Settlement};
@@ -25,7 +25,7 @@ use super::response::{PassedOn, Response};
 use super::transport::without_query;
 use crate::Result;
 use crate::cost::Cost;
-use crate::limiter::{Permit, RateLimiter, Wait};
+use crate::limiter::{AcquireOptions, Permit, RateLimiter};
 use crate::tokens::Estimate;
 
 /// A request that has been counted and waits to be admitted. Nothing is charged yet.
@@ -75,7 +75,7 @@ impl Prepared {
 
     /// With so many tokens of output.
     fn charge(&self, output: u64) -> Cost {
-        let charge = self.client.settings().charge;
+        let charge = self.client.settings().accounting;
         charge.reserve(self.estimate.prompt, output)
     }
 
@@ -110,7 +110,7 @@ impl Prepared {
     /// # Errors
     ///
     /// Those of [`RateLimiter::acquire_with`].
-    pub fn admit(self, wait: Wait<'_>) -> Result<Admitted> {
+    pub fn admit(self, wait: AcquireOptions<'_>) -> Result<Admitted> {
         let permit = self.limiter.acquire_with(self.cost(), wait)?.into_owned();
         Ok(Admitted {
             request: self,
@@ -124,7 +124,8 @@ impl Prepared {
     ///
     /// Those of [`Prepared::admit`] and [`Admitted::send`].
     pub fn send(self) -> Result<Response> {
-        self.admit(Wait::new())?.send(Wait::new())
+        self.admit(AcquireOptions::new())?
+            .send(AcquireOptions::new())
     }
 }
 
@@ -184,20 +185,20 @@ impl Admitted {
     ///
     /// [`Error::Api`](crate::Error::Api), [`Error::Transport`](crate::Error::Transport) or [`Error::InvalidResponse`](crate::Error::InvalidResponse) of the last try, or
     /// what ended the wait before the next one.
-    pub fn send(self, wait: Wait<'_>) -> Result<Response> {
-        self.send_watched(wait, |_| {})
+    pub fn send(self, wait: AcquireOptions<'_>) -> Result<Response> {
+        self.send_with(wait, |_| {})
     }
 
-    /// Sends it like [`send`](Admitted::send), and tells `watch` of each [`Try`] when it has ended:
+    /// Sends it like [`send`](Admitted::send), and tells `watch` of each [`Attempt`] when it has ended:
     /// to count and to measure. The next one waits until `watch` returns.
     ///
     /// ```no_run
-    /// use paceline::{RateLimitedClient, Wait};
+    /// use paceline::{RateLimitedClient, AcquireOptions};
     /// use serde_json::json;
     ///
     /// let client = RateLimitedClient::new()?;
     /// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
-    /// let answer = request.admit(Wait::new())?.send_watched(Wait::new(), |tried| {
+    /// let answer = request.admit(AcquireOptions::new())?.send_with(AcquireOptions::new(), |tried| {
     ///     let outcome = tried.error.map_or("answered".to_owned(), ToString::to_string);
     ///     println!("try {}, {:?}: {outcome}", tried.number, tried.took);
     /// })?;
@@ -208,7 +209,11 @@ impl Admitted {
     /// # Errors
     ///
     /// Those of [`send`](Admitted::send).
-    pub fn send_watched(self, wait: Wait<'_>, mut watch: impl FnMut(&Try<'_>)) -> Result<Response> {
+    pub fn send_with(
+        self,
+        wait: AcquireOptions<'_>,
+        mut watch: impl FnMut(&Attempt<'_>),
+    ) -> Result<Response> {
         let (sent, body) = self.perform(None, wait, &Whole::default(), |tried| {
             watch(tried);
             AfterAttempt::Count
@@ -230,16 +235,16 @@ impl Admitted {
         })
     }
 
-    /// Sends it like [`send_watched`](Admitted::send_watched), for an answer that is only passed on: it
+    /// Sends it like [`send_with`](Admitted::send_with), for an answer that is only passed on: it
     /// is not taken apart. After each attempt `watch` says what it counts as; until it has, the
     /// request is not in flight and is not sent again. `name` is what the log calls it. `holds` is
     /// called with the bytes of the response that are held while it is read, and may wait.
     pub(crate) fn pass_on(
         self,
         name: &str,
-        wait: Wait<'_>,
+        wait: AcquireOptions<'_>,
         holds: &dyn Fn(usize),
-        watch: impl FnMut(&Try<'_>) -> AfterAttempt,
+        watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
         let (sent, body) = self.perform(Some(name), wait, &Whole { holds }, watch)?;
         sent.settlement.settle(body.usage);

@@ -8,7 +8,7 @@ use super::authorization::{KeySource, Secret, headers};
 use super::retry::RetryPolicy;
 use super::secrets::Secrets;
 use super::transport::{BaseUrl, Transport};
-use crate::cost::Charge;
+use crate::cost::Accounting;
 use crate::limiter::Registry;
 #[cfg(feature = "redis")]
 use crate::limiter::SharedStore;
@@ -75,14 +75,14 @@ pub struct ClientBuilder {
 pub(super) struct Settings {
     pub(super) model: String,
     pub(super) max_completion_tokens: u64,
-    pub(super) charge: Charge,
+    pub(super) accounting: Accounting,
     pub(super) prompt_rule: PromptRule,
     pub(super) model_table: Arc<ModelTable>,
     pub(super) learned_output: Option<Quantile>,
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
-    pub(super) max_in_flight: usize,
+    pub(super) max_idle_connections: usize,
 }
 
 impl Default for ClientBuilder {
@@ -98,14 +98,14 @@ impl Default for ClientBuilder {
             settings: Settings {
                 model: DEFAULT_MODEL.to_owned(),
                 max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
-                charge: Charge::default(),
+                accounting: Accounting::default(),
                 prompt_rule: PromptRule::default(),
                 model_table: Arc::clone(ModelTable::global()),
                 learned_output: None,
                 retry: RetryPolicy::default(),
                 timeout: Duration::from_secs(600),
                 connect_timeout: Duration::from_secs(10),
-                max_in_flight: 1_024,
+                max_idle_connections: 1_024,
             },
         }
     }
@@ -191,9 +191,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how the server is taken to charge a request. Defaults to [`Charge::Sum`].
-    pub fn charge(mut self, charge: Charge) -> Self {
-        self.settings.charge = charge;
+    /// Sets how the server is taken to charge a request. Defaults to [`Accounting::PromptPlusCap`].
+    pub fn accounting(mut self, accounting: Accounting) -> Self {
+        self.settings.accounting = accounting;
         self
     }
 
@@ -221,7 +221,7 @@ impl ClientBuilder {
 
     /// Reserves for an answer what this share of the last answers needed, 0.5 to 0.99, in place of
     /// the request's whole output cap; 0.95 is a good one. For servers that count an answer when it
-    /// is there, and only with [`Charge::Usage`]. Defaults to the cap.
+    /// is there, and only with [`Accounting::Actual`]. Defaults to the cap.
     ///
     /// What is reserved comes back with the answer, so of the limit a client uses no more than used
     /// ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and answers
@@ -247,7 +247,7 @@ impl ClientBuilder {
     /// once, those under way are the debt, and the four that came next. It is at most what stood in
     /// the bucket and came in during one latency, times how much longer they got: of answers 10
     /// times as long, with an empty bucket and a latency of 5 s, 45 s of the rate. A [smaller
-    /// bucket](crate::LimitsBuilder::burst_lasting) bounds it.
+    /// bucket](crate::LimitsBuilder::with_burst_duration) bounds it.
     ///
     /// Such a server counts an answer later than it is reserved here, so it can refuse some
     /// requests, which then wait and come again. A bucket that is stated smaller than the server's
@@ -263,12 +263,12 @@ impl ClientBuilder {
     /// is reserved.
     ///
     /// ```
-    /// use paceline::{Charge, Limits, RateLimitedClient};
+    /// use paceline::{Accounting, Limits, RateLimitedClient};
     ///
     /// let client = RateLimitedClient::builder()
     ///     .api_key("secret")
     ///     .limits(Limits::tokens_per_minute(60_000)?)
-    ///     .charge(Charge::Usage)
+    ///     .accounting(Accounting::Actual)
     ///     .learned_output(0.95)
     ///     .build()?;
     /// # Ok::<(), paceline::Error>(())
@@ -313,8 +313,8 @@ impl ClientBuilder {
 
     /// Sets how many idle connections are kept: as many as threads send at once, or each round
     /// of them connects anew. Does not limit the threads. Defaults to 1,024.
-    pub fn max_in_flight(mut self, connections: usize) -> Self {
-        self.settings.max_in_flight = connections.max(1);
+    pub fn max_idle_connections(mut self, connections: usize) -> Self {
+        self.settings.max_idle_connections = connections.max(1);
         self
     }
 
@@ -367,7 +367,7 @@ impl ClientBuilder {
             reason: reason.to_owned(),
         };
         // With any other rule the server keeps the cap, or charges no answer at all.
-        if self.settings.charge != Charge::Usage {
+        if self.settings.accounting != Accounting::Actual {
             return Err(invalid(
                 "only a server that charges what an answer used can be asked for less than the \
                  cap; set the charge to usage, if it does, or learn nothing",

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::transport::without_query;
-use crate::feedback::Refusal;
+use crate::observation::Refusal;
 use crate::tokens::{Endpoint, OutputSizes, Quantile};
 use crate::unit::Unit;
 

@@ -11,10 +11,10 @@ mod embeddings; // vectors
 mod events; //     server-sent events
 mod feedback; //   what headers and error bodies say, pure
 mod learned; //    what is reserved for answers, from those that came
-mod nap; //        a wait between two tries
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
 mod secrets; //    credentials, hidden in everything that a server says, pure
+mod sleep_until; //        a wait between two tries
 mod stream; //     chat, piece by piece
 mod transport; //  the wire; the only file that names ureq
 
@@ -29,7 +29,7 @@ pub use answer::{Completion, Repair};
 #[allow(unused_imports, reason = "for whoever reads results of earlier runs")]
 pub(crate) use answer::{completion_of, is_failure, value as value_of};
 pub(crate) use call::AfterAttempt;
-pub use call::{Admitted, Prepared, Try};
+pub use call::{Admitted, Attempt, Prepared};
 pub use chat::{ChatRequest, ChatResponse, Message};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
 pub(crate) use connections::{Connections, OnConnection};
@@ -47,7 +47,7 @@ use secrets::Secrets;
 use stream::Begin;
 use transport::Transport;
 
-use crate::limiter::{Registry, Wait};
+use crate::limiter::{AcquireOptions, Registry};
 use crate::tokens::{Endpoint, Estimate, estimate};
 use crate::{Cost, Error, Result};
 
@@ -164,8 +164,9 @@ impl RateLimitedClient {
             .or_insert_with(|| json!({"include_usage": true}));
         let body = Value::Object(body);
         let prepared = self.count(CHAT, &body, body.to_string())?;
-        let admitted = prepared.admit(Wait::new())?;
-        let (sent, begun) = admitted.perform(None, Wait::new(), &Begin, |_| AfterAttempt::Count)?;
+        let admitted = prepared.admit(AcquireOptions::new())?;
+        let (sent, begun) =
+            admitted.perform(None, AcquireOptions::new(), &Begin, |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(self.clone(), sent, begun))
     }
 
@@ -221,12 +222,12 @@ impl RateLimitedClient {
     /// in another.
     ///
     /// ```no_run
-    /// use paceline::{CancelToken, RateLimitedClient, Wait};
+    /// use paceline::{CancelToken, RateLimitedClient, AcquireOptions};
     /// use serde_json::json;
     ///
     /// let client = RateLimitedClient::new()?;
     /// let stop = CancelToken::new(); // for another thread to cancel
-    /// let wait = Wait::new().cancel(&stop);
+    /// let wait = AcquireOptions::new().cancel(&stop);
     ///
     /// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
     /// println!("{} tokens", request.cost().tokens);
@@ -263,7 +264,7 @@ impl RateLimitedClient {
     pub(crate) fn weigh<'a>(&'a self, path: &str, body: &'a Value) -> Result<Weighed<'a>> {
         is_whole(body)?;
         let (model, size) = self.measure(path, body)?;
-        let cost = self.settings().charge.reserve(size.prompt, size.output);
+        let cost = self.settings().accounting.reserve(size.prompt, size.output);
         Ok(Weighed { model, size, cost })
     }
 

@@ -206,7 +206,7 @@ impl ChatStream {
         heard.judge(self.status, Some(&error));
         secrets.hide_in_api_error(&mut error);
         if let Some(settlement) = &mut self.settlement {
-            settlement.hear(&heard.feedback);
+            settlement.observe(&heard.feedback);
         }
         Box::new(error)
     }

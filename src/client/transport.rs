@@ -2,11 +2,11 @@
 
 mod addresses; // of hosts, kept for a while
 mod answer; //    what came back
+mod coarse_timeouts; //  timeouts that the system is told seldom
 mod dial; //      connecting, and which step of it failed
 mod failure; //   why no response came, in words
 mod lookup; //    of a host, by the system
 mod no_proxy; //  which hosts are reached directly, pure
-mod patience; //  timeouts that the system is told seldom
 mod proxy; //     which one the environment names, pure
 mod redirect; //  what to do about one, pure
 mod roots; //     the authorities that are trusted
@@ -91,7 +91,7 @@ impl Transport {
             proxy_password,
             is_secure,
             way: Arc::new(way),
-            connections: settings.max_in_flight,
+            connections: settings.max_idle_connections,
             opened: Connections::default(),
         })
     }

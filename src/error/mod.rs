@@ -69,7 +69,7 @@ pub enum Error {
 
     /// [`try_acquire`](crate::RateLimiter::try_acquire) would have had to wait this long.
     #[error("the limit is used up: {} to wait", human(*wait))]
-    WouldWait {
+    WouldBlock {
         /// The predicted wait, counted from the call.
         wait: Duration,
     },
@@ -85,7 +85,7 @@ pub enum Error {
     /// The limiter has a cap on [waiters](crate::RateLimiterBuilder::max_waiters), and as many
     /// wait. Come again later, or raise the cap.
     #[error("the line is full: {waiters} wait already")]
-    LineFull {
+    QueueFull {
         /// How many wait.
         waiters: usize,
     },
@@ -105,7 +105,7 @@ pub enum Error {
     Nested,
 
     /// The store over which the limiter is shared cannot be reached, and nothing is to be granted
-    /// without it: see `OnOutage::Closed` of feature `redis`. Come again later; the log says why.
+    /// without it: see `OnStoreOutage::Fail` of feature `redis`. Come again later; the log says why.
     #[error("the store over which the limits are shared cannot be reached")]
     StoreDown,
 
@@ -220,9 +220,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Api(error) => error.kind.is_retryable(),
-            Self::WouldWait { .. }
+            Self::WouldBlock { .. }
             | Self::DeadlineExceeded { .. }
-            | Self::LineFull { .. }
+            | Self::QueueFull { .. }
             | Self::StoreDown
             | Self::InvalidResponse { .. } => true,
             Self::Transport { kind, .. } => *kind != TransportKind::Certificate,

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::level::Tick;
+use super::bucket::Tick;
 use crate::cost::Cost;
-use crate::feedback::{Feedback, Verdict};
+use crate::observation::{Observation, Outcome};
 
 /// The back-off of a request that fails while others succeed, as a multiple of the latency seen,
 /// and within these bounds.
@@ -25,7 +25,7 @@ const SMOOTHING: f64 = 1.0 / 16.0;
 const SIZES: usize = 65;
 
 /// What a limiter says of an attempt that has ended, from
-/// [`Permit::hear`](super::Permit::hear). Whether there is another one is up to whoever asked.
+/// [`Permit::observe`](super::Permit::observe). Whether there is another one is up to whoever asked.
 ///
 /// The limiter has done its own part by then: a refused request is refunded where that is right, and
 /// nobody is granted anything before it makes sense.
@@ -95,14 +95,14 @@ impl Admissions {
     pub(super) fn observe(
         &mut self,
         cost: Cost,
-        feedback: &Feedback,
+        observation: &Observation,
         sent: Tick,
         now: Tick,
     ) -> Advice {
         let size = size(cost);
         // Before it counts itself.
         let others_succeed = self.others_succeed(sent, now);
-        if feedback.verdict == Verdict::Admitted {
+        if observation.outcome == Outcome::Admitted {
             self.by_size[size] += 1;
             self.last = Some(now);
             let took = now.since(sent).as_secs_f64();
@@ -138,25 +138,25 @@ fn size(cost: Cost) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feedback::Refusal;
+    use crate::observation::Refusal;
 
     const SECOND: u64 = 1_000_000_000;
 
     #[test]
     fn what_happens_while_others_succeed_is_one_request_s_misfortune() {
         let mut admissions = Admissions::default();
-        let refused = Feedback::refused(Refusal::default());
+        let refused = Observation::refused(Refusal::default());
         let cost = Cost::tokens(100);
-        let mut at = |feedback: &Feedback, sent: f64, now: f64| {
+        let mut at = |observation: &Observation, sent: f64, now: f64| {
             let tick = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
-            admissions.observe(cost, feedback, tick(sent), tick(now))
+            admissions.observe(cost, observation, tick(sent), tick(now))
         };
         let first = at(&refused, 0.0, 0.1);
         assert!(!first.others_succeed);
         assert_eq!(first.back_off(1), TROUBLE);
         assert_eq!(first.back_off(3), TROUBLE * 4);
         assert_eq!(first.back_off(100), LONGEST);
-        assert!(!at(&Feedback::admitted(), 0.0, 0.2).others_succeed);
+        assert!(!at(&Observation::admitted(), 0.0, 0.2).others_succeed);
         let second = at(&refused, 0.1, 0.3);
         assert!(second.others_succeed, "one came after this was sent");
         assert_eq!(second.back_off(1), Duration::from_millis(200));
@@ -170,11 +170,11 @@ mod tests {
         let mut admissions = Admissions::default();
         for (tokens, now) in [(1, 1), (100, 2), (127, 3), (128, 4), (0, 5), (u64::MAX, 6)] {
             let now = Tick(now * SECOND);
-            admissions.observe(Cost::tokens(tokens), &Feedback::admitted(), now, now);
+            admissions.observe(Cost::tokens(tokens), &Observation::admitted(), now, now);
         }
         let mut of = |tokens| {
             let cost = Cost::tokens(tokens);
-            let unknown = Feedback::default();
+            let unknown = Observation::default();
             let advice = admissions.observe(cost, &unknown, Tick(0), Tick(0));
             advice.admitted
         };

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::level::Tick;
+use super::bucket::Tick;
 use crate::Result;
 
 /// Something that wants to be called when its time has come.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::Core;
 use super::event::{Event, Hook};
-use super::line::Line;
 use super::queue::Rules;
 #[cfg(feature = "redis")]
 use super::shared::SharedStore;
@@ -41,18 +41,18 @@ impl RateLimiterBuilder {
     }
 
     /// Makes a limiter that takes the server's word for what its limits are, once it
-    /// [hears](super::Permit::hear) it, and is careful until then. Limits that are only
-    /// [assumed](crate::Quota::assumed) give way to the server's; those that are stated are
+    /// [hears](super::Permit::observe) it, and is careful until then. Limits that are only
+    /// [provisional](crate::Quota::provisional) give way to the server's; those that are stated are
     /// ceilings. `jitter` is how much the time varies that requests take to the server, by which
-    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to a limiter that listens to
+    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to an adaptive limiter to
     /// nobody and holds exactly what it is told.
-    pub fn listen(mut self, jitter: Duration) -> Self {
+    pub fn adaptive(mut self, jitter: Duration) -> Self {
         self.rules.jitter = Some(jitter);
         self
     }
 
     /// Sets how many may wait at once. Who comes then is refused with
-    /// [`LineFull`](crate::Error::LineFull); who has kept a [`Turn`](super::Turn) is not. Defaults
+    /// [`QueueFull`](crate::Error::QueueFull); who has kept a [`Ticket`](super::Ticket) is not. Defaults
     /// to any number.
     pub fn max_waiters(mut self, most: usize) -> Self {
         self.rules.max_waiters = Some(most);
@@ -67,7 +67,7 @@ impl RateLimiterBuilder {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use paceline::{Cost, Limits, RateLimiter, Unit, Wait};
+    /// use paceline::{Cost, Limits, RateLimiter, Unit, AcquireOptions};
     ///
     /// let limits = Limits::builder()
     ///     .requests_per_minute(600)
@@ -131,7 +131,7 @@ impl RateLimiterBuilder {
     /// bucket that gets smaller by that is at most empty, since it may have begun so.
     ///
     /// What a server says of its limits and of what remains is followed by all, where the limiter
-    /// [listens](Self::listen), and its refusals in any case. A cap on requests in flight stays this
+    /// [is adaptive](Self::adaptive), and its refusals in any case. A cap on requests in flight stays this
     /// process's own. Defaults to a limiter of this process alone.
     #[cfg(feature = "redis")]
     pub fn share(mut self, store: &SharedStore, name: impl Into<String>) -> Self {
@@ -148,13 +148,13 @@ impl RateLimiterBuilder {
                 Some(jitter) => self.limits.clone().allow_jitter(jitter),
                 None => self.limits.clone(),
             };
-            let line = Line::new(&self.limits, self.rules, Clock::real(), self.hook);
+            let core = Core::new(&self.limits, self.rules, Clock::real(), self.hook);
             let account = store.account(&limits);
-            line.feed(&store, &name, account);
-            return RateLimiter { line };
+            core.feed(&store, &name, account);
+            return RateLimiter { core };
         }
         RateLimiter {
-            line: Line::new(&self.limits, self.rules, self.clock, self.hook),
+            core: Core::new(&self.limits, self.rules, self.clock, self.hook),
         }
     }
 }

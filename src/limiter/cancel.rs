@@ -10,13 +10,13 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 /// the same token, and it stays cancelled.
 ///
 /// ```
-/// use paceline::{CancelToken, Cost, Error, Limits, RateLimiter, Wait};
+/// use paceline::{CancelToken, Cost, Error, Limits, RateLimiter, AcquireOptions};
 ///
 /// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
 /// let token = CancelToken::new();
 /// limiter.acquire(Cost::tokens(1_000))?; // the next one has to wait
 /// std::thread::scope(|scope| {
-///     let waiting = scope.spawn(|| limiter.acquire_with(Cost::tokens(900), Wait::new().cancel(&token)));
+///     let waiting = scope.spawn(|| limiter.acquire_with(Cost::tokens(900), AcquireOptions::new().cancel(&token)));
 ///     token.cancel();
 ///     assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
 /// });
@@ -96,9 +96,9 @@ impl fmt::Debug for CancelToken {
 mod tests {
     use super::*;
 
-    struct Line;
+    struct Core;
 
-    impl Watcher for Line {
+    impl Watcher for Core {
         fn cancelled(&self) {}
     }
 
@@ -106,8 +106,8 @@ mod tests {
     fn a_line_is_told_once_and_one_that_is_gone_makes_room() {
         let token = CancelToken::new();
         let watchers = || token.0.watchers.lock().len();
-        let [first, second] = [Arc::new(Line), Arc::new(Line)];
-        let watch = |line: &Arc<Line>| token.watch(&(Arc::downgrade(line) as Weak<dyn Watcher>));
+        let [first, second] = [Arc::new(Core), Arc::new(Core)];
+        let watch = |core: &Arc<Core>| token.watch(&(Arc::downgrade(core) as Weak<dyn Watcher>));
         watch(&first);
         watch(&first);
         assert_eq!(watchers(), 1);

@@ -9,7 +9,7 @@ use std::time::Instant;
 pub use manual::ManualClock;
 
 use super::alarm::{Alarms, Due};
-use super::level::Tick;
+use super::bucket::Tick;
 use super::refill::Scheduler;
 
 /// Where a limiter gets its time and its alarms from.

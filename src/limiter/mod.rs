@@ -2,13 +2,13 @@
 
 mod advice; //   what comes of the end of an attempt
 mod alarm; //    what a line asks of time
+mod bucket; //    bucket arithmetic, pure
 mod builder; //  settings
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
+mod core; //     the lock and the line of waiters
 mod event; //    what happens, told as it happens
-mod hearing; //  limits and levels learned from answers
-mod level; //    bucket arithmetic, pure
-mod line; //     the lock and the line of waiters
+mod options; //     what may end a wait early
 mod permit; //   a granted cost, to be settled
 mod priority; // whose work goes first
 mod queue; //    who waits, and whose turn it is
@@ -19,8 +19,7 @@ mod shared; //   one quota for many processes
 mod slots; //    places in flight
 mod snapshot; // how a limiter stands
 mod supply; //   where the amounts come from
-mod turn; //     a place in line, kept for another try
-mod wait; //     what may end a wait early
+mod ticket; //     a place in line, kept for another try
 mod window; //   how many the server has room for
 
 #[cfg(test)]
@@ -30,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::Line;
+use self::core::Core;
 use queue::Grant;
 
 pub use advice::Advice;
@@ -40,16 +39,16 @@ pub use cancel::CancelToken;
 pub(crate) use cancel::Watcher;
 pub use clock::{Clock, ManualClock};
 pub use event::Event;
+pub use options::AcquireOptions;
 pub use permit::Permit;
 pub use priority::Priority;
 pub use registry::{DEFAULT_JITTER, Registry, limiter_for};
 #[cfg(feature = "redis")]
 pub use shared::{
-    OnOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
+    OnStoreOutage, SharedStore, SharedStoreBuilder, StoreLimiter, StoreProcess, StoreSnapshot,
 };
-pub use snapshot::{Counters, InLine, LimitOrigin, QuotaSnapshot, Snapshot};
-pub use turn::Turn;
-pub use wait::Wait;
+pub use snapshot::{Counters, LimitOrigin, QuotaSnapshot, Snapshot, Waiter};
+pub use ticket::Ticket;
 
 use crate::Error;
 use crate::Result;
@@ -87,7 +86,7 @@ use crate::unit::Unit;
 /// is granted when the bucket is full; where there is one, it takes B's place in that bound.
 /// Time is bought, not lost: what the limiter holds back in one place it grants in another.
 ///
-/// A limiter that [listens](RateLimiterBuilder::listen) holds what the user states in the same
+/// An [adaptive](RateLimiterBuilder::adaptive) limiter holds what the user states in the same
 /// way where that is the smaller limit; beside that it follows what the server says remains, which
 /// is an estimate.
 ///
@@ -99,7 +98,7 @@ use crate::unit::Unit;
 /// those who wait.
 #[derive(Clone)]
 pub struct RateLimiter {
-    line: Arc<Line>,
+    core: Arc<Core>,
 }
 
 impl RateLimiter {
@@ -120,28 +119,28 @@ impl RateLimiter {
     ///
     /// - [`TooLarge`](crate::Error::TooLarge), at once, when it never would;
     /// - [`Closed`](crate::Error::Closed) when the limiter is or gets closed;
-    /// - [`LineFull`](crate::Error::LineFull) when there is a cap on
+    /// - [`QueueFull`](crate::Error::QueueFull) when there is a cap on
     ///   [waiters](RateLimiterBuilder::max_waiters);
     /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
     #[inline]
     pub fn acquire(&self, cost: Cost) -> Result<Permit<'_>> {
-        self.acquire_with(cost, Wait::new())
+        self.acquire_with(cost, AcquireOptions::new())
     }
 
     /// Takes `cost` if that needs no waiting, which includes that nobody else waits.
     ///
     /// # Errors
     ///
-    /// [`WouldWait`](crate::Error::WouldWait) with the predicted wait, and those of
+    /// [`WouldBlock`](crate::Error::WouldBlock) with the predicted wait, and those of
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
     #[inline]
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit<'_>> {
-        match self.line.take_freely(cost, None) {
-            Some(grant) => Ok(Permit::new(&self.line, cost, grant, Duration::ZERO)),
-            None => or_denied(&self.line, cost, || {
-                let asked = Wait::new().request(cost, None).asked;
-                Ok((self.line.try_take(asked)?, Duration::ZERO))
+        match self.core.take_freely(cost, None) {
+            Some(grant) => Ok(Permit::new(&self.core, cost, grant, Duration::ZERO)),
+            None => or_denied(&self.core, cost, || {
+                let asked = AcquireOptions::new().request(cost, None).asked;
+                Ok((self.core.try_take(asked)?, Duration::ZERO))
             }),
         }
     }
@@ -154,7 +153,7 @@ impl RateLimiter {
     /// [`DeadlineExceeded`](crate::Error::DeadlineExceeded) with the wait as predicted on entry,
     /// and those of [`acquire`](RateLimiter::acquire).
     pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit<'_>> {
-        self.acquire_with(cost, Wait::new().deadline(deadline))
+        self.acquire_with(cost, AcquireOptions::new().deadline(deadline))
     }
 
     /// Like [`acquire_until`](RateLimiter::acquire_until), `timeout` from now.
@@ -177,8 +176,8 @@ impl RateLimiter {
     /// [`Cancelled`](crate::Error::Cancelled), and those of
     /// [`acquire_until`](RateLimiter::acquire_until).
     #[inline]
-    pub fn acquire_with<'a>(&'a self, cost: Cost, wait: Wait<'_>) -> Result<Permit<'a>> {
-        acquire(&self.line, cost, wait, None)
+    pub fn acquire_with<'a>(&'a self, cost: Cost, wait: AcquireOptions<'_>) -> Result<Permit<'a>> {
+        acquire(&self.core, cost, wait, None)
     }
 
     /// How long `cost` would wait if it joined the line now and nothing else changed.
@@ -189,18 +188,19 @@ impl RateLimiter {
     ///
     /// A cap on requests in flight is left out of all predictions: nobody knows when one ends.
     pub fn predicted_wait(&self, cost: Cost) -> Result<Duration> {
-        self.line.predict(Wait::new().request(cost, None).asked)
+        self.core
+            .predict(AcquireOptions::new().request(cost, None).asked)
     }
 
     /// Grants nothing before `until`, to anyone. Buckets go on filling. A later instant extends
     /// the pause; an earlier one changes nothing.
     pub fn pause_until(&self, until: Instant) {
-        self.line.pause_until(until);
+        self.core.pause_until(until);
     }
 
     /// Ends a pause before its time. What the limits themselves hold back stays held back.
     pub fn resume(&self) {
-        self.line.resume();
+        self.core.resume();
     }
 
     /// Holds other limits from now on, while others wait: the head is served as soon as they let
@@ -209,7 +209,7 @@ impl RateLimiter {
     /// that, at most empty; one of a new unit begins with its [start](crate::Quota::start). Waiters that can never pass the new limits get
     /// [`TooLarge`](crate::Error::TooLarge).
     ///
-    /// A limiter that [listens](RateLimiterBuilder::listen) takes them for what the user states:
+    /// An [adaptive](RateLimiterBuilder::adaptive) limiter takes them for what the user states:
     /// what the server has said of its own limits stands beside them.
     ///
     /// ```
@@ -222,7 +222,7 @@ impl RateLimiter {
     /// # Ok::<(), paceline::Error>(())
     /// ```
     pub fn set_limits(&self, limits: &Limits) {
-        self.line.set_limits(limits);
+        self.core.set_limits(limits);
     }
 
     /// Takes it that `left` units are left now of the quota of this unit and period (of each, if there
@@ -245,7 +245,7 @@ impl RateLimiter {
     /// [`InvalidLimit`](crate::Error::InvalidLimit) when there is no quota of this unit and
     /// period.
     pub fn set_level(&self, unit: Unit, period: Duration, left: i64) -> Result<()> {
-        if self.line.set_level(unit, period, left) {
+        if self.core.set_level(unit, period, left) {
             return Ok(());
         }
         Err(Error::InvalidLimit {
@@ -258,13 +258,13 @@ impl RateLimiter {
     /// Ends the limiter: every waiting and every later acquire returns
     /// [`Error::Closed`](crate::Error::Closed). Permits that were granted stay good.
     pub fn close(&self) {
-        self.line.close();
+        self.core.close();
     }
 
     /// How the limiter stands now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.line.snapshot()
+        self.core.snapshot()
     }
 
     /// Everyone who waits now, in the order of their turns: for a user who wants to know why a
@@ -274,27 +274,27 @@ impl RateLimiter {
     /// use paceline::{Cost, Limits, RateLimiter};
     ///
     /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
-    /// for waiter in limiter.who_waits() {
+    /// for waiter in limiter.waiters() {
     ///     let name = waiter.thread.as_deref().unwrap_or("a thread without a name");
     ///     println!("{name} waits for {} tokens since {:?}", waiter.cost.tokens, waiter.waited);
     /// }
     /// # Ok::<(), paceline::Error>(())
     /// ```
     #[must_use]
-    pub fn who_waits(&self) -> Vec<InLine> {
-        self.line.who_waits()
+    pub fn waiters(&self) -> Vec<Waiter> {
+        self.core.waiters()
     }
 
     /// The clock that the limiter goes by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        self.line.clock()
+        self.core.clock()
     }
 
     /// True when both are clones of one limiter.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.line, &other.line)
+        Arc::ptr_eq(&self.core, &other.core)
     }
 }
 
@@ -302,30 +302,30 @@ impl RateLimiter {
 /// would keep the processor waiting for longer than the lock takes.
 #[inline]
 fn acquire<'a>(
-    line: &'a Arc<Line>,
+    core: &'a Arc<Core>,
     cost: Cost,
-    wait: Wait<'_>,
+    wait: AcquireOptions<'_>,
     place: Option<u64>,
 ) -> Result<Permit<'a>> {
     if !wait.is_cancelled()
-        && let Some(grant) = line.take_freely(cost, place)
+        && let Some(grant) = core.take_freely(cost, place)
     {
-        return Ok(Permit::new(line, cost, grant, Duration::ZERO));
+        return Ok(Permit::new(core, cost, grant, Duration::ZERO));
     }
-    or_denied(line, cost, || line.wait(wait.request(cost, place)))
+    or_denied(core, cost, || core.wait(wait.request(cost, place)))
 }
 
 /// The end of an acquire that is not granted freely.
 #[cold]
 fn or_denied(
-    line: &Arc<Line>,
+    core: &Arc<Core>,
     cost: Cost,
     take: impl FnOnce() -> Result<(Grant, Duration)>,
 ) -> Result<Permit<'_>> {
     match take() {
-        Ok((grant, waited)) => Ok(Permit::new(line, cost, grant, waited)),
+        Ok((grant, waited)) => Ok(Permit::new(core, cost, grant, waited)),
         Err(error) => {
-            line.tell(|| Event::Denied {
+            core.tell(|| Event::Denied {
                 cost,
                 error: &error,
             });

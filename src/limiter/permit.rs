@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::advice::Advice;
+use super::core::Core;
 use super::event::Event;
-use super::line::Line;
 use super::queue::Grant;
-use super::turn::Turn;
+use super::ticket::Ticket;
 use super::window::Landing;
 use crate::cost::Cost;
-use crate::feedback::{Feedback, Verdict};
+use crate::observation::{Observation, Outcome};
 
 /// The right to send one request, paid for by its [`Cost`].
 ///
@@ -29,7 +29,7 @@ use crate::feedback::{Feedback, Verdict};
 /// does, is made to [own](Permit::into_owned) its share of it.
 #[must_use = "a permit that is dropped at once has been paid for and not used"]
 pub struct Permit<'a> {
-    line: Held<'a>,
+    core: Held<'a>,
     cost: Cost,
     grant: Grant,
     /// In nanoseconds. A `Duration` has a half word, which costs each move of a permit a wait for
@@ -40,38 +40,38 @@ pub struct Permit<'a> {
 /// The limiter of a permit. To count those who hold it takes two atomic operations a permit, a
 /// third of all that an acquire costs, and more where several cores share the count.
 enum Held<'a> {
-    Borrowed(&'a Arc<Line>),
-    Owned(Arc<Line>),
+    Borrowed(&'a Arc<Core>),
+    Owned(Arc<Core>),
 }
 
 impl Deref for Held<'_> {
-    type Target = Arc<Line>;
+    type Target = Arc<Core>;
 
     #[inline]
-    fn deref(&self) -> &Arc<Line> {
+    fn deref(&self) -> &Arc<Core> {
         match self {
-            Self::Borrowed(line) => line,
-            Self::Owned(line) => line,
+            Self::Borrowed(core) => core,
+            Self::Owned(core) => core,
         }
     }
 }
 
 impl<'a> Permit<'a> {
     #[inline]
-    pub(super) fn new(line: &'a Arc<Line>, cost: Cost, grant: Grant, waited: Duration) -> Self {
+    pub(super) fn new(core: &'a Arc<Core>, cost: Cost, grant: Grant, waited: Duration) -> Self {
         let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        let line = Held::Borrowed(line);
-        let permit = |line| Self {
-            line,
+        let core = Held::Borrowed(core);
+        let permit = |core| Self {
+            core,
             cost,
             grant,
             waited,
         };
         // Two ways, because a permit that is told of has to be made in one place and moved to
         // another, which takes longer than the lock.
-        match line.is_watched() {
-            false => permit(line),
-            true => permit(line).told(),
+        match core.is_watched() {
+            false => permit(core),
+            true => permit(core).told(),
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Permit<'a> {
     #[cold]
     fn told(self) -> Self {
         let (cost, waited) = (self.cost, self.waited());
-        self.line.tell(|| Event::Granted { cost, waited });
+        self.core.tell(|| Event::Granted { cost, waited });
         self
     }
 
@@ -101,7 +101,7 @@ impl<'a> Permit<'a> {
     /// ```
     pub fn into_owned(mut self) -> Permit<'static> {
         Permit {
-            line: Held::Owned(Arc::clone(&self.line)),
+            core: Held::Owned(Arc::clone(&self.core)),
             cost: self.cost,
             // Its place in flight goes along: what is left here has none to give back.
             grant: std::mem::take(&mut self.grant),
@@ -148,7 +148,7 @@ impl<'a> Permit<'a> {
     #[cfg(feature = "client")]
     pub(crate) fn give_back(&mut self) {
         let reserved = std::mem::take(&mut self.cost);
-        self.line.settle(reserved, Cost::default(), None);
+        self.core.settle(reserved, Cost::default(), None);
     }
 
     fn end(&mut self, actual: Cost) {
@@ -156,41 +156,41 @@ impl<'a> Permit<'a> {
         let lands = is_in_flight.then_some((self.grant.landing, self.grant.at));
         let reserved = std::mem::replace(&mut self.cost, actual);
         if is_in_flight || actual != reserved {
-            self.line.settle(reserved, actual, lands);
+            self.core.settle(reserved, actual, lands);
         }
     }
 
     /// Tells the limiter what the request's answer says of its limits, as soon as its head is
-    /// there. A limiter that [listens](super::RateLimiterBuilder::listen) learns from it; any
+    /// there. An [adaptive](super::RateLimiterBuilder::adaptive) limiter learns from it; any
     /// limiter holds back all who share it for as long as a refusal asks to wait.
     ///
     /// A request that was refused has not been charged: what it reserved is given back here, where
     /// the answer says enough to know what is left instead.
     ///
     /// ```
-    /// use paceline::{Cost, Feedback, Limits, RateLimiter, Report, Unit};
+    /// use paceline::{Cost, Observation, Limits, RateLimiter, LimitStatus, Unit};
     /// use std::time::Duration;
     ///
-    /// let guess = Limits::tokens_per_minute(800_000)?.assumed();
-    /// let limiter = RateLimiter::builder(guess).listen(Duration::ZERO).build();
+    /// let guess = Limits::tokens_per_minute(800_000)?.provisional();
+    /// let limiter = RateLimiter::builder(guess).adaptive(Duration::ZERO).build();
     ///
     /// let mut permit = limiter.acquire(Cost::tokens(1_000))?;
     /// // … send the request, and read its headers …
-    /// let mut report = Report::of(Unit::Tokens);
+    /// let mut report = LimitStatus::of(Unit::Tokens);
     /// report.limit = Some(30_000);
     /// report.remaining = Some(29_000);
-    /// permit.hear(&Feedback::admitted().with(report));
+    /// permit.observe(&Observation::admitted().with(report));
     ///
     /// let quota = limiter.snapshot().quotas[0];
-    /// assert!(quota.told && quota.quota.amount() == 30_000);
+    /// assert!(quota.reported && quota.quota.amount() == 30_000);
     /// # Ok::<(), paceline::Error>(())
     /// ```
     /// Returns when it makes sense to try again, and whether others are better off. Of an attempt
-    /// without an answer `Feedback::default()` says all that there is to say.
-    pub fn hear(&mut self, feedback: &Feedback) -> Advice {
-        let (cost, advice) = self.line.hear(&self.grant, self.cost, feedback);
+    /// without an answer `Observation::default()` says all that there is to say.
+    pub fn observe(&mut self, observation: &Observation) -> Advice {
+        let (cost, advice) = self.core.observe(&self.grant, self.cost, observation);
         self.cost = cost;
-        if feedback.verdict == Verdict::Admitted {
+        if observation.outcome == Outcome::Admitted {
             self.grant.landing = Landing::Admitted;
         }
         advice
@@ -198,8 +198,8 @@ impl<'a> Permit<'a> {
 
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same
     /// request: it goes ahead of all who came later.
-    pub fn keep_turn(self) -> Turn {
-        Turn::new(Arc::clone(&self.line), self.grant.place)
+    pub fn keep_place(self) -> Ticket {
+        Ticket::new(Arc::clone(&self.core), self.grant.place)
     }
 }
 
@@ -215,7 +215,7 @@ impl Drop for Permit<'_> {
 impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            line: _,
+            core: _,
             cost,
             grant: _,
             waited: _,

@@ -11,10 +11,10 @@
 /// With work of one kind alone, a limiter is a plain line.
 ///
 /// ```
-/// use paceline::{Cost, Limits, Priority, RateLimiter, Wait};
+/// use paceline::{Cost, Limits, Priority, RateLimiter, AcquireOptions};
 ///
 /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
-/// let nightly = Wait::new().priority(Priority::Batch);
+/// let nightly = AcquireOptions::new().priority(Priority::Batch);
 /// let permit = limiter.acquire_with(Cost::tokens(1_000), nightly)?;
 /// # drop(permit);
 /// # Ok::<(), paceline::Error>(())

@@ -1,14 +1,14 @@
 //! The line without its lock: who waits, in which order, and whose turn it is.
 //!
 //! Everything here is decided by the time that is passed in, so tests play any course of events
-//! without a thread or a clock. Who is answered is put aside ([`Queue::take_answered`]), to be told
+//! without a thread or a clock. Who is answered is put aside ([`WaitQueue::take_answered`]), to be told
 //! by whoever holds the lock, once it is free.
 
 mod changes; // what may change while others wait
-mod lanes; //   in which order they wait
 mod outlook; // how it stands, and when whose turn comes
 #[cfg(feature = "redis")]
 mod outside; // for amounts from outside
+mod priorities; //   in which order they wait
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
 mod waiter; //  who waits, and what becomes of it
@@ -17,27 +17,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use waiter::{Answer, Answered, Asked, Grant, Waiter};
+pub(super) use waiter::{Answer, Answered, Asked, Grant, Parked};
 
-use lanes::Lanes;
+use priorities::PriorityQueues;
 
 use super::advice::{Admissions, Advice};
+use super::bucket::Tick;
 use super::cancel::CancelToken;
-use super::hearing::{Outage, Spent};
-use super::level::Tick;
 use super::slots::Slots;
 use super::snapshot::Counters;
 use super::supply::Supply;
+use super::supply::adaptive::{RefusalBackoff, Spent};
 use super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
 use crate::{Error, Result};
 
 /// A supply of amounts, and those who wait for them.
-pub(super) struct Queue {
+pub(super) struct WaitQueue {
     supply: Supply,
     slots: Slots,
-    lanes: Lanes,
+    priorities: PriorityQueues,
     rules: Rules,
     /// Deadlines of the waiters that have one, with their places.
     deadlines: BTreeSet<(Tick, u64)>,
@@ -54,7 +54,7 @@ pub(super) struct Queue {
     /// What the server has let in.
     admissions: Admissions,
     /// Refusals in a row, where there is nobody else to learn from them.
-    outage: Outage,
+    refusal_backoff: RefusalBackoff,
 }
 
 /// What has come of an answer.
@@ -78,7 +78,7 @@ pub(super) struct Rules {
     pub(super) bypass: bool,
 }
 
-impl Queue {
+impl WaitQueue {
     pub(super) fn new(limits: &Limits, rules: Rules, now: Tick) -> Self {
         let supply = Supply::new(limits, rules.jitter, now);
         let mut slots = Slots::new(limits.in_flight());
@@ -88,7 +88,7 @@ impl Queue {
         Self {
             supply,
             slots,
-            lanes: Lanes::default(),
+            priorities: PriorityQueues::default(),
             rules,
             deadlines: BTreeSet::new(),
             answered: Answered::default(),
@@ -99,7 +99,7 @@ impl Queue {
             counters: Counters::default(),
             spent: Cost::default(),
             admissions: Admissions::default(),
-            outage: Outage::default(),
+            refusal_backoff: RefusalBackoff::default(),
         }
     }
 
@@ -146,25 +146,25 @@ impl Queue {
     /// Whether nothing but the supply can stand in anybody's way.
     #[inline(always)]
     fn is_free(&self, now: Tick) -> bool {
-        let is_quiet = !self.closed && self.lanes.is_empty() && now >= self.paused_until;
+        let is_quiet = !self.closed && self.priorities.is_empty() && now >= self.paused_until;
         is_quiet && self.slots.has(1)
     }
 
     /// Whether a request that is covered need not wait for those who do: because its turn comes
     /// before theirs, or because it delays nobody.
     fn goes_ahead(&mut self, asked: Asked) -> bool {
-        if self.lanes.is_next(asked.priority, asked.place) {
-            self.lanes.served(asked.priority);
+        if self.priorities.is_next(asked.priority, asked.place) {
+            self.priorities.served(asked.priority);
             return true;
         }
         let passes = self.rules.bypass && self.delays_nobody(asked.cost);
-        self.counters.bypassed += u64::from(passes);
+        self.counters.overtaken += u64::from(passes);
         passes
     }
 
     /// Whether the head's turn would come just when it does now, if `cost` were granted before.
     fn delays_nobody(&self, cost: Cost) -> bool {
-        let Some(head) = self.lanes.head() else {
+        let Some(head) = self.priorities.head() else {
             return true;
         };
         let wanted = head.asked.cost;
@@ -217,28 +217,28 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`Error::LineFull`], unless it has stood in line before: it has a right to its place.
+    /// [`Error::QueueFull`], unless it has stood in line before: it has a right to its place.
     pub(super) fn join(
         &mut self,
         asked: Asked,
         deadline: Option<Tick>,
         cancel: Option<CancelToken>,
         now: Tick,
-    ) -> Result<Arc<Waiter>> {
+    ) -> Result<Arc<Parked>> {
         let is_full = self
             .rules
             .max_waiters
-            .is_some_and(|most| self.lanes.len() >= most);
+            .is_some_and(|most| self.priorities.len() >= most);
         if is_full && asked.place.is_none() {
-            self.counters.turned_away += 1;
-            return Err(Error::LineFull {
-                waiters: self.lanes.len(),
+            self.counters.queue_full += 1;
+            return Err(Error::QueueFull {
+                waiters: self.priorities.len(),
             });
         }
         let place = asked.place.unwrap_or_else(|| self.new_place());
-        let waiter = Arc::new(Waiter::new(asked, place, deadline, cancel, now));
+        let waiter = Arc::new(Parked::new(asked, place, deadline, cancel, now));
         self.deadlines.extend(deadline.map(|at| (at, place)));
-        self.lanes.insert(Arc::clone(&waiter));
+        self.priorities.insert(Arc::clone(&waiter));
         self.supply.joined(waiter.asked.cost);
         Ok(waiter)
     }
@@ -248,7 +248,7 @@ impl Queue {
         self.bring_up_to(now);
         loop {
             while now >= self.paused_until && self.head_is_covered() {
-                let Some(head) = self.lanes.pop_head() else {
+                let Some(head) = self.priorities.pop_head() else {
                     break;
                 };
                 let grant = self.grant(head.asked.cost, head.place, now);
@@ -259,7 +259,7 @@ impl Queue {
             let Some(&(at, place)) = self.deadlines.first().filter(|(at, _)| *at <= now) else {
                 return;
             };
-            match self.lanes.remove(place) {
+            match self.priorities.remove(place) {
                 Some(late) => self.answer(late, Answer::TimedOut),
                 None => drop(self.deadlines.remove(&(at, place))),
             }
@@ -267,13 +267,15 @@ impl Queue {
     }
 
     fn head_is_covered(&mut self) -> bool {
-        let head = self.lanes.head().map(|head| head.asked.cost);
+        let head = self.priorities.head().map(|head| head.asked.cost);
         head.is_some_and(|cost| self.covers(cost))
     }
 
     /// Takes every waiter for which there is an answer out of the line, and gives it that.
-    pub(super) fn answer_where(&mut self, answer: impl Fn(&Waiter) -> Option<Answer>) {
-        let left = self.lanes.remove_where(|waiter| answer(waiter).is_some());
+    pub(super) fn answer_where(&mut self, answer: impl Fn(&Parked) -> Option<Answer>) {
+        let left = self
+            .priorities
+            .remove_where(|waiter| answer(waiter).is_some());
         for waiter in left {
             if let Some(answer) = answer(&waiter) {
                 self.answer(waiter, answer);
@@ -282,7 +284,7 @@ impl Queue {
     }
 
     /// Answers a waiter that has just been taken out of the line.
-    pub(super) fn answer(&mut self, waiter: Arc<Waiter>, answer: Answer) {
+    pub(super) fn answer(&mut self, waiter: Arc<Parked>, answer: Answer) {
         if let Some(deadline) = waiter.deadline {
             self.deadlines.remove(&(deadline, waiter.place));
         }
@@ -307,12 +309,12 @@ impl Queue {
     }
 
     /// Counts a request that was refused at once, because its deadline could not be met.
-    pub(super) fn refused(&mut self) {
-        self.counters.refused += 1;
+    pub(super) fn reject(&mut self) {
+        self.counters.rejected += 1;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_empty() && self.answered.is_empty()
+        self.priorities.is_empty() && self.answered.is_empty()
     }
 
     /// The alarm that was set for this time has rung. One that a nearer alarm has overtaken rings
@@ -326,7 +328,7 @@ impl Queue {
     /// The time at which an alarm has to be set, if it is before the one that is set already.
     /// Remembers it as set.
     pub(super) fn alarm_needed(&mut self) -> Option<Tick> {
-        let head = self.lanes.head()?;
+        let head = self.priorities.head()?;
         let turn = self.due(head.asked.cost);
         let deadline = self.deadlines.first().map_or(Tick::NEVER, |(at, _)| *at);
         let needed = turn.min(deadline);

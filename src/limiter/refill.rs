@@ -170,7 +170,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
-    use super::super::level::Tick;
+    use super::super::bucket::Tick;
     use super::*;
 
     /// Says when it was rung, and asks to be rung again as often as it was told to.

@@ -104,7 +104,7 @@ impl Registry {
         }
         let limits = self.table.limits_for(model).clone();
         let limiter = RateLimiter::builder(limits)
-            .listen(self.jitter)
+            .adaptive(self.jitter)
             .clock(self.clock.clone());
         #[cfg(feature = "redis")]
         let limiter = match &self.shared {

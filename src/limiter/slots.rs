@@ -1,6 +1,6 @@
 //! The places of requests in flight: taken with a grant, given back when its permit ends.
 
-use super::level::Tick;
+use super::bucket::Tick;
 use super::window::{Landing, Window};
 
 /// How many may be in flight, and how many are.

@@ -10,7 +10,7 @@ use crate::quota::Quota;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Each quota with its level, in the order of their declaration. In a limiter that listens
+    /// Each quota with its level, in the order of their declaration. In an adaptive limiter
     /// those that the server has named follow, and a stated quota where it is the smaller one.
     pub quotas: Vec<QuotaSnapshot>,
     /// Requests in flight, where there is a [cap](crate::LimitsBuilder::in_flight) on them or the
@@ -55,12 +55,12 @@ pub struct QuotaSnapshot {
     /// What was granted since the limiter was made, before settlement.
     pub granted: u64,
     /// Whether the server has said what this limit is.
-    pub told: bool,
+    pub reported: bool,
     /// Where the limit comes from.
     pub origin: LimitOrigin,
     /// What the server charges for each unit that is reserved, once its answers have shown it:
     /// 1.12 when it counts 1.12 times our tokens.
-    pub charge_ratio: Option<f64>,
+    pub count_ratio: Option<f64>,
     /// The share of the limit that others on the same account seem to use, 0 to 1.
     pub others: f64,
 }
@@ -74,13 +74,13 @@ pub enum LimitOrigin {
     Stated,
     /// The server reports it.
     Reported,
-    /// It is a [guess](Quota::assumed) until the server reports it.
+    /// It is a [guess](Quota::provisional) until the server reports it.
     Provisional,
 }
 
 impl LimitOrigin {
     pub(in crate::limiter) fn of(quota: Quota, is_reported: bool) -> Self {
-        match (is_reported, quota.is_assumed()) {
+        match (is_reported, quota.is_provisional()) {
             (true, _) => Self::Reported,
             (false, true) => Self::Provisional,
             (false, false) => Self::Stated,
@@ -102,11 +102,11 @@ pub struct Counters {
     pub longest_wait: Duration,
     /// Grants that went past others who waited, delaying nobody; see
     /// [`bypass`](super::RateLimiterBuilder::bypass).
-    pub bypassed: u64,
+    pub overtaken: u64,
     /// Requests that were refused at once, because their deadline could not be met.
-    pub refused: u64,
+    pub rejected: u64,
     /// Requests that were turned away because the line was full.
-    pub turned_away: u64,
+    pub queue_full: u64,
     /// Requests that gave up at their deadline.
     pub timed_out: u64,
     /// Requests that were called back out of the line.
@@ -125,7 +125,7 @@ impl Counters {
 /// Somebody who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InLine {
+pub struct Waiter {
     /// The name of the thread, if it has one.
     pub thread: Option<String>,
     /// What it waits for.

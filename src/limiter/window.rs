@@ -27,7 +27,7 @@ mod tests; // one moment at a time
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::level::Tick;
+use super::bucket::Tick;
 use probe::Probe;
 
 /// What may be in flight before anything is known.

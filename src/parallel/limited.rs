@@ -10,7 +10,7 @@ use std::cell::Cell;
 use rayon::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
-use crate::limiter::{Permit, RateLimiter, Wait};
+use crate::limiter::{AcquireOptions, Permit, RateLimiter};
 use crate::{Cost, Error};
 
 thread_local! {
@@ -72,7 +72,7 @@ pub trait LimitedParallelIterator: ParallelIterator {
         MapLimited {
             base: self,
             limiter,
-            wait: Wait::new(),
+            wait: AcquireOptions::new(),
             cost,
             f,
         }
@@ -88,7 +88,7 @@ impl<I: ParallelIterator> LimitedParallelIterator for I {}
 pub struct MapLimited<'a, I, C, F> {
     base: I,
     limiter: &'a RateLimiter,
-    wait: Wait<'a>,
+    wait: AcquireOptions<'a>,
     cost: C,
     f: F,
 }
@@ -99,7 +99,7 @@ impl<'a, I, C, F> MapLimited<'a, I, C, F> {
     ///
     /// Once the deadline has passed or the token is cancelled, no further `f` is called: each item
     /// that is left gets an error at once.
-    pub fn options(mut self, options: Wait<'a>) -> Self {
+    pub fn options(mut self, options: AcquireOptions<'a>) -> Self {
         self.wait = options;
         self
     }
@@ -141,7 +141,7 @@ where
 /// A wait that this thread must not do is an error of the program, not of the limit.
 fn nested(error: Error) -> Error {
     match error {
-        Error::WouldWait { .. } => Error::Nested,
+        Error::WouldBlock { .. } => Error::Nested,
         other => other,
     }
 }

@@ -293,7 +293,10 @@ mod tests {
                  11 in flight",
                 "{place}"
             );
-            assert!(!limits.quotas().iter().any(Quota::is_assumed), "{place}");
+            assert!(
+                !limits.quotas().iter().any(Quota::is_provisional),
+                "{place}"
+            );
             assert_eq!(limits.to_toml(), keys, "{place}");
         }
     }

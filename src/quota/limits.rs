@@ -18,7 +18,7 @@ use crate::{Error, Result};
 ///     .requests_per_minute(5_000)
 ///     .per_second(Unit::Requests, 100) // within the minute's, no more than this
 ///     .per_day(Unit::Requests, 1_000_000)
-///     .burst_lasting(Duration::from_secs(10)) // of each
+///     .with_burst_duration(Duration::from_secs(10)) // of each
 ///     .in_flight(64)
 ///     .build()?;
 /// assert_eq!(
@@ -71,7 +71,7 @@ impl Limits {
     pub(super) fn short_bursts_lasting(mut self, duration: Duration) -> Self {
         for quota in &mut self.quotas {
             if quota.period() <= MINUTE {
-                *quota = quota.burst_lasting(duration);
+                *quota = quota.with_burst_duration(duration);
             }
         }
         self
@@ -89,11 +89,11 @@ impl Limits {
         self.in_flight
     }
 
-    /// The same limits as a [guess](Quota::assumed), until the server says what they are.
+    /// The same limits as a [guess](Quota::provisional), until the server says what they are.
     #[must_use]
-    pub fn assumed(mut self) -> Self {
+    pub fn provisional(mut self) -> Self {
         for quota in &mut self.quotas {
-            *quota = quota.assumed();
+            *quota = quota.provisional();
         }
         self
     }
@@ -110,9 +110,9 @@ impl Limits {
 
     /// The same limits with every quota's burst set to what comes in within `duration`.
     #[must_use]
-    pub fn burst_lasting(mut self, duration: Duration) -> Self {
+    pub fn with_burst_duration(mut self, duration: Duration) -> Self {
         for quota in &mut self.quotas {
-            *quota = quota.burst_lasting(duration);
+            *quota = quota.with_burst_duration(duration);
         }
         self
     }
@@ -232,12 +232,12 @@ impl LimitsBuilder {
 
     /// Sets the burst of every quota to what comes in within `duration`, at least 1. Defaults to
     /// each quota's own burst, which is its whole amount unless it says otherwise.
-    pub fn burst_lasting(mut self, duration: Duration) -> Self {
+    pub fn with_burst_duration(mut self, duration: Duration) -> Self {
         self.burst = Some(duration);
         self
     }
 
-    /// Lets every quota [start](Quota::start_of) with nothing. Defaults to each quota's own
+    /// Lets every quota [start](Quota::with_initial) with nothing. Defaults to each quota's own
     /// start, which is a full bucket unless it says otherwise.
     pub fn start_empty(mut self) -> Self {
         self.starts_empty = true;
@@ -272,11 +272,11 @@ impl LimitsBuilder {
         };
         if self.starts_empty {
             for quota in &mut limits.quotas {
-                *quota = quota.start_of(0);
+                *quota = quota.with_initial(0);
             }
         }
         Ok(match self.burst {
-            Some(duration) => limits.burst_lasting(duration),
+            Some(duration) => limits.with_burst_duration(duration),
             None => limits,
         })
     }
@@ -323,9 +323,13 @@ mod tests {
     #[test]
     fn a_common_burst_replaces_each_quotas_own() {
         let limits = Limits::builder()
-            .quota(Quota::per_minute(Unit::Tokens, 6_000).unwrap().burst_of(7))
+            .quota(
+                Quota::per_minute(Unit::Tokens, 6_000)
+                    .unwrap()
+                    .with_burst(7),
+            )
             .requests_per_minute(60)
-            .burst_lasting(Duration::from_secs(2))
+            .with_burst_duration(Duration::from_secs(2))
             .build()
             .unwrap();
         let bursts: Vec<u64> = limits.quotas().iter().map(Quota::burst).collect();

@@ -44,7 +44,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// use std::time::Duration;
 /// use paceline::{Quota, Unit};
 ///
-/// let quota = Quota::per_minute(Unit::Tokens, 30_000)?.burst_lasting(Duration::from_secs(1));
+/// let quota = Quota::per_minute(Unit::Tokens, 30_000)?.with_burst_duration(Duration::from_secs(1));
 /// assert_eq!((quota.amount(), quota.burst()), (30_000, 500));
 /// # Ok::<(), paceline::Error>(())
 /// ```
@@ -56,7 +56,7 @@ pub struct Quota {
     burst: u64,
     /// What stands ready at first, if that is less than the burst.
     start: Option<u64>,
-    assumed: bool,
+    provisional: bool,
 }
 
 impl Quota {
@@ -88,7 +88,7 @@ impl Quota {
             period,
             burst: amount,
             start: None,
-            assumed: false,
+            provisional: false,
         })
     }
 
@@ -131,15 +131,15 @@ impl Quota {
     /// The same quota with another burst: the most that may pass at one instant. Defaults to
     /// the amount. Values outside 1 to [`MAX_AMOUNT`] become the nearest of the two.
     #[must_use]
-    pub fn burst_of(mut self, burst: u64) -> Self {
+    pub fn with_burst(mut self, burst: u64) -> Self {
         self.burst = burst.clamp(1, MAX_AMOUNT);
         self
     }
 
     /// The same quota with the burst that comes in within `duration`, rounded down, at least 1.
     #[must_use]
-    pub fn burst_lasting(self, duration: Duration) -> Self {
-        self.burst_of(self.amount_in(duration))
+    pub fn with_burst_duration(self, duration: Duration) -> Self {
+        self.with_burst(self.amount_in(duration))
     }
 
     /// The same quota with a limiter that begins with `units` in its bucket: nothing, if others
@@ -149,7 +149,7 @@ impl Quota {
     /// A quota of 30,000 tokens a minute that starts with 0 passes at most 30,000 in the first
     /// minute, where a full bucket lets 60,000 pass.
     #[must_use]
-    pub fn start_of(mut self, units: u64) -> Self {
+    pub fn with_initial(mut self, units: u64) -> Self {
         self.start = Some(units);
         self
     }
@@ -165,21 +165,21 @@ impl Quota {
     #[must_use]
     pub fn allow_jitter(self, jitter: Duration) -> Self {
         let held_back = self.amount_in(jitter).saturating_add(1).min(self.burst / 2);
-        self.burst_of(self.burst - held_back)
+        self.with_burst(self.burst - held_back)
     }
 
     /// The same quota as a guess: what the server says takes its place, be it more or less.
     /// One that is stated is a ceiling instead: the server can lower it and never raise it.
     #[must_use]
-    pub const fn assumed(mut self) -> Self {
-        self.assumed = true;
+    pub const fn provisional(mut self) -> Self {
+        self.provisional = true;
         self
     }
 
-    /// Whether it is only a [guess](Quota::assumed).
+    /// Whether it is only a [guess](Quota::provisional).
     #[must_use]
-    pub const fn is_assumed(&self) -> bool {
-        self.assumed
+    pub const fn is_provisional(&self) -> bool {
+        self.provisional
     }
 
     /// What it counts.
@@ -286,16 +286,20 @@ mod tests {
             (Duration::MAX, u64::MAX / 2_000_000_000), // 584 years at most
         ];
         for (step, (lasting, burst)) in table.into_iter().enumerate() {
-            assert_eq!(quota.burst_lasting(lasting).burst(), burst, "step {step}");
+            assert_eq!(
+                quota.with_burst_duration(lasting).burst(),
+                burst,
+                "step {step}"
+            );
         }
     }
 
     #[test]
     fn jitter_holds_back_what_comes_in_meanwhile_but_never_more_than_half() {
         let quota = Quota::per_minute(Unit::Tokens, 60_000).unwrap();
-        let second = quota.burst_lasting(Duration::from_secs(1));
+        let second = quota.with_burst_duration(Duration::from_secs(1));
         assert_eq!(second.allow_jitter(Duration::from_millis(100)).burst(), 899);
         assert_eq!(second.allow_jitter(Duration::from_secs(9)).burst(), 500);
-        assert_eq!(quota.burst_of(1).allow_jitter(Duration::MAX).burst(), 1);
+        assert_eq!(quota.with_burst(1).allow_jitter(Duration::MAX).burst(), 1);
     }
 }

@@ -159,7 +159,7 @@ impl LimitTable {
 fn minute(requests: Option<u64>, tokens: u64) -> Limits {
     let quota = |unit, amount: u64| {
         let quota = Quota::per_minute(unit, amount).ok(); // a test builds every table
-        quota.map(Quota::assumed)
+        quota.map(Quota::provisional)
     };
     let quotas = requests
         .and_then(|requests| quota(Unit::Requests, requests))

@@ -53,7 +53,7 @@ impl PromptRule {
 /// How large a request is, as far as that can be known before it is sent.
 ///
 /// [`prompt`](Estimate::prompt) and [`output`](Estimate::output) are what
-/// [`Charge::reserve`](crate::Charge::reserve) takes.
+/// [`Accounting::reserve`](crate::Accounting::reserve) takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Estimate {
     /// Tokens of the prompt in the model's encoding, with the overhead of the chat format.

@@ -5,7 +5,7 @@
 //! counted, and a [`PromptRule`] says which of them is reserved.
 //!
 //! ```
-//! use paceline::Charge;
+//! use paceline::Accounting;
 //! use paceline::tokens::{Endpoint, ModelTable, PromptRule, estimate};
 //! use serde_json::json;
 //!
@@ -18,7 +18,7 @@
 //! let estimate = estimate(Endpoint::Chat, &body, &profile, PromptRule::Larger, 1_000);
 //! assert_eq!((estimate.prompt, estimate.output), (13, 100));
 //!
-//! let cost = Charge::Sum.reserve(estimate.prompt, estimate.output);
+//! let cost = Accounting::PromptPlusCap.reserve(estimate.prompt, estimate.output);
 //! assert_eq!(cost.tokens, 113);
 //! ```
 

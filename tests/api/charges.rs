@@ -1,7 +1,7 @@
 //! What the limiter is charged in the end.
 
 use paceline::tokens::PromptRule;
-use paceline::{Charge, ChatRequest, Cost};
+use paceline::{Accounting, ChatRequest, Cost};
 use serde_json::Value;
 
 use super::scripted::{Scripted, Step};
@@ -11,18 +11,18 @@ use super::support::{builder, free_simulator, left_by, level, still};
 fn usage_settles_the_charge_by_the_client_s_rule() {
     // rule, tokens of prompt and answer, what it is charged: 8 and a cap of 100 were reserved
     let table = [
-        (Charge::Sum, (8, 20), 108),
-        (Charge::Sum, (8, 20_000), 20_008), // debt
-        (Charge::Max, (8, 20), 100),
-        (Charge::Usage, (8, 20), 28),
-        (Charge::Usage, (8, 20_000), 20_008),
-        (Charge::Input, (8, 20), 8),
+        (Accounting::PromptPlusCap, (8, 20), 108),
+        (Accounting::PromptPlusCap, (8, 20_000), 20_008), // debt
+        (Accounting::Larger, (8, 20), 100),
+        (Accounting::Actual, (8, 20), 28),
+        (Accounting::Actual, (8, 20_000), 20_008),
+        (Accounting::PromptOnly, (8, 20), 8),
     ];
     for (step, (rule, (prompt, output), charged)) in table.into_iter().enumerate() {
         let server = Scripted::start([Step::chat(prompt, output)]);
         let registry = still();
         let client = builder(server.base_url()).registry(registry.clone());
-        let client = client.charge(rule).build().unwrap();
+        let client = client.accounting(rule).build().unwrap();
         let answer = client.chat(ChatRequest::from("a").max_completion_tokens(100));
         let response = answer.unwrap().into_response();
         assert_eq!(response.charged.tokens, charged, "step {step}: {rule:?}");
@@ -37,7 +37,7 @@ fn an_answer_without_usage_keeps_what_was_reserved() {
     let server = Scripted::start([Step::json(200, &[], r#"{"choices":[{}]}"#)]);
     let registry = still();
     let client = builder(server.base_url()).registry(registry.clone());
-    let client = client.charge(Charge::Usage).build().unwrap();
+    let client = client.accounting(Accounting::Actual).build().unwrap();
     let answer = client.chat("a").unwrap();
     assert_eq!((answer.text(), answer.usage()), ("", None));
     assert_eq!(answer.response().charged, Cost::sized(8, 1_000));
@@ -54,7 +54,7 @@ fn a_request_that_is_withdrawn_costs_nothing_and_one_that_is_dropped_does() {
         let request = client.prepare("/embeddings", &body).unwrap();
         (
             request.cost(),
-            request.admit(paceline::Wait::new()).unwrap(),
+            request.admit(paceline::AcquireOptions::new()).unwrap(),
         )
     };
     let limiter = registry.limiter_for("text-embedding-3-small");

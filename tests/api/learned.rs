@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use paceline::batch::{Ending, Input, Run};
 use paceline::{
-    Charge, ClientBuilder, Cost, Error, LimitTable, Limits, ManualClock, RateLimitedClient,
-    Registry, Wait,
+    Accounting, AcquireOptions, ClientBuilder, Cost, Error, LimitTable, Limits, ManualClock,
+    RateLimitedClient, Registry,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn learning(base_url: impl Into<String>) -> ClientBuilder {
     builder(base_url)
-        .charge(Charge::Usage)
+        .accounting(Accounting::Actual)
         .learned_output(0.95)
         .max_retries(0)
 }
@@ -40,14 +40,18 @@ fn reserved(client: &RateLimitedClient, body: &Value) -> u64 {
 
 #[test]
 fn it_needs_a_share_and_a_server_that_charges_what_was_used() {
-    let charges = [Charge::Sum, Charge::Max, Charge::Input];
+    let charges = [
+        Accounting::PromptPlusCap,
+        Accounting::Larger,
+        Accounting::PromptOnly,
+    ];
     let wrong = charges.map(|charge| (charge, 0.95, "set the charge to usage"));
     let shares = [0.0, 0.49, 0.995, 1.0, 95.0, f64::NAN];
     let wrong = wrong
         .into_iter()
-        .chain(shares.map(|share| (Charge::Usage, share, "a share from 0.5 to 0.99")));
+        .chain(shares.map(|share| (Accounting::Actual, share, "a share from 0.5 to 0.99")));
     for (step, (charge, share, words)) in wrong.enumerate() {
-        let client = builder("http://127.0.0.1:1/v1").charge(charge);
+        let client = builder("http://127.0.0.1:1/v1").accounting(charge);
         let error = client.learned_output(share).build().unwrap_err();
         assert!(matches!(error, Error::InvalidLimit { .. }), "step {step}");
         let text = error.to_string();
@@ -103,12 +107,12 @@ fn the_cap_is_reserved_until_enough_answers_came_and_then_what_they_needed() {
 
     // One that was counted long ago reserves by what is known when it joins the line.
     clock.advance(MINUTE);
-    let admitted = counted_before.admit(Wait::new()).unwrap();
+    let admitted = counted_before.admit(AcquireOptions::new()).unwrap();
     let limiter = registry.limiter_for("gpt-4o-mini");
     assert_eq!(admitted.cost(), Cost::sized(8, 30));
     assert_eq!(level(&limiter), left_by(Cost::sized(8, 30)));
     // And what it used above that is charged.
-    let charged = admitted.send(Wait::new()).unwrap().charged;
+    let charged = admitted.send(AcquireOptions::new()).unwrap().charged;
     assert_eq!(charged, Cost::sized(8, 500));
     assert_eq!(level(&limiter), left_by(charged));
     // Of 20 answers 0.95 needed no more than the largest; and no more than the cap is reserved.
@@ -145,7 +149,7 @@ fn a_server_that_asks_for_the_whole_cap_is_given_it_from_then_on() {
 #[test]
 fn without_the_setting_nothing_is_learned() {
     let simulator = free_simulator();
-    let client = builder(simulator.base_url()).charge(Charge::Usage);
+    let client = builder(simulator.base_url()).accounting(Accounting::Actual);
     let client = client.build().unwrap();
     for _ in 0..30 {
         client.post(CHAT, &body(300)).unwrap();

@@ -33,7 +33,7 @@ fn start(requests: u64, asks: u64) -> (Simulator, RateLimitedClient) {
     let limits = Limits::builder()
         .tokens_per_minute(tokens)
         .requests_per_minute(requests)
-        .burst_lasting(BURST)
+        .with_burst_duration(BURST)
         .build()
         .unwrap();
     let registry = Registry::new(LimitTable::empty(limits)).jitter(JITTER);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use paceline::{CancelToken, Error, Limits, Wait};
+use paceline::{AcquireOptions, CancelToken, Error, Limits};
 use serde_json::json;
 
 use super::scripted::{Scripted, Step};
@@ -83,11 +83,11 @@ fn each_try_is_told_when_it_has_ended() {
     let server = Scripted::start([refusal, Step::error(500, "", &[]), Step::chat(1, 1)]);
     let client = client(server.base_url());
     let request = client.prepare("/chat/completions", &json!({"model": "m"}));
-    let admitted = request.unwrap().admit(Wait::new()).unwrap();
+    let admitted = request.unwrap().admit(AcquireOptions::new()).unwrap();
     assert_eq!(admitted.model(), "m");
     assert!(admitted.cost().tokens > 0);
     let mut told = Vec::new();
-    let answer = admitted.send_watched(Wait::new(), |tried| {
+    let answer = admitted.send_with(AcquireOptions::new(), |tried| {
         let status = match tried.error {
             None => 200,
             Some(Error::Api(api)) => api.status,
@@ -182,12 +182,12 @@ fn time_in_line_is_not_counted() {
         .prepare("/embeddings", &json!({"input": "a"}))
         .unwrap();
     let limiter = request.limiter().clone();
-    let admitted = request.admit(Wait::new()).unwrap();
+    let admitted = request.admit(AcquireOptions::new()).unwrap();
     limiter.pause_until(Instant::now() + 90 * SECOND);
     let token = CancelToken::new();
     let start = Instant::now();
     thread::scope(|scope| {
-        let sending = scope.spawn(|| admitted.send(Wait::new().cancel(&token)));
+        let sending = scope.spawn(|| admitted.send(AcquireOptions::new().cancel(&token)));
         while limiter.snapshot().waiters == 0 && start.elapsed() < SOON {
             thread::yield_now();
         }
@@ -204,11 +204,11 @@ fn a_token_and_a_deadline_end_the_wait_between_tries() {
     for (step, status) in [429, 503].into_iter().enumerate() {
         let refusal = Step::error(status, BODY, &["retry-after: 90"]);
         let server = Scripted::start([refusal.clone(), refusal]);
-        let ask = |wait: Wait<'_>| {
+        let ask = |wait: AcquireOptions<'_>| {
             // A client for each, because the first 429 pauses the limiter of the first.
             let client = client(server.base_url());
             let request = client.prepare("/embeddings", &json!({"input": "a"}));
-            let admitted = request.unwrap().admit(Wait::new()).unwrap();
+            let admitted = request.unwrap().admit(AcquireOptions::new()).unwrap();
             let answer = admitted.send(wait);
             assert_eq!(client.stats().retries, 0, "step {step}");
             answer
@@ -216,7 +216,7 @@ fn a_token_and_a_deadline_end_the_wait_between_tries() {
         let start = Instant::now();
         let token = CancelToken::new();
         thread::scope(|scope| {
-            let asking = scope.spawn(|| ask(Wait::new().cancel(&token)));
+            let asking = scope.spawn(|| ask(AcquireOptions::new().cancel(&token)));
             server.wait_for(1);
             token.cancel();
             let answer = asking.join().unwrap();
@@ -225,7 +225,7 @@ fn a_token_and_a_deadline_end_the_wait_between_tries() {
                 "step {step}: {answer:?}"
             );
         });
-        let answer = ask(Wait::new().deadline(Instant::now() + 45 * SECOND));
+        let answer = ask(AcquireOptions::new().deadline(Instant::now() + 45 * SECOND));
         assert!(
             matches!(answer, Err(Error::DeadlineExceeded { .. })),
             "step {step}: {answer:?}"
@@ -248,8 +248,8 @@ fn a_request_that_rests_between_two_tries_is_not_in_flight() {
         let asking = scope.spawn(|| {
             let body = json!({"model": client.model(), "input": "a"});
             let request = client.prepare("/embeddings", &body).unwrap();
-            let admitted = request.admit(Wait::new()).unwrap();
-            admitted.send(Wait::new().cancel(&token))
+            let admitted = request.admit(AcquireOptions::new()).unwrap();
+            admitted.send(AcquireOptions::new().cancel(&token))
         });
         server.wait_for(1);
         while limiter.snapshot().in_flight > 0 && start.elapsed() < SOON {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Mutex;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use paceline::{Error, RateLimitedClient, Wait};
+use paceline::{AcquireOptions, Error, RateLimitedClient};
 use serde_json::json;
 
 use super::scripted::{Scripted, Step};
@@ -50,9 +50,9 @@ fn the_key_is_sent_and_shown_nowhere() {
 
     let mut shown = vec![show(&settings), show(&client), show(&client.registry())];
     shown.push(show(&prepare(&client)));
-    let admitted = prepare(&client).admit(Wait::new()).unwrap();
+    let admitted = prepare(&client).admit(AcquireOptions::new()).unwrap();
     shown.push(show(&admitted));
-    let refused = admitted.send(Wait::new()).unwrap_err();
+    let refused = admitted.send(AcquireOptions::new()).unwrap_err();
     assert!(refused.is_account_error(), "{refused}");
     shown.push(show_error(&refused));
     let answer = prepare(&client).send().unwrap();

@@ -5,7 +5,7 @@ use std::thread;
 
 use paceline::sim::Simulator;
 use paceline::{
-    Charge, ChatStream, Completion, Error, ErrorKind, Limits, RateLimitedClient, Registry,
+    Accounting, ChatStream, Completion, Error, ErrorKind, Limits, RateLimitedClient, Registry,
 };
 
 use super::scripted::{Scripted, Step};
@@ -35,7 +35,7 @@ fn text(stream: &mut ChatStream) -> String {
 
 fn paying_by_usage(simulator: &Simulator, registry: &Arc<Registry>) -> RateLimitedClient {
     let client = builder(simulator.base_url()).registry(Arc::clone(registry));
-    client.charge(Charge::Usage).build().unwrap()
+    client.accounting(Accounting::Actual).build().unwrap()
 }
 
 #[test]
@@ -45,12 +45,15 @@ fn pieces_join_to_the_text_and_the_end_settles() {
     let client = paying_by_usage(&simulator, &registry);
     let limiter = registry.limiter_for(client.model());
     let mut stream = client.chat_stream("Tell me a story.").unwrap();
-    assert_eq!(level(&limiter), left_by(Charge::Usage.reserve(12, 1_000)));
+    assert_eq!(
+        level(&limiter),
+        left_by(Accounting::Actual.reserve(12, 1_000))
+    );
     let text = text(&mut stream);
 
     let usage = stream.usage().unwrap();
     assert_eq!(text.split(' ').count() as u64, usage.output_tokens);
-    let used = Charge::Usage.reserve(usage.input_tokens, usage.output_tokens);
+    let used = Accounting::Actual.reserve(usage.input_tokens, usage.output_tokens);
     assert_eq!(level(&limiter), left_by(used));
     assert!(stream.next().is_none(), "an ended stream stays ended");
 }
@@ -63,7 +66,7 @@ fn a_stream_dropped_early_keeps_its_charge() {
     let mut stream = client.chat_stream("Tell me a story.").unwrap();
     stream.next().unwrap().unwrap();
     drop(stream);
-    let reserved = Charge::Usage.reserve(12, 1_000);
+    let reserved = Accounting::Actual.reserve(12, 1_000);
     assert_eq!(
         level(&registry.limiter_for(client.model())),
         left_by(reserved)

@@ -96,9 +96,9 @@ fn a_store_that_is_not_there_is_gone_without_or_not_as_told() {
             .args(["--share", &nowhere, "--max-retries", "0"]);
         run.args(["--share-on-outage", rule])
     };
-    let output = run("closed").ends_with(1);
+    let output = run("fail").ends_with(1);
     output.says(&["cannot be used"]);
-    let output = run("share").ends_with(0);
+    let output = run("divide").ends_with(0);
     output.says(&["cannot be used", "each process goes on with its share"]);
     folder.assert_each_once(1);
     let wrong = folder

@@ -83,14 +83,14 @@ fn what_a_request_reserves_follows_the_way_it_is_charged() {
         };
         let (prompts, sum) = reserved(&[]);
         let table = [
-            ("sum", prompts + 16_000),
-            ("max", 16_000),
-            ("usage", prompts + 16_000),
-            ("input", prompts),
+            ("prompt-plus-cap", prompts + 16_000),
+            ("larger", 16_000),
+            ("actual", prompts + 16_000),
+            ("prompt-only", prompts),
         ];
         assert_eq!(sum, prompts + 16_000, "the default");
         for (step, (rule, expected)) in table.into_iter().enumerate() {
-            let found = reserved(&["--charge", rule]);
+            let found = reserved(&["--accounting", rule]);
             assert_eq!(found, (prompts, expected), "step {step}: {rule}");
         }
     }
@@ -103,7 +103,7 @@ fn a_simulated_run_is_charged_as_it_reserves() {
     let run = ["run", "in.jsonl", "--simulate", "--sim-latency", "0"];
     let output = folder
         .paceline(run)
-        .args(["--tpm", "1600", "--charge", "max", "--summary", "-"])
+        .args(["--tpm", "1600", "--accounting", "larger", "--summary", "-"])
         .ends_with(0);
     let summary = output.summary();
     assert_eq!(summary["rate_limited"], 0, "{summary}");
@@ -112,8 +112,10 @@ fn a_simulated_run_is_charged_as_it_reserves() {
         summary["wall_seconds"].as_f64().unwrap() < 15.0,
         "{summary}"
     );
-    let output = folder.paceline(run).args(["--charge", "input"]);
-    output.ends_with(2).says(&["--charge input", "simulated"]);
+    let output = folder.paceline(run).args(["--accounting", "prompt-only"]);
+    output
+        .ends_with(2)
+        .says(&["--accounting prompt-only", "simulated"]);
 }
 
 #[test]
@@ -130,7 +132,7 @@ fn what_answers_need_is_learned_and_a_dry_run_goes_by_the_caps() {
         )
     };
     let folder = Folder::with_input((0..60).map(line).collect::<String>());
-    let usage = ["--charge", "usage", "--tpm", "1_000_000"];
+    let usage = ["--accounting", "actual", "--tpm", "1_000_000"];
     let run = |flags: &[&str]| {
         let run = [
             "run",

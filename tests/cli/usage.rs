@@ -40,18 +40,21 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         ),
         (&["--max-retries", "-1"], &["-1"]),
         (&["--progress", "sometimes"], &["auto", "always", "never"]),
-        (&["--charge", "all"], &["sum", "max", "usage", "input"]),
+        (
+            &["--accounting", "all"],
+            &["prompt-plus-cap", "larger", "actual", "prompt-only"],
+        ),
         (&["--sim-latency", "1"], &["--simulate"]),
         (
             &["--learn-output"],
-            &["--learn-output", "--charge usage", "leave this out"],
+            &["--learn-output", "--accounting actual", "leave this out"],
         ),
         (
-            &["--learn-output=0.9", "--charge", "max"],
-            &["--learn-output", "--charge usage"],
+            &["--learn-output=0.9", "--accounting", "larger"],
+            &["--learn-output", "--accounting actual"],
         ),
         (
-            &["--learn-output=95", "--charge", "usage"],
+            &["--learn-output=95", "--accounting", "actual"],
             &["--learn-output", "a share from 0.5 to 0.99 is needed"],
         ),
         (

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    CancelToken, Cost, Error, Feedback, Limits, Priority, Quota, RateLimiter, Refusal, Report,
-    Unit, Wait,
+    AcquireOptions, CancelToken, Cost, Error, LimitStatus, Limits, Observation, Priority, Quota,
+    RateLimiter, Refusal, Unit,
 };
 
 use super::server::Server;
@@ -22,7 +22,10 @@ fn with_both(limits: &Limits, test: impl Fn(&RateLimiter)) {
 /// Five tokens an hour, of which there is nothing yet: nothing is granted.
 fn never() -> Limits {
     let quota = Quota::per_hour(Unit::Tokens, 5).unwrap();
-    Limits::builder().quota(quota.start_of(0)).build().unwrap()
+    Limits::builder()
+        .quota(quota.with_initial(0))
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -46,11 +49,11 @@ fn waits_end_by_deadlines_tokens_and_closing() {
             "{late:?}"
         );
         let tried = limiter.try_acquire(Cost::tokens(1)).map(drop);
-        assert!(matches!(tried, Err(Error::WouldWait { .. })), "{tried:?}");
+        assert!(matches!(tried, Err(Error::WouldBlock { .. })), "{tried:?}");
         let token = CancelToken::new();
         thread::scope(|scope| {
             let cancelled = scope.spawn(|| {
-                let wait = Wait::new().cancel(&token);
+                let wait = AcquireOptions::new().cancel(&token);
                 limiter.acquire_with(Cost::tokens(1), wait).map(drop)
             });
             let closed = scope.spawn(|| limiter.acquire(Cost::tokens(1)).map(drop));
@@ -123,7 +126,7 @@ fn interactive_work_goes_first_and_batch_work_does_not_starve() {
                 for _ in 0..count {
                     let (before, order) = (limiter.snapshot().waiters, &order);
                     scope.spawn(move || {
-                        let wait = Wait::new().priority(priority);
+                        let wait = AcquireOptions::new().priority(priority);
                         limiter
                             .acquire_with(Cost::tokens(25), wait)
                             .map(drop)
@@ -206,7 +209,7 @@ fn many_threads_are_granted_the_limit_in_few_trips() {
     let seen = limiter.snapshot().store.unwrap();
     eprintln!("{took:?} {seen:?}");
     assert_eq!(seen.booked, 4_000);
-    assert!(seen.visits < 400, "{seen:?}");
+    assert!(seen.syncs < 400, "{seen:?}");
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn one_process_s_refusal_holds_back_all_and_so_do_its_limits() {
     let mut refusal = Refusal::default();
     refusal.wait = Some(SECOND * 2);
     let refused = Instant::now();
-    permit.hear(&Feedback::refused(refusal));
+    permit.observe(&Observation::refused(refusal));
     drop(permit);
     until("the store knows", || {
         server.say(&["HGET", "paceline:{m}:state", "pause"]) != "0"
@@ -251,17 +254,17 @@ fn a_limit_that_the_server_names_holds_for_all_and_a_guess_gives_way() {
         return;
     };
     let limiter = |limits: Limits| {
-        let listens = RateLimiter::builder(limits).listen(Duration::ZERO);
+        let listens = RateLimiter::builder(limits).adaptive(Duration::ZERO);
         listens.share(&store(&server.url()), "m").build()
     };
     let minute = |amount| Limits::tokens_per_minute(amount).unwrap();
-    let [one, two] = [0; 2].map(|_| limiter(minute(800_000).assumed()));
+    let [one, two] = [0; 2].map(|_| limiter(minute(800_000).provisional()));
     let amount = |limiter: &RateLimiter| limiter.snapshot().quotas[0].quota.amount();
     let tell = |limiter: &RateLimiter, limit: u64| {
         let mut permit = limiter.acquire(Cost::tokens(1)).unwrap();
-        let mut report = Report::of(Unit::Tokens);
+        let mut report = LimitStatus::of(Unit::Tokens);
         (report.limit, report.remaining) = (Some(limit), Some(limit - 1));
-        permit.hear(&Feedback::admitted().with(report));
+        permit.observe(&Observation::admitted().with(report));
     };
     tell(&one, 30_000);
     until("the other knows", || {
@@ -286,11 +289,11 @@ fn a_cap_in_flight_holds_for_each_process_and_books_nothing_that_it_keeps_waitin
         return;
     };
     let quota = Quota::per_second(Unit::Tokens, 100).unwrap();
-    let limits = Limits::builder().quota(quota.burst_of(10)).in_flight(2);
+    let limits = Limits::builder().quota(quota.with_burst(10)).in_flight(2);
     let one = limiter(&server.url(), limits.build().unwrap());
     let held = [0; 2].map(|_| one.acquire(Cost::tokens(1)).unwrap());
     let tried = one.try_acquire(Cost::tokens(1)).map(drop);
-    assert!(matches!(tried, Err(Error::WouldWait { .. })), "{tried:?}");
+    assert!(matches!(tried, Err(Error::WouldBlock { .. })), "{tried:?}");
     thread::scope(|scope| {
         let waits: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| one.acquire(Cost::tokens(1)).map(drop)))

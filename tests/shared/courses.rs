@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    CancelToken, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter, Unit, Wait,
+    AcquireOptions, CancelToken, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter, Unit,
 };
 use proptest::prelude::*;
 
@@ -73,7 +73,7 @@ fn quotas() -> impl Strategy<Value = Vec<Quota>> {
     let quota = |unit, amounts: std::ops::Range<u64>| {
         (amounts, 20..300_u64).prop_map(move |(amount, burst)| {
             let quota = Quota::per_second(unit, amount).unwrap();
-            quota.burst_of((amount * burst / 1_000).max(1))
+            quota.with_burst((amount * burst / 1_000).max(1))
         })
     };
     let tokens = quota(Unit::Tokens, 1_000..20_000);
@@ -139,12 +139,14 @@ impl Course {
         let token = CancelToken::new();
         let taken = match step.how {
             How::Acquire => limiter.acquire(cost),
-            How::AsBatchWork => limiter.acquire_with(cost, Wait::new().priority(Priority::Batch)),
+            How::AsBatchWork => {
+                limiter.acquire_with(cost, AcquireOptions::new().priority(Priority::Batch))
+            }
             How::Try => limiter.try_acquire(cost),
             How::Within(millis) => limiter.acquire_timeout(cost, Duration::from_millis(millis)),
             How::CalledBack => thread::scope(|scope| {
                 scope.spawn(|| token.cancel());
-                limiter.acquire_with(cost, Wait::new().cancel(&token))
+                limiter.acquire_with(cost, AcquireOptions::new().cancel(&token))
             }),
             How::AfterPause(millis) => {
                 limiter.pause_until(from + Duration::from_millis(millis));
@@ -158,7 +160,7 @@ impl Course {
                 log.lock().unwrap().granted.push(Event { from, to, cost });
                 end(permit, step.end, log);
             }
-            Err(Error::WouldWait { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => {}
+            Err(Error::WouldBlock { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline::OnOutage;
+use paceline::OnStoreOutage;
 
 use super::server::Server;
 use super::support::SECOND;
@@ -13,7 +13,7 @@ const RATE: u64 = 100;
 fn work(server: &Server, seconds: u32) -> Work {
     Work {
         store: server.url(),
-        on_outage: OnOutage::Lease,
+        on_outage: OnStoreOutage::Wait,
         rate: RATE,
         burst: 10,
         cost: 1,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use paceline::{Cost, Error, OnOutage, RateLimiter, SharedStore};
+use paceline::{Cost, Error, OnStoreOutage, RateLimiter, SharedStore};
 
 use super::server::Server;
 use super::support::{SECOND, until};
@@ -16,7 +16,7 @@ use super::workers::{Log, PATIENCE, Told, Work, ahead_of, limits, seconds};
 const RATE: u64 = 100;
 const BURST: u64 = 10;
 
-fn work(store: &str, on_outage: OnOutage, seconds: u32) -> Work {
+fn work(store: &str, on_outage: OnStoreOutage, seconds: u32) -> Work {
     Work {
         store: store.to_owned(),
         on_outage,
@@ -84,7 +84,11 @@ fn during(told: &[Told], from: f64, to: f64) -> usize {
 
 #[test]
 fn a_store_that_is_killed_and_started_again() {
-    for on_outage in [OnOutage::Share, OnOutage::Closed, OnOutage::Lease] {
+    for on_outage in [
+        OnStoreOutage::Divide,
+        OnStoreOutage::Fail,
+        OnStoreOutage::Wait,
+    ] {
         let Some(mut server) = Server::start() else {
             return;
         };
@@ -106,8 +110,8 @@ fn a_store_that_is_killed_and_started_again() {
             .filter(|told| told.what == Err("down".to_owned()))
             .count();
         match on_outage {
-            OnOutage::Share => assert!(meanwhile > 60, "{meanwhile}"),
-            OnOutage::Closed => assert!(down > 0 && meanwhile == 0, "{down} {meanwhile}"),
+            OnStoreOutage::Divide => assert!(meanwhile > 60, "{meanwhile}"),
+            OnStoreOutage::Fail => assert!(down > 0 && meanwhile == 0, "{down} {meanwhile}"),
             _ => assert!(down == 0 && meanwhile == 0, "{down} {meanwhile}"),
         }
     }
@@ -118,7 +122,7 @@ fn a_store_that_stands_still_for_five_seconds() {
     let Some(server) = Server::start() else {
         return;
     };
-    let work = work(&server.url(), OnOutage::Share, 11);
+    let work = work(&server.url(), OnStoreOutage::Divide, 11);
     let (told, began, over) = through(&work, || {
         server.signal("STOP");
         thread::sleep(SECOND * 5);
@@ -137,7 +141,7 @@ fn a_store_that_has_forgotten_everything() {
     let Some(server) = Server::start() else {
         return;
     };
-    let work = work(&server.url(), OnOutage::Lease, 6);
+    let work = work(&server.url(), OnStoreOutage::Wait, 6);
     let (told, _, over) = through(&work, || {
         server.say(&["FLUSHALL"]);
         server.say(&["SCRIPT", "FLUSH"]);
@@ -212,10 +216,10 @@ fn a_process_that_is_cut_off_goes_on_with_its_share() {
     };
     let wire = Wire::to(server.port());
     let log = Log::default();
-    let near = work(&server.url(), OnOutage::Share, 12);
+    let near = work(&server.url(), OnStoreOutage::Divide, 12);
     let far = work(
         &format!("redis://127.0.0.1:{}", wire.port),
-        OnOutage::Share,
+        OnStoreOutage::Divide,
         12,
     );
     let mut workers = [near.start(0, &log), far.start(1, &log)];
@@ -254,7 +258,7 @@ fn a_store_that_was_never_there() {
             .build()
     };
     let cost = Cost::tokens(1);
-    let closed = limiter(OnOutage::Closed);
+    let closed = limiter(OnStoreOutage::Fail);
     let refused = closed.acquire(cost).map(drop).unwrap_err();
     assert!(
         matches!(refused, Error::StoreDown) && refused.is_retryable(),
@@ -264,7 +268,10 @@ fn a_store_that_was_never_there() {
     assert!(matches!(refused, Err(Error::StoreDown)), "{refused:?}");
     let store = closed.snapshot().store.unwrap();
     assert!(!store.is_reachable && store.outages == 1, "{store:?}");
-    limiter(OnOutage::Share).acquire(cost).map(drop).unwrap();
+    limiter(OnStoreOutage::Divide)
+        .acquire(cost)
+        .map(drop)
+        .unwrap();
     let of_ten = SharedStore::builder(&url).processes(10).build().unwrap();
     let of_ten = RateLimiter::builder(limits(RATE, BURST))
         .share(&of_ten, "m")
@@ -272,7 +279,7 @@ fn a_store_that_was_never_there() {
     of_ten.acquire(cost).map(drop).unwrap();
     let part = of_ten.snapshot().quotas[0].quota.amount();
     assert_eq!(part, RATE / 10, "a tenth of the limit");
-    let lease = limiter(OnOutage::Lease);
+    let lease = limiter(OnStoreOutage::Wait);
     let late = lease
         .acquire_timeout(cost, Duration::from_millis(300))
         .map(drop);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline::OnOutage;
+use paceline::OnStoreOutage;
 use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use super::server::Server;
@@ -49,7 +49,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
     let simulator = Simulator::start(config.latency(Duration::from_millis(20))).unwrap();
     let work = Work {
         store: server.url(),
-        on_outage: OnOutage::Lease,
+        on_outage: OnStoreOutage::Wait,
         rate: RATE * COST,
         burst: RATE * COST * 3,
         cost: COST,
@@ -92,7 +92,7 @@ fn whoever_came_first_is_served_first_to_within_the_horizon() {
     };
     let work = |threads| Work {
         store: server.url(),
-        on_outage: OnOutage::Lease,
+        on_outage: OnStoreOutage::Wait,
         rate: 40,
         burst: 4,
         cost: 1,

@@ -30,7 +30,7 @@ fn config() -> SimConfig {
 /// A process: a store's handle and a client of its own.
 fn client(store_url: &str, api: &str) -> RateLimitedClient {
     let quota = Quota::per_minute(Unit::Tokens, RATE * 60).unwrap();
-    let limits = Limits::builder().quota(quota.burst_lasting(BURST));
+    let limits = Limits::builder().quota(quota.with_burst_duration(BURST));
     let table = LimitTable::empty(limits.build().unwrap());
     let registry = Registry::new(table).jitter(SECOND / 2);
     let registry = Arc::new(registry.share(&store(store_url)));

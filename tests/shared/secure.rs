@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Mutex;
 
-use paceline::{Cost, OnOutage, RateLimiter, SharedStore};
+use paceline::{Cost, OnStoreOutage, RateLimiter, SharedStore};
 use tempfile::TempDir;
 
 use super::server::{Server, free_port, skip};
@@ -21,7 +21,7 @@ fn passwords_and_users_are_honoured_and_never_shown() {
     };
     let log = Mutex::new(String::new());
     let check = |builder: paceline::SharedStoreBuilder| {
-        let builder = builder.on_outage(OnOutage::Closed).prefix("p:");
+        let builder = builder.on_outage(OnStoreOutage::Fail).prefix("p:");
         let shown = format!("{builder:?}");
         let store = builder.build().unwrap();
         let limiter = RateLimiter::builder(tokens(1_000)).share(&store, "m");
@@ -120,7 +120,7 @@ const TRIES: &str = "PACELINE_TEST_TRIES";
 fn tries() {
     if let Ok(url) = std::env::var(TRIES) {
         let store = SharedStore::builder(&url)
-            .on_outage(OnOutage::Closed)
+            .on_outage(OnStoreOutage::Fail)
             .build()
             .unwrap();
         let limiter = RateLimiter::builder(tokens(1_000))

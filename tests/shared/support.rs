@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use paceline::{Limits, OnOutage, Quota, RateLimiter, SharedStore, Unit};
+use paceline::{Limits, OnStoreOutage, Quota, RateLimiter, SharedStore, Unit};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// More than any machine needs.
@@ -11,12 +11,12 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// So many tokens a second, with a burst of a tenth of a second.
 pub(crate) fn tokens(per_second: u64) -> Limits {
     let quota = Quota::per_second(Unit::Tokens, per_second).unwrap();
-    let quota = quota.burst_of((per_second / 10).max(1));
+    let quota = quota.with_burst((per_second / 10).max(1));
     Limits::builder().quota(quota).build().unwrap()
 }
 
 pub(crate) fn store(url: &str) -> SharedStore {
-    let store = SharedStore::builder(url).on_outage(OnOutage::Lease);
+    let store = SharedStore::builder(url).on_outage(OnStoreOutage::Wait);
     store.build().unwrap()
 }
 

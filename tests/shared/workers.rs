@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use paceline::{
-    ChatRequest, Cost, Error, LimitTable, Limits, OnOutage, Quota, RateLimitedClient, RateLimiter,
-    Registry, SharedStore, Unit,
+    ChatRequest, Cost, Error, LimitTable, Limits, OnStoreOutage, Quota, RateLimitedClient,
+    RateLimiter, Registry, SharedStore, Unit,
 };
 
 use super::support::{SECOND, SOON};
@@ -25,7 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) store: String,
-    pub(crate) on_outage: OnOutage,
+    pub(crate) on_outage: OnStoreOutage,
     /// Tokens a second.
     pub(crate) rate: u64,
     pub(crate) burst: u64,
@@ -77,8 +77,8 @@ impl Log {
 impl Work {
     pub(crate) fn start(&self, worker: usize, log: &Log) -> Worker {
         let on_outage = match self.on_outage {
-            OnOutage::Closed => "closed",
-            OnOutage::Lease => "lease",
+            OnStoreOutage::Fail => "fail",
+            OnStoreOutage::Wait => "wait",
             _ => "share",
         };
         let work = format!(
@@ -219,9 +219,9 @@ fn work() {
         panic!("{work}");
     };
     let on_outage = match on_outage {
-        "closed" => OnOutage::Closed,
-        "lease" => OnOutage::Lease,
-        _ => OnOutage::Share,
+        "fail" => OnStoreOutage::Fail,
+        "wait" => OnStoreOutage::Wait,
+        _ => OnStoreOutage::Divide,
     };
     let number = |word: &str| word.parse::<u64>().unwrap();
     let store = SharedStore::builder(store)
@@ -282,7 +282,7 @@ fn one(limiter: &RateLimiter, client: Option<&RateLimitedClient>, cost: u64, pat
 pub(crate) fn limits(rate: u64, burst: u64) -> Limits {
     let quota = Quota::per_second(Unit::Tokens, rate).unwrap();
     Limits::builder()
-        .quota(quota.burst_of(burst))
+        .quota(quota.with_burst(burst))
         .build()
         .unwrap()
 }

@@ -1,7 +1,7 @@
 //! Each bottleneck alone, and which of two is named.
 
 use super::*;
-use crate::{Cost, Limits, ManualClock, RateLimiter, Unit, Wait};
+use crate::{AcquireOptions, Cost, Limits, ManualClock, RateLimiter, Unit};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,7 +16,7 @@ fn held(limits: Limits, cost: Cost, before: impl FnOnce(&RateLimiter, &ManualClo
             let (limiter, stop) = (limiter.clone(), stop.clone());
             move || {
                 limiter
-                    .acquire_with(cost, Wait::new().cancel(&stop))
+                    .acquire_with(cost, AcquireOptions::new().cancel(&stop))
                     .map(drop)
             }
         });

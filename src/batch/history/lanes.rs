@@ -65,7 +65,7 @@ pub(in crate::batch) struct Limit {
     /// The amount a period, from each of these times on. Never empty; the first one held before, too.
     pub(in crate::batch) amounts: Vec<(Duration, u64)>,
     /// What the server charges for each unit that is reserved, as far as it has shown.
-    pub(in crate::batch) charge_ratio: f64,
+    pub(in crate::batch) count_ratio: f64,
     /// The share of it that others on the account seem to use, 0 to 1.
     pub(in crate::batch) others: f64,
     /// Whether the server has said what it is.
@@ -198,7 +198,7 @@ impl Lane {
                     unit,
                     period,
                     amounts: vec![(at, amount)],
-                    charge_ratio: 1.0,
+                    count_ratio: 1.0,
                     others: 0.0,
                     told: false,
                     is_guess: false,
@@ -208,9 +208,9 @@ impl Lane {
             }
             None => return,
         };
-        limit.charge_ratio = quota.charge_ratio.unwrap_or(limit.charge_ratio);
+        limit.count_ratio = quota.count_ratio.unwrap_or(limit.count_ratio);
         limit.others = quota.others;
-        limit.told |= quota.told;
+        limit.told |= quota.reported;
         limit.is_guess = quota.origin == LimitOrigin::Provisional;
         let is_full = limit.amounts.len() == CHANGES;
         match limit.amounts.last_mut() {
@@ -251,7 +251,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, ManualClock, Wait};
+    use crate::{AcquireOptions, Limits, ManualClock};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -319,8 +319,12 @@ mod tests {
                 drop(limiter.acquire(cost).unwrap());
             }
             let waited = std::thread::scope(|scope| {
-                let waiting =
-                    scope.spawn(|| limiter.acquire_with(cost, Wait::new()).unwrap().waited());
+                let waiting = scope.spawn(|| {
+                    limiter
+                        .acquire_with(cost, AcquireOptions::new())
+                        .unwrap()
+                        .waited()
+                });
                 while limiter.snapshot().waiters == 0 {
                     std::thread::yield_now();
                 }

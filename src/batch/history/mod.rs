@@ -17,7 +17,7 @@ pub(super) use recording::{Flow, Recording};
 pub(super) use timeline::Timeline;
 
 use super::record::Record;
-use crate::client::Try;
+use crate::client::Attempt;
 use crate::limiter::{Clock, Registry};
 use crate::{Admitted, Cost};
 
@@ -140,7 +140,7 @@ impl History {
     }
 
     /// A try of it has ended.
-    pub(super) fn tried(&self, sending: &Sending, tried: &Try<'_>) {
+    pub(super) fn tried(&self, sending: &Sending, tried: &Attempt<'_>) {
         let Sending { lane, cost } = *sending;
         self.event(|at, recording| recording.tried(at, lane, cost, tried));
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::histogram::Histogram;
 use super::lanes::Lanes;
 use super::timeline::{Bucket, Timeline};
-use crate::client::Try;
+use crate::client::Attempt;
 use crate::{Cost, Error, ErrorKind};
 
 /// What happened to requests in a stretch of time.
@@ -112,7 +112,7 @@ impl Recording {
         at: Duration,
         lane: usize,
         cost: Cost,
-        tried: &Try<'_>,
+        tried: &Attempt<'_>,
     ) {
         let flow = self.flow.at(at);
         if matches!(tried.error, Some(Error::Api(api)) if api.kind == ErrorKind::RateLimited) {
@@ -296,7 +296,7 @@ mod tests {
                     }
                     Step::Tried { lane, tokens, number, error, took } => {
                         let lane = recording.lanes.find(&limiters[lane], || lane.to_string());
-                        let tried = Try {
+                        let tried = Attempt {
                             number,
                             waited: Duration::ZERO,
                             took: Duration::from_millis(took),
@@ -329,7 +329,7 @@ mod tests {
         let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000).unwrap());
         let mut recording = Recording::new("in", SystemTime::UNIX_EPOCH);
         let lane = recording.lanes.find(&limiter, || "m".to_owned());
-        let tried = Try {
+        let tried = Attempt {
             number: 2,
             waited: Duration::ZERO,
             took: Duration::from_secs(3),

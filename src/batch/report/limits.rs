@@ -201,10 +201,10 @@ impl<'a> Course<'a> {
                 percent(self.held_otherwise)
             ));
         }
-        if (limit.charge_ratio - 1.0).abs() >= NOTABLE {
+        if (limit.count_ratio - 1.0).abs() >= NOTABLE {
             text.push_str(&format!(
                 " The server charges {:.2} × our count, which is drawn.",
-                limit.charge_ratio
+                limit.count_ratio
             ));
         }
         if limit.others >= NOTABLE {
@@ -245,7 +245,7 @@ fn trailing(grants: &Timeline<Grants>, limit: &Limit, lasted: f64) -> (Vec<(f64,
     let mut sum = 0.0;
     let mut sums = vec![(0.0, 0.0)];
     for (number, bucket) in grants.buckets().iter().enumerate() {
-        sum += bucket.amount(limit.unit) as f64 * limit.charge_ratio;
+        sum += bucket.amount(limit.unit) as f64 * limit.count_ratio;
         sums.push((((number + 1) as f64 * width).min(lasted), sum));
     }
     let period = limit.period.as_secs_f64();

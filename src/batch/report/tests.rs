@@ -11,7 +11,7 @@ use crate::batch::history::Recording;
 use crate::batch::progress::Progress;
 use crate::batch::reasons::Failure;
 use crate::batch::summary::{Ending, QuotaUse, Summary};
-use crate::client::Try;
+use crate::client::Attempt;
 use crate::{Cost, Limits, RateLimiter};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -120,7 +120,7 @@ fn busy() -> Recording {
             retry_after: None,
             body: None,
         }));
-        let tried = Try {
+        let tried = Attempt {
             number: 1 + second % 2,
             waited: Duration::ZERO,
             took: SECOND / 3,
@@ -258,7 +258,7 @@ proptest! {
         for (nanos, event, amount) in events {
             let (at, took) = (Duration::from_nanos(nanos), Duration::from_nanos(amount));
             let lane = recording.lanes.find(&limiter, || kind.clone());
-            let tried = Try { number: 2, waited: took, took, error: None };
+            let tried = Attempt { number: 2, waited: took, took, error: None };
             let cost = Cost::tokens(amount);
             match event {
                 0 => {

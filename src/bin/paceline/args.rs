@@ -18,7 +18,7 @@ pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
 pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
-pub(crate) use values::{Charging, Limit, Rule, When};
+pub(crate) use values::{AccountingRule, Limit, Rule, When};
 
 use values::{at_least_one, count, seconds, share, time};
 
@@ -125,7 +125,7 @@ pub(crate) struct Run {
     #[arg(
         long,
         value_name = "RULE",
-        default_value = "share",
+        default_value = "divide",
         help_heading = "Sharing"
     )]
     pub(crate) share_on_outage: Outage,
@@ -143,12 +143,12 @@ pub(crate) struct Run {
     /// How models are counted, in TOML: encodings, tools, images, sounds; overrules the built-in table
     #[arg(long, value_name = "FILE", help_heading = SENDING)]
     pub(crate) models: Option<PathBuf>,
-    /// How the server is taken to charge a request; with --simulate, how it does (usage and
+    /// How the server counts a request against a token limit; with --simulate, how the simulator does (actual and
     /// --learn-output: an answer counts when it is there)
-    #[arg(long, value_name = "RULE", default_value = "sum", help_heading = SENDING)]
-    pub(crate) charge: Charging,
+    #[arg(long, value_name = "RULE", default_value = "prompt-plus-cap", help_heading = SENDING)]
+    pub(crate) accounting: AccountingRule,
     /// Reserve for an answer what this share of the last ones needed, and not the whole output cap
-    /// [default SHARE: 0.95]; only with --charge usage, where the server does not hold the cap itself
+    /// [default SHARE: 0.95]; only with --accounting actual, where the server does not hold the cap itself
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
     pub(crate) learn_output: Option<f64>,
     /// Cap requests in flight [default: what open files, memory and threads allow]
@@ -248,14 +248,14 @@ pub(crate) struct Count {
     /// How models are counted, in TOML; overrules the built-in table
     #[arg(long, value_name = "FILE")]
     pub(crate) models: Option<PathBuf>,
-    /// How the server is taken to charge a request
+    /// How the server counts a request against a token limit
     #[arg(
         long,
         value_name = "RULE",
-        default_value = "sum",
+        default_value = "prompt-plus-cap",
         conflicts_with = "text"
     )]
-    pub(crate) charge: Charging,
+    pub(crate) accounting: AccountingRule,
     /// What a prompt counts as: tokens is what is billed
     #[arg(
         long,

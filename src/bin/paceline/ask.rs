@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "redis")]
-use paceline::OnOutage;
+use paceline::OnStoreOutage;
 use paceline::{LimitTable, Limits, LimitsBuilder, Quota, RateLimitedClient, Registry, Result};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ const RETRIES: u32 = 2;
 pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
     #[cfg(feature = "redis")]
     if arguments.share.share.is_some() {
-        let store = share::store(&arguments.share, OnOutage::default(), 1)?;
+        let store = share::store(&arguments.share, OnStoreOutage::default(), 1)?;
         return store.map_or(Ok(Exit::Usage), |store| {
             share::show(&store, &arguments.models)
         });
@@ -89,7 +89,7 @@ fn smallest_request(model: &str) -> (&'static str, Value) {
 /// What the server has said of a model's limits: each with what is left of it.
 fn told(client: &RateLimitedClient, model: &str) -> Vec<(Quota, i64)> {
     let snapshot = client.registry().limiter_for(model).snapshot();
-    let told = snapshot.quotas.iter().filter(|quota| quota.told);
+    let told = snapshot.quotas.iter().filter(|quota| quota.reported);
     told.map(|quota| (quota.quota, quota.level)).collect()
 }
 

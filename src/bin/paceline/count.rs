@@ -43,7 +43,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
         .api_key("not needed")
         // Nothing is sent: no proxy and no certificate is asked for.
         .base_url("http://localhost")
-        .charge(arguments.charge.into())
+        .accounting(arguments.accounting.into())
         .prompt_rule(arguments.prompt_rule.into())
         .model_table(models)
         .limit_table(limits::table(&arguments.limits)?)

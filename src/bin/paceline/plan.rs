@@ -108,7 +108,7 @@ fn table(plan: &Plan) -> String {
 
 /// A limit, and whether it is only a guess.
 fn limit(of: Quota) -> String {
-    let origin = match of.is_assumed() {
+    let origin = match of.is_provisional() {
         true => LimitOrigin::Provisional,
         false => LimitOrigin::Stated,
     };

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             let charge = match arguments.learn_output {
                 // Where the cap is held by the server, there is nothing to be gained.
                 Some(_) => ChargeRule::Answered,
-                None => arguments.charge.try_into()?,
+                None => arguments.accounting.try_into()?,
             };
             let latency = arguments.sim_latency;
             Some(simulate::of_table(&table, burst, latency, charge)?)
@@ -57,9 +57,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
         .registry(Arc::new(Registry::new(table)))
-        .charge(arguments.charge.into())
+        .accounting(arguments.accounting.into())
         .model_table(models::table(arguments.models.as_deref())?)
-        .max_in_flight(in_flight.most)
+        .max_idle_connections(in_flight.most)
         .max_retries(arguments.max_retries)
         .timeout(server.timeout);
     if let Some(share) = arguments.learn_output {
@@ -190,11 +190,11 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
 
 /// Whether what answers need may be learned, by the words of the flags.
 fn check_learning(arguments: &args::Run) -> Result<()> {
-    if arguments.learn_output.is_none() || arguments.charge == args::Charging::Usage {
+    if arguments.learn_output.is_none() || arguments.accounting == args::AccountingRule::Actual {
         return Ok(());
     }
     let message = "--learn-output: only a server that charges what an answer used can be asked for \
-                   less than the cap; if it does, say --charge usage, else leave this out";
+                   less than the cap; if it does, say --accounting actual, else leave this out";
     Err(Error::Config(message.to_owned()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use paceline::{Error, OnOutage, Result, SharedStore, StoreLimiter};
+use paceline::{Error, OnStoreOutage, Result, SharedStore, StoreLimiter};
 
 use crate::args;
 use crate::exit::Exit;
@@ -16,7 +16,7 @@ const PASSWORD: &str = "PACELINE_SHARE_PASSWORD";
 /// The store that flags and variables name, if any does.
 pub(crate) fn store(
     share: &args::Share,
-    on_outage: OnOutage,
+    on_outage: OnStoreOutage,
     processes: u64,
 ) -> Result<Option<SharedStore>> {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

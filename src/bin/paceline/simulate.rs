@@ -104,16 +104,16 @@ impl From<args::SimCharging> for ChargeRule {
     }
 }
 
-impl TryFrom<args::Charging> for ChargeRule {
+impl TryFrom<args::AccountingRule> for ChargeRule {
     type Error = Error;
 
-    fn try_from(charging: args::Charging) -> Result<Self> {
+    fn try_from(charging: args::AccountingRule) -> Result<Self> {
         match charging {
-            args::Charging::Sum => Ok(Self::Sum),
-            args::Charging::Max => Ok(Self::Max),
-            args::Charging::Usage => Ok(Self::Usage),
-            args::Charging::Input => Err(Error::Config(
-                "--charge input: the simulated API charges for answers in every way that it has"
+            args::AccountingRule::PromptPlusCap => Ok(Self::Sum),
+            args::AccountingRule::Larger => Ok(Self::Max),
+            args::AccountingRule::Actual => Ok(Self::Usage),
+            args::AccountingRule::PromptOnly => Err(Error::Config(
+                "--accounting prompt-only: the simulated API charges for answers in every way that it has"
                     .to_owned(),
             )),
         }

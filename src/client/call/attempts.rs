@@ -6,18 +6,18 @@ use super::exchange::Failed;
 use super::reading::Receive;
 use super::settlement::{Sent, Settlement};
 use super::{Admitted, Prepared};
-use crate::client::nap::nap;
 use crate::client::retry::{
     Failure, Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
 };
+use crate::client::sleep_until::sleep_until;
 use crate::client::transport::without_query;
-use crate::limiter::Wait;
+use crate::limiter::AcquireOptions;
 use crate::{Error, Result};
 
-/// One try to send a request, when it has ended. See [`Admitted::send_watched`].
+/// One try to send a request, when it has ended. See [`Admitted::send_with`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Try<'a> {
+pub struct Attempt<'a> {
     /// Which one it was: 1 is the first, and those above are retries.
     pub number: u32,
     /// How long it stood in its limiter's line; a pause after an error is not part of that.
@@ -44,9 +44,9 @@ impl Admitted {
     pub(in crate::client) fn perform<R: Receive>(
         self,
         name: Option<&str>,
-        wait: Wait<'_>,
+        wait: AcquireOptions<'_>,
         receive: &R,
-        mut watch: impl FnMut(&Try<'_>) -> AfterAttempt,
+        mut watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<(Sent, R::Received)> {
         let Self {
             request,
@@ -65,7 +65,7 @@ impl Admitted {
             let began = request.now();
             let exchanged = request.exchange(&mut permit, receive);
             let took = request.now().saturating_duration_since(began);
-            let tried = Try {
+            let tried = Attempt {
                 number: attempts,
                 waited: permit.waited(),
                 took,
@@ -81,7 +81,7 @@ impl Admitted {
                         waited,
                         settlement: Settlement {
                             permit,
-                            charge: request.client.settings().charge,
+                            accounting: request.client.settings().accounting,
                             cap: request.estimate.output,
                             sizes: request.sizes,
                         },
@@ -105,8 +105,8 @@ impl Admitted {
                 permit.give_back();
             }
             // Between two tries it is not in flight, however long `watch` may hold it.
-            let turn = permit.keep_turn();
-            let after = watch(&Try {
+            let turn = permit.keep_place();
+            let after = watch(&Attempt {
                 error: Some(&error),
                 ..tried
             });
@@ -150,14 +150,14 @@ impl Admitted {
 
 impl Prepared {
     /// Waits between two tries outside of the line, where nobody else has to wait for it.
-    fn rest(&self, pause: Duration, wait: Wait<'_>) -> Result<()> {
+    fn rest(&self, pause: Duration, wait: AcquireOptions<'_>) -> Result<()> {
         let end = self.now().checked_add(pause);
         if let Some(deadline) = wait.end()
             && end.is_none_or(|end| end > deadline)
         {
             return Err(Error::DeadlineExceeded { wait: pause });
         }
-        nap(pause, wait.cancel_token())
+        sleep_until(pause, wait.cancel_token())
     }
 
     fn now(&self) -> Instant {

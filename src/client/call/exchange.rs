@@ -8,8 +8,8 @@ use crate::client::feedback::Heard;
 use crate::client::transport::Answer;
 use crate::client::wall_clock;
 use crate::error::ApiError;
-use crate::feedback::{Feedback, Verdict};
 use crate::limiter::{Advice, Permit};
+use crate::observation::{Observation, Outcome};
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
@@ -42,14 +42,14 @@ impl Prepared {
                 error,
                 told: None,
                 should_retry: None,
-                advice: permit.hear(&Feedback::default()),
+                advice: permit.observe(&Observation::default()),
             }
         })?;
         let mut heard = Heard::read(&answer.headers, wall_clock());
         heard.request_id = heard.request_id.map(|id| secrets.request_id(&id));
         let is_heard = R::IS_STREAM && !answer.is_error();
         if is_heard {
-            self.hear(permit, &mut heard, answer.status, None);
+            self.observe(permit, &mut heard, answer.status, None);
         }
         let context = Context {
             endpoint: Endpoint::from_path(&self.path),
@@ -68,11 +68,11 @@ impl Prepared {
         };
         if is_heard && refused.is_some() {
             // Of its head everything was said.
-            heard.feedback.reports.clear();
+            heard.feedback.limits.clear();
         }
         let advice = match is_heard && refused.is_none() {
-            true => permit.hear(&Feedback::default()),
-            false => self.hear(permit, &mut heard, answer.status, refused),
+            true => permit.observe(&Observation::default()),
+            false => self.observe(permit, &mut heard, answer.status, refused),
         };
         match received {
             Ok(received) => Ok((answer, heard.request_id, received)),
@@ -91,7 +91,7 @@ impl Prepared {
     }
 
     /// Tells the limiter, and what learns the sizes of answers, what became of it.
-    fn hear(
+    fn observe(
         &self,
         permit: &mut Permit<'_>,
         heard: &mut Heard,
@@ -99,10 +99,10 @@ impl Prepared {
         refused: Option<&ApiError>,
     ) -> Advice {
         heard.judge(status, refused);
-        if let (Some(sizes), Verdict::Refused(refusal)) = (&self.sizes, heard.feedback.verdict) {
+        if let (Some(sizes), Outcome::Refused(refusal)) = (&self.sizes, heard.feedback.outcome) {
             let whole = self.charge(self.estimate.output);
             sizes.refused(&refusal, permit.cost().tokens, whole.tokens);
         }
-        permit.hear(&heard.feedback)
+        permit.observe(&heard.feedback)
     }
 }

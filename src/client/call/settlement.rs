@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::client::learned::Sizes;
 use crate::client::transport::Answer;
-use crate::cost::{Charge, Cost, Usage};
-use crate::feedback::Feedback;
+use crate::cost::{Accounting, Cost, Usage};
 use crate::limiter::Permit;
+use crate::observation::Observation;
 
 /// A request whose answer has begun to arrive.
 pub(in crate::client) struct Sent {
@@ -23,7 +23,7 @@ pub(in crate::client) struct Sent {
 #[derive(Debug)]
 pub(in crate::client) struct Settlement {
     pub(super) permit: Permit<'static>,
-    pub(super) charge: Charge,
+    pub(super) accounting: Accounting,
     /// The most tokens of the answer.
     pub(super) cap: u64,
     pub(super) sizes: Option<Arc<Sizes>>,
@@ -31,8 +31,8 @@ pub(in crate::client) struct Settlement {
 
 impl Settlement {
     /// Tells the limiter what came after the head.
-    pub(in crate::client) fn hear(&mut self, feedback: &Feedback) {
-        self.permit.hear(feedback);
+    pub(in crate::client) fn observe(&mut self, feedback: &Observation) {
+        self.permit.observe(feedback);
     }
 
     /// Settles with the usage if it is known, and returns what the request cost in the end.
@@ -44,7 +44,7 @@ impl Settlement {
         if let Some(sizes) = &self.sizes {
             sizes.answered(usage.output_tokens, self.cap);
         }
-        let actual = self.charge.settle(reserved, usage);
+        let actual = self.accounting.settle(reserved, usage);
         self.permit.settle(actual);
         actual
     }

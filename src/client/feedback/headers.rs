@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::durations;
-use crate::feedback::{Report, Scope};
+use crate::observation::{LimitStatus, Scope};
 use crate::unit::Unit;
 
 /// One limit: what it counts, whose it is, and its headers: limit, remaining, reset.
@@ -81,7 +81,10 @@ const TRIOS: [Trio; 7] = [
 
 /// What headers, looked up by their lower-case names, say of each limit. `now` is what a reset
 /// that is an instant counts from.
-pub(super) fn reports<'a>(get: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Vec<Report> {
+pub(super) fn reports<'a>(
+    get: impl Fn(&str) -> Option<&'a str>,
+    now: SystemTime,
+) -> Vec<LimitStatus> {
     TRIOS
         .iter()
         .filter_map(|trio| report(trio, &get, now))
@@ -93,7 +96,7 @@ fn report<'a>(
     trio: &Trio,
     get: impl Fn(&str) -> Option<&'a str>,
     now: SystemTime,
-) -> Option<Report> {
+) -> Option<LimitStatus> {
     let (unit, scope, [limit, remaining, reset]) = *trio;
     let limit = get(limit);
     // Azure says −1 or 0 where it has no limit to tell. What is left of that is no amount either.
@@ -104,7 +107,7 @@ fn report<'a>(
     let remaining = get(remaining).and_then(count);
     let reset = get(reset).and_then(|text| durations::read(text, now));
     let is_silent = limit.is_none() && remaining.is_none() && reset.is_none();
-    (!is_silent).then_some(Report {
+    (!is_silent).then_some(LimitStatus {
         unit,
         scope,
         limit,
@@ -138,7 +141,7 @@ mod tests {
     }
 
     /// The reports of headers given as lines, as they are captured.
-    fn read(lines: &str) -> Vec<Report> {
+    fn read(lines: &str) -> Vec<LimitStatus> {
         let get = |name: &str| {
             let mut lines = lines.lines().filter_map(|line| line.split_once(": "));
             lines
@@ -153,12 +156,12 @@ mod tests {
         limit: impl Into<Option<u64>>,
         remaining: impl Into<Option<u64>>,
         reset: impl Into<Option<Duration>>,
-    ) -> Report {
-        Report {
+    ) -> LimitStatus {
+        LimitStatus {
             limit: limit.into(),
             remaining: remaining.into(),
             reset: reset.into(),
-            ..Report::of(unit)
+            ..LimitStatus::of(unit)
         }
     }
 
@@ -186,7 +189,7 @@ mod tests {
             anthropic-ratelimit-output-tokens-limit: 8000
             anthropic-ratelimit-output-tokens-remaining: 8000
             anthropic-ratelimit-output-tokens-reset: 2026-11-25T07:59:59Z";
-        let of_project = |report| Report {
+        let of_project = |report| LimitStatus {
             scope: Scope::Project,
             ..report
         };

@@ -17,7 +17,7 @@ pub(super) use errors::{api_error, error_inside, quote};
 
 use super::transport::Headers;
 use crate::error::{ApiError, ErrorKind};
-use crate::feedback::{Feedback, Refusal, Verdict};
+use crate::observation::{Observation, Outcome, Refusal};
 
 /// What the message of a refusal says of the limit that it is for.
 pub(crate) fn refusal_in(error: &ApiError) -> Refusal {
@@ -35,7 +35,7 @@ pub(super) struct Heard {
     /// The server's own advice whether to try again.
     pub(super) should_retry: Option<bool>,
     /// What it says of its limits, for the limiter.
-    pub(super) feedback: Feedback,
+    pub(super) feedback: Observation,
 }
 
 impl Heard {
@@ -61,9 +61,9 @@ impl Heard {
             retry_after: millis.or_else(after),
             is_exact: millis.is_some(),
             should_retry: get("x-should-retry").and_then(|text| text.trim().parse().ok()),
-            feedback: Feedback {
-                verdict: Verdict::Unknown,
-                reports: headers::reports(get, now),
+            feedback: Observation {
+                outcome: Outcome::Unknown,
+                limits: headers::reports(get, now),
                 retry_after: None,
             },
         }
@@ -75,37 +75,37 @@ impl Heard {
         if let Some(error) = error.filter(|error| error.kind == ErrorKind::Overloaded) {
             self.retry_after = self.retry_after.or_else(|| refusals::wait_in_body(error));
         }
-        self.feedback.verdict = match error {
-            Some(error) => self.verdict(error),
-            None if (200..300).contains(&status) => Verdict::Admitted,
-            None => Verdict::Unknown,
+        self.feedback.outcome = match error {
+            Some(error) => self.outcome(error),
+            None if (200..300).contains(&status) => Outcome::Admitted,
+            None => Outcome::Unknown,
         };
         // Of a class of service that has no room there are too many: nobody else has to wait for it.
         let is_for_all = error.is_some_and(|error| !is_capacity(error));
-        if self.feedback.verdict == Verdict::Overloaded && is_for_all {
+        if self.feedback.outcome == Outcome::Overloaded && is_for_all {
             self.feedback.retry_after = self.retry_after;
         }
     }
 
     /// The wait before the next try, as exactly as the server has said it.
     pub(super) fn wait(&self) -> Option<Duration> {
-        match self.feedback.verdict {
-            Verdict::Refused(refusal) => refusal.wait,
+        match self.feedback.outcome {
+            Outcome::Refused(refusal) => refusal.wait,
             _ => self.retry_after,
         }
     }
 
-    fn verdict(&self, error: &ApiError) -> Verdict {
+    fn outcome(&self, error: &ApiError) -> Outcome {
         match error.kind {
-            ErrorKind::RateLimited => Verdict::Refused(refusals::refusal(error, self.is_exact)),
-            ErrorKind::Overloaded => Verdict::Overloaded,
+            ErrorKind::RateLimited => Outcome::Refused(refusals::refusal(error, self.is_exact)),
+            ErrorKind::Overloaded => Outcome::Overloaded,
             // Before or behind the limits: these do not tell whether they were charged.
             ErrorKind::TooLarge
             | ErrorKind::Account
             | ErrorKind::Forbidden
             | ErrorKind::Request
             | ErrorKind::Conflict
-            | ErrorKind::Server => Verdict::Unknown,
+            | ErrorKind::Server => Outcome::Unknown,
         }
     }
 }

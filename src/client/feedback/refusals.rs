@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::durations;
 use crate::error::ApiError;
-use crate::feedback::Refusal;
+use crate::observation::Refusal;
 use crate::unit::Unit;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::durations::MAX;
 use super::*;
 use crate::client::answer::Fault;
-use crate::feedback::{Refusal, Report};
+use crate::observation::{LimitStatus, Refusal};
 use crate::unit::Unit;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -24,7 +24,7 @@ fn read(headers: &[(&str, &str)], now: SystemTime) -> Heard {
 }
 
 /// An answer heard to its end.
-fn hear(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> Heard {
+fn observe(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> Heard {
     let mut heard = read(headers, now);
     let is_success = (200..300).contains(&status);
     let error = (!is_success).then(|| api_error(status, &heard, body));
@@ -44,7 +44,7 @@ fn an_overloaded_server_may_name_its_wait_in_the_body() {
         (500, &[], None),
     ];
     for (step, (status, headers, wait)) in table.into_iter().enumerate() {
-        let heard = hear(status, headers, body, now);
+        let heard = observe(status, headers, body, now);
         assert_eq!(heard.wait(), wait.map(Duration::from_secs), "step {step}");
     }
 }
@@ -112,17 +112,17 @@ fn a_refusal_is_heard_as_a_whole() {
         ("x-ratelimit-remaining-tokens", "0"),
         ("x-ratelimit-reset-tokens", "1m0s"),
     ];
-    let heard = hear(
+    let heard = observe(
         429,
         &headers,
         body.to_string().as_bytes(),
         SystemTime::UNIX_EPOCH,
     );
-    let report = Report {
+    let report = LimitStatus {
         limit: Some(30_000),
         remaining: Some(0),
         reset: Some(Duration::from_secs(60)),
-        ..Report::of(Unit::Tokens)
+        ..LimitStatus::of(Unit::Tokens)
     };
     let refusal = Refusal {
         unit: Some(Unit::Tokens),
@@ -132,7 +132,7 @@ fn a_refusal_is_heard_as_a_whole() {
         wait: Some(MILLISECOND * 1_780),
         ..Refusal::default()
     };
-    assert_eq!(heard.feedback, Feedback::refused(refusal).with(report));
+    assert_eq!(heard.feedback, Observation::refused(refusal).with(report));
     assert_eq!(heard.retry_after, Some(MILLISECOND * 2_000));
 }
 
@@ -141,33 +141,33 @@ fn the_verdict_is_that_of_the_kind_and_reports_stay() {
     let error = |word: &str, message: &str| json!({"error": {"type": word, "message": message}});
     let nothing = Refusal::default();
     let table = [
-        (200, json!({}), Verdict::Admitted),
-        (299, json!({}), Verdict::Admitted),
-        (302, json!({}), Verdict::Unknown),
-        (400, json!({}), Verdict::Unknown),
-        (401, json!({}), Verdict::Unknown),
-        (409, json!({}), Verdict::Unknown),
-        (429, json!({}), Verdict::Refused(nothing)),
+        (200, json!({}), Outcome::Admitted),
+        (299, json!({}), Outcome::Admitted),
+        (302, json!({}), Outcome::Unknown),
+        (400, json!({}), Outcome::Unknown),
+        (401, json!({}), Outcome::Unknown),
+        (409, json!({}), Outcome::Unknown),
+        (429, json!({}), Outcome::Refused(nothing)),
         (
             429,
             error("rate_limit_error", "slower"),
-            Verdict::Refused(nothing),
+            Outcome::Refused(nothing),
         ),
-        (429, error("insufficient_quota", ""), Verdict::Unknown),
-        (429, error("tokens", "Request too large"), Verdict::Unknown),
-        (500, json!({}), Verdict::Unknown),
-        (503, json!({}), Verdict::Overloaded),
-        (529, error("overloaded_error", ""), Verdict::Overloaded),
+        (429, error("insufficient_quota", ""), Outcome::Unknown),
+        (429, error("tokens", "Request too large"), Outcome::Unknown),
+        (500, json!({}), Outcome::Unknown),
+        (503, json!({}), Outcome::Overloaded),
+        (529, error("overloaded_error", ""), Outcome::Overloaded),
     ];
     let headers = [("x-ratelimit-remaining-requests", "9")];
     for (step, (status, body, verdict)) in table.into_iter().enumerate() {
         let body = body.to_string();
-        let heard = hear(status, &headers, body.as_bytes(), SystemTime::UNIX_EPOCH);
+        let heard = observe(status, &headers, body.as_bytes(), SystemTime::UNIX_EPOCH);
         assert_eq!(
-            heard.feedback.verdict, verdict,
+            heard.feedback.outcome, verdict,
             "step {step}: {status} {body}"
         );
-        let [report] = heard.feedback.reports[..] else {
+        let [report] = heard.feedback.limits[..] else {
             panic!("step {step}: {heard:?}");
         };
         assert_eq!(report.remaining, Some(9), "step {step}");
@@ -175,8 +175,8 @@ fn the_verdict_is_that_of_the_kind_and_reports_stay() {
     let mut heard = read(&[], SystemTime::UNIX_EPOCH);
     heard.judge(304, None);
     assert_eq!(
-        heard.feedback.verdict,
-        Verdict::Unknown,
+        heard.feedback.outcome,
+        Outcome::Unknown,
         "no success without 2xx"
     );
 }
@@ -239,19 +239,19 @@ fn edited(text: &str, edits: &[Edit]) -> Vec<u8> {
 fn check(heard: &Heard, status: u16) -> Result<(), TestCaseError> {
     let believable = |time: Option<Duration>| time.is_none_or(|time| time <= MAX);
     prop_assert!(believable(heard.retry_after));
-    for report in &heard.feedback.reports {
+    for report in &heard.feedback.limits {
         prop_assert!(believable(report.reset), "{report:?}");
         prop_assert_ne!(report.limit, Some(0));
         prop_assert_ne!(
             *report,
-            Report {
+            LimitStatus {
                 scope: report.scope,
-                ..Report::of(report.unit)
+                ..LimitStatus::of(report.unit)
             }
         );
     }
-    match heard.feedback.verdict {
-        Verdict::Refused(refusal) => {
+    match heard.feedback.outcome {
+        Outcome::Refused(refusal) => {
             prop_assert_eq!(status, 429);
             prop_assert!(believable(refusal.wait), "{refusal:?}");
             prop_assert_ne!(refusal.limit, Some(0));
@@ -261,8 +261,8 @@ fn check(heard: &Heard, status: u16) -> Result<(), TestCaseError> {
                 prop_assert!(wait <= told && told - wait <= MILLISECOND * 1_000);
             }
         }
-        Verdict::Admitted => prop_assert!((200..300).contains(&status)),
-        Verdict::Unknown | Verdict::Overloaded => {}
+        Outcome::Admitted => prop_assert!((200..300).contains(&status)),
+        Outcome::Unknown | Outcome::Overloaded => {}
     }
     Ok(())
 }
@@ -279,7 +279,7 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..400),
     ) {
         let headers = PLAUSIBLE.map(|(name, _)| (name, text.as_str()));
-        let heard = hear(status, &headers, &body, SystemTime::UNIX_EPOCH);
+        let heard = observe(status, &headers, &body, SystemTime::UNIX_EPOCH);
         check(&heard, status)?;
         let _ = api_error(status, &heard, &body).to_string();
     }
@@ -295,7 +295,7 @@ proptest! {
     ) {
         let body = json!({"error": {"message": words.join(" ")}}).to_string();
         let headers = retry_after.as_deref().map(|text| ("retry-after", text));
-        let heard = hear(429, headers.as_slice(), body.as_bytes(), SystemTime::UNIX_EPOCH);
+        let heard = observe(429, headers.as_slice(), body.as_bytes(), SystemTime::UNIX_EPOCH);
         check(&heard, 429)?;
     }
 }
@@ -322,7 +322,7 @@ proptest! {
             .collect();
         let body = edited(body, &body_edits);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
-        check(&hear(status, &headers, &body, now), status)?;
+        check(&observe(status, &headers, &body, now), status)?;
         for fault in [Fault::Error, Fault::ErrorInChoice, Fault::NoObject] {
             let text = String::from_utf8_lossy(&body);
             let error = error_inside(200, &Heard::default(), &text, fault);

@@ -11,7 +11,7 @@ use ureq::unversioned::transport::{
     SocksConnector, TcpConnector, Transport,
 };
 
-use super::patience::Patient;
+use super::coarse_timeouts::Patient;
 use crate::client::connections::Connections;
 
 /// A step of connecting.

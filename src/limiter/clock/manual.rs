@@ -165,7 +165,7 @@ impl Alarms for Hands {
 #[cfg(all(test, not(paceline_loom)))]
 mod tests {
     use super::*;
-    use crate::limiter::level::Tick;
+    use crate::limiter::bucket::Tick;
 
     struct Nobody;
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::super::level::Tick;
-use super::super::supply::Observation;
+use super::super::bucket::Tick;
+use super::super::supply::GrantObservation;
 use super::super::window::Landing;
-use super::{Answer, Grant, Observed, Queue, Waiter};
+use super::{Answer, Grant, Observed, Parked, WaitQueue};
 use crate::cost::Cost;
-use crate::feedback::{Feedback, Verdict};
+use crate::observation::{Observation, Outcome};
 use crate::quota::Limits;
 use crate::unit::Unit;
 
-impl Queue {
+impl WaitQueue {
     /// Takes what `actual` has more than `reserved`, and gives back what it has less.
     pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
         self.supply.settle(reserved, actual, now);
@@ -25,30 +25,30 @@ impl Queue {
 
     /// Hears what the answer to a granted request says. One that was refused is given back, if it
     /// is known what is left instead, and nothing is granted before it may come again.
-    pub(in crate::limiter) fn hear(
+    pub(in crate::limiter) fn observe(
         &mut self,
         grant: &Grant,
         cost: Cost,
-        feedback: &Feedback,
+        observation: &Observation,
         now: Tick,
     ) -> Observed {
         let mut observed = Observed {
             charged: cost,
-            advice: self.admissions.observe(cost, feedback, grant.at, now),
+            advice: self.admissions.observe(cost, observation, grant.at, now),
             found: None,
         };
-        self.observe_room(feedback, now);
-        if let Some(wait) = feedback.retry_after {
+        self.observe_room(observation, now);
+        if let Some(wait) = observation.retry_after {
             self.pause_all_until(now.after(wait), now);
         }
         if !self.supply.is_adaptive() {
-            self.back_off(feedback, grant.at, now);
+            self.back_off(observation, grant.at, now);
         }
-        let seen = Observation {
+        let seen = GrantObservation {
             cost,
             at: grant.at,
             spent: grant.spent.as_deref(),
-            feedback,
+            observation,
         };
         let effect = self.supply.observe(&seen, now);
         (observed.charged, observed.found) = (effect.charged, effect.found);
@@ -64,11 +64,11 @@ impl Queue {
 
     /// Grants nothing for a while after refusals that name no wait, ever longer, where nobody learns
     /// what they are for.
-    fn back_off(&mut self, feedback: &Feedback, sent: Tick, now: Tick) {
-        match feedback.verdict {
-            Verdict::Admitted => self.outage.admitted(sent),
-            Verdict::Refused(refusal) if refusal.wait.is_none() && !refusal.is_for_room => {
-                let wait = self.outage.refused(sent, now);
+    fn back_off(&mut self, observation: &Observation, sent: Tick, now: Tick) {
+        match observation.outcome {
+            Outcome::Admitted => self.refusal_backoff.admitted(sent),
+            Outcome::Refused(refusal) if refusal.wait.is_none() && !refusal.is_for_room => {
+                let wait = self.refusal_backoff.refused(sent, now);
                 if !wait.is_zero() {
                     self.pause_all_until(now.after(wait), now);
                 }
@@ -78,12 +78,12 @@ impl Queue {
     }
 
     /// Whether the server has room for those in flight, as an answer says it.
-    fn observe_room(&mut self, feedback: &Feedback, now: Tick) {
-        match feedback.verdict {
-            Verdict::Refused(refusal) if refusal.is_for_room => {
+    fn observe_room(&mut self, observation: &Observation, now: Tick) {
+        match observation.outcome {
+            Outcome::Refused(refusal) if refusal.is_for_room => {
                 self.slots.observe(|window, left| window.refused(left, now));
             }
-            Verdict::Overloaded => {
+            Outcome::Overloaded => {
                 self.slots
                     .observe(|window, left| window.overloaded(left, now));
             }
@@ -131,7 +131,7 @@ impl Queue {
 
     /// Answers those whom no waiting would help any more.
     pub(in crate::limiter) fn release_too_large(&mut self) {
-        let left = self.lanes.remove_where(|waiter| {
+        let left = self.priorities.remove_where(|waiter| {
             let too_small = self.supply.too_small(waiter.asked.cost);
             too_small.is_some()
         });
@@ -150,8 +150,8 @@ impl Queue {
     }
 
     /// Answers a waiter whose thread does not wait for it any more, unless it has been answered.
-    pub(in crate::limiter) fn abandon(&mut self, waiter: &Waiter) {
-        if let Some(waiter) = self.lanes.remove(waiter.place) {
+    pub(in crate::limiter) fn abandon(&mut self, waiter: &Parked) {
+        if let Some(waiter) = self.priorities.remove(waiter.place) {
             self.answer(waiter, Answer::Cancelled);
         }
     }

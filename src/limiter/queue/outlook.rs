@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use super::super::Priority;
-use super::super::level::Tick;
-use super::super::snapshot::{InLine, Snapshot};
-use super::{Asked, Queue};
+use super::super::bucket::Tick;
+use super::super::snapshot::{Snapshot, Waiter};
+use super::{Asked, WaitQueue};
 use crate::Result;
 use crate::cost::Cost;
 use crate::quota::Quota;
 
-impl Queue {
+impl WaitQueue {
     pub(in crate::limiter) fn snapshot(&mut self, now: Tick) -> Snapshot {
         self.bring_up_to(now);
-        let head = self.lanes.head().map(|head| head.asked.cost);
+        let head = self.priorities.head().map(|head| head.asked.cost);
         Snapshot {
             quotas: self.supply.snapshot(self.spent),
             in_flight: self.slots.taken(),
             max_in_flight: self.slots.most(),
             window: self.slots.window(),
-            waiters: self.lanes.len(),
-            batch_waiters: self.lanes.count(Priority::Batch),
+            waiters: self.priorities.len(),
+            batch_waiters: self.priorities.count(Priority::Batch),
             head_cost: head,
             head_due: head.and_then(|cost| wait(self.due(cost), now)),
             binding: head.and_then(|cost| self.binding(cost)),
@@ -33,11 +33,11 @@ impl Queue {
     }
 
     /// Everyone in line, in the order of their turns.
-    pub(in crate::limiter) fn who_waits(&mut self, now: Tick) -> Vec<InLine> {
+    pub(in crate::limiter) fn waiters(&mut self, now: Tick) -> Vec<Waiter> {
         self.bring_up_to(now);
         let mut ahead = self.supply.forecast(self.paused_until.max(now));
-        let waiters = self.lanes.in_order();
-        let seen = waiters.map(|waiter| InLine {
+        let waiters = self.priorities.in_order();
+        let seen = waiters.map(|waiter| Waiter {
             thread: waiter.thread.name().map(str::to_owned),
             cost: waiter.asked.cost,
             priority: waiter.asked.priority,
@@ -66,7 +66,7 @@ impl Queue {
     /// When a request would be served that joined the line as it stands, those in flight aside.
     /// Plays the line forward, so it costs time in proportion to its length.
     pub(in crate::limiter) fn predict(&self, asked: Asked, now: Tick) -> Tick {
-        let before = self.lanes.before(asked.priority, asked.place);
+        let before = self.priorities.before(asked.priority, asked.place);
         let costs = before.map(|waiter| waiter.asked.cost).chain([asked.cost]);
         self.supply.turn(costs, self.paused_until.max(now))
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::level::Tick;
+use super::super::bucket::Tick;
 use super::super::supply::Supply;
-use super::{Answer, Asked, Queue};
+use super::{Answer, Asked, WaitQueue};
 use crate::cost::Cost;
 
-impl Queue {
+impl WaitQueue {
     pub(in crate::limiter) fn supply(&mut self) -> &mut Supply {
         &mut self.supply
     }
@@ -18,13 +18,13 @@ impl Queue {
         most: usize,
         now: Tick,
     ) -> (&mut Supply, Vec<(Cost, Duration)>) {
-        let line = self.lanes.in_order().take(most);
+        let line = self.priorities.in_order().take(most);
         let line = line.map(|waiter| (waiter.asked.cost, now.since(waiter.joined)));
         (&mut self.supply, line.collect())
     }
 
-    pub(in crate::limiter) fn waiters(&self) -> usize {
-        self.lanes.len()
+    pub(in crate::limiter) fn len(&self) -> usize {
+        self.priorities.len()
     }
 
     /// The place of whoever comes next.
@@ -44,14 +44,14 @@ impl Queue {
 
     /// The first in line, if it has a deadline: its place, what it asks for, and the deadline.
     pub(in crate::limiter) fn head_with_deadline(&self) -> Option<(u64, Asked, Tick)> {
-        let head = self.lanes.head()?;
+        let head = self.priorities.head()?;
         Some((head.place, head.asked, head.deadline?))
     }
 
     /// Answers those at these places as if their deadline had come.
     pub(in crate::limiter) fn time_out(&mut self, places: &[u64]) {
         for place in places {
-            if let Some(waiter) = self.lanes.remove(*place) {
+            if let Some(waiter) = self.priorities.remove(*place) {
                 self.answer(waiter, Answer::TimedOut);
             }
         }

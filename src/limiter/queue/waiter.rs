@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread::Thread;
 
 use super::super::Priority;
+use super::super::bucket::Tick;
 use super::super::cancel::CancelToken;
-use super::super::hearing::Spent;
-use super::super::level::Tick;
+use super::super::supply::adaptive::Spent;
 use super::super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::Quota;
@@ -20,7 +20,7 @@ use crate::sync::{Condvar, Mutex};
 /// been answered go on side by side and not through the line's lock again. It is set once, by whoever
 /// took the waiter out of the line, which is done under the line's lock; the answer is handed over
 /// after that.
-pub(in crate::limiter) struct Waiter {
+pub(in crate::limiter) struct Parked {
     pub(super) asked: Asked,
     /// Grows from head to tail.
     pub(super) place: u64,
@@ -75,10 +75,10 @@ pub(in crate::limiter) struct Grant {
 /// Who has been taken out of the line, to be told when the line's lock is free.
 #[derive(Default)]
 #[must_use = "their threads wait"]
-pub(in crate::limiter) struct Answered(Vec<(Arc<Waiter>, Answer)>);
+pub(in crate::limiter) struct Answered(Vec<(Arc<Parked>, Answer)>);
 
 impl Answered {
-    pub(super) fn push(&mut self, waiter: Arc<Waiter>, answer: Answer) {
+    pub(super) fn push(&mut self, waiter: Arc<Parked>, answer: Answer) {
         self.0.push((waiter, answer));
     }
 
@@ -95,12 +95,12 @@ impl Answered {
     }
 
     #[cfg(all(test, not(paceline_loom)))]
-    pub(in crate::limiter) fn iter(&self) -> impl Iterator<Item = (&Waiter, &Answer)> {
+    pub(in crate::limiter) fn iter(&self) -> impl Iterator<Item = (&Parked, &Answer)> {
         self.0.iter().map(|(waiter, answer)| (&**waiter, answer))
     }
 }
 
-impl Waiter {
+impl Parked {
     pub(super) fn new(
         asked: Asked,
         place: u64,

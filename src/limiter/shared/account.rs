@@ -1,16 +1,16 @@
-//! What a line has with the store: what is booked for it, what it has to tell, when to visit.
+//! What a line has with the store: what is booked for it, what it has to tell, when to sync.
 //!
 //! Pure: times are passed in, and the line's lock guards it.
 
-mod visits; // when the store is visited, and what for
+mod syncs; // when the store is synced, and what for
 
 use std::time::Duration;
 
-use super::super::hearing::Spent;
-use super::super::level::Tick;
-use super::lots::{Amounts, Counts, Lots, Sums, add, amounts, fits, sub};
-use super::visit::{Joins, Order, Told};
-use super::{OnOutage, StoreSnapshot};
+use super::super::bucket::Tick;
+use super::super::supply::adaptive::Spent;
+use super::reservations::{Amounts, Counts, Reservations, Sums, add, amounts, fits, sub};
+use super::sync::{Joins, Order, Told};
+use super::{OnStoreOutage, StoreSnapshot};
 use crate::cost::Cost;
 use crate::quota::Quota;
 use crate::unit::Unit;
@@ -21,13 +21,13 @@ pub(in crate::limiter) struct Account {
     /// What nobody else is called.
     name: String,
     horizon: Duration,
-    lots: Lots,
+    reservations: Reservations,
     /// What those in line wait for.
     wanted: Sums,
-    /// What is to be told with the next visit, and since when.
+    /// What is to be told with the next sync, and since when.
     pending: Told,
     pending_since: Option<Tick>,
-    /// What was told in a visit that was not answered: to be told again, word for word.
+    /// What was told in a sync that was not answered: to be told again, word for word.
     unheard: Option<Told>,
     incarnation: String,
     epoch: u64,
@@ -46,7 +46,7 @@ pub(in crate::limiter) struct Account {
     heartbeat: Option<Tick>,
     is_visiting: bool,
     /// When the store last answered.
-    visited: Tick,
+    synced: Tick,
     /// Whether more wait than have places in flight to go to.
     is_crowded: bool,
     /// The places of those who wait for one answer of the store's and no longer.
@@ -61,7 +61,7 @@ pub(in crate::limiter) struct Account {
 /// The store cannot be reached.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    rule: OnOutage,
+    rule: OnStoreOutage,
     since: Tick,
 }
 
@@ -80,7 +80,7 @@ impl Account {
         Self {
             name: format!("{:016x}", fastrand::u64(..)),
             horizon,
-            lots: Lots::default(),
+            reservations: Reservations::default(),
             wanted: Sums::default(),
             pending: Told::default(),
             pending_since: None,
@@ -96,7 +96,7 @@ impl Account {
             come: None,
             heartbeat: None,
             is_visiting: false,
-            visited: Tick(0),
+            synced: Tick(0),
             is_crowded: false,
             at_once: Vec::new(),
             cut: None,
@@ -127,11 +127,11 @@ impl Account {
 
     /// Whether what is granted is what the store has booked.
     pub(in crate::limiter) fn is_fed(&self) -> bool {
-        self.cut.is_none_or(|cut| cut.rule == OnOutage::Lease)
+        self.cut.is_none_or(|cut| cut.rule == OnStoreOutage::Wait)
     }
 
     /// What becomes of those who wait, if the store cannot be reached.
-    pub(in crate::limiter) fn outage(&self) -> Option<OnOutage> {
+    pub(in crate::limiter) fn outage(&self) -> Option<OnStoreOutage> {
         self.cut.map(|cut| cut.rule)
     }
 
@@ -146,20 +146,20 @@ impl Account {
     // What is booked.
 
     pub(in crate::limiter) fn take_in(&mut self, now: Tick) {
-        self.lots.take_in(now, self.horizon * 3 / 2);
+        self.reservations.take_in(now, self.horizon * 3 / 2);
     }
 
     pub(in crate::limiter) fn covers(&self, cost: Cost) -> bool {
-        self.lots.covers(amounts(cost))
+        self.reservations.covers(amounts(cost))
     }
 
     pub(in crate::limiter) fn take(&mut self, cost: Cost) {
-        self.lots.take(amounts(cost));
+        self.reservations.take(amounts(cost));
     }
 
     /// When a cost can be taken; never, as long as it is not booked.
     pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
-        self.lots.due(amounts(cost).map(u128::from))
+        self.reservations.due(amounts(cost).map(u128::from))
     }
 
     /// When the last of these, in their order, can be taken, or else what is not booked of each.
@@ -168,15 +168,15 @@ impl Account {
         costs: impl Iterator<Item = Cost>,
     ) -> Result<Tick, Vec<Cost>> {
         let mut sum = Sums::default();
-        let mut left = self.lots.total();
+        let mut left = self.reservations.total();
         let mut unbooked = Vec::new();
         for cost in costs {
             let cost = amounts(cost);
             add(&mut sum, cost);
             unbooked.extend(beyond(&mut left, cost).map(cost_of));
         }
-        match fits(sum, self.lots.total()) {
-            true => Ok(self.lots.due(sum)),
+        match fits(sum, self.reservations.total()) {
+            true => Ok(self.reservations.due(sum)),
             false => Err(unbooked),
         }
     }
@@ -193,12 +193,12 @@ impl Account {
     }
 
     fn is_covered(&self) -> bool {
-        fits(self.wanted, self.lots.total())
+        fits(self.wanted, self.reservations.total())
     }
 
     /// What is booked and nobody waits for.
     fn surplus(&self) -> Sums {
-        let mut surplus = self.lots.total();
+        let mut surplus = self.reservations.total();
         for (surplus, wanted) in surplus.iter_mut().zip(self.wanted) {
             *surplus = surplus.saturating_sub(wanted);
         }
@@ -207,7 +207,7 @@ impl Account {
 
     /// Hands back all that is booked.
     pub(in crate::limiter) fn hand_back_all(&mut self) {
-        let back = self.lots.hand_back(self.lots.total());
+        let back = self.reservations.hand_back(self.reservations.total());
         give(&mut self.pending.given, back);
     }
 
@@ -254,7 +254,7 @@ impl Account {
     /// far as is known, with what this process has yet to tell. `None` where nothing has been booked
     /// yet, or all of it by a store that has forgotten it.
     pub(in crate::limiter) fn counted(&self) -> Option<Spent> {
-        let mut counted = self.lots.used()?;
+        let mut counted = self.reservations.used()?;
         for (counted, moved) in counted.iter_mut().zip(self.moved) {
             *counted = counted.saturating_add(moved);
         }
@@ -276,7 +276,7 @@ impl Account {
         self.at_once.push(place);
     }
 
-    /// Those on that list who were there when a visit began.
+    /// Those on that list who were there when a sync began.
     pub(in crate::limiter) fn answered_at_once(&mut self, before: u64) -> Vec<u64> {
         let (answered, others) = self.at_once.drain(..).partition(|place| *place < before);
         self.at_once = others;

@@ -11,7 +11,7 @@ use redis::{Cmd, RedisError, Value};
 
 use super::address::Address;
 use super::inspect::names_key;
-use super::visit::{Answer, EXPIRY, Manners, Visit, Word};
+use super::sync::{EXPIRY, Identity, StoreReply, SyncRequest, Word};
 
 /// How long a connection, and each answer, may take to come.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(super) struct Keys {
 static SCRIPT: LazyLock<redis::Script> =
     LazyLock::new(|| redis::Script::new(include_str!("script.lua")));
 
-pub(super) struct Road {
+pub(super) struct StoreConnection {
     address: Address,
     timeouts: Timeouts,
     connection: Option<Connection>,
@@ -47,9 +47,9 @@ enum Connection {
 
 /// Why the store cannot be used, without a word of who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble(pub(super) String);
+pub(super) struct StoreError(pub(super) String);
 
-impl From<RedisError> for Trouble {
+impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
         Self(error.to_string())
     }
@@ -58,7 +58,7 @@ impl From<RedisError> for Trouble {
 /// Why a store that was tried cannot be used.
 #[derive(Debug)]
 pub(super) struct Unusable {
-    pub(super) trouble: Trouble,
+    pub(super) error: StoreError,
     /// Whether it answers, and refuses what a limiter needs: waiting does not help.
     pub(super) is_refusal: bool,
 }
@@ -70,7 +70,7 @@ impl From<RedisError> for Unusable {
         let is_refusal = error.kind() == redis::ErrorKind::AuthenticationFailed
             || error.code().is_some_and(|code| !is_passing(code));
         Self {
-            trouble: error.into(),
+            error: error.into(),
             is_refusal,
         }
     }
@@ -107,7 +107,7 @@ impl Keys {
     }
 }
 
-impl Road {
+impl StoreConnection {
     pub(super) fn new(address: Address, timeouts: Timeouts) -> Self {
         Self {
             address,
@@ -116,13 +116,13 @@ impl Road {
         }
     }
 
-    /// Forgets the connection: an answer that is late must not be taken for that of a later visit.
+    /// Forgets the connection: an answer that is late must not be taken for that of a later sync.
     pub(super) fn close(&mut self) {
         self.connection = None;
     }
 
     /// Makes sure that there is a connection, and that the store answers.
-    pub(super) fn open(&mut self) -> Result<(), Trouble> {
+    pub(super) fn open(&mut self) -> Result<(), StoreError> {
         self.connected().map(|_| ())
     }
 
@@ -140,11 +140,11 @@ impl Road {
         Ok(wrote.map(drop)?)
     }
 
-    fn connected(&mut self) -> Result<&mut Connection, Trouble> {
+    fn connected(&mut self) -> Result<&mut Connection, StoreError> {
         if self.connection.is_none() {
             self.connection = Some(self.connect()?);
         }
-        let none = || Trouble("there is no connection".to_owned());
+        let none = || StoreError("there is no connection".to_owned());
         self.connection.as_mut().ok_or_else(none)
     }
 
@@ -166,34 +166,34 @@ impl Road {
         let mut connection = client.get_connection_with_timeout(connect)?;
         connection.set_read_timeout(Some(command))?;
         connection.set_write_timeout(Some(command))?;
-        // What has no password to ask for, or is still loading, says so here and not in a visit.
+        // What has no password to ask for, or is still loading, says so here and not in a sync.
         redis::cmd("PING").query::<Value>(&mut connection)?;
         Ok(Connection::One(Box::new(connection)))
     }
 
-    /// Makes visits, for each the keys of its limiter, and returns their answers in the same order.
+    /// Makes syncs, for each the keys of its limiter, and returns their answers in the same order.
     pub(super) fn go(
         &mut self,
-        visits: &[(&Keys, &Visit)],
-        manners: &Manners,
-    ) -> Result<Vec<Answer>, Trouble> {
-        let commands: Vec<Cmd> = visits
+        syncs: &[(&Keys, &SyncRequest)],
+        identity: &Identity,
+    ) -> Result<Vec<StoreReply>, StoreError> {
+        let commands: Vec<Cmd> = syncs
             .iter()
-            .map(|(keys, visit)| command("EVALSHA", SCRIPT.get_hash(), keys, visit, manners))
+            .map(|(keys, sync)| command("EVALSHA", SCRIPT.get_hash(), keys, sync, identity))
             .collect();
         let mut values = self.ask(&commands)?;
-        let newcomers = visits.iter().filter(|(_, visit)| visit.joins.is_some());
+        let newcomers = syncs.iter().filter(|(_, sync)| sync.joins.is_some());
         let names: Vec<Cmd> = newcomers.flat_map(|(keys, _)| keys.enter()).collect();
         if !names.is_empty() {
             self.ask(&names)?;
         }
-        for (value, (keys, visit)) in values.iter_mut().zip(visits) {
+        for (value, (keys, sync)) in values.iter_mut().zip(syncs) {
             if let Value::ServerError(error) = &*value
                 && error.code() == "NOSCRIPT"
             {
                 // A store that has forgotten the script learns it by running it.
                 let text = include_str!("script.lua");
-                let again = [command("EVAL", text, keys, visit, manners)];
+                let again = [command("EVAL", text, keys, sync, identity)];
                 *value = self.ask(&again)?.pop().unwrap_or_default();
             }
         }
@@ -201,7 +201,7 @@ impl Road {
     }
 
     /// Has commands run, and returns what each brought, be it an error of that command alone.
-    pub(super) fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, Trouble> {
+    pub(super) fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
         match self.connected()? {
             Connection::One(connection) => {
                 let mut pipeline = redis::pipe();
@@ -222,7 +222,7 @@ impl Road {
 }
 
 /// The error of one command, where that is all that is wrong.
-fn by_itself(error: RedisError) -> Result<Value, Trouble> {
+fn by_itself(error: RedisError) -> Result<Value, StoreError> {
     match error.code() {
         Some("NOSCRIPT") => {
             let errors = error.clone().into_server_errors();
@@ -233,28 +233,28 @@ fn by_itself(error: RedisError) -> Result<Value, Trouble> {
     }
 }
 
-fn command(name: &str, script: &str, keys: &Keys, visit: &Visit, manners: &Manners) -> Cmd {
+fn command(name: &str, script: &str, keys: &Keys, sync: &SyncRequest, identity: &Identity) -> Cmd {
     let mut command = redis::cmd(name);
     let keys = keys.all();
     command.arg(script).arg(keys.len());
     for key in &keys {
         command.arg(key);
     }
-    for argument in visit.arguments(manners) {
+    for argument in sync.arguments(identity) {
         command.arg(argument);
     }
     command
 }
 
-fn answer(value: Value) -> Result<Answer, Trouble> {
-    let nonsense = || Trouble("the script's answer makes no sense".to_owned());
+fn answer(value: Value) -> Result<StoreReply, StoreError> {
+    let nonsense = || StoreError("the script's answer makes no sense".to_owned());
     let values = match value {
         Value::Array(values) => values,
         Value::ServerError(error) => return Err(RedisError::from(error).into()),
         _ => return Err(nonsense()),
     };
     let words = values.into_iter().map(word).collect::<Option<Vec<Word>>>();
-    words.and_then(Answer::read).ok_or_else(nonsense)
+    words.and_then(StoreReply::read).ok_or_else(nonsense)
 }
 
 pub(super) fn word(value: Value) -> Option<Word> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::connection::{Keys, Road, Trouble, word};
+use super::connection::{Keys, StoreConnection, StoreError, word};
 use super::scale;
-use super::visit::Word;
+use super::sync::Word;
 use crate::quota::Quota;
 
 /// How a limiter stands that processes share.
@@ -49,28 +49,31 @@ pub(super) fn names_key(prefix: &str) -> String {
     format!("{prefix}limiters")
 }
 
-pub(super) fn all(road: &mut Road, prefix: &str) -> Result<Vec<StoreLimiter>, Trouble> {
+pub(super) fn all(
+    connection: &mut StoreConnection,
+    prefix: &str,
+) -> Result<Vec<StoreLimiter>, StoreError> {
     let mut command = redis::cmd("ZRANGE");
     command.arg(names_key(prefix)).arg(0).arg(-1);
-    let names = words(one(road, command)?)?;
+    let names = words(one(connection, command)?)?;
     let mut limiters = Vec::new();
     for name in names {
         let Word::Text(name) = name else { continue };
-        limiters.extend(one_limiter(road, prefix, &name)?);
+        limiters.extend(one_limiter(connection, prefix, &name)?);
     }
     Ok(limiters)
 }
 
-fn one(road: &mut Road, command: redis::Cmd) -> Result<Value, Trouble> {
-    let value = road.ask(&[command])?.pop().unwrap_or_default();
+fn one(connection: &mut StoreConnection, command: redis::Cmd) -> Result<Value, StoreError> {
+    let value = connection.ask(&[command])?.pop().unwrap_or_default();
     match value {
         Value::ServerError(error) => Err(redis::RedisError::from(error).into()),
         value => Ok(value),
     }
 }
 
-fn words(value: Value) -> Result<Vec<Word>, Trouble> {
-    let nonsense = || Trouble("its answer makes no sense".to_owned());
+fn words(value: Value) -> Result<Vec<Word>, StoreError> {
+    let nonsense = || StoreError("its answer makes no sense".to_owned());
     match value {
         Value::Array(values) => {
             let absent = |value| match value {
@@ -88,25 +91,29 @@ fn words(value: Value) -> Result<Vec<Word>, Trouble> {
 }
 
 /// A limiter, if the store still knows it.
-fn one_limiter(road: &mut Road, prefix: &str, name: &str) -> Result<Option<StoreLimiter>, Trouble> {
+fn one_limiter(
+    connection: &mut StoreConnection,
+    prefix: &str,
+    name: &str,
+) -> Result<Option<StoreLimiter>, StoreError> {
     let [state, line, alive, people] = Keys::new(prefix, name).all();
     let mut texts = Vec::new();
     let fields = ["limits", "levels", "time", "pause", "grants"];
     let mut command = redis::cmd("HMGET");
     command.arg(&state).arg(&fields);
-    texts.push(words(one(road, command)?)?);
+    texts.push(words(one(connection, command)?)?);
     for key in [&line, &alive] {
         let mut command = redis::cmd("ZRANGE");
         command.arg(key).arg(0).arg(-1).arg("WITHSCORES");
-        texts.push(words(one(road, command)?)?);
+        texts.push(words(one(connection, command)?)?);
     }
     let mut command = redis::cmd("HGETALL");
     command.arg(&people);
-    texts.push(words(one(road, command)?)?);
+    texts.push(words(one(connection, command)?)?);
     // Of the node that keeps the limiter, by its key.
     let mut command = redis::cmd("EVAL");
     command.arg("return redis.call('TIME')").arg(1).arg(&state);
-    texts.push(words(one(road, command)?)?);
+    texts.push(words(one(connection, command)?)?);
     let texts: Vec<Vec<String>> = texts
         .into_iter()
         .map(|words| words.into_iter().map(text).collect())

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::level::{Level, Tick};
-use super::lots::{Amounts, Counts};
+use super::super::bucket::{Bucket, Tick};
+use super::reservations::{Amounts, Counts};
 use super::scale;
-use super::visit::{Answer, Heard, Order, Visit};
+use super::sync::{Order, StoreReply, SyncReply, SyncRequest};
 use crate::quota::Quota;
 use crate::unit::Unit;
 
@@ -20,7 +20,7 @@ pub(in crate::limiter) struct MemoryStore {
     horizon: u64,
     epoch: u64,
     quotas: Vec<Quota>,
-    levels: Vec<Level>,
+    levels: Vec<Bucket>,
     time: u64,
     pause: u64,
     booked: Counts,
@@ -49,45 +49,45 @@ impl MemoryStore {
         }
     }
 
-    /// Answers a visit.
-    pub(in crate::limiter) fn go(&mut self, visit: &Visit, now: u64) -> Answer {
+    /// Answers a sync.
+    pub(in crate::limiter) fn go(&mut self, sync: &SyncRequest, now: u64) -> StoreReply {
         let is_new = self.incarnation.is_none();
         if is_new {
-            let Some(joins) = &visit.joins else {
-                return Answer::Forgotten;
+            let Some(joins) = &sync.joins else {
+                return StoreReply::Forgotten;
             };
-            self.incarnation = Some(format!("{now}-{}", visit.name));
+            self.incarnation = Some(format!("{now}-{}", sync.name));
             self.time = now;
             self.hold(scale::decode(&joins.limits).unwrap_or_default());
             if !joins.start_full {
                 for level in &mut self.levels {
-                    level.set_whole(0);
+                    level.set_available(0);
                 }
             }
         }
         let incarnation = self.incarnation.clone().unwrap_or_default();
-        if incarnation != visit.incarnation && visit.joins.is_none() {
-            return Answer::Forgotten;
+        if incarnation != sync.incarnation && sync.joins.is_none() {
+            return StoreReply::Forgotten;
         }
         self.advance(now.max(self.time));
-        self.bury(&visit.name, now);
-        self.take_in(visit, now);
-        let asked = visit.asks.len();
-        let dues = self.book(visit, now);
-        let come = self.people.get(&visit.name).map_or(0, |record| record.come);
-        Answer::Heard(Box::new(Heard {
+        self.bury(&sync.name, now);
+        self.take_in(sync, now);
+        let asked = sync.asks.len();
+        let dues = self.book(sync, now);
+        let come = self.people.get(&sync.name).map_or(0, |record| record.come);
+        StoreReply::Synced(Box::new(SyncReply {
             incarnation,
             now,
             epoch: self.epoch,
             time: self.time,
             paused_until: self.pause,
             people: self.people.len().max(1) as u64,
-            come: (asked > dues.len() || visit.has_more).then_some(come),
+            come: (asked > dues.len() || sync.has_more).then_some(come),
             dues,
-            levels: self.levels.iter().map(Level::whole).collect(),
+            levels: self.levels.iter().map(Bucket::available).collect(),
             booked: self.booked,
             moved: self.moved,
-            limits: (self.epoch != visit.epoch).then(|| self.quotas.clone()),
+            limits: (self.epoch != sync.epoch).then(|| self.quotas.clone()),
         }))
     }
 
@@ -103,7 +103,7 @@ impl MemoryStore {
         buckets.replace(&quotas, Tick(self.time * 1_000));
         self.levels = buckets.0;
         for level in &mut self.levels {
-            level.set_whole(level.whole().max(0));
+            level.set_available(level.available().max(0));
         }
         self.quotas = quotas;
         self.epoch += 1;
@@ -137,18 +137,18 @@ impl MemoryStore {
     }
 
     /// Takes in what a process tells, once, even if it is told again.
-    fn take_in(&mut self, visit: &Visit, now: u64) {
-        let record = self.people.entry(visit.name.clone()).or_default();
-        let is_repeated = record.turn == visit.turn;
+    fn take_in(&mut self, sync: &SyncRequest, now: u64) {
+        let record = self.people.entry(sync.name.clone()).or_default();
+        let is_repeated = record.turn == sync.turn;
         let unknown = record.booked;
         if is_repeated {
             return self.give(unknown);
         }
-        count(&mut self.moved, visit.told.taken, 1);
-        self.take(visit.told.taken);
-        self.give(visit.told.given);
-        for order in &visit.told.orders {
-            self.follow(order, visit.at, now);
+        count(&mut self.moved, sync.told.taken, 1);
+        self.take(sync.told.taken);
+        self.give(sync.told.given);
+        for order in &sync.told.orders {
+            self.follow(order, sync.at, now);
         }
     }
 
@@ -163,9 +163,9 @@ impl MemoryStore {
                 self.hold(quotas.clone());
             }
             Order::Hold(..) => {}
-            Order::Level(unit, period, left) => self.set(*unit, *period, |_| *left),
+            Order::SetLevel(unit, period, left) => self.set(*unit, *period, |_| *left),
             Order::Most(unit, period, left) => {
-                self.set(*unit, *period, |level| level.whole().min(*left));
+                self.set(*unit, *period, |level| level.available().min(*left));
             }
             Order::Left(left) => {
                 let index = left.unit as usize;
@@ -182,31 +182,31 @@ impl MemoryStore {
                     let is_left = left.left - spent + came;
                     match left.may_raise {
                         true => is_left,
-                        false => is_left.min(level.whole()),
+                        false => is_left.min(level.available()),
                     }
                 });
             }
-            Order::Hush => self.advance(self.time.max(now + self.horizon)),
+            Order::Quiesce => self.advance(self.time.max(now + self.horizon)),
         }
     }
 
-    fn set(&mut self, unit: Unit, period: Duration, to: impl Fn(&Level) -> i64) {
+    fn set(&mut self, unit: Unit, period: Duration, to: impl Fn(&Bucket) -> i64) {
         for level in &mut self.levels {
             if level.is_of(unit, period) {
-                level.set_whole(to(level));
+                level.set_available(to(level));
             }
         }
     }
 
     /// Books for those who ask, as far as it is their turn, and says when they are due.
-    fn book(&mut self, visit: &Visit, now: u64) -> Vec<u64> {
+    fn book(&mut self, sync: &SyncRequest, now: u64) -> Vec<u64> {
         let since = |nth: usize| {
-            let waited = visit.asks[nth].waited.as_micros();
+            let waited = sync.asks[nth].waited.as_micros();
             now.saturating_sub(u64::try_from(waited).unwrap_or(u64::MAX))
         };
         let (mut is_allowed, mut come) = (true, now);
-        if !visit.asks.is_empty() {
-            self.line.insert(visit.name.clone(), since(0));
+        if !sync.asks.is_empty() {
+            self.line.insert(sync.name.clone(), since(0));
             let first = self.line.iter().min_by_key(|(_, since)| **since);
             if let Some((name, oldest)) = first.map(|(name, oldest)| (name.clone(), *oldest))
                 && since(0) > oldest + self.horizon / 2
@@ -223,14 +223,14 @@ impl MemoryStore {
             }
         }
         let people = self.people.len().max(1) as u64;
-        let is_new = self.people.get(&visit.name).is_none_or(|it| it.turn == 0);
+        let is_new = self.people.get(&sync.name).is_none_or(|it| it.turn == 0);
         let slice = match is_new {
             true => (self.horizon / (4 * people)).min(self.horizon / 64),
             false => self.horizon / (4 * people),
         };
         let begins = self.time.max(now);
-        let (mut dues, mut booked, mut late) = (Vec::new(), Amounts::default(), visit.late);
-        for ask in visit.asks.iter().take_while(|_| is_allowed) {
+        let (mut dues, mut booked, mut late) = (Vec::new(), Amounts::default(), sync.late);
+        for ask in sync.asks.iter().take_while(|_| is_allowed) {
             let levels = self.levels.iter();
             let due = levels.map(|level| level.due(ask.amounts[level.unit() as usize]));
             let due = due.fold(Tick(0), Tick::max).0.div_ceil(1_000);
@@ -255,17 +255,17 @@ impl MemoryStore {
             dues.push(due);
         }
         match dues.len() {
-            all if all == visit.asks.len() => drop(self.line.remove(&visit.name)),
-            some => drop(self.line.insert(visit.name.clone(), since(some))),
+            all if all == sync.asks.len() => drop(self.line.remove(&sync.name)),
+            some => drop(self.line.insert(sync.name.clone(), since(some))),
         }
         let record = Record {
-            turn: visit.turn,
+            turn: sync.turn,
             late,
             booked,
             come: come.clamp(now, now + self.horizon),
             alive: now + 3 * self.horizon,
         };
-        self.people.insert(visit.name.clone(), record);
+        self.people.insert(sync.name.clone(), record);
         dues
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! The line of a limiter stays what it is: its waiters, priorities, deadlines and alarms. What changes
 //! is where its levels come from. They do not fill by themselves; the store books amounts for this
-//! process, each from a time on ([`lots`]), and the scheduler thread wakes the head when its lot comes,
+//! process, each from a time on ([`reservations`]), and the scheduler thread wakes the head when its reservation comes,
 //! as it does when a bucket fills.
 //!
 //! # The store
 //!
-//! All of a limiter is in four keys with one hash tag, and one script changes it ([`visit`] says what
+//! All of a limiter is in four keys with one hash tag, and one script changes it ([`sync`] says what
 //! goes in and out). It plays the line of all processes forward as
 //! [`Forecast`](super::forecast::Forecast) does that of one: levels stand as of the last booking's due
 //! time, so a booking takes all quotas at once at its own time, and the next is due no earlier. It
@@ -23,11 +23,11 @@
 //!
 //! The store counts, by unit, what it has ever booked and what moved its levels besides. It estimates
 //! nothing. Each process of an adaptive limiter runs the estimator of a limiter of one process, and takes
-//! for spent what the store has counted for all: each lot brings the count as of its own time. So what
-//! others have spent is known up to the newest lot, and what an answer says is compared with that.
+//! for spent what the store has counted for all: each reservation brings the count as of its own time. So what
+//! others have spent is known up to the newest reservation, and what an answer says is compared with that.
 //! What is not known yet of the time about a request's leaving is noise to the estimator.
 //!
-//! What it finds goes to the store with the next visit after an answer: the limits, if they are other ones;
+//! What it finds goes to the store with the next sync after an answer: the limits, if they are other ones;
 //! and of each limit what is left, with the count that this is of, and how fast it comes in as we count.
 //! The store takes off what has been counted since, and books by that. So the word of whoever has heard
 //! last holds for all, and a process that has heard nothing for long holds nobody up. Nothing is raised
@@ -62,7 +62,7 @@
 //! - A pause, other limits, and what is given back are felt by those who wait within H: each process
 //!   in which somebody waits looks in once in that time at least. A process in which nobody waits
 //!   makes no trips.
-//! - While the store is down, see [`OnOutage`]. It is taken for down when two trips in a row have
+//! - While the store is down, see [`OnStoreOutage`]. It is taken for down when two trips in a row have
 //!   failed, so within two timeouts, and is tried again at most once in H/2 to H. Whoever went on with
 //!   its share tells what it used before it is booked for again, and nobody is booked for within H of
 //!   that, so that the others can do the same: those who come back later than that can have used their
@@ -72,33 +72,33 @@
 //!
 //! # Locking
 //!
-//! The line's own lock guards its [`Account`]; the [`courier`]'s guards who calls. Neither is held
-//! while the other is taken, and none on the road.
+//! The line's own lock guards its [`Account`]; the [`store_worker`]'s guards who calls. Neither is held
+//! while the other is taken, and none on the connection.
 
 mod account; //    what a line has with the store
 mod address; //    where the store is, secrets unseen
 mod connection; // the way there
-mod courier; //    the thread that goes
 mod inspect; //    how shared limiters stand, for people
-mod lots; //       what is booked, by time
 #[cfg(all(test, not(paceline_loom)))]
 mod memory; //     a store for tests
+mod reservations; //       what is booked, by time
 mod scale; //      quotas in the store's steps
 mod store; //      the handle and its settings
+mod store_worker; //    the thread that goes
+mod sync;
 #[cfg(all(test, not(paceline_loom)))]
-mod tests;
-mod visit; //      what is said and answered
+mod tests; //      what is said and answered
 
 use std::time::Duration;
 
 pub(super) use account::Account;
-pub(super) use courier::Seat;
 pub use inspect::{StoreLimiter, StoreProcess};
 #[cfg(all(test, not(paceline_loom)))]
 pub(super) use memory::MemoryStore;
 pub(super) use scale::part;
-pub use store::{OnOutage, SharedStore, SharedStoreBuilder};
-pub(super) use visit::{Answer, Heard, Left, Order, Visit};
+pub use store::{OnStoreOutage, SharedStore, SharedStoreBuilder};
+pub(super) use store_worker::Registration;
+pub(super) use sync::{Left, Order, StoreReply, SyncReply, SyncRequest};
 
 /// What a limiter has with the store over which it is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +109,7 @@ pub struct StoreSnapshot {
     /// How many processes share the limiter: the most of the last minute.
     pub processes: u64,
     /// Answers of the store's.
-    pub visits: u64,
+    pub syncs: u64,
     /// Grants that it booked for this process.
     pub booked: u64,
     /// How often it could not be reached.
@@ -127,7 +127,7 @@ fn wait_after(failures: u32, horizon: Duration) -> Duration {
 /// What a line of these limits begins with.
 #[cfg(all(test, not(paceline_loom)))]
 pub(super) fn account(limits: &crate::quota::Limits, horizon: Duration) -> Account {
-    let joins = visit::Joins {
+    let joins = sync::Joins {
         limits: scale::encode(limits.quotas()),
         stated: scale::stated(limits),
         start_full: true,

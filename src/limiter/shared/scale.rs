@@ -51,7 +51,7 @@ pub(super) fn encode(limits: &[Quota]) -> String {
             micros_up(quota.period()),
             quota.burst(),
             quota.start(),
-            u64::from(quota.is_assumed()),
+            u64::from(quota.is_provisional()),
             rate,
             scale,
             tick,
@@ -69,27 +69,30 @@ pub(super) fn decode(text: &str) -> Option<Vec<Quota>> {
         .map(|number| number.parse().ok())
         .collect::<Option<_>>()?;
     let quotas = numbers.chunks(FIELDS).map(|numbers| {
-        let [unit, amount, period, burst, start, assumed, ..] = *numbers else {
+        let [unit, amount, period, burst, start, provisional, ..] = *numbers else {
             return None;
         };
         let unit = *UNITS.get(usize::try_from(unit).ok()?)?;
         let quota = Quota::new(unit, amount, Duration::from_micros(period)).ok()?;
-        let quota = quota.burst_of(burst);
+        let quota = quota.with_burst(burst);
         let quota = match start < quota.burst() {
-            true => quota.start_of(start),
+            true => quota.with_initial(start),
             false => quota,
         };
-        Some(match assumed {
+        Some(match provisional {
             0 => quota,
-            _ => quota.assumed(),
+            _ => quota.provisional(),
         })
     });
     quotas.collect()
 }
 
-/// A fingerprint of what is stated of limits: empty, if they are only assumed.
+/// A fingerprint of what is stated of limits: empty, if they are only provisional.
 pub(super) fn stated(limits: &Limits) -> String {
-    let stated = limits.quotas().iter().filter(|quota| !quota.is_assumed());
+    let stated = limits
+        .quotas()
+        .iter()
+        .filter(|quota| !quota.is_provisional());
     encode(&stated.copied().collect::<Vec<_>>())
 }
 
@@ -116,7 +119,7 @@ pub(in crate::limiter) fn part(quota: Quota, people: u64) -> Result<Quota> {
     let amount = (quota.amount() / people).max(1);
     let part = Quota::new(quota.unit(), amount, quota.period())?;
     let burst = (quota.burst() / people).max(1);
-    Ok(part.burst_of(burst).start_of(0).assumed())
+    Ok(part.with_burst(burst).with_initial(0).provisional())
 }
 
 impl Scale {
@@ -156,7 +159,7 @@ mod tests {
     fn the_scale_is_as_fine_as_it_can_be() {
         let scale = |amount, seconds, burst| {
             let quota = Quota::new(Unit::Tokens, amount, Duration::from_secs(seconds)).unwrap();
-            let Scale { rate, scale, tick } = Scale::of(quota.burst_of(burst));
+            let Scale { rate, scale, tick } = Scale::of(quota.with_burst(burst));
             (rate, scale, tick)
         };
         assert_eq!(scale(30_000, 60, 30_000), (1, 2_000, 1));
@@ -174,7 +177,7 @@ mod tests {
             burst in 1..=MAX_AMOUNT,
         ) {
             let quota = Quota::new(Unit::Tokens, amount, Duration::from_nanos(nanos)).unwrap();
-            let Scale { rate, scale, tick } = Scale::of(quota.burst_of(burst));
+            let Scale { rate, scale, tick } = Scale::of(quota.with_burst(burst));
             let ours = u128::from(rate) * u128::from(nanos);
             let its = u128::from(amount) * 1_000 * u128::from(scale) * u128::from(tick);
             prop_assert!(ours <= its, "{} steps of {} a tick of {} µs", rate, scale, tick);
@@ -186,11 +189,11 @@ mod tests {
             amount in 1..=MAX_AMOUNT,
             micros in 1..=1_000_000_000_u64,
             burst in 1..=MAX_AMOUNT,
-            is_assumed: bool,
+            is_provisional: bool,
         ) {
             let quota = Quota::new(Unit::OutputTokens, amount, Duration::from_micros(micros)).unwrap();
-            let quota = quota.burst_of(burst).start_of(burst / 2);
-            let quota = if is_assumed { quota.assumed() } else { quota };
+            let quota = quota.with_burst(burst).with_initial(burst / 2);
+            let quota = if is_provisional { quota.provisional() } else { quota };
             prop_assert_eq!(decode(&encode(&[quota, quota])), Some(vec![quota, quota]));
         }
     }
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn parts_are_no_more_than_the_whole_and_never_nothing() {
-        let quota = Quota::per_minute(Unit::Requests, 10).unwrap().burst_of(5);
+        let quota = Quota::per_minute(Unit::Requests, 10).unwrap().with_burst(5);
         let show = |people| {
             let part = part(quota, people).unwrap();
             (part.amount(), part.burst(), part.start())

@@ -4,40 +4,40 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::super::line::Line;
+use super::super::core::Core;
 use super::account::Account;
 use super::address::Address;
-use super::connection::{Road, Timeouts, Unusable};
-use super::courier::{Courier, Seat};
+use super::connection::{StoreConnection, Timeouts, Unusable};
 use super::inspect::{self, StoreLimiter};
 use super::scale;
-use super::visit::{Joins, Manners};
+use super::store_worker::{Registration, StoreWorker};
+use super::sync::{Identity, Joins};
 use crate::quota::Limits;
 use crate::{Error, Result};
 
 /// What becomes of limiters while their store cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum OnOutage {
+pub enum OnStoreOutage {
     /// Whoever waits or comes gets [`Error::StoreDown`](crate::Error::StoreDown), at once.
-    Closed,
+    Fail,
     /// Each process goes on with its share: the limits divided by how many processes have shared
     /// them of late, from empty buckets. What it uses is told to the store afterwards. The default.
     ///
     /// All together stay under the limits. A process that alone is cut off adds at most its share.
     #[default]
-    Share,
+    Divide,
     /// What is booked already is granted, at most a horizon's worth; then everyone waits until the
     /// store is back, or their deadline.
-    Lease,
+    Wait,
 }
 
-impl fmt::Display for OnOutage {
+impl fmt::Display for OnStoreOutage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Closed => "requests are refused until it can",
-            Self::Share => "each process goes on with its share of the limits until it can",
-            Self::Lease => "requests wait until it can",
+            Self::Fail => "requests are refused until it can",
+            Self::Divide => "each process goes on with its share of the limits until it can",
+            Self::Wait => "requests wait until it can",
         })
     }
 }
@@ -70,7 +70,7 @@ impl fmt::Display for OnOutage {
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct SharedStore(Arc<Courier>);
+pub struct SharedStore(Arc<StoreWorker>);
 
 /// Settings of a [`SharedStore`].
 #[must_use]
@@ -82,18 +82,18 @@ pub struct SharedStoreBuilder {
     prefix: String,
     label: Option<String>,
     horizon: Duration,
-    on_outage: OnOutage,
+    on_outage: OnStoreOutage,
     start_full: bool,
     processes: u64,
     timeouts: Timeouts,
 }
 
-/// What the courier goes by.
+/// What the store worker goes by.
 pub(super) struct Settings {
     pub(super) address: Address,
     pub(super) prefix: String,
-    pub(super) manners: Manners,
-    pub(super) on_outage: OnOutage,
+    pub(super) identity: Identity,
+    pub(super) on_outage: OnStoreOutage,
     pub(super) start_full: bool,
     pub(super) processes: u64,
     pub(super) timeouts: Timeouts,
@@ -127,7 +127,7 @@ impl SharedStore {
             prefix: PREFIX.to_owned(),
             label: None,
             horizon: SECOND,
-            on_outage: OnOutage::default(),
+            on_outage: OnStoreOutage::default(),
             start_full: false,
             processes: 1,
             timeouts: Timeouts {
@@ -145,7 +145,7 @@ impl SharedStore {
     /// [`Error::Config`](crate::Error::Config) when it cannot, with the reason: it cannot be reached, it
     /// wants another password, it is full, or it is a replica that takes no writes.
     pub fn check(&self) -> Result<()> {
-        let unusable = |Unusable { trouble, .. }| self.trouble(&trouble.0);
+        let unusable = |Unusable { error, .. }| self.error(&error.0);
         self.try_it().map_err(unusable)
     }
 
@@ -154,11 +154,11 @@ impl SharedStore {
     #[must_use]
     pub fn refusal(&self) -> Option<Error> {
         let unusable = self.try_it().err().filter(|it| it.is_refusal)?;
-        Some(self.trouble(&unusable.trouble.0))
+        Some(self.error(&unusable.error.0))
     }
 
     fn try_it(&self) -> std::result::Result<(), Unusable> {
-        self.road().check(&self.0.settings().prefix)
+        self.connection().check(&self.0.settings().prefix)
     }
 
     /// How the limiters stand that are shared over the store, of all processes, by name. For people:
@@ -169,22 +169,22 @@ impl SharedStore {
     /// As [`check`](SharedStore::check).
     pub fn limiters(&self) -> Result<Vec<StoreLimiter>> {
         let prefix = &self.0.settings().prefix;
-        let all = inspect::all(&mut self.road(), prefix);
-        all.map_err(|trouble| self.trouble(&trouble.0))
+        let all = inspect::all(&mut self.connection(), prefix);
+        all.map_err(|error| self.error(&error.0))
     }
 
-    fn road(&self) -> Road {
+    fn connection(&self) -> StoreConnection {
         let settings = self.0.settings();
-        Road::new(settings.address.clone(), settings.timeouts)
+        StoreConnection::new(settings.address.clone(), settings.timeouts)
     }
 
-    fn trouble(&self, reason: &str) -> Error {
+    fn error(&self, reason: &str) -> Error {
         let address = &self.0.settings().address;
         Error::Config(format!("the store {address} cannot be used: {reason}"))
     }
 
-    pub(in crate::limiter) fn seat(&self, line: Weak<Line>, limiter: &str) -> Seat {
-        self.0.seat(line, limiter)
+    pub(in crate::limiter) fn registration(&self, core: Weak<Core>, limiter: &str) -> Registration {
+        self.0.registration(core, limiter)
     }
 
     /// What a line of these limits begins with.
@@ -195,7 +195,7 @@ impl SharedStore {
             stated: scale::stated(limits),
             start_full: settings.start_full,
         };
-        let account = Account::new(limits.quotas().to_vec(), joins, settings.manners.horizon);
+        let account = Account::new(limits.quotas().to_vec(), joins, settings.identity.horizon);
         account.expecting(settings.processes)
     }
 }
@@ -236,14 +236,14 @@ impl SharedStoreBuilder {
     }
 
     /// Sets what becomes of limiters while the store cannot be reached. Defaults to
-    /// [`OnOutage::Share`].
-    pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
+    /// [`OnStoreOutage::Divide`].
+    pub fn on_outage(mut self, on_outage: OnStoreOutage) -> Self {
         self.on_outage = on_outage;
         self
     }
 
     /// Lets a limiter that the store has never heard of begin with what its limits
-    /// [start](crate::Quota::start_of) with, by default a full bucket. To be used where the store is
+    /// [start](crate::Quota::with_initial) with, by default a full bucket. To be used where the store is
     /// known to last: one that was emptied looks the same to a process that has just begun. Defaults
     /// to false: it begins with nothing.
     pub fn start_full(mut self, start_full: bool) -> Self {
@@ -251,7 +251,7 @@ impl SharedStoreBuilder {
         self
     }
 
-    /// Sets how many processes share the limits at least, by which [`OnOutage::Share`] divides them: a
+    /// Sets how many processes share the limits at least, by which [`OnStoreOutage::Divide`] divides them: a
     /// process that has never reached the store knows of no others. Defaults to as many as the store
     /// has told of within the last minute or two, or one.
     pub fn processes(mut self, processes: u64) -> Self {
@@ -300,15 +300,15 @@ impl SharedStoreBuilder {
         let mut address = Address::parse(&self.url)?;
         address.sign(self.username.as_deref(), self.password.as_deref());
         let label = self.label.unwrap_or_else(label);
-        let manners = Manners {
+        let identity = Identity {
             // What stands behind a bar in the store's record.
             label: label.replace(['|', '\n'], " "),
             horizon: self.horizon,
         };
-        Ok(SharedStore(Arc::new(Courier::new(Settings {
+        Ok(SharedStore(Arc::new(StoreWorker::new(Settings {
             address,
             prefix: self.prefix,
-            manners,
+            identity,
             on_outage: self.on_outage,
             start_full: self.start_full,
             processes: self.processes,
@@ -331,7 +331,7 @@ impl fmt::Debug for SharedStore {
         let Settings {
             address,
             prefix,
-            manners,
+            identity,
             on_outage,
             start_full,
             processes,
@@ -340,8 +340,8 @@ impl fmt::Debug for SharedStore {
         f.debug_struct("SharedStore")
             .field("address", address)
             .field("prefix", prefix)
-            .field("label", &manners.label)
-            .field("horizon", &manners.horizon)
+            .field("label", &identity.label)
+            .field("horizon", &identity.horizon)
             .field("on_outage", on_outage)
             .field("start_full", start_full)
             .field("processes", processes)

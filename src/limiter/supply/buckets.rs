@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::level::{Level, Tick};
+use super::super::bucket::{Bucket, Tick};
 use super::forecast::Forecast;
 use crate::cost::Cost;
 use crate::quota::Quota;
@@ -11,13 +11,13 @@ use crate::{Error, Result};
 
 /// A bucket for each quota.
 #[derive(Debug, Clone, Default)]
-pub(in crate::limiter) struct Buckets(pub(in crate::limiter) Vec<Level>);
+pub(in crate::limiter) struct Buckets(pub(in crate::limiter) Vec<Bucket>);
 
 impl Buckets {
     /// Buckets as a limiter begins with them.
     pub(super) fn starting<'a>(quotas: impl IntoIterator<Item = &'a Quota>, now: Tick) -> Self {
         let quotas = quotas.into_iter();
-        Self(quotas.map(|quota| Level::starting(*quota, now)).collect())
+        Self(quotas.map(|quota| Bucket::starting(*quota, now)).collect())
     }
 
     #[inline]
@@ -33,7 +33,7 @@ impl Buckets {
     pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> bool {
         let amounts = cost.amounts();
         let mut levels = self.0.iter_mut();
-        let refuses = |level: &mut Level| !level.take_freely(amounts[level.unit() as usize], now);
+        let refuses = |level: &mut Bucket| !level.take_freely(amounts[level.unit() as usize], now);
         match levels.position(refuses) {
             None => true,
             Some(taken) => {
@@ -90,12 +90,12 @@ impl Buckets {
     /// The quota that a cost can never pass.
     pub(super) fn too_small(&self, cost: Cost) -> Option<Quota> {
         let mut levels = self.0.iter();
-        let never = |level: &&Level| level.check(cost.amount(level.unit())).is_err();
-        levels.find(never).map(Level::quota)
+        let never = |level: &&Bucket| level.check(cost.amount(level.unit())).is_err();
+        levels.find(never).map(Bucket::quota)
     }
 
     /// The buckets that are shown, with their places.
-    pub(super) fn shown(&self) -> impl Iterator<Item = (usize, &Level)> {
+    pub(super) fn shown(&self) -> impl Iterator<Item = (usize, &Bucket)> {
         let levels = self.0.iter().enumerate();
         levels.filter(|(_, level)| !level.is_hidden())
     }
@@ -110,14 +110,14 @@ impl Buckets {
     pub(super) fn binding(&self, cost: Cost) -> Option<Quota> {
         let levels = self.shown().map(|(_, level)| level);
         let slowest = levels.max_by_key(|level| level.due(cost.amount(level.unit())));
-        slowest.map(Level::quota)
+        slowest.map(Bucket::quota)
     }
 
     /// Sets what is left of each quota of a unit and period. Returns whether there is one.
     pub(super) fn set_left(&mut self, unit: Unit, period: Duration, left: i64) -> bool {
         let levels = self.0.iter_mut();
-        let of = |level: &&mut Level| level.is_of(unit, period) && !level.is_hidden();
-        let set = levels.filter(of).map(|level| level.set_whole(left));
+        let of = |level: &&mut Bucket| level.is_of(unit, period) && !level.is_hidden();
+        let set = levels.filter(of).map(|level| level.set_available(left));
         set.count() > 0
     }
 
@@ -139,18 +139,18 @@ pub(super) fn refuse(quota: Option<Quota>, cost: Cost) -> Result<()> {
 /// own; or else from the one of another period whose place it takes: the same rate by the second
 /// and not by the minute is no new burst. Of that it is at most empty: what has been used of a day
 /// is not a minute's debt.
-fn successor(index: usize, old: &[Level], new: &[Quota], now: Tick) -> Level {
+fn successor(index: usize, old: &[Bucket], new: &[Quota], now: Tick) -> Bucket {
     let quota = new[index];
     let is_same = |other: &&Quota| (other.unit(), other.period()) == (quota.unit(), quota.period());
     let before = new[..index].iter().filter(is_same).count();
-    let same = |level: &&Level| level.is_of(quota.unit(), quota.period());
+    let same = |level: &&Bucket| level.is_of(quota.unit(), quota.period());
     let mut own = old.iter().filter(same);
     if let Some(level) = own.clone().nth(before).or_else(|| own.next()) {
         let mut level = level.clone();
         level.resize(quota);
         return level;
     }
-    let goes_on = |level: &Level| new.iter().any(|new| level.is_of(new.unit(), new.period()));
+    let goes_on = |level: &Bucket| new.iter().any(|new| level.is_of(new.unit(), new.period()));
     let ended = old
         .iter()
         .filter(|level| level.unit() == quota.unit() && !goes_on(level));
@@ -161,6 +161,6 @@ fn successor(index: usize, old: &[Level], new: &[Quota], now: Tick) -> Level {
             level.forgive();
             level
         }
-        None => Level::starting(quota, now),
+        None => Bucket::starting(quota, now),
     }
 }

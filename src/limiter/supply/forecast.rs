@@ -1,17 +1,17 @@
 //! The levels as they will be, once a line has passed.
 
-use super::super::level::{Level, Tick};
+use super::super::bucket::{Bucket, Tick};
 use crate::cost::Cost;
 
 /// Plays a line forward, one cost after the other.
 pub(in crate::limiter) struct Forecast {
-    levels: Vec<Level>,
+    levels: Vec<Bucket>,
     now: Tick,
 }
 
 impl Forecast {
     /// Begins with these levels, at `now`.
-    pub(super) fn new<'a>(levels: impl Iterator<Item = &'a Level>, now: Tick) -> Self {
+    pub(super) fn new<'a>(levels: impl Iterator<Item = &'a Bucket>, now: Tick) -> Self {
         Self {
             levels: levels.cloned().collect(),
             now,

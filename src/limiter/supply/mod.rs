@@ -7,7 +7,7 @@
 //!
 //! Pure: every call is told the time.
 
-mod adaptive; //  buckets that follow a server
+pub(super) mod adaptive; //  buckets that follow a server
 mod buckets; //   several quotas at once
 mod forecast; //  buckets played forward
 #[cfg(feature = "redis")]
@@ -15,12 +15,12 @@ mod shared; //    amounts that a store books
 
 use std::time::Duration;
 
-use super::hearing::Spent;
-use super::level::Tick;
+use super::bucket::Tick;
 use super::snapshot::{LimitOrigin, QuotaSnapshot};
+use super::supply::adaptive::Spent;
 use crate::Result;
 use crate::cost::Cost;
-use crate::feedback::{Feedback, Verdict};
+use crate::observation::{Observation, Outcome};
 use crate::quota::{Limits, Quota};
 use crate::unit::Unit;
 
@@ -45,14 +45,14 @@ pub(super) enum Supply {
 
 /// What the answer to a granted request says.
 #[derive(Debug)]
-pub(super) struct Observation<'a> {
+pub(super) struct GrantObservation<'a> {
     /// What is charged for the request.
     pub(super) cost: Cost,
     /// When it was granted.
     pub(super) at: Tick,
     /// What had been spent then, itself included, as [`Supply::take`] told it.
     pub(super) spent: Option<&'a Spent>,
-    pub(super) feedback: &'a Feedback,
+    pub(super) observation: &'a Observation,
 }
 
 /// What comes of an observation.
@@ -172,11 +172,11 @@ impl Supply {
     }
 
     /// Observes what an answer says.
-    pub(super) fn observe(&mut self, seen: &Observation<'_>, now: Tick) -> Effect {
-        let pause = match &seen.feedback.verdict {
+    pub(super) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {
+        let pause = match &seen.observation.outcome {
             // A place that somebody else gives back is what those wait for who lack one.
-            Verdict::Refused(refusal) if refusal.is_for_room && self.is_adaptive() => None,
-            Verdict::Refused(refusal) => refusal.wait,
+            Outcome::Refused(refusal) if refusal.is_for_room && self.is_adaptive() => None,
+            Outcome::Refused(refusal) => refusal.wait,
             _ => None,
         };
         let pause = pause.unwrap_or_default();
@@ -270,11 +270,11 @@ impl Supply {
             let known = known.unwrap_or_default();
             QuotaSnapshot {
                 quota: level.quota(),
-                level: level.whole(),
+                level: level.available(),
                 granted: granted.amount(level.unit()),
-                told: known.told,
-                origin: LimitOrigin::of(level.quota(), known.told),
-                charge_ratio: known.ratio,
+                reported: known.reported,
+                origin: LimitOrigin::of(level.quota(), known.reported),
+                count_ratio: known.ratio,
                 others: known.others,
             }
         });

@@ -11,15 +11,15 @@
 
 use std::time::Duration;
 
-use super::super::level::{Level, Tick};
-use super::super::shared::{Account, Heard, Left, OnOutage, Order, Visit, part};
+use super::super::bucket::{Bucket, Tick};
+use super::super::shared::{Account, Left, OnStoreOutage, Order, SyncReply, SyncRequest, part};
 use super::adaptive::{Adaptive, is_given_back};
 use super::buckets::Buckets;
 use super::forecast::Forecast;
-use super::{Effect, Observation};
+use super::{Effect, GrantObservation};
 use crate::cost::Cost;
-use crate::feedback::{Refusal, Verdict};
-use crate::limiter::hearing::{MINUTE, Spent};
+use crate::limiter::supply::adaptive::{MINUTE, Spent};
+use crate::observation::{Outcome, Refusal};
 use crate::quota::{Limits, Quota};
 use crate::unit::Unit;
 use crate::{Error, Result};
@@ -55,7 +55,10 @@ impl Shared {
         pace: Option<Box<Adaptive>>,
         now: Tick,
     ) -> Self {
-        let guesses = account.quotas().iter().filter(|quota| quota.is_assumed());
+        let guesses = account
+            .quotas()
+            .iter()
+            .filter(|quota| quota.is_provisional());
         Self {
             guesses: guesses.copied().collect(),
             part: None,
@@ -132,7 +135,7 @@ impl Shared {
     }
 
     /// The estimator's buckets that the store does not keep.
-    fn own(&self) -> impl Iterator<Item = &Level> {
+    fn own(&self) -> impl Iterator<Item = &Bucket> {
         let levels = self.pace.iter().flat_map(|pace| &pace.buckets.0);
         let levels = levels.enumerate();
         let is_kept = |index: &usize| self.kept.get(*index).copied().unwrap_or_default();
@@ -180,21 +183,21 @@ impl Shared {
     }
 
     /// Whether a refused request is given back.
-    pub(super) fn is_given_back(&self, seen: &Observation<'_>) -> bool {
+    pub(super) fn is_given_back(&self, seen: &GrantObservation<'_>) -> bool {
         let has_wait = |refusal: &Refusal| refusal.wait.is_some();
-        match &seen.feedback.verdict {
-            Verdict::Refused(refusal) if !self.is_adaptive() => has_wait(refusal),
+        match &seen.observation.outcome {
+            Outcome::Refused(refusal) if !self.is_adaptive() => has_wait(refusal),
             _ => is_given_back(seen),
         }
     }
 
-    pub(super) fn observe(&mut self, seen: &Observation<'_>, now: Tick) -> Effect {
+    pub(super) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {
         let Some(pace) = &mut self.pace else {
             return Effect::default();
         };
         let observed = pace.observe(seen, now);
-        let is_refused = matches!(seen.feedback.verdict, Verdict::Refused(_));
-        self.has_news |= is_refused || !seen.feedback.reports.is_empty();
+        let is_refused = matches!(seen.observation.outcome, Outcome::Refused(_));
+        self.has_news |= is_refused || !seen.observation.limits.is_empty();
         self.kept = vec![false; pace.buckets.0.len()];
         for found in pace.found().iter().filter(|found| found.left.is_some()) {
             self.kept[found.index] = true;
@@ -221,21 +224,21 @@ impl Shared {
                 Some(index) if found.is_void => drop(quotas.remove(index)),
                 Some(index) => {
                     let quota = &mut quotas[index];
-                    let is_other = match found.is_told {
+                    let is_other = match found.is_reported {
                         true => found.quota.amount() != quota.amount(),
                         // A guess that was too low.
                         false => {
                             found.quota.amount() > quota.amount() && self.guesses.contains(quota)
                         }
                     };
-                    if is_other && !found.is_told {
+                    if is_other && !found.is_reported {
                         self.guesses.push(found.quota);
                     }
                     if is_other {
                         *quota = found.quota;
                     }
                 }
-                None if found.is_told => quotas.push(found.quota),
+                None if found.is_reported => quotas.push(found.quota),
                 None => {}
             }
         }
@@ -243,7 +246,7 @@ impl Shared {
             return;
         }
         self.account.hold(quotas.clone());
-        if self.account.outage() == Some(OnOutage::Share) {
+        if self.account.outage() == Some(OnStoreOutage::Divide) {
             self.buckets.replace(&self.parts(&quotas), now);
             for level in &mut self.buckets.0 {
                 level.forgive(); // it began empty, which is no use of it
@@ -255,8 +258,8 @@ impl Shared {
     /// A refusal holds back all who share the limiter. It says what is left, too: what was asked for
     /// will have come in after the wait. Others have taken the rest, so the store is told that there is
     /// no more than that, or the next would be refused as well.
-    pub(super) fn hold_back(&mut self, seen: &Observation<'_>, pause: Duration, now: Tick) {
-        let Verdict::Refused(refusal) = &seen.feedback.verdict else {
+    pub(super) fn hold_back(&mut self, seen: &GrantObservation<'_>, pause: Duration, now: Tick) {
+        let Outcome::Refused(refusal) = &seen.observation.outcome else {
             return;
         };
         if !pause.is_zero() {
@@ -288,14 +291,14 @@ impl Shared {
             .account
             .quotas()
             .iter()
-            .filter(|quota| !quota.is_assumed());
+            .filter(|quota| !quota.is_provisional());
         let by_store = quotas.find(never).copied();
         by_store.or_else(|| self.pace.as_ref()?.buckets.too_small(cost))
     }
 
     pub(super) fn check_store(&self) -> Result<()> {
         match self.account.outage() {
-            Some(OnOutage::Closed) => Err(Error::StoreDown),
+            Some(OnStoreOutage::Fail) => Err(Error::StoreDown),
             _ => Ok(()),
         }
     }
@@ -341,7 +344,7 @@ impl Shared {
     }
 
     pub(super) fn set_left(&mut self, unit: Unit, period: Duration, left: i64) -> bool {
-        self.account.order(Order::Level(unit, period, left));
+        self.account.order(Order::SetLevel(unit, period, left));
         let is_here = self.buckets.set_left(unit, period, left);
         let mut pace = self.pace.iter_mut();
         is_here | pace.any(|pace| pace.set_left(unit, period, left))
@@ -357,15 +360,15 @@ impl Shared {
 
     // Visits to the store.
 
-    /// Begins a visit, if it is time for one: for those who wait, in their order, and for how long each
+    /// Begins a sync, if it is time for one: for those who wait, in their order, and for how long each
     /// has waited.
-    pub(in crate::limiter) fn visit(
+    pub(in crate::limiter) fn sync(
         &mut self,
         line: Vec<(Cost, Duration)>,
         waiters: usize,
         room: usize,
         now: Tick,
-    ) -> Option<Visit> {
+    ) -> Option<SyncRequest> {
         self.advance(now);
         // Together they ask for what goes within half a horizon.
         let people = u32::try_from(self.account.people()).unwrap_or(u32::MAX);
@@ -383,9 +386,9 @@ impl Shared {
         let line: Vec<_> = line.collect();
         let line = line.into_iter();
         let known = self.known();
-        let visit = self.account.visit(line, waiters, room, held, known, now);
-        self.has_news &= visit.is_none();
-        visit
+        let sync = self.account.sync(line, waiters, room, held, known, now);
+        self.has_news &= sync.is_none();
+        sync
     }
 
     /// What the estimator takes to be left, for the store to book by: it counts what is reserved, where
@@ -420,18 +423,18 @@ impl Shared {
     /// tell of one.
     pub(in crate::limiter) fn heard(
         &mut self,
-        visit: &Visit,
-        heard: &Heard,
+        sync: &SyncRequest,
+        heard: &SyncReply,
         local: impl Fn(u64) -> Tick,
     ) -> Option<Tick> {
-        self.account.heard(visit, heard, &local);
+        self.account.heard(sync, heard, &local);
         self.part = None;
         if let (Some(pace), Some(quotas)) = (&mut self.pace, &heard.limits) {
             pace.adopt(quotas, local(heard.now));
         }
         let mut buckets = whole(self.account.quotas(), local(heard.time));
         for (level, left) in buckets.0.iter_mut().zip(&heard.levels) {
-            level.set_whole(*left);
+            level.set_available(*left);
         }
         self.buckets = buckets;
         let pause = local(heard.paused_until);
@@ -439,10 +442,10 @@ impl Shared {
             // What is booked for now would be void by then.
             self.account.hand_back_all();
         }
-        let is_told = !self
+        let is_reported = !self
             .account
             .has_order(|order| matches!(order, Order::Pause(_)));
-        is_told.then_some(pause)
+        is_reported.then_some(pause)
     }
 
     /// The store knows nothing of what it was told and had booked.
@@ -452,11 +455,11 @@ impl Shared {
     }
 
     /// The store cannot be reached.
-    pub(in crate::limiter) fn cut(&mut self, rule: OnOutage, now: Tick) {
+    pub(in crate::limiter) fn cut(&mut self, rule: OnStoreOutage, now: Tick) {
         let is_new = self.account.outage().is_none();
         self.account.cut(rule, now);
         self.count_from_here();
-        if is_new && rule == OnOutage::Share {
+        if is_new && rule == OnStoreOutage::Divide {
             self.buckets = match self.part.take() {
                 Some(part) => part,
                 None => Buckets::starting(&self.parts(self.account.quotas()), now),
@@ -467,7 +470,7 @@ impl Shared {
 
     /// The store can be reached again.
     pub(in crate::limiter) fn back(&mut self, now: Tick) {
-        let is_divided = self.account.outage() == Some(OnOutage::Share);
+        let is_divided = self.account.outage() == Some(OnStoreOutage::Divide);
         self.account.back(now);
         self.count_from_here();
         let whole = whole(self.account.quotas(), now);
@@ -492,5 +495,10 @@ fn whole_units(units: f64) -> i64 {
 
 /// Full buckets of these quotas.
 fn whole(quotas: &[Quota], at: Tick) -> Buckets {
-    Buckets(quotas.iter().map(|quota| Level::full(*quota, at)).collect())
+    Buckets(
+        quotas
+            .iter()
+            .map(|quota| Bucket::full(*quota, at))
+            .collect(),
+    )
 }

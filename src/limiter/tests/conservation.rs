@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 
 use super::*;
-use crate::limiter::{CancelToken, Wait};
+use crate::limiter::{AcquireOptions, CancelToken};
 use crate::{Cost, Error};
 
 const THREADS: u64 = 16;
@@ -35,7 +35,7 @@ fn work(limiter: &RateLimiter, clock: &ManualClock, mut seed: u64) -> i64 {
             5 => limiter.acquire_until(cost, clock.now()),
             6 => thread::scope(|scope| {
                 scope.spawn(|| token.cancel());
-                limiter.acquire_with(cost, Wait::new().cancel(&token))
+                limiter.acquire_with(cost, AcquireOptions::new().cancel(&token))
             }),
             _ => {
                 limiter.pause_until(clock.now() + MILLISECOND * 2);
@@ -55,7 +55,7 @@ fn work(limiter: &RateLimiter, clock: &ManualClock, mut seed: u64) -> i64 {
                 }
                 _ => charge,
             },
-            Err(Error::WouldWait { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => 0,
+            Err(Error::WouldBlock { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => 0,
             Err(error) => panic!("{error}"),
         };
     }
@@ -66,7 +66,7 @@ fn work(limiter: &RateLimiter, clock: &ManualClock, mut seed: u64) -> i64 {
 fn granted_and_level_add_up_to_initial_and_refilled_to_the_last_token() {
     // A second brings in 1,000, so a millisecond brings in one token exactly.
     let quota = Quota::new(Unit::Tokens, 1_000, SECOND).unwrap();
-    let (limiter, clock) = on_manual_clock([quota.burst_of(BURST.unsigned_abs())]);
+    let (limiter, clock) = on_manual_clock([quota.with_burst(BURST.unsigned_abs())]);
     // Nearly empty, and too large to be filled again within the test: no refill is cut off.
     for _ in 0..TAKEN_FIRST / 1_000 {
         drop(limiter.acquire(Cost::tokens(1_000)).unwrap());

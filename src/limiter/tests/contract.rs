@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::limiter::{CancelToken, Priority, Wait};
+use crate::limiter::{AcquireOptions, CancelToken, Priority};
 use crate::{Cost, Error};
 
 #[test]
@@ -14,7 +14,7 @@ fn all_quotas_are_taken_or_none() {
     let (limiter, _clock) = on_manual_clock([tokens, requests]);
     drop(limiter.try_acquire(Cost::tokens(100)).unwrap());
     let refused = limiter.try_acquire(Cost::tokens(100));
-    assert!(matches!(refused, Err(Error::WouldWait { wait }) if wait == SECOND));
+    assert!(matches!(refused, Err(Error::WouldBlock { wait }) if wait == SECOND));
     assert_eq!(
         limiter.snapshot().quotas[0].level,
         900,
@@ -73,13 +73,17 @@ fn whoever_goes_ahead_brings_the_turn_of_batch_work_at_once() {
             scope.spawn(|| limiter.acquire(Cost::tokens(1_000)).map(drop).unwrap());
             until_waiting(&limiter, 1);
             let batch = scope.spawn(|| {
-                let wait = Wait::new().priority(Priority::Batch);
+                let wait = AcquireOptions::new().priority(Priority::Batch);
                 limiter.acquire_with(Cost::tokens(tokens), wait)
             });
             until_waiting(&limiter, 2);
             for permit in first {
-                let again = permit.keep_turn();
-                drop(again.acquire(Cost::tokens(0), Wait::new()).unwrap());
+                let again = permit.keep_place();
+                drop(
+                    again
+                        .acquire(Cost::tokens(0), AcquireOptions::new())
+                        .unwrap(),
+                );
             }
             // Three in a row went before it, so it does not wait for the large one.
             clock.advance(due);
@@ -92,7 +96,7 @@ fn whoever_goes_ahead_brings_the_turn_of_batch_work_at_once() {
 #[test]
 fn of_two_quotas_of_one_kind_each_keeps_what_is_used_of_it() {
     let quota = |amount| Quota::new(Unit::Tokens, amount, SECOND).unwrap();
-    let quotas = [quota(1_000), quota(600).start_of(200)];
+    let quotas = [quota(1_000), quota(600).with_initial(200)];
     let (limiter, _clock) = on_manual_clock(quotas);
     let limits = quotas
         .into_iter()
@@ -161,7 +165,7 @@ fn a_wait_that_gets_longer_ends_at_its_deadline_and_lets_the_next_one_pass() {
 #[test]
 fn an_oversize_cost_passes_at_a_full_bucket_and_the_next_one_pays_for_it() {
     let quota = Quota::new(Unit::Tokens, 1_000, SECOND).unwrap();
-    let (limiter, _clock) = on_manual_clock([quota.burst_of(100)]);
+    let (limiter, _clock) = on_manual_clock([quota.with_burst(100)]);
     drop(limiter.try_acquire(Cost::tokens(1_000)).unwrap());
     assert_eq!(limiter.snapshot().quotas[0].level, -900);
     assert_eq!(
@@ -237,7 +241,7 @@ fn cancel_calls_back_the_token_s_waiters_and_no_others() {
     let (limiter, clock) = thousand_a_second();
     drop(limiter.acquire(Cost::tokens(1_000)).unwrap());
     let token = CancelToken::new();
-    let wait = Wait::new().cancel(&token);
+    let wait = AcquireOptions::new().cancel(&token);
     thread::scope(|scope| {
         let leaves = scope.spawn(|| limiter.acquire_with(Cost::tokens(500), wait));
         until_waiting(&limiter, 1);
@@ -287,7 +291,7 @@ fn the_binding_quota_is_the_one_that_the_head_waits_for_longest() {
 fn on_the_real_clock_the_scheduler_wakes_the_line_and_never_early() {
     let quota = Quota::new(Unit::Tokens, 10_000, SECOND).unwrap();
     let limits = Limits::builder()
-        .quota(quota.burst_of(100))
+        .quota(quota.with_burst(100))
         .build()
         .unwrap();
     let limiter = RateLimiter::new(limits);

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::limiter::Wait;
+use crate::limiter::AcquireOptions;
 use crate::{Cost, Error};
 
 #[test]
@@ -23,7 +23,9 @@ fn a_turn_that_is_kept_goes_ahead_of_all_who_came_later() {
         }
         let again = done.clone();
         scope.spawn(move || {
-            let permit = first.keep_turn().acquire(Cost::tokens(900), Wait::new());
+            let permit = first
+                .keep_place()
+                .acquire(Cost::tokens(900), AcquireOptions::new());
             again.send(("first", permit.unwrap().waited())).unwrap();
         });
         until_waiting(&limiter, 3);
@@ -45,7 +47,9 @@ fn a_turn_that_is_due_passes_those_who_wait_for_more() {
     thread::scope(|scope| {
         let large = scope.spawn(|| limiter.acquire(Cost::tokens(950)));
         until_waiting(&limiter, 1);
-        let again = small.keep_turn().acquire(Cost::tokens(100), Wait::new());
+        let again = small
+            .keep_place()
+            .acquire(Cost::tokens(100), AcquireOptions::new());
         assert_eq!(again.unwrap().waited(), Duration::ZERO);
         limiter.close();
         assert!(matches!(large.join().unwrap(), Err(Error::Closed)));

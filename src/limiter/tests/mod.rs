@@ -3,11 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "these tests drive real threads")]
 
 #[cfg(not(paceline_loom))]
+mod adaptive;
+#[cfg(not(paceline_loom))]
 mod conservation;
 #[cfg(not(paceline_loom))]
 mod contract;
-#[cfg(not(paceline_loom))]
-mod listening;
 #[cfg(not(paceline_loom))]
 mod live;
 #[cfg(paceline_loom)]

@@ -1,10 +1,10 @@
-//! Requests in flight, lanes, full lines and those who pass by.
+//! Requests in flight, priorities, full lines and those who pass by.
 
 use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::limiter::{Priority, Wait};
+use crate::limiter::{AcquireOptions, Priority};
 use crate::{Cost, Error};
 
 /// No more than `most` in flight, and tokens enough.
@@ -26,14 +26,14 @@ fn a_permit_gives_its_place_in_flight_back_however_it_ends() {
         |permit| permit.settle(Cost::tokens(100)),
         |permit| permit.refund(),
         |permit| permit.into_owned().refund(),
-        |permit| drop(permit.keep_turn()),
+        |permit| drop(permit.keep_place()),
     ];
     for (step, end) in endings.into_iter().enumerate() {
         let permit = limiter.try_acquire(cost).unwrap();
         assert_eq!(limiter.snapshot().in_flight, 1, "step {step}");
         let refused = limiter.try_acquire(cost);
         assert!(
-            matches!(refused, Err(Error::WouldWait { .. })),
+            matches!(refused, Err(Error::WouldBlock { .. })),
             "step {step}"
         );
         end(permit);
@@ -116,7 +116,7 @@ fn interactive_work_goes_first_and_batch_work_gets_every_fourth_turn() {
         let mut waiting = 0;
         let mut ask = |name, priority| {
             let (limiter, done) = (&limiter, done.clone());
-            let wait = Wait::new().priority(priority);
+            let wait = AcquireOptions::new().priority(priority);
             scope.spawn(move || {
                 drop(limiter.acquire_with(Cost::tokens(10), wait).unwrap());
                 done.send(name).unwrap();
@@ -133,7 +133,7 @@ fn interactive_work_goes_first_and_batch_work_gets_every_fourth_turn() {
         let stands = limiter.snapshot();
         assert_eq!((stands.waiters, stands.batch_waiters), (8, 3));
         let expected = ["i1", "i2", "i3", "b1", "i4", "i5", "b2", "b3"];
-        let seen = limiter.who_waits();
+        let seen = limiter.waiters();
         let dues: Vec<_> = seen.iter().map(|waiter| waiter.due.unwrap()).collect();
         for (step, name) in expected.into_iter().enumerate() {
             let due = MILLISECOND * 10 * u32::try_from(step + 1).unwrap();
@@ -154,7 +154,7 @@ fn the_nth_batch_request_lets_at_most_three_n_go_ahead_whatever_comes() {
     thread::scope(|scope| {
         let ask = |name: &'static str, priority, count| {
             let (limiter, done) = (&limiter, done.clone());
-            let wait = Wait::new().priority(priority);
+            let wait = AcquireOptions::new().priority(priority);
             scope.spawn(move || {
                 drop(limiter.acquire_with(Cost::tokens(10), wait).unwrap());
                 done.send(name).unwrap();
@@ -194,18 +194,18 @@ fn a_full_line_turns_newcomers_away_and_not_those_who_come_again() {
         until_waiting(&limiter, 1);
         let refused = limiter.acquire(Cost::tokens(1));
         assert!(
-            matches!(refused, Err(Error::LineFull { waiters: 1 })),
+            matches!(refused, Err(Error::QueueFull { waiters: 1 })),
             "{refused:?}"
         );
-        let turn = first.keep_turn();
-        let again = scope.spawn(|| turn.acquire(Cost::tokens(1), Wait::new()));
+        let turn = first.keep_place();
+        let again = scope.spawn(|| turn.acquire(Cost::tokens(1), AcquireOptions::new()));
         until_waiting(&limiter, 2);
         clock.advance(MILLISECOND * 2);
         assert!(head.join().unwrap().is_ok());
         assert!(again.join().unwrap().is_ok());
     });
     let counters = limiter.snapshot().counters;
-    assert_eq!((counters.turned_away, counters.waited), (1, 2));
+    assert_eq!((counters.queue_full, counters.waited), (1, 2));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn whoever_delays_the_head_by_nothing_may_pass_and_nobody_else() {
             clock.advance(MILLISECOND * 50);
             assert_eq!(head.join().unwrap(), MILLISECOND * 50, "step {step}");
         });
-        let bypassed = limiter.snapshot().counters.bypassed;
+        let bypassed = limiter.snapshot().counters.overtaken;
         assert_eq!(bypassed, u64::try_from(passes).unwrap(), "step {step}");
     }
 }

@@ -23,7 +23,7 @@ fn ms(millis: u64) -> Duration {
 /// Tokens per `period` milliseconds.
 fn tokens(amount: u64, period: u64, burst: u64) -> Quota {
     let quota = Quota::new(Unit::Tokens, amount, ms(period)).unwrap();
-    quota.burst_of(burst)
+    quota.with_burst(burst)
 }
 
 fn level(limiter: &RateLimiter) -> i64 {
@@ -34,7 +34,7 @@ fn level(limiter: &RateLimiter) -> i64 {
 fn refused_for(limiter: &RateLimiter, cost: u64) -> Option<Duration> {
     match limiter.try_acquire(Cost::tokens(cost)) {
         Ok(_) => None,
-        Err(Error::WouldWait { wait }) => Some(wait),
+        Err(Error::WouldBlock { wait }) => Some(wait),
         Err(error) => panic!("{error}"),
     }
 }

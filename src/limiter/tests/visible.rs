@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::*;
-use crate::limiter::{CancelToken, Event, Wait};
+use crate::limiter::{AcquireOptions, CancelToken, Event};
 use crate::{Cost, Error};
 
 #[test]
@@ -36,7 +36,7 @@ fn every_request_is_told_of_and_counted() {
     );
     let token = CancelToken::new();
     thread::scope(|scope| {
-        let wait = Wait::new().cancel(&token);
+        let wait = AcquireOptions::new().cancel(&token);
         let limiter = &limiter;
         let waiting = scope.spawn(move || limiter.acquire_with(Cost::tokens(2), wait));
         while told.lock().unwrap().len() < 4 {
@@ -64,7 +64,7 @@ fn only_who_stands_in_line_is_told_to_wait() {
     let clock = ManualClock::new();
     let limits = Limits::builder().tokens_per_minute(60_000);
     let limiter = RateLimiter::builder(limits.build().unwrap())
-        .listen(Duration::ZERO)
+        .adaptive(Duration::ZERO)
         .max_waiters(1)
         .clock(&clock)
         .on_event(move |event| {
@@ -85,7 +85,7 @@ fn only_who_stands_in_line_is_told_to_wait() {
         let waiting = scope.spawn(|| drop(limiter.acquire(Cost::tokens(102)).unwrap()));
         until_waiting(&limiter, 1);
         let turned_away = limiter.acquire(Cost::tokens(103));
-        assert!(matches!(turned_away, Err(Error::LineFull { .. })));
+        assert!(matches!(turned_away, Err(Error::QueueFull { .. })));
         clock.advance(SECOND);
         waiting.join().unwrap();
     });
@@ -133,7 +133,7 @@ fn counters_tell_what_became_of_everyone() {
             .unwrap_err(),
     );
     let token = CancelToken::new();
-    let wait = Wait::new().cancel(&token);
+    let wait = AcquireOptions::new().cancel(&token);
     thread::scope(|scope| {
         let cancelled = scope.spawn(|| limiter.acquire_with(Cost::tokens(2), wait));
         until_waiting(&limiter, 1);
@@ -156,7 +156,7 @@ fn counters_tell_what_became_of_everyone() {
     // 5 had come in meanwhile: 2 ms for the first one, and 2 more for the second.
     assert_eq!(counters.total_wait, MILLISECOND * 6);
     assert_eq!(counters.longest_wait, MILLISECOND * 4);
-    let ends = (counters.refused, counters.cancelled, counters.timed_out);
+    let ends = (counters.rejected, counters.cancelled, counters.timed_out);
     assert_eq!(ends, (1, 1, 1));
 }
 
@@ -172,7 +172,7 @@ fn a_debugging_user_sees_who_waits_for_what_and_how_long_yet() {
         clock.advance(MILLISECOND * 30);
         scope.spawn(|| drop(limiter.acquire_timeout(Cost::tokens(50), SECOND)));
         until_waiting(limiter, 2);
-        let seen = limiter.who_waits();
+        let seen = limiter.waiters();
         assert_eq!(seen[0].thread.as_deref(), Some("nightly"));
         assert_eq!(seen[1].thread, None);
         assert_eq!([seen[0].cost.tokens, seen[1].cost.tokens], [100, 50]);
@@ -186,7 +186,7 @@ fn a_debugging_user_sees_who_waits_for_what_and_how_long_yet() {
         clock.advance(MILLISECOND * 120);
         head.unwrap().join().unwrap();
     });
-    assert!(limiter.who_waits().is_empty());
+    assert!(limiter.waiters().is_empty());
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_level_from_elsewhere_serves_the_head_or_holds_it_back() {
 fn a_bucket_starts_as_it_is_told_to() {
     let quota = Quota::per_second(Unit::Tokens, 1_000).unwrap();
     for (step, (start, level)) in [(0, 0), (300, 300), (5_000, 1_000)].into_iter().enumerate() {
-        let (limiter, _clock) = on_manual_clock([quota.start_of(start)]);
+        let (limiter, _clock) = on_manual_clock([quota.with_initial(start)]);
         assert_eq!(limiter.snapshot().quotas[0].level, level, "step {step}");
     }
 }

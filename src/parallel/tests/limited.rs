@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use super::in_time;
 use crate::parallel::LimitedParallelIterator;
-use crate::{CancelToken, Cost, Error, Limits, ManualClock, Permit, RateLimiter, Result, Wait};
+use crate::{
+    AcquireOptions, CancelToken, Cost, Error, Limits, ManualClock, Permit, RateLimiter, Result,
+};
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
@@ -156,16 +158,16 @@ fn a_deadline_and_a_token_leave_an_error_for_each_item() {
         let limits = Limits::tokens_per_minute(60).unwrap();
         let limiter = RateLimiter::builder(limits).clock(&clock).build();
         let token = CancelToken::new();
-        let run = |options: Wait<'_>| -> Vec<Result<()>> {
+        let run = |options: AcquireOptions<'_>| -> Vec<Result<()>> {
             let items = (0..100).into_par_iter();
             let step = items.map_limited(&limiter, one, |_, _| Ok::<_, Error>(()));
             step.options(options).collect()
         };
-        let found = run(Wait::new().deadline(clock.now()));
+        let found = run(AcquireOptions::new().deadline(clock.now()));
         let late = |it: &&Result<()>| matches!(it, Err(Error::DeadlineExceeded { .. }));
         assert_eq!(found.iter().filter(late).count(), 40, "{found:?}");
         token.cancel();
-        let found = run(Wait::new().cancel(&token));
+        let found = run(AcquireOptions::new().cancel(&token));
         assert!(found.iter().all(|it| matches!(it, Err(Error::Cancelled))));
     });
 }

@@ -1,7 +1,7 @@
 //! The store over which limits are shared.
 
 use clap::{Args, ValueEnum};
-use paceline::OnOutage;
+use paceline::OnStoreOutage;
 
 /// Where limits are shared, and what becomes of them without.
 #[derive(Debug, Args)]
@@ -21,19 +21,19 @@ pub(crate) struct Share {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Outage {
     /// Refuse requests; they are tried again, as often as others are
-    Closed,
+    Fail,
     /// Go on with the limits divided by those who shared them
-    Share,
+    Divide,
     /// Wait until the store is back
-    Lease,
+    Wait,
 }
 
-impl From<Outage> for OnOutage {
+impl From<Outage> for OnStoreOutage {
     fn from(outage: Outage) -> Self {
         match outage {
-            Outage::Closed => Self::Closed,
-            Outage::Share => Self::Share,
-            Outage::Lease => Self::Lease,
+            Outage::Fail => Self::Fail,
+            Outage::Divide => Self::Divide,
+            Outage::Wait => Self::Wait,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use paceline::Charge;
+use paceline::Accounting;
 use paceline::batch::RowFormat;
 use paceline::tokens::PromptRule;
 
@@ -40,26 +40,26 @@ impl From<Rule> for PromptRule {
     }
 }
 
-/// What a request is charged.
+/// How the server counts a request against a token limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Charging {
+pub(crate) enum AccountingRule {
     /// Prompt and output cap together
-    Sum,
+    PromptPlusCap,
     /// The larger of prompt and output cap
-    Max,
+    Larger,
     /// Both, until the answer gives back what it did not use
-    Usage,
+    Actual,
     /// The prompt alone
-    Input,
+    PromptOnly,
 }
 
-impl From<Charging> for Charge {
-    fn from(charging: Charging) -> Self {
-        match charging {
-            Charging::Sum => Self::Sum,
-            Charging::Max => Self::Max,
-            Charging::Usage => Self::Usage,
-            Charging::Input => Self::Input,
+impl From<AccountingRule> for Accounting {
+    fn from(rule: AccountingRule) -> Self {
+        match rule {
+            AccountingRule::PromptPlusCap => Self::PromptPlusCap,
+            AccountingRule::Larger => Self::Larger,
+            AccountingRule::Actual => Self::Actual,
+            AccountingRule::PromptOnly => Self::PromptOnly,
         }
     }
 }

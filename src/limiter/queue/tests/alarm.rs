@@ -13,9 +13,9 @@ fn asked(tokens: u64) -> Asked {
     }
 }
 
-fn thousand_a_second() -> Queue {
+fn thousand_a_second() -> WaitQueue {
     let quota = Quota::per_second(Unit::Tokens, 1_000).unwrap();
-    Queue::new(&steps::declare(&[quota], None), Rules::default(), Tick(0))
+    WaitQueue::new(&steps::declare(&[quota], None), Rules::default(), Tick(0))
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Audit {
         self.waiting.remove(&told.place);
         if let Answer::Granted(grant) = &told.answer {
             prop_assert_eq!(grant.at, Tick(told.at), "granted at another time than told");
-            if !told.bypassed {
+            if !told.overtaken {
                 let mut ahead = self.waiting.range(..told.place);
                 let overtaken = ahead.find(|(_, priority)| **priority == told.priority);
                 prop_assert_eq!(overtaken, None, "overtaken by {}", told.place);

@@ -179,18 +179,18 @@ impl<'a> Play<'a> {
         // Those before it may have been answered on the way, and itself if it came too late.
         let begin = self.seen;
         self.compare()?;
-        let is_told = |place| {
+        let is_reported = |place| {
             self.line.log[begin..]
                 .iter()
                 .any(|told| told.place == place)
         };
         match outcome {
-            Outcome::Waits(place) if is_told(place) => {}
+            Outcome::Waits(place) if is_reported(place) => {}
             Outcome::Waits(place) => self.audit.joined(place, asked.priority),
             Outcome::Granted => self.tally.count(Seen::AtOnce),
-            Outcome::WouldWait => self.tally.count(Seen::WouldWait),
+            Outcome::WouldBlock => self.tally.count(Seen::WouldBlock),
             Outcome::Hopeless => self.tally.count(Seen::Hopeless),
-            Outcome::LineFull => self.tally.count(Seen::LineFull),
+            Outcome::QueueFull => self.tally.count(Seen::QueueFull),
             Outcome::TooLarge(..) => self.tally.count(Seen::TooLargeAtOnce),
             Outcome::Closed => {}
         }
@@ -244,7 +244,7 @@ impl<'a> Play<'a> {
                 if let Some(quota) = quotas.get_mut(nth % count) {
                     let amount = thousandths(quota.amount(), *amount).min(1 << 44);
                     let new = Quota::new(quota.unit(), amount, quota.period());
-                    *quota = new.unwrap().burst_of(thousandths(amount, *burst));
+                    *quota = new.unwrap().with_burst(thousandths(amount, *burst));
                 }
                 declare(&quotas, self.limits.in_flight())
             }
@@ -281,8 +281,8 @@ impl<'a> Play<'a> {
         prop_assert_eq!(&snapshot, &self.reference.snapshot());
         let conserved = self.audit.conserves(&snapshot, now.0)?;
         self.tally.add(Seen::Conserved, conserved);
-        let waiters = self.line.queue.who_waits(now);
-        prop_assert_eq!(waiters, self.reference.who_waits());
+        let waiters = self.line.queue.waiters(now);
+        prop_assert_eq!(waiters, self.reference.waiters());
         Ok(())
     }
 
@@ -310,7 +310,7 @@ impl<'a> Play<'a> {
                     self.tally.count(Seen::Granted);
                     self.tally.add(Seen::Oversize, u64::from(is_oversize));
                     self.tally.add(Seen::Batch, u64::from(is_batch));
-                    self.tally.add(Seen::Bypass, u64::from(told.bypassed));
+                    self.tally.add(Seen::Bypass, u64::from(told.overtaken));
                     self.tally.add(Seen::WithSlot, grant.in_flight);
                 }
                 Answer::TimedOut => self.tally.count(Seen::TimedOut),

@@ -6,7 +6,7 @@ use super::*;
 /// who comes looks at the line, so an alarm that is lost shows.
 pub(super) struct Driven {
     pub(super) now: u64,
-    pub(super) queue: Queue,
+    pub(super) queue: WaitQueue,
     alarms: BTreeSet<u64>,
     tokens: Vec<(u64, CancelToken)>,
     pub(super) log: Vec<Told>,
@@ -16,7 +16,7 @@ impl Driven {
     pub(super) fn new(limits: &Limits, rules: Rules) -> Self {
         Self {
             now: 0,
-            queue: Queue::new(limits, rules, Tick(0)),
+            queue: WaitQueue::new(limits, rules, Tick(0)),
             alarms: BTreeSet::new(),
             tokens: Vec::new(),
             log: Vec::new(),
@@ -30,7 +30,7 @@ impl Driven {
     /// As an acquire does it, with nothing in between.
     pub(super) fn come(&mut self, coming: Coming) -> Outcome {
         let (asked, now) = (coming.asked, self.now());
-        let (bypassed, due) = (self.queue.counters.bypassed, self.head_due());
+        let (overtaken, due) = (self.queue.counters.overtaken, self.head_due());
         let freely = self.queue.take_freely(asked.cost, asked.place, now);
         let is_free = freely.is_some();
         let taken = match freely {
@@ -43,8 +43,8 @@ impl Driven {
             Err(error) => return Outcome::from(error),
         };
         if let Some(grant) = taken {
-            let bypassed = self.queue.counters.bypassed > bypassed;
-            if bypassed && !coming.alarm_is_late {
+            let overtaken = self.queue.counters.overtaken > overtaken;
+            if overtaken && !coming.alarm_is_late {
                 assert_eq!(self.head_due(), due, "the head was put off");
             }
             self.log.push(Told {
@@ -53,7 +53,7 @@ impl Driven {
                 priority: asked.priority,
                 answer: Answer::Granted(grant),
                 at: self.now,
-                bypassed,
+                overtaken,
             });
             if !is_free {
                 self.queue.serve(now);
@@ -63,12 +63,12 @@ impl Driven {
             return Outcome::Granted;
         }
         if coming.only_tries {
-            return Outcome::WouldWait;
+            return Outcome::WouldBlock;
         }
         let deadline = coming.deadline.map(Tick);
         let asks = deadline.filter(|_| coming.asks_first);
         if asks.is_some_and(|deadline| self.queue.predict(asked, now) > deadline) {
-            self.queue.refused();
+            self.queue.reject();
             return Outcome::Hopeless;
         }
         let token = CancelToken::new();
@@ -84,7 +84,7 @@ impl Driven {
     }
 
     /// Does something that can bring someone's turn nearer.
-    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Queue, Tick) -> T) -> T {
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
         let now = self.now();
         self.queue.bring_up_to(now);
         let result = change(&mut self.queue, now);
@@ -118,7 +118,7 @@ impl Driven {
     }
 
     fn head_due(&self) -> Option<(u64, Tick)> {
-        let head = self.queue.lanes.head()?;
+        let head = self.queue.priorities.head()?;
         Some((head.place, self.queue.due(head.asked.cost)))
     }
 
@@ -161,7 +161,7 @@ impl Driven {
                 priority: waiter.asked.priority,
                 answer: answer.clone(),
                 at,
-                bypassed: false,
+                overtaken: false,
             }));
     }
 }

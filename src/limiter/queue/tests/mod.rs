@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseResult};
 
 use super::super::Priority;
-use super::super::snapshot::{InLine, QuotaSnapshot, Snapshot};
+use super::super::snapshot::{QuotaSnapshot, Snapshot, Waiter};
 use super::*;
 use crate::quota::Quota;
 use crate::unit::Unit;
@@ -38,7 +38,7 @@ struct Told {
     answer: Answer,
     at: u64,
     /// Whether it went past others that wait.
-    bypassed: bool,
+    overtaken: bool,
 }
 
 /// Somebody who comes.
@@ -61,9 +61,9 @@ struct Coming {
 enum Outcome {
     Granted,
     Waits(u64),
-    WouldWait,
+    WouldBlock,
     Hopeless,
-    LineFull,
+    QueueFull,
     TooLarge(Unit, u64, Duration),
     Closed,
 }
@@ -71,7 +71,7 @@ enum Outcome {
 impl From<Error> for Outcome {
     fn from(error: Error) -> Self {
         match error {
-            Error::LineFull { .. } => Self::LineFull,
+            Error::QueueFull { .. } => Self::QueueFull,
             Error::TooLarge {
                 unit,
                 amount,
@@ -92,9 +92,9 @@ const SEED: u64 = 1;
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
-    let is_told = |name| std::env::var_os(name).is_some();
+    let is_reported = |name| std::env::var_os(name).is_some();
     ProptestConfig {
-        cases: match is_told("PROPTEST_CASES") {
+        cases: match is_reported("PROPTEST_CASES") {
             true => default.cases,
             false => CASES,
         },

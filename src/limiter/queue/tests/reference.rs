@@ -69,7 +69,7 @@ impl Reference {
     fn too_large(&self, cost: Cost) -> Option<Quota> {
         let mut quotas = self.quotas.iter().map(|quota| quota.quota);
         let is_too_large =
-            |quota: &Quota| !quota.is_assumed() && cost.amount(quota.unit()) > quota.amount();
+            |quota: &Quota| !quota.is_provisional() && cost.amount(quota.unit()) > quota.amount();
         quotas.find(is_too_large)
     }
 
@@ -161,7 +161,7 @@ impl Reference {
             priority: one.priority,
             answer,
             at: self.now,
-            bypassed: false,
+            overtaken: false,
         });
     }
 
@@ -188,35 +188,35 @@ impl Reference {
         };
         if self.turn(cost) == self.now {
             let is_next = self.with(one).head().unwrap().place == one.place;
-            let bypassed = !is_next && self.rules.bypass && self.may_pass(cost);
-            if is_next || bypassed {
+            let overtaken = !is_next && self.rules.bypass && self.may_pass(cost);
+            if is_next || overtaken {
                 if is_next {
                     self.count_in_row(one);
                 }
-                self.counters.bypassed += u64::from(bypassed);
+                self.counters.overtaken += u64::from(overtaken);
                 self.next_place += u64::from(kept.is_none());
                 let grant = self.grant(cost, one.place);
                 self.answer(one, Answer::Granted(grant));
-                self.log.last_mut().unwrap().bypassed = bypassed;
+                self.log.last_mut().unwrap().overtaken = overtaken;
                 self.run_until(self.now);
                 return Outcome::Granted;
             }
         }
         if coming.only_tries {
-            return Outcome::WouldWait;
+            return Outcome::WouldBlock;
         }
         if coming.asks_first
             && coming
                 .deadline
                 .is_some_and(|at| self.forecast(coming.asked) > at)
         {
-            self.counters.refused += 1;
+            self.counters.rejected += 1;
             return Outcome::Hopeless;
         }
         let most = self.rules.max_waiters.unwrap_or(usize::MAX);
         if kept.is_none() && self.waiting.len() >= most {
-            self.counters.turned_away += 1;
-            return Outcome::LineFull;
+            self.counters.queue_full += 1;
+            return Outcome::QueueFull;
         }
         self.next_place += u64::from(kept.is_none());
         self.waiting.push(one);

@@ -129,17 +129,23 @@ fn quota() -> impl Strategy<Value = Quota> {
         prop::option::weighted(0.3, 0..1_000u64),
         prop::bool::weighted(0.05),
     )
-        .prop_map(move |(unit, period, amount, burst, start, is_assumed)| {
-            let period = Duration::from_nanos(periods[period]);
-            let mut quota = Quota::new(units[unit], amount, period).unwrap();
-            if let Some(burst) = burst {
-                quota = quota.burst_of(thousandths(amount, burst));
-            }
-            if let Some(start) = start {
-                quota = quota.start_of(thousandths(quota.burst(), start));
-            }
-            if is_assumed { quota.assumed() } else { quota }
-        })
+        .prop_map(
+            move |(unit, period, amount, burst, start, is_provisional)| {
+                let period = Duration::from_nanos(periods[period]);
+                let mut quota = Quota::new(units[unit], amount, period).unwrap();
+                if let Some(burst) = burst {
+                    quota = quota.with_burst(thousandths(amount, burst));
+                }
+                if let Some(start) = start {
+                    quota = quota.with_initial(thousandths(quota.burst(), start));
+                }
+                if is_provisional {
+                    quota.provisional()
+                } else {
+                    quota
+                }
+            },
+        )
 }
 
 fn limits() -> impl Strategy<Value = Limits> {

@@ -112,8 +112,8 @@ impl Windows {
 fn windows_hold_the_burst_and_what_comes_in_and_no_more() {
     // Ten a second, so one in a tenth of it, and five at once.
     let tenth = 100_000_000;
-    let quota = Quota::per_second(Unit::Tokens, 10).unwrap().burst_of(5);
-    let mut windows = Windows::starting(quota.start_of(3), 0);
+    let quota = Quota::per_second(Unit::Tokens, 10).unwrap().with_burst(5);
+    let mut windows = Windows::starting(quota.with_initial(3), 0);
     // when, what is taken then, and when one, five and nine more would fit after that
     let table = [
         (0, 3, [1, 5, 5]),

@@ -17,21 +17,21 @@ mod server;
 use std::time::Duration;
 
 use super::address::Address;
-use super::connection::{Keys, Road, Timeouts};
-use super::visit::{Answer, Ask, Heard, Joins, Manners, Order, Told, Visit};
-use super::{lots, scale};
+use super::connection::{Keys, StoreConnection, Timeouts};
+use super::sync::{Ask, Identity, Joins, Order, StoreReply, SyncReply, SyncRequest, Told};
+use super::{reservations, scale};
 use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
 use server::Server;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A process that visits the store.
+/// A process that syncs the store.
 struct Process {
-    road: Road,
+    connection: StoreConnection,
     keys: Keys,
-    manners: Manners,
-    visit: Visit,
+    identity: Identity,
+    sync: SyncRequest,
 }
 
 impl Process {
@@ -45,13 +45,13 @@ impl Process {
             .fold(Limits::builder(), |limits, quota| limits.quota(*quota));
         let limits = limits.build().unwrap();
         Self {
-            road: Road::new(Address::parse(&server.url()).unwrap(), timeouts),
+            connection: StoreConnection::new(Address::parse(&server.url()).unwrap(), timeouts),
             keys: Keys::new("t:", limiter),
-            manners: Manners {
+            identity: Identity {
                 label: name.to_owned(),
                 horizon: SECOND,
             },
-            visit: Visit {
+            sync: SyncRequest {
                 name: name.to_owned(),
                 incarnation: String::new(),
                 epoch: 0,
@@ -59,7 +59,7 @@ impl Process {
                 turn: 1,
                 waiters: Some(0),
                 told: Told::default(),
-                at: crate::limiter::level::Tick(0),
+                at: crate::limiter::bucket::Tick(0),
                 late: [0; 4],
                 joins: Some(Joins {
                     limits: scale::encode(quotas),
@@ -72,42 +72,44 @@ impl Process {
         }
     }
 
-    /// Makes a visit and takes in its answer as an account does.
-    fn go(&mut self, asks: &[(Cost, Duration)]) -> Heard {
-        self.visit.asks = asks
+    /// Makes a sync and takes in its answer as an account does.
+    fn go(&mut self, asks: &[(Cost, Duration)]) -> SyncReply {
+        self.sync.asks = asks
             .iter()
             .map(|(cost, waited)| Ask {
-                amounts: lots::amounts(*cost),
+                amounts: reservations::amounts(*cost),
                 waited: *waited,
             })
             .collect();
-        self.visit.waiters = Some(asks.len());
+        self.sync.waiters = Some(asks.len());
         match self.send() {
-            Answer::Heard(heard) => {
-                self.visit.turn += 1;
-                self.visit.joins = None;
-                self.visit.incarnation.clone_from(&heard.incarnation);
-                self.visit.epoch = heard.epoch;
-                self.visit.time = heard.time;
-                self.visit.told = Told::default();
+            StoreReply::Synced(heard) => {
+                self.sync.turn += 1;
+                self.sync.joins = None;
+                self.sync.incarnation.clone_from(&heard.incarnation);
+                self.sync.epoch = heard.epoch;
+                self.sync.time = heard.time;
+                self.sync.told = Told::default();
                 *heard
             }
-            Answer::Forgotten => panic!("it was forgotten"),
+            StoreReply::Forgotten => panic!("it was forgotten"),
         }
     }
 
-    fn send(&mut self) -> Answer {
-        let answers = self.road.go(&[(&self.keys, &self.visit)], &self.manners);
+    fn send(&mut self) -> StoreReply {
+        let answers = self
+            .connection
+            .go(&[(&self.keys, &self.sync)], &self.identity);
         answers.unwrap().pop().unwrap()
     }
 
-    fn ask(&mut self, costs: &[Cost]) -> Heard {
+    fn ask(&mut self, costs: &[Cost]) -> SyncReply {
         let asks: Vec<_> = costs.iter().map(|cost| (*cost, Duration::ZERO)).collect();
         self.go(&asks)
     }
 
-    fn order(&mut self, order: Order) -> Heard {
-        self.visit.told.orders.push(order);
+    fn order(&mut self, order: Order) -> SyncReply {
+        self.sync.told.orders.push(order);
         self.ask(&[])
     }
 }

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::super::visit::Left;
+use super::super::sync::Left;
 use super::*;
-use crate::limiter::level::{Level, Tick};
+use crate::limiter::bucket::{Bucket, Tick};
 use crate::unit::Unit;
 
 /// The limits of the reference: a limiter's own levels, which know nothing of steps.
 struct Reference {
-    levels: Vec<Level>,
+    levels: Vec<Bucket>,
     time: u64,
     pause: u64,
 }
@@ -19,7 +19,7 @@ impl Reference {
     fn new(quotas: &[Quota], now: u64) -> Self {
         let levels = quotas
             .iter()
-            .map(|quota| Level::starting(*quota, Tick(now * 1_000)));
+            .map(|quota| Bucket::starting(*quota, Tick(now * 1_000)));
         Self {
             levels: levels.collect(),
             time: now,
@@ -49,8 +49,8 @@ impl Reference {
         due
     }
 
-    fn whole(&self) -> Vec<i64> {
-        self.levels.iter().map(Level::whole).collect()
+    fn available(&self) -> Vec<i64> {
+        self.levels.iter().map(Bucket::available).collect()
     }
 }
 
@@ -60,7 +60,7 @@ enum Do {
     Give(u64),
     Take(u64),
     Pause(u64),
-    Level(i64),
+    Bucket(i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<(usize, Do)>> {
@@ -69,7 +69,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Do)>> {
         1 => (0..2_000_u64).prop_map(Do::Give),
         1 => (0..2_000_u64).prop_map(Do::Take),
         1 => (0..3_000_u64).prop_map(Do::Pause),
-        1 => (-500..2_000_i64).prop_map(Do::Level),
+        1 => (-500..2_000_i64).prop_map(Do::Bucket),
     ];
     prop::collection::vec((0..3_usize, step), 1..25)
 }
@@ -101,14 +101,14 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
                 Duration::from_micros(second * 100),
             )
             .unwrap();
-            let quotas = [tokens.burst_of(burst), requests];
+            let quotas = [tokens.with_burst(burst), requests];
             let names = ["a", "b", "c"];
             let mut processes =
                 names.map(|name| Process::new(&server, &format!("m{limiter}"), name, &quotas));
             let first = processes[0].ask(&[]);
             let mut reference = Reference::new(&quotas, first.now);
             for (step, (who, what)) in steps.into_iter().enumerate() {
-                let told = &mut processes[who].visit.told;
+                let told = &mut processes[who].sync.told;
                 let mut costs = Vec::new();
                 match &what {
                     Do::Ask(asked) => {
@@ -120,9 +120,9 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
                     Do::Give(tokens) => told.given = [0, *tokens, 0, 0],
                     Do::Take(tokens) => told.taken = [0, *tokens, 0, 0],
                     Do::Pause(length) => told.orders.push(Order::Pause(Tick(*length * 1_000))),
-                    Do::Level(left) => {
+                    Do::Bucket(left) => {
                         told.orders
-                            .push(Order::Level(Unit::Tokens, tokens.period(), *left));
+                            .push(Order::SetLevel(Unit::Tokens, tokens.period(), *left));
                     }
                 }
                 let heard = processes[who].ask(&costs);
@@ -131,7 +131,7 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
                     Do::Give(amount) => reference.levels[0].give(amount),
                     Do::Take(amount) => reference.levels[0].take(amount),
                     Do::Pause(length) => reference.pause = reference.pause.max(heard.now + length),
-                    Do::Level(left) => reference.levels[0].set_whole(left),
+                    Do::Bucket(left) => reference.levels[0].set_available(left),
                     Do::Ask(_) => {}
                 }
                 for (cost, due) in costs.iter().zip(&heard.dues) {
@@ -139,7 +139,7 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
                     prop_assert!(*due <= heard.now + 1_000_000, "step {}", step);
                 }
                 prop_assert_eq!(reference.time, heard.time, "step {}", step);
-                prop_assert_eq!(reference.whole(), heard.levels, "step {}", step);
+                prop_assert_eq!(reference.available(), heard.levels, "step {}", step);
             }
             Ok(())
         },
@@ -221,7 +221,7 @@ fn at_half_the_pace_what_is_missing_comes_in_twice_the_time() {
     process.order(left(0, 0, true, 500_000));
     let heard = process.ask(&[Cost::tokens(100)]);
     let wait = heard.dues[0] - heard.now;
-    // Something may have come in between the two visits.
+    // Something may have come in between the two syncs.
     assert!((1..=200_100).contains(&wait), "{wait} µs");
     let again = process.ask(&[Cost::tokens(100)]);
     let between = again.dues[0] - heard.dues[0];
@@ -237,7 +237,7 @@ fn a_slice_at_a_time_is_booked_and_nothing_beyond_the_horizon() {
     let Some(server) = Server::start() else {
         return;
     };
-    let quotas = [a_thousand_a_second()[0].start_of(0)];
+    let quotas = [a_thousand_a_second()[0].with_initial(0)];
     let mut one = Process::new(&server, "m", "one", &quotas);
     let heard = one.ask(&[Cost::tokens(10); 10]);
     assert_eq!(heard.dues.len(), 1, "it has just come: {heard:?}");
@@ -260,7 +260,7 @@ fn whoever_waits_longer_is_booked_first_unless_it_is_late() {
     let Some(server) = Server::start() else {
         return;
     };
-    let quotas = [a_thousand_a_second()[0].start_of(0)];
+    let quotas = [a_thousand_a_second()[0].with_initial(0)];
     let mut old = Process::new(&server, "m", "old", &quotas);
     let mut new = Process::new(&server, "m", "new", &quotas);
     let large = Cost::tokens(1_000);
@@ -284,7 +284,7 @@ fn the_dead_give_back_what_they_cannot_have_used_and_no_more() {
     let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
     let mut dead = Process::new(&server, "m", "dead", &quotas);
     assert_eq!(dead.ask(&[Cost::tokens(1_000)]).levels, [2_600]);
-    dead.visit.late = [1, 250, 250, 0];
+    dead.sync.late = [1, 250, 250, 0];
     dead.ask(&[]);
     let mut heir = Process::new(&server, "m", "heir", &quotas);
     let heard = heir.ask(&[]);
@@ -312,14 +312,14 @@ fn a_visit_that_is_repeated_is_told_once_and_its_bookings_come_back() {
     let quotas = [a_thousand_a_second()[0]];
     let mut one = Process::new(&server, "m", "one", &quotas);
     one.ask(&[]);
-    one.visit.told.taken = [0, 100, 0, 0];
-    one.visit.asks = vec![Ask {
-        amounts: lots::amounts(Cost::tokens(300)),
+    one.sync.told.taken = [0, 100, 0, 0];
+    one.sync.asks = vec![Ask {
+        amounts: reservations::amounts(Cost::tokens(300)),
         waited: Duration::ZERO,
     }];
-    let left = |answer: Answer| match answer {
-        Answer::Heard(heard) => heard.levels[0],
-        Answer::Forgotten => panic!("it was forgotten"),
+    let left = |answer: StoreReply| match answer {
+        StoreReply::Synced(heard) => heard.levels[0],
+        StoreReply::Forgotten => panic!("it was forgotten"),
     };
     let first = left(one.send());
     assert!((600..650).contains(&first), "{first}");
@@ -343,9 +343,9 @@ fn a_store_that_has_forgotten_begins_empty_and_a_horizon_later() {
         "it starts full where that is wanted"
     );
     server.say(&["FLUSHALL"]);
-    assert_eq!(one.send(), Answer::Forgotten);
-    let joins = Process::new(&server, "m", "one", &quotas).visit.joins;
-    one.visit.joins = joins;
+    assert_eq!(one.send(), StoreReply::Forgotten);
+    let joins = Process::new(&server, "m", "one", &quotas).sync.joins;
+    one.sync.joins = joins;
     let heard = one.ask(&[Cost::tokens(1)]);
     assert_eq!(heard.levels, [0]);
     assert!(heard.time >= heard.now + 1_000_000, "{heard:?}");
@@ -388,7 +388,7 @@ fn other_limits_hold_for_all_and_what_is_used_stays_used() {
     let heard = two.order(Order::Hold(vec![minute(1)], heard.epoch - 1));
     assert_eq!(heard.limits, None);
     // Who comes with other limits that are stated sets them for all; a guess does not.
-    let mut guess = Process::new(&server, "m", "guess", &[minute(5).assumed()]);
+    let mut guess = Process::new(&server, "m", "guess", &[minute(5).provisional()]);
     assert_eq!(guess.ask(&[]).limits, Some(vec![minute(60_000)]));
     let mut last = Process::new(&server, "m", "last", &[minute(12_000)]);
     assert_eq!(last.ask(&[]).limits, Some(vec![minute(12_000)]));
@@ -408,8 +408,8 @@ fn every_key_expires_and_a_leave_leaves_nothing_behind() {
         let left: i64 = server.say(&["TTL", key]).parse().unwrap();
         assert!(left > 31 * 24 * 3_600, "{key}: {left}");
     }
-    one.visit.waiters = None;
-    one.visit.asks.clear();
+    one.sync.waiters = None;
+    one.sync.asks.clear();
     one.send();
     assert_eq!(server.say(&["KEYS", "t:{*"]), "t:{m}:state");
 }

@@ -7,7 +7,7 @@ use loom::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::limiter::alarm::{Alarms, Due, Ring};
-use crate::limiter::level::Tick;
+use crate::limiter::bucket::Tick;
 use crate::limiter::refill::Scheduler;
 
 /// Longer than any of this takes.

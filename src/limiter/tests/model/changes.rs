@@ -1,7 +1,7 @@
 //! What others do to whoever waits: each change serves the line.
 
 use super::*;
-use crate::{Feedback, Refusal};
+use crate::{Observation, Refusal};
 
 #[test]
 fn a_refund_meets_a_waiter() {
@@ -65,7 +65,7 @@ fn a_refusal_that_is_heard_puts_a_waiter_off_and_no_longer() {
                 wait: Some(MILLISECOND * 5),
                 ..Refusal::default()
             };
-            permit.hear(&Feedback::refused(refusal));
+            permit.observe(&Observation::refused(refusal));
         });
         clock.advance(MILLISECOND * 5);
         hearing.join().unwrap();

@@ -107,7 +107,7 @@ fn of_two_who_join_a_line_for_one_exactly_one_is_turned_away() {
             let (limiter, clock) = (limiter.clone(), clock.clone());
             thread::spawn(move || match limiter.acquire(Cost::tokens(5)) {
                 Ok(_permit) => 0,
-                Err(Error::LineFull { waiters: 1 }) => {
+                Err(Error::QueueFull { waiters: 1 }) => {
                     clock.advance(MILLISECOND * 5); // the other one's turn
                     1
                 }
@@ -116,7 +116,7 @@ fn of_two_who_join_a_line_for_one_exactly_one_is_turned_away() {
         });
         let turned_away: u64 = joining.map(|one| one.join().unwrap()).iter().sum();
         assert_eq!(turned_away, 1);
-        assert_eq!(limiter.snapshot().counters.turned_away, 1);
+        assert_eq!(limiter.snapshot().counters.queue_full, 1);
         assert_at_rest(&limiter, 0);
     });
 }

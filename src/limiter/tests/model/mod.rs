@@ -15,7 +15,7 @@ mod time; //    turns and deadlines that come with the clock
 use loom::thread;
 
 use super::*;
-use crate::limiter::{CancelToken, Priority, Wait};
+use crate::limiter::{AcquireOptions, CancelToken, Priority};
 use crate::sync::wake_for_nothing;
 use crate::{Cost, Error, LimitsBuilder, Permit, Result};
 
@@ -75,7 +75,7 @@ fn acquiring_until_cancelled(
 ) -> thread::JoinHandle<Result<Permit<'static>>> {
     let (limiter, token) = (limiter.clone(), token.clone());
     thread::spawn(move || {
-        let wait = Wait::new().cancel(&token);
+        let wait = AcquireOptions::new().cancel(&token);
         limiter
             .acquire_with(Cost::tokens(tokens), wait)
             .map(Permit::into_owned)

@@ -12,8 +12,9 @@ fn a_turn_that_comes_again_meets_a_waiter_and_both_are_served() {
             .into_owned();
         let waiting = acquiring(&limiter, 5);
         let again = thread::spawn(move || {
-            let turn = first.keep_turn();
-            turn.acquire(Cost::tokens(5), Wait::new()).map(drop)
+            let turn = first.keep_place();
+            turn.acquire(Cost::tokens(5), AcquireOptions::new())
+                .map(drop)
         });
         clock.advance(MILLISECOND * 10);
         drop(waiting.join().unwrap().unwrap());
@@ -53,7 +54,7 @@ fn both_lanes_move_up_when_the_head_is_called_back() {
         let next = acquiring(&limiter, 5);
         let batch = limiter.clone();
         let batch = thread::spawn(move || {
-            let wait = Wait::new().priority(Priority::Batch);
+            let wait = AcquireOptions::new().priority(Priority::Batch);
             batch
                 .acquire_with(Cost::tokens(7), wait)
                 .map(Permit::into_owned)

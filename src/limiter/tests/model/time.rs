@@ -142,7 +142,7 @@ fn a_limiter_is_gone_when_its_alarm_rings() {
         let (waiting, token) = (limiter.clone(), CancelToken::new());
         let called_back = token.clone();
         let waiting = thread::spawn(move || {
-            let wait = Wait::new().cancel(&called_back);
+            let wait = AcquireOptions::new().cancel(&called_back);
             waiting.acquire_with(Cost::tokens(5), wait).map(drop)
             // Its clone of the limiter may be the last one.
         });

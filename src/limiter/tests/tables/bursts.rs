@@ -5,8 +5,8 @@ use std::thread;
 
 use super::*;
 use crate::limiter::Priority;
-use crate::limiter::level::Tick;
-use crate::limiter::queue::{Answer, Asked, Queue, Rules};
+use crate::limiter::bucket::Tick;
+use crate::limiter::queue::{Answer, Asked, Rules, WaitQueue};
 
 use Told::{Granted, Never, Wait};
 
@@ -31,7 +31,7 @@ fn walk(quota: Quota, table: &[Row]) {
         let told = limiter.try_acquire(Cost::tokens(cost));
         match (told, expected) {
             (Ok(_), Granted) | (Err(Error::TooLarge { .. }), Never) => {}
-            (Err(Error::WouldWait { wait }), Wait(millis)) => {
+            (Err(Error::WouldBlock { wait }), Wait(millis)) => {
                 assert_eq!(wait, ms(millis), "{quota}, step {step}: the wait");
             }
             (told, expected) => panic!("{quota}, step {step}: {told:?}, not {expected:?}"),
@@ -264,7 +264,7 @@ fn a_time_that_steps_back_brings_nothing_in_twice() {
         priority: Priority::default(),
         place: None,
     };
-    let mut queue = Queue::new(&limits, Rules::default(), at(100));
+    let mut queue = WaitQueue::new(&limits, Rules::default(), at(100));
     // when, what is left then, whether one is granted, and when the next one would be
     let table = [
         (100, 3, true, 100),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::Permit;
-use crate::limiter::{CancelToken, Wait};
+use crate::limiter::{AcquireOptions, CancelToken};
 
 /// What happens to a limiter of `amount` tokens per `period`. All times are milliseconds from the
 /// start, and steps are named by their index.
@@ -151,7 +151,7 @@ fn play(case: &Case) {
             stage.run_until(at);
             match step {
                 Do::Take(cost, _) | Do::Within(cost, ..) => {
-                    let mut wait = Wait::new().cancel(&cancels[index]);
+                    let mut wait = AcquireOptions::new().cancel(&cancels[index]);
                     if let Do::Within(_, patience, _) = step {
                         wait = wait.deadline(clock.now() + ms(patience));
                     }

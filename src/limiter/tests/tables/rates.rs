@@ -1,7 +1,7 @@
 //! Odd rates, tiny ones, endless ones: exact in the long run.
 
 use super::*;
-use crate::limiter::level::{Level, Tick};
+use crate::limiter::bucket::{Bucket, Tick};
 use crate::quota::{MAX_AMOUNT, MAX_PERIOD};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -27,7 +27,7 @@ fn rates_that_divide_nothing_evenly_do_not_drift() {
         (3, 7, 200_000),
     ];
     for (step, (amount, period, takes)) in table.into_iter().enumerate() {
-        let mut level = Level::full(per_nanos(amount, period), Tick(0));
+        let mut level = Bucket::full(per_nanos(amount, period), Tick(0));
         level.take(amount);
         let mut due = Tick(0);
         for take in 1..=takes {
@@ -172,7 +172,7 @@ fn tiny_limits_grant_one_at_their_time_and_not_a_nanosecond_earlier() {
     ];
     for (step, (amount, period, interval)) in table.into_iter().enumerate() {
         let quota = Quota::new(Unit::Tokens, amount, period).unwrap();
-        let (limiter, clock) = on_manual_clock([quota.burst_of(1)]);
+        let (limiter, clock) = on_manual_clock([quota.with_burst(1)]);
         for round in 0..3 {
             assert_eq!(refused_for(&limiter, 1), None, "step {step}, round {round}");
             let wait = refused_for(&limiter, 1);

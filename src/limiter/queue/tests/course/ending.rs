@@ -38,17 +38,29 @@ impl Play<'_> {
         self.come(self.newcomer(), None, false)?;
         let now = self.line.now();
         // Who would give up before its turn goes now: that could bring another's turn nearer.
-        let gives_up = |one: &InLine| {
+        let gives_up = |one: &Waiter| {
             one.deadline
                 .is_some_and(|at| one.due.is_none_or(|due| at < due))
         };
-        while let Some(nth) = self.line.queue.who_waits(now).iter().position(gives_up) {
-            let place = self.line.queue.lanes.in_order().nth(nth).unwrap().place;
+        while let Some(nth) = self.line.queue.waiters(now).iter().position(gives_up) {
+            let place = self
+                .line
+                .queue
+                .priorities
+                .in_order()
+                .nth(nth)
+                .unwrap()
+                .place;
             self.leave(place);
             self.compare()?;
         }
-        let waiters = self.line.queue.who_waits(now);
-        let places = self.line.queue.lanes.in_order().map(|waiter| waiter.place);
+        let waiters = self.line.queue.waiters(now);
+        let places = self
+            .line
+            .queue
+            .priorities
+            .in_order()
+            .map(|waiter| waiter.place);
         let dues = waiters.iter().map(|waiter| waiter.due);
         let turns = places
             .zip(dues)

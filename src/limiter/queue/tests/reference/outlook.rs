@@ -53,8 +53,8 @@ impl Reference {
             quota: quota.quota,
             level: quota.left(self.now),
             granted: self.granted.amount(quota.quota.unit()),
-            told: false,
-            charge_ratio: None,
+            reported: false,
+            count_ratio: None,
             others: 0.0,
         });
         let batch = self
@@ -79,11 +79,11 @@ impl Reference {
         }
     }
 
-    pub(in super::super) fn who_waits(&self) -> Vec<InLine> {
+    pub(in super::super) fn waiters(&self) -> Vec<Waiter> {
         let since = |until: u64| Duration::from_nanos(until.saturating_sub(self.now));
         let seen = |(place, turn): (u64, u64)| {
             let one = self.waiting.iter().find(|one| one.place == place).unwrap();
-            InLine {
+            Waiter {
                 thread: std::thread::current().name().map(str::to_owned),
                 cost: one.cost,
                 priority: one.priority,

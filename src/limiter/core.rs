@@ -1,0 +1,384 @@
+//! The lock around a line, and how its threads wait.
+//!
+//! # Locking
+//!
+//! One mutex guards the queue with its levels. Everything that changes it happens under it, and
+//! ends by taking out whoever can be answered ([`WaitQueue::serve`]), so between two holders of
+//! the lock no waiter stands whose cost has come in, except for the time it takes an alarm to
+//! ring.
+//!
+//! - Whoever is taken out is told after the lock is free again, by whoever took it out. It is told
+//!   once, because it stands in line once. Each waiter has a Condvar and a small lock of its own,
+//!   and looks at its answer under that before it sleeps, so the notify cannot fall in between. So
+//!   a thread that is woken contends with nobody.
+//! - Nobody waits with a timeout. What time has to bring (the head's turn, a deadline) is an
+//!   alarm, set under the lock by whoever finds that it is needed earlier than the one set
+//!   before. An alarm may come too early or for nothing; it is then set again if needed.
+//! - Time is read with the lock held, so it does not run backward from one holder to the next.
+//! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
+//!   waiter's own lock is taken with no other one held.
+
+#[cfg(feature = "redis")]
+mod store; //    filled from a store that others share
+#[cfg(feature = "redis")]
+mod syncs; // what is said there
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::advice::Advice;
+use super::alarm::{Alarms, Due, Ring};
+use super::bucket::Tick;
+use super::cancel::{CancelToken, Watcher};
+use super::clock::Clock;
+use super::event::{Event, Hook, about};
+use super::queue::{Answer, Asked, Grant, Parked, Rules, WaitQueue};
+#[cfg(feature = "redis")]
+use super::shared::Registration;
+use super::snapshot::{Snapshot, Waiter};
+use super::window::Landing;
+use crate::cost::Cost;
+use crate::observation::Observation;
+use crate::quota::Limits;
+use crate::sync::Mutex;
+use crate::unit::Unit;
+use crate::{Error, Result};
+
+/// What a limiter's clones and permits share.
+pub(crate) struct Core {
+    clock: Clock,
+    alarms: Arc<dyn Alarms>,
+    queue: Mutex<WaitQueue>,
+    hook: Option<Hook>,
+    /// Who goes to the store for it, if it is shared over one.
+    #[cfg(feature = "redis")]
+    pub(super) registration: std::sync::OnceLock<Registration>,
+    /// For handing out to alarms and tokens, which must not keep the line alive.
+    me: Weak<Core>,
+}
+
+/// What somebody asks for, and what ends the wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(super) asked: Asked,
+    pub(super) deadline: Option<Instant>,
+    pub(super) cancel: Option<&'a CancelToken>,
+}
+
+/// What becomes of whoever joins.
+enum Entry {
+    Granted(Grant),
+    Waits(Arc<Parked>, Duration),
+}
+
+impl Core {
+    pub(super) fn new(
+        limits: &Limits,
+        rules: Rules,
+        clock: Clock,
+        hook: Option<Hook>,
+    ) -> Arc<Self> {
+        let queue = WaitQueue::new(limits, rules, clock.tick());
+        Arc::new_cyclic(|me| Self {
+            alarms: clock.alarms(),
+            clock,
+            queue: Mutex::new(queue),
+            hook,
+            #[cfg(feature = "redis")]
+            registration: std::sync::OnceLock::new(),
+            me: Weak::clone(me),
+        })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Takes a cost if nothing stands in its way, as is so for most. None does not say what does.
+    ///
+    /// Part of whoever calls it, down to the levels: returned from a call, a grant would be copied
+    /// while it is still being written, which takes longer than all its arithmetic.
+    #[inline(always)]
+    pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>) -> Option<Grant> {
+        let mut queue = self.queue.lock();
+        // Nobody waits where this succeeds, so there is nobody to tell.
+        queue.take_freely(cost, place, self.clock.tick())
+    }
+
+    /// Takes a cost if that needs no waiting, or says how much it needs.
+    #[cold]
+    pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
+        #[cfg(feature = "redis")]
+        if self.registration.get().is_some() {
+            return self.try_booked(asked);
+        }
+        self.with(|queue, now| match self.take_at_once(queue, asked, now)? {
+            Some(grant) => Ok(grant),
+            None => {
+                let turn = queue.predict(asked, now).max(queue.due(asked.cost));
+                let wait = match turn {
+                    // Some permit has to end first, which nobody can predict.
+                    Tick::NEVER => queue.predict(asked, now).since(now),
+                    turn => turn.since(now),
+                };
+                Err(Error::WouldBlock { wait })
+            }
+        })
+    }
+
+    /// Takes a cost, waiting in line for it, and returns how long that took.
+    #[cold]
+    pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
+        // Both may lock or start a thread, which nobody should have to stand in line for.
+        #[cfg(feature = "redis")]
+        self.registration_ready()?;
+        self.alarms.ready()?;
+        if let Some(token) = request.cancel {
+            token.watch(&(Weak::clone(&self.me) as Weak<dyn Watcher>));
+        }
+        let cost = request.asked.cost;
+        let (waiter, predicted) = match self.with(|queue, now| self.join(queue, request, now))? {
+            Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
+            Entry::Waits(waiter, predicted) => (waiter, predicted),
+        };
+        // Whoever is told may panic, and must not leave it in line.
+        let place = Place {
+            core: self,
+            waiter: &waiter,
+        };
+        self.tell(|| Event::Waiting { cost });
+        std::mem::forget(place);
+        match waiter.wait() {
+            Answer::Granted(grant) => {
+                let waited = grant.at.since(waiter.joined());
+                Ok((grant, waited))
+            }
+            Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
+            Answer::Cancelled => Err(Error::Cancelled),
+            Answer::Closed => Err(Error::Closed),
+            #[cfg(feature = "redis")]
+            Answer::StoreDown => Err(Error::StoreDown),
+            Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
+        }
+    }
+
+    /// Takes a cost after all, or joins the line. Its token is watched by now: if it is cancelled
+    /// later than this looks, whoever cancels it finds the waiter.
+    fn join(&self, queue: &mut WaitQueue, request: Request<'_>, now: Tick) -> Result<Entry> {
+        let Request { asked, cancel, .. } = request;
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(Error::Cancelled);
+        }
+        if let Some(grant) = self.take_at_once(queue, asked, now)? {
+            return Ok(Entry::Granted(grant));
+        }
+        let deadline = request.deadline.map(|instant| self.clock.tick_at(instant));
+        let mut predicted = Duration::ZERO;
+        if let Some(deadline) = deadline {
+            let turn = queue.predict(asked, now);
+            predicted = turn.since(now);
+            if turn > deadline {
+                queue.reject();
+                return Err(Error::DeadlineExceeded { wait: predicted });
+            }
+        }
+        let waiter = queue.join(asked, deadline, cancel.cloned(), now)?;
+        self.set_alarm(queue);
+        Ok(Entry::Waits(waiter, predicted))
+    }
+
+    /// Takes a cost if that needs no waiting, and serves those for whom that makes a difference:
+    /// whoever goes ahead of others may bring the turn of another lane.
+    fn take_at_once(
+        &self,
+        queue: &mut WaitQueue,
+        asked: Asked,
+        now: Tick,
+    ) -> Result<Option<Grant>> {
+        let taken = queue.take_at_once(asked, now)?;
+        if taken.is_some() {
+            queue.serve(now);
+            self.set_alarm(queue);
+        }
+        Ok(taken)
+    }
+
+    /// Ends a permit: corrects what was taken for `reserved` to `actual`, up or down, and gives
+    /// back its place in flight if it has one.
+    pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: Option<(Landing, Tick)>) {
+        self.change(|queue, now| {
+            if let Some((landing, sent)) = lands {
+                queue.landed(landing, sent, now);
+            }
+            if actual != reserved {
+                queue.settle(reserved, actual, now);
+            }
+        });
+        if actual != reserved {
+            self.tell(|| Event::Settled { reserved, actual });
+        }
+    }
+
+    /// Hears what the answer to a granted request says, and returns what stays charged for it and
+    /// what comes of it.
+    pub(super) fn observe(
+        &self,
+        grant: &Grant,
+        cost: Cost,
+        observation: &Observation,
+    ) -> (Cost, Advice) {
+        let observed = self.change(|queue, now| queue.observe(grant, cost, observation, now));
+        if let Some(quota) = observed.found {
+            log::info!("no limit reported; found about {}", about(quota));
+            self.tell(|| Event::LimitFound { quota });
+        }
+        (observed.charged, observed.advice)
+    }
+
+    /// Holds other limits from now on.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.change(|queue, now| queue.set_limits(limits, now));
+    }
+
+    /// Takes it that `left` units are left of a quota. Returns whether there is such a quota.
+    pub(super) fn set_level(&self, unit: Unit, period: Duration, left: i64) -> bool {
+        self.change(|queue, _| queue.set_level(unit, period, left))
+    }
+
+    /// Grants nothing before `until`. An earlier instant than one already set changes nothing.
+    pub(super) fn pause_until(&self, until: Instant) {
+        let until = self.clock.tick_at(until);
+        self.change(|queue, now| queue.pause_all_until(until, now));
+    }
+
+    /// Ends a pause before its time.
+    pub(super) fn resume(&self) {
+        self.change(|queue, _| queue.resume());
+    }
+
+    /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
+    pub(super) fn close(&self) {
+        self.change(|queue, _| queue.close());
+    }
+
+    pub(super) fn predict(&self, asked: Asked) -> Result<Duration> {
+        self.with(|queue, now| {
+            queue.check(asked.cost)?;
+            Ok(queue.predict(asked, now).since(now))
+        })
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.with(WaitQueue::snapshot)
+    }
+
+    pub(super) fn waiters(&self) -> Vec<Waiter> {
+        self.with(WaitQueue::waiters)
+    }
+
+    /// Whether anybody counts what happens.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    /// Tells whoever counts what happened.
+    #[inline]
+    pub(super) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        if let Some(hook) = &self.hook {
+            hook(&event());
+        }
+    }
+
+    /// Does something under the lock, at the time that it is then, and tells whoever was answered
+    /// on the way.
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
+        let mut queue = self.queue.lock();
+        let now = self.clock.tick();
+        let result = act(&mut queue, now);
+        let answered = queue.take_answered();
+        #[cfg(feature = "redis")]
+        let wish = queue.wish(now);
+        drop(queue);
+        #[cfg(feature = "redis")]
+        self.call(wish);
+        if let Some(answered) = answered {
+            answered.tell();
+        }
+        result
+    }
+
+    /// Makes a change that can bring someone's turn nearer, and answers whoever's it is.
+    fn change<T>(&self, change: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
+        self.with(|queue, now| {
+            queue.bring_up_to(now);
+            let result = change(queue, now);
+            queue.serve(now);
+            self.set_alarm(queue);
+            result
+        })
+    }
+
+    /// Sets an alarm if one is needed before the earliest that is set.
+    fn set_alarm(&self, queue: &mut WaitQueue) {
+        while let Some(due) = self.alarm_needed(queue) {
+            let ring = Weak::clone(&self.me) as Weak<dyn Ring>;
+            if self.alarms.set(due, ring) {
+                break;
+            }
+            queue.alarm_rang(due.tick);
+            queue.serve(self.clock.tick());
+        }
+    }
+
+    fn alarm_needed(&self, queue: &mut WaitQueue) -> Option<Due> {
+        self.clock.due_at(queue.alarm_needed()?)
+    }
+}
+
+/// A place in line that is given up with the stack frame that holds it.
+struct Place<'a> {
+    core: &'a Core,
+    waiter: &'a Parked,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.core.change(|queue, _| queue.abandon(self.waiter));
+        // Its turn may have come before. What was granted then is kept as charged, like that of a
+        // dropped permit.
+        if let Answer::Granted(grant) = self.waiter.wait()
+            && grant.in_flight > 0
+        {
+            let lands = Some((grant.landing, grant.at));
+            self.core.settle(Cost::default(), Cost::default(), lands);
+        }
+    }
+}
+
+impl Ring for Core {
+    fn ring(&self, set_for: Tick) -> Option<Due> {
+        self.with(|queue, now| {
+            queue.alarm_rang(set_for);
+            // Its time has come, even if this reading of the clock is a little behind it.
+            queue.serve(now.max(set_for));
+            self.alarm_needed(queue)
+        })
+    }
+}
+
+impl Watcher for Core {
+    fn cancelled(&self) {
+        self.change(|queue, _| queue.release_cancelled());
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        #[cfg(feature = "redis")]
+        self.leave();
+        // A waiting thread holds the line that it waits in.
+        debug_assert!(self.queue.lock().is_empty(), "dropped with waiters");
+    }
+}

@@ -1,0 +1,71 @@
+//! What may end a wait early, and in which lane it stands.
+
+use std::time::Instant;
+
+use super::core::Request;
+use super::queue::Asked;
+use super::{CancelToken, Priority};
+use crate::cost::Cost;
+
+/// What may end a wait before its turn comes, and whose work goes first. By default nothing does,
+/// and it is [interactive](Priority::Interactive).
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub struct AcquireOptions<'a> {
+    deadline: Option<Instant>,
+    cancel: Option<&'a CancelToken>,
+    priority: Priority,
+}
+
+impl<'a> AcquireOptions<'a> {
+    /// A wait for as long as it takes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives up at `deadline`. Defaults to never.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Gives up when `token` is cancelled. Defaults to none.
+    pub fn cancel(mut self, token: &'a CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+
+    /// Sets whose work it is. Defaults to [`Priority::Interactive`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
+    #[inline]
+    pub(super) fn request(self, cost: Cost, place: Option<u64>) -> Request<'a> {
+        Request {
+            asked: Asked {
+                cost,
+                priority: self.priority,
+                place,
+            },
+            deadline: self.deadline,
+            cancel: self.cancel,
+        }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn cancel_token(&self) -> Option<&'a CancelToken> {
+        self.cancel
+    }
+}

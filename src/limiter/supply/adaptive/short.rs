@@ -1,0 +1,88 @@
+//! Windows so short that what is left says little: by the time that an answer tells how a window of a
+//! second stands, it is over.
+//!
+//! Requests that leave evenly and a little below the rate fit into every window, wherever it begins.
+//! What they lack is a margin for their sizes, which differ; a server is met like that once it has refused
+//! five times what seemed to be there, and no longer if that does not help: then somebody else is there.
+
+use std::time::Duration;
+
+use crate::limiter::bucket::Tick;
+
+/// Buckets that seem to be at most so long, in seconds, may be windows of a second.
+const SHORT: f64 = 2.5;
+/// Refusals before it is met like that.
+const BEFORE: u32 = 5;
+/// What goes at once then, in seconds of the rate: next to nothing.
+pub(super) const AT_ONCE: f64 = 0.02;
+/// The part of the rate that is used then.
+pub(super) const USED: f64 = 0.955;
+/// Where more than one refusal comes in this time on average, it does not help.
+const HELPS: Duration = Duration::from_millis(1_500);
+/// From when on that is judged.
+const JUDGED: Duration = Duration::from_secs(6);
+
+/// Whether a limit is held over short windows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ShortWindows {
+    refusals: u32,
+    since: Option<Tick>,
+    gave_up: bool,
+}
+
+impl ShortWindows {
+    pub(super) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// A request was refused at `now`, of a limit whose bucket seems to be of this size, in seconds.
+    /// Returns whether something has changed.
+    pub(super) fn refused(&mut self, bucket: f64, now: Tick) -> bool {
+        if self.gave_up || bucket <= 0.0 || bucket > SHORT {
+            return false;
+        }
+        self.refusals += 1;
+        match self.since {
+            None if self.refusals >= BEFORE => {
+                (self.since, self.refusals) = (Some(now), 0);
+                true
+            }
+            None => false,
+            Some(since) => {
+                let time = now.since(since);
+                self.gave_up = time > JUDGED && HELPS * self.refusals > time;
+                if self.gave_up {
+                    self.since = None;
+                }
+                self.gave_up
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_a_short_bucket_start_it_and_many_more_end_it() {
+        let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
+        let mut short = ShortWindows::default();
+        for bucket in [0.0, 60.0, 1.0] {
+            assert!(!short.refused(bucket, at(1.0)));
+        }
+        assert!((2..BEFORE).all(|_| !short.refused(2.0, at(1.5))));
+        assert!(short.refused(2.0, at(2.0)));
+        assert!(short.is_on());
+        for seconds in 3..8 {
+            assert!(!short.refused(2.0, at(f64::from(seconds))), "{seconds} s");
+        }
+        assert!(
+            short.refused(2.0, at(8.5)),
+            "six in 6.5 s: it does not help"
+        );
+        assert!(!short.is_on());
+        assert!(!short.refused(2.0, at(9.0)) && !short.refused(2.0, at(9.5)));
+        assert!(!short.is_on(), "once is enough");
+    }
+}

@@ -1,0 +1,123 @@
+//! Buckets that follow what a server says.
+
+use std::time::Duration;
+
+use super::super::buckets::Buckets;
+use super::super::{Effect, GrantObservation};
+#[cfg(feature = "redis")]
+use super::Found;
+use super::{Estimator, Known, SentRequest, Spent};
+use crate::cost::Cost;
+use crate::limiter::bucket::Tick;
+use crate::observation::Outcome;
+use crate::quota::Limits;
+#[cfg(feature = "redis")]
+use crate::quota::Quota;
+use crate::unit::Unit;
+
+/// Buckets with an estimator that corrects them.
+#[derive(Debug)]
+pub(in crate::limiter) struct Adaptive {
+    pub(in crate::limiter) buckets: Buckets,
+    estimator: Estimator,
+}
+
+impl Adaptive {
+    pub(in crate::limiter) fn new(limits: &Limits, jitter: Duration, now: Tick) -> Self {
+        let (estimator, levels) = Estimator::new(limits, jitter, now);
+        Self {
+            buckets: Buckets(levels),
+            estimator,
+        }
+    }
+
+    pub(in crate::limiter) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+        let is_taken = self.buckets.take_freely(cost, now);
+        is_taken.then(|| self.granted(cost, now))
+    }
+
+    /// Takes a cost. Returns what has been spent in all, for its answer to be compared with.
+    pub(in crate::limiter) fn take(&mut self, cost: Cost, now: Tick) -> Box<Spent> {
+        self.buckets.take(cost);
+        self.granted(cost, now)
+    }
+
+    /// Counts what others have spent. It uses up a careful start, too, but leaves no debt there: whoever
+    /// begins later would never come to it.
+    ///
+    /// As if it had been granted now: it is not known when it left, and that is the noise of what answers
+    /// to requests say that leave about now.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn count(&mut self, cost: Cost, now: Tick) {
+        for level in &mut self.buckets.0 {
+            let before = level.units();
+            level.take(cost.amount(level.unit()));
+            if level.is_hidden() {
+                level.set_units(level.units().max(before.min(0.0)));
+            }
+        }
+        let _ = self.granted(cost, now);
+    }
+
+    fn granted(&mut self, cost: Cost, now: Tick) -> Box<Spent> {
+        Box::new(self.estimator.granted(cost, &mut self.buckets.0, now))
+    }
+
+    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+        self.buckets.settle(reserved, actual);
+        self.estimator
+            .settled(reserved, actual, &mut self.buckets.0, now);
+    }
+
+    pub(in crate::limiter) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {
+        let Some(spent) = seen.spent else {
+            return Effect::default();
+        };
+        let heard = SentRequest {
+            cost: seen.cost,
+            at: seen.at,
+            spent: *spent,
+        };
+        let levels = &mut self.buckets.0;
+        let then = self.estimator.observe(heard, seen.observation, levels, now);
+        Effect {
+            charged: seen.cost,
+            pause: then.pause,
+            limits_changed: then.limits_changed,
+            found: then.found,
+            is_trusted: Some(self.estimator.is_trusted()),
+        }
+    }
+
+    pub(in crate::limiter) fn restate(&mut self, limits: &Limits, now: Tick) {
+        self.estimator.restate(limits, &mut self.buckets.0, now);
+    }
+
+    pub(in crate::limiter) fn set_left(&mut self, unit: Unit, period: Duration, left: i64) -> bool {
+        self.buckets.set_left(unit, period, left)
+    }
+
+    pub(in crate::limiter) fn known(&self, index: usize) -> Known {
+        self.estimator.known(index)
+    }
+
+    /// Takes limits that others have found in place of guesses.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn adopt(&mut self, quotas: &[Quota], now: Tick) {
+        self.estimator.adopt(quotas, &mut self.buckets.0, now);
+    }
+
+    /// What the limits are found to be.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn found(&self) -> Vec<Found> {
+        self.estimator.found(&self.buckets.0)
+    }
+}
+
+/// Whether a refused request is given back.
+pub(in crate::limiter) fn is_given_back(seen: &GrantObservation<'_>) -> bool {
+    match &seen.observation.outcome {
+        Outcome::Refused(refusal) => Estimator::gives_back(refusal, seen.observation),
+        _ => false,
+    }
+}
