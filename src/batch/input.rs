@@ -63,6 +63,35 @@ pub struct Input {
     rows: Option<(RowFormat, Prompt)>,
     shard: Option<Shard>,
     total: OnceLock<Option<u64>>,
+    /// How long the file was when it was opened. What is appended later is not read.
+    size: u64,
+}
+
+/// The length of a file when it was opened, to be looked at again when it has been read.
+pub(super) struct Size {
+    file: File,
+    name: String,
+    size: u64,
+}
+
+impl Size {
+    /// # Errors
+    ///
+    /// [`Error::Batch`] when the file has another length now.
+    pub(super) fn check(&self) -> Result<()> {
+        let now = self.file.metadata();
+        let now = now.map_err(|error| Error::io(&self.name, error))?.len();
+        let (name, size) = (&self.name, self.size);
+        let what = match now.cmp(&size) {
+            std::cmp::Ordering::Equal => return Ok(()),
+            std::cmp::Ordering::Less => "shrunk",
+            std::cmp::Ordering::Greater => "grown",
+        };
+        Err(Error::Batch(format!(
+            "{name}: has {what} from {size} to {now} bytes while it was read; what was finished is written, \
+             and the next run sends what is new"
+        )))
+    }
 }
 
 enum Source {
@@ -154,6 +183,7 @@ impl Input {
             rows,
             shard: None,
             total: OnceLock::new(),
+            size: u64::MAX,
         }
     }
 
@@ -172,6 +202,9 @@ impl Input {
         };
         let mut input = Self::new(name, source, rows);
         input.path = Some(path.to_owned());
+        if data.is_file() {
+            input.size = data.len();
+        }
         if let Some(records) = input.look()? {
             begin(records)?;
         }
@@ -225,6 +258,19 @@ impl Input {
             rows: self.rows.clone(),
             shard: self.shard,
             total: OnceLock::new(),
+            size: self.size,
+        })
+    }
+
+    /// How long the file is, to be compared later. `None` of what comes once.
+    pub(super) fn size(&self) -> Option<Size> {
+        let Source::File(file) = &self.source else {
+            return None;
+        };
+        Some(Size {
+            file: file.try_clone().ok()?,
+            name: self.name.clone(),
+            size: self.size,
         })
     }
 
@@ -357,7 +403,7 @@ impl Input {
 
     /// The file from its start, unpacked and in UTF-8.
     fn rewound(&self, file: &File) -> Result<Box<dyn BufRead + Send>> {
-        let file = FromStart::of(file).map_err(|error| Error::io(&self.name, error))?;
+        let file = FromStart::of(file, self.size).map_err(|error| Error::io(&self.name, error))?;
         self.text(unpacked(file))
     }
 

@@ -5,15 +5,19 @@
 //! alone finds all of them. Meanwhile both the old and the new word on a line may stand there;
 //! the old word is taken out when a run ends, or else when the next one begins.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod names; // the files that a run opens
 
+use std::path::Path;
+
+use super::fs::{Disk, Kind, check_room};
 use super::ids::{Ids, Known};
-use super::output::{Damage, Finished, Holds, Output, STANDARD_OUTPUT};
+use super::output::{Damage, Finished, Holds, Output, Stream};
 use super::record::Record;
 use super::write::Sink;
-use crate::{Error, Result};
+use crate::Result;
+use names::{move_aside, where_allowed};
+
+pub(super) use names::Names;
 
 /// What to do with what the files hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,17 +26,6 @@ pub(super) struct Resume {
     pub(super) fresh: bool,
     /// What failed is left at that.
     pub(super) keep_failed: bool,
-}
-
-/// What a run opens.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Names<'a> {
-    /// What messages call the input, and its path if it is a file.
-    pub(super) input: (&'a str, Option<&'a Path>),
-    pub(super) results: &'a Path,
-    pub(super) errors: &'a Path,
-    /// The run is against a simulated API.
-    pub(super) simulated: bool,
 }
 
 /// The results of earlier runs, read and locked. Nothing is changed yet.
@@ -44,6 +37,8 @@ pub(super) struct Earlier {
     damage: Damage,
     /// Answers to requests that are known.
     pub(super) answers: u64,
+    /// Some lines are of failures: earlier versions took them for answers.
+    has_failures: bool,
 }
 
 /// The files of a run, open and locked.
@@ -53,6 +48,8 @@ pub(super) struct Journal {
     errors: Output,
     /// Where the lines of this run begin.
     began: Began,
+    /// Lines of earlier runs among the results are of failures.
+    has_failures: bool,
 }
 
 #[derive(Debug, Default)]
@@ -64,29 +61,19 @@ struct Began {
 impl Earlier {
     /// Opens the results for a run, and returns what they say of each id.
     pub(super) fn open(names: Names<'_>, resume: Resume) -> Result<(Self, Ids)> {
-        let Names {
-            input,
-            results,
-            errors,
-            ..
-        } = names;
-        let named = [("--output", results), ("--errors", errors)];
-        for (flag, path) in named {
-            if input.1.is_some_and(|input| same_file(input, path)) {
-                let message = format!("{flag} {} is the input itself", path.display());
-                return Err(Error::Batch(message));
-            }
-        }
-        if same_file(results, errors) && !is_special(results) {
-            let message = format!(
-                "--output and --errors are the same file {}",
-                results.display()
-            );
-            return Err(Error::Batch(message));
-        }
+        let Names { disk, results, .. } = names;
+        names.tell_apart()?;
         // Locked before anything is moved: a run that writes to it must not lose its file.
-        let existed = results.exists();
-        let results = Output::open(results)?;
+        let existed = disk.stat(results).is_ok();
+        let results = Output::open(disk, results)?;
+        if results.is_file()
+            && let Err(error) = where_allowed(check_room(disk, names.results))
+        {
+            if !existed {
+                let _ = disk.remove(names.results); // it is empty, and was made for nothing
+            }
+            return Err(error);
+        }
         match resume.fresh {
             true => {
                 let earlier = Self {
@@ -94,6 +81,7 @@ impl Earlier {
                     existed,
                     damage: Damage::default(),
                     answers: 0,
+                    has_failures: false,
                 };
                 Ok((earlier, Ids::default()))
             }
@@ -102,20 +90,22 @@ impl Earlier {
     }
 
     /// The same for a run that will not be: the file need not be there.
-    pub(super) fn look(results: &Path, simulated: bool) -> Result<(u64, Ids)> {
-        if !results.is_file() {
+    pub(super) fn look(disk: &Disk, results: &Path, simulated: bool) -> Result<(u64, Ids)> {
+        if !disk.stat(results).is_ok_and(|it| it.kind == Kind::File) {
             return Ok((0, Ids::default()));
         }
-        let (earlier, ids) = Self::read(Output::open_to_look(results)?, true, simulated)?;
+        let results = Output::open_to_look(disk, results)?;
+        let (earlier, ids) = Self::read(results, true, simulated)?;
         Ok((earlier.answers, ids))
     }
 
     fn read(results: Output, existed: bool, simulated: bool) -> Result<(Self, Ids)> {
         let (mut ids, mut answers) = (Ids::default(), 0);
-        let mut is_mixed = false;
+        let (mut is_mixed, mut has_failures) = (false, false);
         let damage = results.scan(Holds::Results, |_, line| {
             is_mixed |= line.simulated != simulated;
             if line.is_failure_inside() {
+                has_failures = true;
                 return; // it is sent again
             }
             if let Some(id) = &line.custom_id {
@@ -132,6 +122,7 @@ impl Earlier {
             existed,
             damage,
             answers,
+            has_failures,
         };
         Ok((earlier, ids))
     }
@@ -141,27 +132,31 @@ impl Earlier {
         let existed = self.existed;
         let begun = self.open_errors(names, resume, ids);
         if begun.is_err() && !existed {
-            let _ = fs::remove_file(names.results); // it is empty, and was made for nothing
+            let _ = names.disk.remove(names.results); // it is empty, and was made for nothing
         }
         begun
     }
 
     fn open_errors(self, names: Names<'_>, resume: Resume, ids: &mut Ids) -> Result<Journal> {
         let Self {
-            results, damage, ..
+            results,
+            damage,
+            has_failures,
+            ..
         } = self;
         let mut journal = Journal {
             results,
-            errors: Output::open(names.errors)?,
+            errors: Output::open(names.disk, names.errors)?,
             began: Began::default(),
+            has_failures,
         };
         if resume.fresh {
             for (output, path) in [
                 (&mut journal.results, names.results),
                 (&mut journal.errors, names.errors),
             ] {
-                if move_aside(path)? {
-                    *output = Output::open(path)?;
+                if move_aside(names.disk, path)? {
+                    *output = Output::open(names.disk, path)?;
                 }
             }
         }
@@ -203,7 +198,7 @@ impl Journal {
         self.results.repair(Holds::Results, damage)?;
         self.errors.repair(Holds::Failures, &errors)?;
         if has_old_words {
-            self.errors.thin_out(|at, line| {
+            let thinned = self.errors.thin_out(|at, line| {
                 let is_old = |id: &String| {
                     has_result(ids, id, line)
                         || last.get(&request(id, line)) != Some(Known::Line(at))
@@ -212,7 +207,15 @@ impl Journal {
                     true => line.is_of_bad_line_of(input),
                     false => line.custom_id.as_ref().is_some_and(is_old),
                 }
-            })?;
+            });
+            where_allowed(thinned)?;
+        }
+        if self.has_failures {
+            let thinned = self.results.thin_out(|_, line| {
+                let id = line.custom_id.as_ref();
+                line.is_failure_inside() && id.is_some_and(|id| has_result(ids, id, line))
+            });
+            where_allowed(thinned)?;
         }
         if resume.keep_failed {
             self.errors.look(0, |_, line| {
@@ -242,15 +245,15 @@ impl Journal {
     }
 
     fn take_out_old_words(&mut self) -> Result<()> {
-        let old = 0..self.began.errors;
-        if old.is_empty() {
+        let (old, failures) = (0..self.began.errors, 0..self.began.results);
+        if old.is_empty() && !self.has_failures {
             return Ok(());
         }
         // By id and request, or by id alone where a line is no request any more.
         let mut anew = Ids::default();
         for (output, start) in [
-            (&mut self.results, self.began.results),
-            (&mut self.errors, self.began.errors),
+            (&self.results, self.began.results),
+            (&self.errors, self.began.errors),
         ] {
             output.look(start, |_, line| {
                 if let Some(id) = &line.custom_id {
@@ -258,19 +261,25 @@ impl Journal {
                 }
             })?;
         }
-        let is_old = |at: u64, line: &Finished<'_>| {
+        let is_anew = |line: &Finished<'_>| {
             let is_anew = |id: &String| {
                 anew.get(&request(id, line)).is_some() || anew.get(&no_request(id)).is_some()
             };
-            old.contains(&at) && line.custom_id.as_ref().is_some_and(is_anew)
+            line.custom_id.as_ref().is_some_and(is_anew)
         };
+        let is_old = |at: u64, line: &Finished<'_>| old.contains(&at) && is_anew(line);
         let mut has_old_words = false;
         self.errors
             .look(0, |at, line| has_old_words |= is_old(at, line))?;
-        match has_old_words {
-            true => self.errors.thin_out(is_old),
-            false => Ok(()),
+        if has_old_words {
+            self.errors.thin_out(is_old)?;
         }
+        if self.has_failures {
+            self.results.thin_out(|at, line| {
+                failures.contains(&at) && line.is_failure_inside() && is_anew(line)
+            })?;
+        }
+        Ok(())
     }
 
     /// The file that a finished line belongs in.
@@ -295,6 +304,13 @@ impl Sink for Journal {
         self.results.sync()?;
         self.errors.sync()
     }
+
+    fn stream(&self, succeeded: bool) -> Option<Stream> {
+        match succeeded {
+            true => self.results.stream(),
+            false => self.errors.stream(),
+        }
+    }
 }
 
 /// What tells the requests of finished lines apart, also where several runs write to one file.
@@ -308,54 +324,6 @@ fn request(id: &str, line: &Finished<'_>) -> String {
 /// The same of a line that tells of no request.
 fn no_request(id: &str) -> String {
     format!("{id}\n")
-}
-
-/// Renames a file that holds something to the first free name with a number behind it. Nothing
-/// is ever deleted.
-fn move_aside(path: &Path) -> Result<bool> {
-    if path == Path::new(STANDARD_OUTPUT) {
-        return Ok(false);
-    }
-    let fail = |error| Error::io(path, error);
-    let data = fs::metadata(path).map_err(fail)?;
-    if !data.is_file() || data.len() == 0 {
-        return Ok(false);
-    }
-    let mut number = 1;
-    let aside = loop {
-        let mut name = OsString::from(path);
-        name.push(format!(".{number}"));
-        let name = PathBuf::from(name);
-        if !name.exists() {
-            break name;
-        }
-        number += 1;
-    };
-    fs::rename(path, &aside).map_err(fail)?;
-    log::info!("{} is now {}", path.display(), aside.display());
-    Ok(true)
-}
-
-/// True for what is there and is no file: a pipe, a terminal, the null device.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
-}
-
-/// True when two paths lead to one file, which need not exist yet.
-fn same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| {
-        path.canonicalize().ok().or_else(|| {
-            let parent = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
-            Some(parent.join(path.file_name()?))
-        })
-    };
-    match (real(a), real(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@
 //! file is the journal: a run that is killed and started again goes on after the last line that it holds.
 
 mod bad_lines; // the first lines that cannot be sent
-mod beside; //   files that take the place of others when they are whole
 mod board; //    who may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits
@@ -27,6 +26,7 @@ mod deadline; // when its time is up
 mod extract; //  answers alone
 mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
+mod fs; //       the calls of the file system, and files that are whole or not there
 mod gate; //     only what fits goes to its limiter
 mod history; //  what happened when
 mod hold; //     what holds up a run besides its limits
@@ -65,6 +65,7 @@ pub use bottleneck::Bottleneck;
 pub use bounds::Bound;
 pub use extract::{Extract, Extracted, extract};
 pub use finished::Finished;
+pub use fs::{check_output, is_same_file};
 pub use history::History;
 pub use hold::Hold;
 pub use input::{Input, RowFormat, plain_text, unpacked};

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::fs::{is_descriptor, system};
 use super::input::Input;
 use super::output::STANDARD_OUTPUT;
 
@@ -70,7 +71,8 @@ impl OutputNames {
 /// Where the failures of a run go whose results go there: `x.errors.jsonl` for `x.jsonl`, and
 /// `x.errors.3-of-8.jsonl` for `x.3-of-8.jsonl`. `None` for what is no file.
 fn errors_of(results: &Path) -> Option<PathBuf> {
-    let is_special = fs::metadata(results).is_ok_and(|data| !data.is_file());
+    let is_special = fs::metadata(results).is_ok_and(|data| !data.is_file())
+        || is_descriptor(&*system(), results);
     if is_special || results == Path::new(STANDARD_OUTPUT) {
         return None;
     }

@@ -17,6 +17,7 @@ use super::common_cause::ALIKE;
 use super::count::{Bell, Event, begin, count};
 use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
+use super::fs::system;
 use super::gate::Gate;
 use super::history::History;
 use super::ids::Ids;
@@ -219,10 +220,40 @@ impl Run {
             let OutputNames {
                 results, simulated, ..
             } = &self.names;
-            let (answers, ids) = Earlier::look(results, *simulated)?;
+            let (answers, ids) = Earlier::look(&system(), results, *simulated)?;
             (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
         plan::plan(&self.client, input, known, self.terms, self.max_in_flight)
+    }
+
+    /// Looks whether the files of the run can be used, and sends nothing: whether outputs can be written, and
+    /// whether their results are of the input's requests, where that is a file. For callers that want to know
+    /// before they ask for a key.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Self::run) that come before anything is sent.
+    pub fn check(self) -> Result<()> {
+        let disk = system();
+        let OutputNames {
+            results,
+            errors,
+            simulated,
+            ..
+        } = &self.names;
+        let names = Names {
+            disk: &disk,
+            input: (self.input.name(), self.input.path()),
+            results,
+            errors,
+            simulated: *simulated,
+        };
+        names.check()?;
+        if !self.resume.fresh && self.input.is_file() {
+            let (answers, ids) = Earlier::look(&disk, results, *simulated)?;
+            compare(self.input, ids, answers, results, &self.stop, None)?;
+        }
+        Ok(())
     }
 
     /// Runs, and returns when every line is dealt with or the run was stopped. Lines that cannot
@@ -250,7 +281,9 @@ impl Run {
         let input = begin(self.input, &self.stop)?;
         let (name, path) = (input.name().to_owned(), input.path());
         let path = path.map(Path::to_owned);
+        let disk = system();
         let names = Names {
+            disk: &disk,
             input: (&name, path.as_deref()),
             results,
             errors,
@@ -275,6 +308,7 @@ impl Run {
             listener,
             ..
         } = self;
+        let size = input.size();
         let again = seen.as_ref().and_then(|_| input.again());
         let before = Before::of(client.registry());
         let has_succeeded = ids.any_finished();
@@ -374,6 +408,9 @@ impl Run {
         }
         if let Some(error) = failure {
             return Err(error);
+        }
+        if let (Some(size), false) = (size, stop.is_cancelled()) {
+            size.check()?;
         }
         let progress = watch.progress();
         // What was met or told with the last line ended nothing.

@@ -1,16 +1,18 @@
 //! What a run came to.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::bounds::Bound;
+use super::fs::{system, write_whole};
 use super::money::Money;
 use super::progress::Progress;
 use super::reasons::Reasons;
-use crate::Unit;
 use crate::limiter::{LimitOrigin, QuotaSnapshot, Registry};
+use crate::{Error, Result, Unit};
 
 /// What a run came to. Serializes to the keys of the command's `--summary`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -146,6 +148,21 @@ fn by_name<S: Serializer>(ending: &Ending, serializer: S) -> Result<S::Ok, S::Er
 }
 
 impl Summary {
+    /// Writes the summary as JSON to a file. What was there stays until all of it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let fail = |error| Error::io(path, error);
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| fail(error.into()))?;
+        json.push(b'\n');
+        write_whole(&system(), path, |writer| {
+            writer.write_all(&json).map_err(fail)
+        })
+    }
+
     pub(super) fn new(progress: Progress, wall: Duration, usage: QuotaUse, ending: Ending) -> Self {
         Self {
             requests: progress.done(),

@@ -3,7 +3,10 @@
 //! An answer is paid for. When it cannot be written, because the disk is full or the like, it is
 //! kept in memory and no new request is begun, until there is room again or patience ends.
 
+mod parts; // what a writer needs, and what comes of it
+
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,73 +14,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::brake::Brake;
-use super::progress::Watch;
+use super::output::{Sent, Stream};
 use super::record::Record;
 use super::run::Outcome;
-use crate::limiter::Clock;
 use crate::{Error, Result};
+
+pub(super) use parts::{Sink, Times, Writing, Written};
 
 /// Outcomes that are kept while they cannot be written, at most: what is under way when writing
 /// fails is far less, unless something is wrong with this as well.
 const MOST_KEPT: usize = 10_000;
-
-/// Where outcomes go.
-pub(super) trait Sink {
-    /// Writes all of a record, or nothing of it.
-    fn write(&mut self, record: &Record) -> Result<()>;
-    /// False when a record that could not be written may stand there in part.
-    fn may_try_again(&mut self, record: &Record) -> bool;
-    /// Waits until everything is on the disk.
-    fn sync(&mut self) -> Result<()>;
-}
-
-/// For how long what is waited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Times {
-    /// From the first line that is not on the disk to putting it there.
-    pub(super) sync_every: Duration,
-    /// From the first line that cannot be written to giving up.
-    pub(super) patience: Duration,
-    /// From being told to stop to leaving what is under way.
-    pub(super) grace: Duration,
-    /// From one try to write to the next.
-    pub(super) retry_every: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self {
-            sync_every: Duration::from_secs(1),
-            patience: Duration::from_secs(60),
-            grace: Duration::from_secs(120),
-            retry_every: Duration::from_secs(1),
-        }
-    }
-}
-
-/// What a writer needs to know and to tell.
-pub(super) struct Writing {
-    pub(super) times: Times,
-    pub(super) clock: Clock,
-    pub(super) watch: Watch,
-    pub(super) brake: Arc<Brake>,
-    /// Stops the run.
-    pub(super) stop: Box<dyn Fn() + Send>,
-    /// Whether nothing in flight can have an answer: a run that is stopped then waits for none.
-    pub(super) is_hopeless: Box<dyn Fn() -> bool + Send>,
-    /// Called with each line that is written.
-    pub(super) tell: Box<dyn FnMut(&Outcome) + Send>,
-}
-
-/// How writing ended.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    /// Requests that were under way when the run's grace was over.
-    pub(super) abandoned: u64,
-    /// What could not be written or synced, if anything.
-    pub(super) failure: Option<Error>,
-}
 
 /// Where outcomes are written, by the threads that have them: a request keeps its thread until its
 /// answer stands in the file, so a kill loses at most what was under way.
@@ -92,6 +38,9 @@ pub(super) struct Desk<S> {
     writer: Mutex<Option<Writer<S>>>,
     /// Threads that have an outcome and wait for the lock. Their answers came in time.
     waiting: AtomicUsize,
+    /// Where failures and results go if that is no file. Who reads it may hold up its writers for ever, so
+    /// they do not hold the lock.
+    streams: [Option<Stream>; 2],
     call: Sender<()>,
 }
 
@@ -104,6 +53,7 @@ pub(super) struct Keeper<S> {
 /// A desk over `sink`, and its keeper.
 pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<S>) {
     let (call, called) = bounded(1);
+    let streams = [false, true].map(|succeeded| sink.stream(succeeded));
     let writer = Writer {
         sink,
         writing,
@@ -116,6 +66,7 @@ pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<
     let desk = Arc::new(Desk {
         writer: Mutex::new(Some(writer)),
         waiting: AtomicUsize::new(0),
+        streams,
         call,
     });
     let keeper = Keeper {
@@ -128,6 +79,16 @@ pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<
 impl<S: Sink> Desk<S> {
     /// Writes an outcome, or keeps it until it can be written.
     pub(super) fn take(&self, outcome: Outcome) {
+        let stream = self.streams[usize::from(outcome.record.succeeded)].as_ref();
+        let sent = match stream.map(|stream| stream.write(&outcome.record.line)) {
+            None => None,
+            Some(Sent::Written) => Some(Ok(())),
+            Some(Sent::Failed(error)) => {
+                let name = stream.map_or(Path::new(""), Stream::name);
+                Some(Err(Error::io(name, error)))
+            }
+            Some(Sent::Left) => return, // it stays undone
+        };
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut guard = self.writer.lock();
         self.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -135,7 +96,11 @@ impl<S: Sink> Desk<S> {
             return;
         };
         let was_due = writer.next_due();
-        writer.take(outcome);
+        match sent {
+            None => writer.take(outcome),
+            Some(Ok(())) => writer.written(&outcome),
+            Some(Err(error)) => writer.keep(outcome, error),
+        }
         let now = writer.writing.clock.now();
         if writer.next_sync().is_some_and(|due| due <= now) {
             writer.sync();
@@ -173,6 +138,10 @@ impl<S: Sink> Keeper<S> {
             }
             let is_over = grace_ends.is_some_and(|end: Instant| end <= now);
             let is_written = is_last && (writer.kept.is_empty() || writer.has_given_up);
+            let streams = || self.desk.streams.iter().flatten();
+            if is_over {
+                streams().for_each(Stream::close);
+            }
             if is_over && self.desk.waiting.load(Ordering::SeqCst) > 0 {
                 MutexGuard::unlock_fair(guard); // to the first of them
                 continue;
@@ -180,7 +149,10 @@ impl<S: Sink> Keeper<S> {
             if is_over || is_written {
                 let abandoned = match is_written {
                     true => 0,
-                    false => writer.writing.watch.progress().in_flight,
+                    false => {
+                        let left = streams().map(Stream::left).sum::<u64>();
+                        writer.writing.watch.progress().in_flight + left
+                    }
                 };
                 if let Some(writer) = guard.take() {
                     return writer.end(abandoned);
@@ -247,27 +219,41 @@ impl<S: Sink> Writer<S> {
     }
 
     fn take(&mut self, outcome: Outcome) {
-        if self.outage.is_some() {
-            self.kept.push_back(outcome);
-            if self.kept.len() > MOST_KEPT {
-                self.give_up();
-            }
-            return;
+        let written = match self.outage {
+            Some(_) => None,
+            None => Some(self.write(&outcome)),
+        };
+        match written {
+            Some(Ok(())) => {}
+            Some(Err(error)) => self.keep(outcome, error),
+            None => self.kept.push_back(outcome),
         }
-        if let Err(error) = self.write(&outcome) {
+        if self.kept.len() > MOST_KEPT {
+            self.give_up();
+        }
+    }
+
+    /// Keeps an outcome that could not be written.
+    fn keep(&mut self, outcome: Outcome, error: Error) {
+        if self.outage.is_none() {
             self.begin_outage(error, &outcome.record);
-            self.kept.push_back(outcome);
         }
+        self.kept.push_back(outcome);
     }
 
     fn write(&mut self, outcome: &Outcome) -> Result<()> {
         self.sink.write(&outcome.record)?;
+        self.written(outcome);
+        Ok(())
+    }
+
+    /// Notes and tells that an outcome is written.
+    fn written(&mut self, outcome: &Outcome) {
         let watch = &self.writing.watch;
         watch.written(&outcome.record, outcome.usage);
         (self.writing.tell)(outcome);
         let now = self.writing.clock.now();
         self.unsynced_since.get_or_insert(now);
-        Ok(())
     }
 
     fn begin_outage(&mut self, error: Error, record: &Record) {
@@ -376,5 +362,7 @@ impl<S: Sink> Writer<S> {
     }
 }
 
+#[cfg(test)]
+mod rehearsal_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,14 @@ use paceline::sim::{SimConfig, SimLimits, Simulator};
 
 use crate::harness::{Cmd, Folder, chats};
 
-const JOBS: u64 = 100;
+/// A hundred; a thousand where there is time for it.
+fn jobs() -> u64 {
+    match std::env::var_os("PACELINE_LONG") {
+        Some(_) => 1_000,
+        None => 100,
+    }
+}
+
 const REQUESTS: usize = 500;
 const IN_FLIGHT: u64 = 8;
 
@@ -93,7 +100,7 @@ fn a_hundred_jobs_that_are_killed_at_any_moment_end_with_each_request_once() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= JOBS {
+                    if seed >= jobs() {
                         return;
                     }
                     let ended = thread::Builder::new()

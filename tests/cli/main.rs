@@ -36,6 +36,7 @@ mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
 mod responses; // more than their status
 mod resume; //  what earlier runs did, and lines that have changed since
+mod safety; //  what others do to files, names that are not what they seem, pipes that nobody reads
 #[cfg(feature = "redis")]
 mod shared; //  `--share`
 mod signals; // killed, interrupted, resumed

@@ -21,7 +21,7 @@ fn an_output_that_cannot_be_written_is_named_before_anything_is_sent() {
             &["--errors", "no/such.jsonl"],
             "no/such.jsonl: No such file",
         ),
-        (&["--output", "folder"], "folder: Is a directory"),
+        (&["--output", "folder"], "folder: is a directory"),
         (
             &["--output", "in.jsonl"],
             "--output in.jsonl is the input itself",

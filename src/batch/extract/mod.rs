@@ -1,7 +1,7 @@
 //! Answers alone: what a results file holds, without all that stands around it.
 
-mod answer; // what a body answers
-mod whole; //  files that are whole or not there
+mod answer; //  what a body answers
+mod formula; // what spreadsheets would run
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,13 +9,13 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::fingerprint::Fingerprint;
+use super::fs::{is_same_file, system, write_whole};
 use super::input::Lines;
 use super::inside::is_failure_inside;
 use super::json::{Json, quoted};
 use super::requests::RequestSet;
 use crate::{Error, Result};
 use answer::Answer;
-use whole::write_whole;
 
 /// Writes the answers of a results file, as CSV if `to` ends in `.csv` and as JSONL otherwise.
 /// Returns how many there are. The shorthand of [`Extract`].
@@ -41,7 +41,8 @@ pub fn extract(results: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64> {
 /// Several choices, vectors or results are a list. In JSONL a line is an object of `custom_id` and
 /// `answer`, and of two that most have not: `finish_reason` when the answer ended before its time, such as
 /// `length`, and `refusal`, which is what the model says when it refuses. CSV has a column for each of
-/// the four, and what is no text stands there as JSON. Numbers keep their digits; what is half of a
+/// the four, what is no text stands there as JSON, and what a spreadsheet would run as a formula is
+/// [marked](Extract::raw_csv). Numbers keep their digits; what is half of a
 /// character is U+FFFD.
 ///
 /// A results file may hold the answers of others: of an earlier prompt, of another part. With
@@ -59,6 +60,7 @@ pub fn extract(results: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64> {
 pub struct Extract {
     results: PathBuf,
     json_answers: bool,
+    raw_csv: bool,
     only: Option<RequestSet>,
 }
 
@@ -135,6 +137,7 @@ impl Extract {
         Self {
             results: results.into(),
             json_answers: false,
+            raw_csv: false,
             only: None,
         }
     }
@@ -143,6 +146,14 @@ impl Extract {
     /// JSONL: CSV knows nothing but texts. Defaults to false.
     pub fn json_answers(mut self, json: bool) -> Self {
         self.json_answers = json;
+        self
+    }
+
+    /// Sets whether cells of CSV are left as they are. By default one that a spreadsheet would run as a
+    /// formula is marked with `'` in front: it begins with `=`, `+`, `-`, `@`, a tab or a line end, and is
+    /// no number. Programs that read the file want it raw. Default: false.
+    pub fn raw_csv(mut self, raw: bool) -> Self {
+        self.raw_csv = raw;
         self
     }
 
@@ -177,11 +188,7 @@ impl Extract {
     /// Those of [`write`](Self::write).
     pub fn write_to(&self, to: impl AsRef<Path>) -> Result<Extracted> {
         let to = to.as_ref();
-        let is_same = |a: &Path, b: &Path| {
-            let real = a.canonicalize();
-            real.is_ok_and(|real| b.canonicalize().is_ok_and(|b| b == real))
-        };
-        if is_same(&self.results, to) {
+        if is_same_file(&self.results, to) {
             let message = format!("{}: the results are not overwritten", to.display());
             return Err(Error::Batch(message));
         }
@@ -189,9 +196,12 @@ impl Extract {
         let lines = Lines::new(Box::new(BufReader::with_capacity(1 << 16, file)));
         let extension = to.extension();
         let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        write_whole(to, |writer| {
+        write_whole(&system(), to, |writer| {
             let mut sink = match is_csv {
-                true => Sink::Csv(Box::new(csv::Writer::from_writer(writer))),
+                true => Sink::Csv {
+                    writer: Box::new(csv::Writer::from_writer(writer)),
+                    is_raw: self.raw_csv,
+                },
                 false => Sink::Jsonl(writer),
             };
             let fail = |error| Error::io(to, error);
@@ -262,14 +272,17 @@ const COLUMNS: [&str; 4] = ["custom_id", "answer", "finish_reason", "refusal"];
 
 /// The form in which answers are written.
 enum Sink<'a> {
-    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    Csv {
+        writer: Box<csv::Writer<&'a mut dyn Write>>,
+        is_raw: bool,
+    },
     Jsonl(&'a mut dyn Write),
 }
 
 impl Sink<'_> {
     fn begin(&mut self) -> std::io::Result<()> {
         match self {
-            Self::Csv(writer) => writer.write_record(COLUMNS).map_err(plain),
+            Self::Csv { writer, .. } => writer.write_record(COLUMNS).map_err(plain),
             Self::Jsonl(_) => Ok(()),
         }
     }
@@ -281,9 +294,14 @@ impl Sink<'_> {
             finish_reason,
         } = answer;
         match self {
-            Self::Csv(writer) => {
+            Self::Csv { writer, is_raw } => {
                 let record = [id, answer.plain(), finish_reason.plain(), refusal.plain()];
-                writer.write_record(record).map_err(plain)
+                let written = match is_raw {
+                    true => writer.write_record(record),
+                    false => writer
+                        .write_record(record.map(formula::marked).iter().map(|it| it.as_bytes())),
+                };
+                written.map_err(plain)
             }
             Self::Jsonl(writer) => {
                 let id = quoted(id);
@@ -300,7 +318,7 @@ impl Sink<'_> {
 
     fn end(self) -> std::io::Result<()> {
         match self {
-            Self::Csv(mut writer) => writer.flush(),
+            Self::Csv { mut writer, .. } => writer.flush(),
             Self::Jsonl(_) => Ok(()),
         }
     }

@@ -10,19 +10,25 @@ use parking_lot::Mutex;
 pub(super) struct FromStart {
     file: File,
     at: u64,
+    end: u64,
 }
 
 impl FromStart {
-    pub(super) fn of(file: &File) -> io::Result<Self> {
+    /// Reads up to `end`: what is appended meanwhile may be half of a line.
+    pub(super) fn of(file: &File, end: u64) -> io::Result<Self> {
         Ok(Self {
             file: file.try_clone()?,
             at: 0,
+            end,
         })
     }
 }
 
 impl Read for FromStart {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let buffer = &mut buffer[..length];
         #[cfg(unix)]
         let read = std::os::unix::fs::FileExt::read_at(&self.file, buffer, self.at)?;
         #[cfg(windows)]
@@ -108,12 +114,13 @@ mod tests {
     fn two_readers_of_a_file_do_not_move_each_other() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"one two").unwrap();
-        let [mut a, mut b] = [(); 2].map(|()| FromStart::of(&file).unwrap());
+        let [mut a, mut b] = [(); 2].map(|()| FromStart::of(&file, 7).unwrap());
         let (mut first, mut all) = ([0; 3], String::new());
         a.read_exact(&mut first).unwrap();
         b.read_to_string(&mut all).unwrap();
         assert_eq!((&first, &*all), (b"one", "one two"));
         all.clear();
+        file.write_all(b" and more").unwrap(); // which was not there when it was opened
         a.read_to_string(&mut all).unwrap();
         assert_eq!(all, " two");
     }

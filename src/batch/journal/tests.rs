@@ -1,13 +1,19 @@
 //! What files say of earlier runs, and what becomes of it.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::fingerprint::Fingerprint;
+use super::super::fs::tests::{CrashDisk, Fault, Mutation};
+use super::super::fs::{Disk, system};
 use super::super::input::BadLine;
 use super::*;
+use crate::Error;
 use crate::client::PassedOn;
 
 const PRINT: Fingerprint = Fingerprint(0x0123_4567_89ab_cdef);
@@ -22,7 +28,9 @@ fn open(
     errors: &Path,
     resume: Resume,
 ) -> Result<(Journal, Ids)> {
+    let disk = system();
     let names = Names {
+        disk: &disk,
         input: ("in.jsonl", input),
         results,
         errors,
@@ -243,22 +251,119 @@ fn failures_that_are_kept_stay_and_bad_lines_are_not_doubled() {
 
 #[test]
 fn a_run_that_has_written_everything_does_not_fail_for_an_old_word() {
+    let mut went_wrong = 0;
+    for at in 1.. {
+        let crash = CrashDisk::new(None);
+        let disk: Disk = Arc::new(crash.clone());
+        let open = || {
+            let names = Names {
+                disk: &disk,
+                input: ("in.jsonl", None),
+                results: Path::new("/d/r.jsonl"),
+                errors: Path::new("/d/e.jsonl"),
+                simulated: false,
+            };
+            let (earlier, mut ids) = Earlier::open(names, Resume::default()).unwrap();
+            earlier.begin(names, Resume::default(), &mut ids).unwrap()
+        };
+        let mut journal = open();
+        write(&mut journal, &[failure("a", "first")]);
+        journal.finish().unwrap();
+        drop(journal);
+        let mut journal = open();
+        write(&mut journal, &[success("a"), failure("b", "no")]);
+        journal.sync().unwrap();
+        // What is to take the file's place cannot be made, and so on.
+        crash.plan(Some((at, Fault::Fails(std::io::ErrorKind::StorageFull, 1))));
+        let finished = journal.finish();
+        if !crash.has_failed() {
+            break;
+        }
+        went_wrong += u32::from(finished.is_ok());
+        drop(journal);
+        crash.plan(None);
+        drop(open());
+        let (text, _) = crash.read("/d/e.jsonl").unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().count(), 1, "call {at}: {text}");
+        assert!(text.contains("\"b\""), "call {at}: {text}");
+    }
+    assert!(
+        went_wrong > 5,
+        "only {went_wrong} calls failed and ended nothing"
+    );
+}
+
+#[test]
+fn in_a_folder_that_must_not_be_written_to_lines_are_appended() {
+    let crash = CrashDisk::new(Some(Mutation::ReadOnlyFolder));
+    let disk: Disk = Arc::new(crash.clone());
+    let names = Names {
+        disk: &disk,
+        input: ("in.jsonl", None),
+        results: Path::new("/d/r.jsonl"),
+        errors: Path::new("/d/e.jsonl"),
+        simulated: false,
+    };
+    let open = || {
+        let (earlier, mut ids) = Earlier::open(names, Resume::default())?;
+        earlier.begin(names, Resume::default(), &mut ids)
+    };
+    let error = open().unwrap_err().to_string();
+    assert!(error.starts_with("/d/r.jsonl: "), "{error}");
+    for path in ["/d/r.jsonl", "/d/e.jsonl"] {
+        crash.put(path, b"", 0o600);
+    }
+    for records in [[failure("a", "first")], [success("a")], [success("b")]] {
+        let mut journal = open().unwrap();
+        write(&mut journal, &records);
+        journal.finish().unwrap();
+    }
+    let lines = |path: &str| crash.read(path).unwrap().0.split(|it| *it == b'\n').count() - 1;
+    assert_eq!((lines("/d/r.jsonl"), lines("/d/e.jsonl")), (2, 1), "old words stay");
+}
+
+#[test]
+fn results_that_are_failures_go_when_their_requests_are_dealt_with() {
     let files = Files::new();
+    let failed = |id: &str| {
+        let mut record = success(id);
+        let line = String::from_utf8(record.line).unwrap();
+        record.line = line
+            .replace("{}", r#"{"error":{"message":"no"}}"#)
+            .into_bytes();
+        record
+    };
     let (mut journal, _) = files.open().unwrap();
-    write(&mut journal, &[failure("a", "first")]);
+    write(
+        &mut journal,
+        &[failed("a"), failed("b"), failed("c"), success("d")],
+    );
     journal.finish().unwrap();
     drop(journal);
-    let (mut journal, _) = files.open().unwrap();
-    write(&mut journal, &[success("a"), failure("b", "no")]);
-    // What is to take the file's place cannot be made.
-    let beside = files.errors.with_file_name("e.jsonl.paceline-new");
-    fs::create_dir(&beside).unwrap();
-    journal.finish().unwrap();
+    let results = || {
+        let text = fs::read_to_string(&files.results).unwrap();
+        let ids = text.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["custom_id"].as_str().unwrap().to_owned()
+        });
+        ids.collect::<Vec<_>>().concat()
+    };
+    assert_eq!(results(), "abcd");
+    // Killed after one of them: what is not dealt with keeps its reason.
+    let (mut journal, ids) = files.open().unwrap();
+    assert_eq!(finished(&ids), "d");
+    write(&mut journal, &[success("a")]);
     drop(journal);
-    assert_eq!(files.failures(), said(&[("a", "first"), ("b", "no")]));
-    fs::remove_dir(&beside).unwrap();
-    let (_journal, _) = files.open().unwrap();
-    assert_eq!(files.failures(), said(&[("b", "no")]));
+    let (mut journal, ids) = files.open().unwrap();
+    assert_eq!(
+        (results(), finished(&ids)),
+        ("bcda".to_owned(), "ad".to_owned())
+    );
+    write(&mut journal, &[failure("b", "again")]);
+    journal.finish().unwrap();
+    assert_eq!(results(), "cda");
+    assert_eq!(files.failures(), said(&[("b", "again")]));
 }
 
 #[cfg(unix)]

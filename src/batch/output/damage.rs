@@ -58,6 +58,13 @@ impl<'a> Pieces<'a> {
         pieces
     }
 
+    /// True when zeros stand beside the beginning or the end of a line of ours: then a file is one of ours
+    /// also where none of its lines is whole.
+    pub(super) fn are_of_power_cut(&self) -> bool {
+        let is_ours = |piece: &&[u8]| piece.starts_with(LINE_START.as_bytes()) || is_tail(piece);
+        self.zeros > 0 && self.torn.iter().any(is_ours)
+    }
+
     pub(super) fn origin(&self) -> Origin {
         let is_ours = |piece: &&[u8]| begins_line(piece);
         if self.torn.iter().all(is_ours) {
@@ -67,19 +74,21 @@ impl<'a> Pieces<'a> {
             let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
             std::str::from_utf8(piece).is_ok_and(|text| !text.contains(is_control))
         };
-        let is_tail = |piece: &[u8]| {
-            let last = &piece[piece.len().saturating_sub(NEAR)..];
-            let mut near = last.windows(NEAR_END.len());
-            let mut all = piece.windows(FAILURE.len());
-            (last.ends_with(b"}") && near.any(|window| window == NEAR_END))
-                || (last.ends_with(b"}}") && all.any(|window| window == FAILURE))
-        };
         let is_foreign = |piece: &&[u8]| is_text(piece) && !is_tail(piece) && !begins_line(piece);
         match self.zeros == 0 && self.whole.is_empty() && self.torn.iter().all(is_foreign) {
             true => Origin::Foreign,
             false => Origin::Maybe,
         }
     }
+}
+
+/// True for what ends as a line of ours does.
+fn is_tail(piece: &[u8]) -> bool {
+    let last = &piece[piece.len().saturating_sub(NEAR)..];
+    let mut near = last.windows(NEAR_END.len());
+    let mut all = piece.windows(FAILURE.len());
+    (last.ends_with(b"}") && near.any(|window| window == NEAR_END))
+        || (last.ends_with(b"}}") && all.any(|window| window == FAILURE))
 }
 
 /// Where the next line of ours begins, behind the first byte; the end if there is none.

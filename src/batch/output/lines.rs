@@ -1,7 +1,6 @@
 //! The lines of an output file, and what is read of them.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Holds;
 use crate::batch::fingerprint::Fingerprint;
+use crate::batch::fs::{Cursor, OpenFile};
 use crate::batch::inside::is_failure_inside;
 use crate::batch::record::INVALID_LINE;
 use crate::{Error, Result};
@@ -86,7 +86,7 @@ impl Finished<'_> {
 /// The lines of an output file, one by one.
 pub(super) struct Lines<'a> {
     path: &'a Path,
-    reader: BufReader<&'a File>,
+    reader: BufReader<Cursor<'a>>,
     number: u64,
     /// Where the next line begins.
     at: u64,
@@ -102,16 +102,14 @@ pub(super) struct Line<'a> {
 
 impl<'a> Lines<'a> {
     /// Those from `start` on.
-    pub(super) fn of(path: &'a Path, mut file: &'a File, start: u64) -> Result<Self> {
-        let sought = file.seek(SeekFrom::Start(start));
-        sought.map_err(|error| Error::io(path, error))?;
-        Ok(Self {
+    pub(super) fn of(path: &'a Path, file: &'a dyn OpenFile, start: u64) -> Self {
+        Self {
             path,
-            reader: BufReader::with_capacity(1 << 16, file),
+            reader: BufReader::with_capacity(1 << 16, Cursor::new(file, start)),
             number: 0,
             at: start,
             bytes: Vec::new(),
-        })
+        }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Line<'_>>> {

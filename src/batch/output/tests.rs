@@ -5,9 +5,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use std::fs;
+
 use super::super::fingerprint::Fingerprint;
+use super::super::fs::system;
 use super::super::record::LINE_START;
 use super::damage::begins_line;
+use super::lines::parse;
 use super::*;
 use crate::client::PassedOn;
 
@@ -16,7 +20,7 @@ type Found = Vec<(u64, Option<String>, Option<Fingerprint>)>;
 
 fn read(path: &Path) -> Result<Found> {
     let mut found = Vec::new();
-    let mut output = Output::open(path)?;
+    let mut output = Output::open(&system(), path)?;
     output.read(Holds::Results, |at, line| {
         found.push((at, line.custom_id.clone(), line.fingerprint()));
     })?;
@@ -180,11 +184,14 @@ fn what_a_failed_write_leaves_is_taken_back_before_the_next() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("r.jsonl");
     fs::write(&path, real_file()).unwrap();
-    let mut output = Output::open(&path).unwrap();
+    let mut output = Output::open(&system(), &path).unwrap();
     output.read(Holds::Results, |_, _| {}).unwrap();
     // As if a write had come half way, and taking it back had failed.
-    (&output.file).write_all(b"{\"id\":\"batch_req_00").unwrap();
-    output.is_frayed = true;
+    let To::File(ours) = &mut output.to else {
+        panic!("it is a file");
+    };
+    write_all_at(&*ours.file, b"{\"id\":\"batch_req_00", ours.end).unwrap();
+    ours.is_frayed = true;
     output.write(b"\n").unwrap();
     let mut expected = real_file();
     expected.push(b'\n');
@@ -196,7 +203,7 @@ fn repaired(bytes: &[u8]) -> (usize, Vec<u8>, Option<Vec<u8>>) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("r.jsonl");
     fs::write(&path, bytes).unwrap();
-    let mut output = Output::open(&path).unwrap();
+    let mut output = Output::open(&system(), &path).unwrap();
     let mut count = 0;
     output.read(Holds::Results, |_, _| count += 1).unwrap();
     // It is written on behind the last whole line.

@@ -2,7 +2,6 @@
 
 mod axis; //   from values to places, and ticks at round numbers
 mod escape; // text from elsewhere
-mod file; //   written whole or not at all
 mod flow; //   what was under way, finished and refused, over time
 mod limits; // what was granted, beside what was allowed
 mod page; //   the page from top to bottom
@@ -15,6 +14,7 @@ mod words; //  numbers and times as people read them
 
 use std::path::Path;
 
+use super::fs::{system, write_whole};
 use super::history::{History, Recording};
 use super::summary::Summary;
 use crate::{Error, Result};
@@ -63,7 +63,9 @@ impl Report {
     /// [`Error::Io`] when it cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let written = file::write(path, self.to_html().as_bytes());
-        written.map_err(|error| Error::io(path, error))
+        write_whole(&system(), path, |writer| {
+            let written = writer.write_all(self.to_html().as_bytes());
+            written.map_err(|error| Error::io(path, error))
+        })
     }
 }

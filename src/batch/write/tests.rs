@@ -3,12 +3,14 @@
 use crossbeam_channel::unbounded;
 use std::io;
 
+use super::super::brake::Brake;
 use super::super::count::Bell;
 use super::super::fingerprint::Fingerprint;
 use super::super::input::BadLine;
+use super::super::progress::Watch;
 use super::*;
 use crate::RateLimitedClient;
-use crate::limiter::CancelToken;
+use crate::limiter::{CancelToken, Clock};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -9,11 +9,9 @@ use crate::args;
 use crate::input::prints_results;
 use crate::numbers::grouped;
 use crate::say::say;
-use crate::summary;
 
-/// Says that answers cannot be written before anything is sent, not after hours. They must not
-/// overwrite the files that are `taken`.
-pub(crate) fn check(arguments: &args::Run, results: &Path, taken: &[&Path]) -> Result<()> {
+/// Says that answers cannot be read again before anything is sent, not after hours.
+pub(crate) fn check(arguments: &args::Run, results: &Path) -> Result<()> {
     let Some(path) = &arguments.shape.extract else {
         return Ok(());
     };
@@ -25,7 +23,7 @@ pub(crate) fn check(arguments: &args::Run, results: &Path, taken: &[&Path]) -> R
     if prints_results(arguments) || is_special {
         return wrong("--extract reads the results again: name a file for them with --output");
     }
-    summary::check("--extract", path, taken)
+    Ok(())
 }
 
 /// Writes them, if it was asked for. All of them are there, those of earlier runs too.
@@ -33,7 +31,9 @@ pub(crate) fn write(shape: &args::Shape, results: &Path, requests: &RequestSet) 
     let Some(path) = &shape.extract else {
         return Ok(());
     };
-    let extract = Extract::new(results).json_answers(shape.extract_json || shape.schema.is_some());
+    let extract = Extract::new(results)
+        .json_answers(shape.extract_json || shape.schema.is_some())
+        .raw_csv(shape.csv_raw);
     let extracted = extract.only(requests).write_to(path)?;
     say!(
         "{} answers in {}",

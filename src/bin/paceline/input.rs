@@ -39,7 +39,12 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
 
 /// True when results go to standard output.
 pub(crate) fn prints_results(arguments: &args::Run) -> bool {
-    arguments.output.as_deref() == Some(Path::new(DASH))
+    is_standard_output(arguments.output.as_deref())
+}
+
+fn is_standard_output(path: Option<&Path>) -> bool {
+    let names = [DASH, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    path.is_some_and(|path| names.iter().any(|name| path == Path::new(name)))
 }
 
 /// The files that a run reads, which nothing that it writes must overwrite.
@@ -54,8 +59,11 @@ pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
         &shape.schema,
     ];
     let others = others.into_iter().flatten().map(PathBuf::as_path);
-    let input = [arguments.input.as_path()].into_iter();
-    input.chain(texts).chain(others).collect()
+    let input = match arguments.input == Path::new(DASH) {
+        true => Path::new("/dev/stdin"),
+        false => &arguments.input,
+    };
+    [input].into_iter().chain(texts).chain(others).collect()
 }
 
 fn check(arguments: &args::Run) -> Result<()> {
@@ -63,7 +71,7 @@ fn check(arguments: &args::Run) -> Result<()> {
     if arguments.errors.as_deref() == Some(Path::new(DASH)) {
         return wrong("--errors -: name a file; standard output is for results".to_owned());
     }
-    if prints_results(arguments) && arguments.summary.as_deref() == Some(Path::new(DASH)) {
+    if prints_results(arguments) && is_standard_output(arguments.summary.as_deref()) {
         let message = "--output - and --summary - would both go to standard output";
         return wrong(message.to_owned());
     }

@@ -11,6 +11,7 @@ mod enforced; // from a table of limits to what the simulator enforces
 mod eta; //      how long a run still takes
 mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
+mod files; //    the files of a run, held against one another
 mod held; //     what holds a run back
 mod in_flight; // how many requests at once
 mod input; //    what is run, from flags
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     };
     logger::install(arguments.verbose);
     descriptors::raise();
+    signals::outlive_limits();
     let result = match arguments.command {
         Command::Run(mut arguments) => {
             names::carry_part(&mut arguments);

@@ -29,7 +29,9 @@ pub(crate) fn carry_part(arguments: &mut args::Run) {
         &mut arguments.shape.extract,
     ];
     for path in files.into_iter().flatten() {
-        let is_special = path.exists() && !path.is_file();
+        // Also a file behind a descriptor, as in `--output /dev/stdout > file`.
+        let is_descriptor = ["/dev", "/proc"].iter().any(|it| path.starts_with(it));
+        let is_special = is_descriptor || path.exists() && !path.is_file();
         if *path != Path::new("-") && !is_special {
             *path = with_part(path, &part);
         }

@@ -7,7 +7,6 @@ use paceline::{Error, Result};
 
 use crate::args;
 use crate::say::say;
-use crate::summary::check;
 
 /// Records a run, if there is to be a report of it.
 pub(crate) struct Recorder<'a> {
@@ -16,18 +15,14 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Says that the report cannot be written before anything is sent. It must not overwrite the
-    /// files that are `taken`.
-    pub(crate) fn of(arguments: &'a args::Run, taken: &[&Path]) -> Result<Self> {
+    /// # Errors
+    ///
+    /// [`Error::Config`] where the report would go to standard output.
+    pub(crate) fn of(arguments: &'a args::Run) -> Result<Self> {
         let path = arguments.report.as_deref();
-        if let Some(path) = path {
-            if path == Path::new("-") {
-                let message = "--report -: name a file".to_owned();
-                return Err(Error::Config(message));
-            }
-            let summary = arguments.summary.as_deref();
-            let taken: Vec<_> = taken.iter().copied().chain(summary).collect();
-            check("--report", path, &taken)?;
+        if path == Some(Path::new("-")) {
+            let message = "--report -: name a file".to_owned();
+            return Err(Error::Config(message));
         }
         Ok(Self {
             file: path.map(|path| (path, History::new())),

@@ -1,7 +1,8 @@
 //! `paceline run`.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::Builder;
 use std::time::Duration;
 
 use paceline::batch::{Prices, RequestSet, Run};
@@ -15,8 +16,9 @@ use crate::display::{Display, done, spent};
 use crate::eta::TimeLeft;
 use crate::exit::Exit;
 use crate::extract;
+use crate::files;
 use crate::in_flight::InFlight;
-use crate::input::{input, prints_results, read_files};
+use crate::input::{input, prints_results};
 use crate::limits;
 use crate::models;
 use crate::notice;
@@ -30,6 +32,10 @@ use crate::share;
 use crate::signals::{self, Signal};
 use crate::simulate;
 use crate::summary;
+
+/// How long the command may take after its grace to write what comes last: the answers alone, the report,
+/// the summary. Five seconds are enough where somebody reads, and few for those who wait for the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     server::check(&arguments.server)?;
@@ -123,20 +129,16 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
-    let mut taken = read_files(arguments);
-    taken.extend([&*results, &*errors]);
-    extract::check(arguments, &results, &taken)?;
-    taken.extend(arguments.shape.extract.as_deref());
-    if let Some(path) = &arguments.summary {
-        summary::check("--summary", path, &taken)?;
-    }
-    let report = report::Recorder::of(arguments, &taken)?;
+    extract::check(arguments, &results)?;
+    let report = report::Recorder::of(arguments)?;
+    files::check(arguments, &results, &errors)?;
     run = report.record(run);
     let requests = RequestSet::new();
     if arguments.shape.extract.is_some() {
         run = run.collect(&requests);
     }
     if let Some(error) = no_key {
+        run.check()?; // what is wrong with the files is said first
         return Err(error);
     }
     let signal = listen_for_signals(&stop, arguments.grace)?;
@@ -221,21 +223,33 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
     run
 }
 
-/// The first signal lets what is under way finish; the second one ends everything.
+/// The first signal lets what is under way finish; the second one ends everything. So does the end of the
+/// grace, when something hangs that nobody reads: what is on the disk then stays good.
 fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
     let stop = stop.clone();
     let first = First::default();
     let told = first.clone();
     let heard = move |signal: Signal| {
         if told.0.get().is_some() {
-            std::process::exit(i32::from(signal.exit() as u8));
+            signal.end();
         }
         let _ = told.0.set(signal);
         stop.cancel();
-        say!(
-            "paceline: finishing requests in flight, for at most {}; a second signal stops at once",
-            lasting(grace)
-        );
+        // On threads of their own: who says something may wait for a reader for ever.
+        let timer = Builder::new().name("paceline-grace".to_owned());
+        let _ = timer.spawn(move || {
+            // Nothing calls it off: who ends in time takes the process along.
+            let (_never, timer) = mpsc::channel::<()>();
+            let _ = timer.recv_timeout(grace.saturating_add(LAST_WORDS));
+            signal.end();
+        });
+        let words = Builder::new().name("paceline-words".to_owned());
+        let _ = words.spawn(move || {
+            say!(
+                "paceline: finishing requests in flight, for at most {}; a second signal stops at once",
+                lasting(grace)
+            );
+        });
     };
     signals::listen(heard)
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;

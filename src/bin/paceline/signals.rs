@@ -22,7 +22,29 @@ impl Signal {
             Self::Terminate => Exit::Terminated,
         }
     }
+
+    /// Ends the command at once.
+    pub(crate) fn end(self) -> ! {
+        std::process::exit(i32::from(self.exit() as u8))
+    }
 }
+
+/// Keeps a limit of the size of files from ending the command: what is written beyond it fails as on a
+/// full disk, and waits for room. A pipe whose reader has gone is an error for all Rust programs.
+#[cfg(unix)]
+pub(crate) fn outlive_limits() {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    const SIGXFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
+    let nothing = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, nothing) {
+        log::info!("SIGXFSZ keeps its effect: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn outlive_limits() {}
 
 /// Calls `heard` at each signal that asks the command to end: SIGINT, SIGTERM, and SIGHUP unless
 /// it is ignored, as under `nohup`, which promises that a run outlives its terminal.

@@ -1,8 +1,6 @@
 //! The end of a run, for people and for programs.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use paceline::batch::{Bound, Ending, Summary};
@@ -16,57 +14,16 @@ use crate::say::{self, say};
 /// A charge that differs from our count by less is not worth a line.
 const NOTABLE: f64 = 0.02;
 
-/// Says that a flag's file cannot be written before anything is sent, not after hours.
-///
-/// `taken` are the files that it must not overwrite.
-pub(crate) fn check(flag: &str, path: &Path, taken: &[&Path]) -> Result<()> {
-    if path == Path::new("-") {
-        return Ok(());
-    }
-    // What is there and is no file, such as the null device, is not overwritten.
-    let is_special = path.exists() && !path.is_file();
-    let place = place(path);
-    let is_taken = |other: &&&Path| !is_special && self::place(other) == place;
-    if let Some(other) = taken.iter().find(is_taken) {
-        let message = format!("{flag} would overwrite {}", other.display());
-        return Err(Error::Config(message));
-    }
-    let fail = |kind: io::ErrorKind| Error::Io {
-        path: path.to_owned(),
-        source: kind.into(),
-    };
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    if path.is_dir() {
-        return Err(fail(io::ErrorKind::IsADirectory));
-    }
-    match folder.is_none_or(Path::is_dir) {
-        true => Ok(()),
-        false => Err(fail(io::ErrorKind::NotFound)),
-    }
-}
-
-/// Where a path leads, by whatever name, also when there is nothing yet: most outputs do not exist
-/// when a run begins.
-fn place(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
-    let beside = || Some(folder.ok()?.join(path.file_name()?));
-    let real = path.canonicalize().ok().or_else(beside);
-    real.unwrap_or_else(|| path.to_owned())
-}
-
 /// As JSON, to a file or to standard output.
 pub(crate) fn write(summary: &Summary, path: &Path) -> Result<()> {
-    let fail = |source: io::Error| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut json = serde_json::to_string_pretty(summary).map_err(|error| fail(error.into()))?;
-    json.push('\n');
-    match path == Path::new("-") {
-        true => say::data(&json),
-        false => fs::write(path, json).map_err(fail),
+    if path != Path::new("-") {
+        return summary.write(path);
     }
+    let json = serde_json::to_string_pretty(summary).map_err(|error| Error::Io {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    say::data(&format!("{json}\n"))
 }
 
 /// As a few lines on standard error.

@@ -24,6 +24,9 @@ pub(crate) struct Shape {
     /// With --extract as JSONL: answers that are JSON stand there as JSON [default: with --schema]
     #[arg(long, requires = "extract", help_heading = FILES)]
     pub(crate) extract_json: bool,
+    /// With --extract as CSV: leave cells that a spreadsheet would run as formulas unmarked, for programs
+    #[arg(long, requires = "extract", help_heading = FILES)]
+    pub(crate) csv_raw: bool,
 
     /// Make a chat request of each row of INPUT, a table: {column} takes its value
     ///

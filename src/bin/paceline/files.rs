@@ -1,0 +1,54 @@
+//! The files of a run, held against one another before any is opened.
+
+use std::path::Path;
+
+use paceline::batch::{check_output, is_same_file};
+use paceline::{Error, Result};
+
+use crate::args;
+use crate::input::read_files;
+
+/// Says that a file cannot be written, or would be written over another, before anything is sent. Files
+/// are told apart by what they are, not by how they are spelled.
+///
+/// # Errors
+///
+/// [`Error::Config`] when an output is another one, or something that the run reads; [`Error::Io`] when it
+/// cannot be written.
+pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Result<()> {
+    let mut taken = read_files(arguments);
+    let input = taken.first().copied();
+    let later = [
+        ("--extract", arguments.shape.extract.as_deref()),
+        ("--summary", arguments.summary.as_deref()),
+        ("--report", arguments.report.as_deref()),
+    ];
+    let outputs = [("--output", Some(results)), ("--errors", Some(errors))];
+    for (flag, path) in outputs.into_iter().chain(later) {
+        let Some(path) = path else {
+            continue;
+        };
+        if let Some(other) = taken.iter().find(|other| is_same_file(other, path)) {
+            let is_journal = flag == "--output" || flag == "--errors";
+            let message = match () {
+                () if is_journal && Some(*other) == input => {
+                    format!("{flag} {} is the input itself", path.display())
+                }
+                () if is_journal && *other == results => format!(
+                    "--output and --errors are the same file {}",
+                    results.display()
+                ),
+                () => format!("{flag} would overwrite {}", other.display()),
+            };
+            return Err(Error::Config(message));
+        }
+        taken.push(path);
+    }
+    for (_, path) in later {
+        match path {
+            Some(path) if path != Path::new("-") => check_output(path)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
