@@ -320,7 +320,11 @@ fn in_a_folder_that_must_not_be_written_to_lines_are_appended() {
         journal.finish().unwrap();
     }
     let lines = |path: &str| crash.read(path).unwrap().0.split(|it| *it == b'\n').count() - 1;
-    assert_eq!((lines("/d/r.jsonl"), lines("/d/e.jsonl")), (2, 1), "old words stay");
+    assert_eq!(
+        (lines("/d/r.jsonl"), lines("/d/e.jsonl")),
+        (2, 1),
+        "old words stay"
+    );
 }
 
 #[test]
