@@ -1,6 +1,6 @@
 //! The simulator's time, and the flag that ends all its waits at once.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -11,6 +11,17 @@ use parking_lot::{Condvar, Mutex};
 )]
 pub(super) fn now() -> Instant {
     Instant::now()
+}
+
+/// The time since 1970, as headers that name instants have it.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what is told to clients is the wall clock; nothing here waits by it"
+)]
+pub(super) fn unix_now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// The nanoseconds from `start` to now; 584 years fit.

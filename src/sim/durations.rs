@@ -36,6 +36,29 @@ pub(super) fn go_style(duration: Duration) -> String {
     }
 }
 
+/// An instant after 1970 in RFC 3339, in whole seconds, rounded up.
+pub(super) fn rfc_3339(since_1970: Duration) -> String {
+    let seconds = seconds_up(since_1970);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Hinnant's `civil_from_days`, for days from 1970 on: years begin in March, so that the leap
+    // day is the last of its year. https://howardhinnant.github.io/date_algorithms.html
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +94,23 @@ mod tests {
         assert_eq!(seconds_up(Duration::MAX), u64::MAX);
         assert_eq!(millis_up(Duration::MAX), u64::MAX);
         assert!(go_style(Duration::MAX).ends_with('s'));
+    }
+
+    #[test]
+    fn instants_are_written_as_rfc_3339_has_them() {
+        let table = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_795_823_999, "2026-11-27T23:59:59Z"),
+            (1_798_761_600, "2027-01-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(rfc_3339(Duration::from_secs(seconds)), expected);
+        }
+        let fraction = Duration::from_millis(1_500);
+        assert_eq!(rfc_3339(fraction), "1970-01-01T00:00:02Z");
     }
 }

@@ -1,14 +1,9 @@
-//! Refusals, in the API's own words.
+//! Errors that are no matter of a limit, in the API's own words.
 
-use serde_json::json;
-
-use super::config::Fault;
-use super::durations::{go_style, millis_up, seconds_up};
+use super::config::{Dialect, Fault};
+use super::dialect::{Error, envelope};
 use super::http::Response;
-use super::ledger::{Counted, Verdict};
 
-/// The name of the organization in messages.
-const ORGANIZATION: &str = "org-sim";
 const INVALID: &str = "invalid_request_error";
 
 /// A request that gets an error for an answer.
@@ -60,6 +55,23 @@ impl Refusal {
         }
     }
 
+    /// An endpoint that the API has and this does not simulate.
+    pub(super) fn not_simulated(method: &str, path: &str) -> Self {
+        Self {
+            code: Some("not_simulated"),
+            ..Self::new(404, format!("{method} {path} is not simulated."))
+        }
+    }
+
+    /// A field that this provider does not know.
+    pub(super) fn unknown_field(name: &str) -> Self {
+        Self {
+            param: Some(name.to_owned()),
+            code: Some("extra_forbidden"),
+            ..Self::new(422, format!("Extra inputs are not permitted: '{name}'."))
+        }
+    }
+
     pub(super) fn unknown_url(method: &str, path: &str) -> Self {
         Self {
             code: Some("unknown_url"),
@@ -96,80 +108,24 @@ impl Refusal {
         }
     }
 
-    pub(super) fn into_response(self) -> Response {
-        let Self {
-            status,
-            message,
-            kind,
-            param,
-            code,
-            allow,
-        } = self;
-        let error = json!({"message": message, "type": kind, "param": param, "code": code});
-        let mut response = Response::json(status, &json!({"error": error}));
-        if let Some(allow) = allow {
+    pub(super) fn into_response(self, dialect: Dialect) -> Response {
+        let error = Error {
+            status: self.status,
+            message: &self.message,
+            kind: self.kind,
+            param: self.param.as_deref(),
+            code: self.code,
+        };
+        let mut response = Response::json(self.status, &envelope(dialect, error));
+        if let Some(allow) = self.allow {
             response.header("allow", allow.to_owned());
         }
         response
     }
 }
 
-/// The 429 for a verdict; None when it was admitted.
-pub(super) fn over_limit(verdict: Verdict, model: &str, retry_after: bool) -> Option<Response> {
-    let visit = "Visit https://platform.openai.com/account/rate-limits to learn more.";
-    let (by, message, wait) = match verdict {
-        Verdict::Admitted => return None,
-        Verdict::TooLarge {
-            by,
-            limit,
-            requested,
-        } => {
-            let per = unit(by);
-            let message = format!(
-                "Request too large for {model} in organization {ORGANIZATION} on {per}: \
-                 Limit {limit}, Requested {requested}. The input or output tokens must be \
-                 reduced in order to run successfully. {visit}"
-            );
-            (by, message, None)
-        }
-        Verdict::Refused {
-            by,
-            standing,
-            requested,
-            wait,
-        } => {
-            let (per, limit, used) = (unit(by), standing.limit, standing.used);
-            let after = go_style(wait);
-            let message = format!(
-                "Rate limit reached for {model} in organization {ORGANIZATION} on {per}: \
-                 Limit {limit}, Used {used}, Requested {requested}. \
-                 Please try again in {after}. {visit}"
-            );
-            (by, message, Some(wait))
-        }
-    };
-    let refusal = Refusal {
-        kind: match by {
-            Counted::Requests | Counted::DailyRequests => "requests",
-            Counted::Tokens | Counted::DailyTokens => "tokens",
-        },
-        code: Some("rate_limit_exceeded"),
-        ..Refusal::new(429, message)
-    };
-    let mut response = refusal.into_response();
-    // A request that is too large is not told to come back: waiting would never help.
-    if let Some(wait) = wait {
-        if retry_after {
-            response.header("retry-after-ms", millis_up(wait).to_string());
-            response.header("retry-after", seconds_up(wait).to_string());
-        }
-        response.header("x-should-retry", "true".to_owned());
-    }
-    Some(response)
-}
-
 /// The 500 or 503 of a fault that comes before the limits.
-pub(super) fn broken(fault: Fault) -> Response {
+pub(super) fn broken(fault: Fault, dialect: Dialect) -> Response {
     let (status, message) = match fault {
         Fault::Overloaded | Fault::OverloadedForASecond => (
             503,
@@ -184,31 +140,81 @@ pub(super) fn broken(fault: Fault) -> Response {
         kind: "server_error",
         ..Refusal::new(status, message)
     };
-    let mut response = refusal.into_response();
+    let mut response = refusal.into_response(dialect);
     if fault == Fault::OverloadedForASecond {
         response.header("retry-after", "1".to_owned());
     }
     response
 }
 
-/// The 429 of an account without money. Waiting does not help, so it names no wait.
-pub(super) fn out_of_money() -> Response {
-    let message = "You exceeded your current quota, please check your plan and billing details. \
-                   For more information on this error, read the docs: \
-                   https://platform.openai.com/docs/guides/error-codes/api-errors.";
-    let refusal = Refusal {
-        kind: "insufficient_quota",
-        code: Some("insufficient_quota"),
-        ..Refusal::new(429, message)
+/// The error of an account without money. Waiting does not help, so it names no wait.
+pub(super) fn out_of_money(dialect: Dialect) -> Response {
+    let refusal = match dialect {
+        Dialect::Anthropic => Refusal::new(
+            400,
+            "You have reached your specified API usage limits. \
+             You will regain access on 2030-01-01 at 00:00 UTC.",
+        ),
+        Dialect::OpenRouter | Dialect::Together => Refusal {
+            kind: "credit_limit",
+            ..Refusal::new(402, "Insufficient credits. Add more to continue.")
+        },
+        _ => Refusal {
+            kind: "insufficient_quota",
+            code: Some("insufficient_quota"),
+            ..Refusal::new(
+                429,
+                "You exceeded your current quota, please check your plan and billing details. \
+                 For more information on this error, read the docs: \
+                 https://platform.openai.com/docs/guides/error-codes/api-errors.",
+            )
+        },
     };
-    refusal.into_response()
+    refusal.into_response(dialect)
 }
 
-fn unit(by: Counted) -> &'static str {
-    match by {
-        Counted::Requests => "requests per min (RPM)",
-        Counted::Tokens => "tokens per min (TPM)",
-        Counted::DailyRequests => "requests per day (RPD)",
-        Counted::DailyTokens => "tokens per day (TPD)",
-    }
+/// The refusal of a request for which no place is free.
+pub(super) fn no_slot(dialect: Dialect, slots: usize) -> Response {
+    let refusal = match dialect {
+        Dialect::OpenAi => Refusal {
+            kind: "server_error",
+            ..Refusal::new(503, "Maximum pending requests exceeded.")
+        },
+        Dialect::Moonshot => Refusal {
+            kind: "rate_limit_reached_error",
+            ..Refusal::new(
+                429,
+                format!("Your account request reached max organization concurrency: {slots}"),
+            )
+        },
+        Dialect::Anthropic => Refusal::new(529, "Overloaded"),
+        _ => Refusal {
+            kind: "overloaded",
+            ..Refusal::new(429, "Model is overloaded. Please try again later.")
+        },
+    };
+    refusal.into_response(dialect)
+}
+
+/// The refusal of flexible processing that finds no room: no matter of a limit.
+pub(super) fn no_capacity(dialect: Dialect) -> Response {
+    let (status, code, message) = match dialect {
+        Dialect::Groq => (498, "capacity_exceeded", "Flex tier capacity exceeded."),
+        _ => (
+            429,
+            "resource_unavailable",
+            "Resource unavailable: try again later.",
+        ),
+    };
+    let refusal = Refusal {
+        code: Some(code),
+        ..Refusal::new(status, message)
+    };
+    refusal.into_response(dialect)
+}
+
+/// A success that is none: what a gateway sends when its own upstream failed.
+pub(super) fn failure_inside() -> Response {
+    let error = serde_json::json!({"code": 502, "message": "Upstream error from the provider"});
+    Response::json(200, &serde_json::json!({"error": error}))
 }

@@ -44,6 +44,7 @@ impl Gate {
         &self,
         config: &SimConfig,
         body: &[u8],
+        is_flex: bool,
         admit: impl FnOnce() -> Decision,
     ) -> Passage {
         if config.faults.is_empty() && config.limiting.money.is_none() {
@@ -55,6 +56,7 @@ impl Gate {
         let mut state = self.0.lock();
         let turn = state.seen.get(&key).copied().unwrap_or(0);
         let fault = draw_fault(config, body, turn);
+        let fault = fault.filter(|fault| is_flex || *fault != Fault::NoCapacity);
         if let Some(fault) = fault.filter(|fault| fault.comes_before_admission()) {
             state.note(config, key, Some(fault));
             return Passage::Broken(fault);
@@ -132,7 +134,7 @@ mod tests {
         while found.len() < 40 {
             let refused = std::iter::repeat_n(REFUSED, refusals);
             for verdict in refused.chain([Verdict::Admitted]) {
-                match gate.pass(&config, b"body", || decision(verdict)) {
+                match gate.pass(&config, b"body", false, || decision(verdict)) {
                     Passage::Broken(fault) => found.push(Some(fault)),
                     Passage::Judged(it, fault) if it.verdict == Verdict::Admitted => {
                         found.push(fault);
@@ -165,7 +167,7 @@ mod tests {
         let config = SimConfig::new().out_of_money_after(3);
         let gate = Gate::default();
         let passes = [0, 1, 2, 3, 4].map(|byte| {
-            let passage = gate.pass(&config, &[byte], || decision(Verdict::Admitted));
+            let passage = gate.pass(&config, &[byte], false, || decision(Verdict::Admitted));
             matches!(passage, Passage::Judged(..))
         });
         assert_eq!(passes, [true, true, true, false, false]);

@@ -5,8 +5,11 @@
 //! network. What it judges is how a program keeps to limits; so it shares no code with this
 //! crate's limiter, whose faults it would otherwise share.
 //!
-//! Endpoints: `POST /v1/chat/completions` (also streamed), `/v1/completions`, `/v1/embeddings`
-//! and `/v1/responses`; `GET /v1/models`. A request is charged the characters that the model is
+//! Endpoints: `POST /v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages`
+//! (also streamed), `/v1/embeddings`, `/v1/moderations`; `GET /v1/models` and `/v1/models/{id}`;
+//! Azure's paths to the same. Answers call tools, follow the schema of structured outputs and have
+//! `logprobs` where the request says so; what is not simulated is refused, and the refusal says so.
+//! Other providers' headers and errors are [dialects](SimConfig::dialect). A request is charged the characters that the model is
 //! shown (of messages, their roles and names, of tools and schemas) by four, rounded up, plus its
 //! output cap (16 when it has none) for each answer. A 429 takes nothing from any
 //! limit. A request whose `metadata` has a `simulated_output_tokens` gets answers of that length, cut
@@ -24,18 +27,21 @@ mod clock; //       the time, and the end of all waiting
 mod config; //      settings
 mod connection; //  one connection, one thread
 mod connections; // all of them, to end them
+mod dialect; //     what differs between providers
 mod draw; //        seeded chance
 mod durations; //   as the API writes them
 mod errors; //      as the API words them
 mod fraction; //    parts per million
 mod gate; //        what stands before the limits
-mod headers; //     how limits stand, as the API says it
 mod http; //        as much as is needed
 mod ledger; //      what is used, what fits
 mod models; //      a ledger for each model
+mod prompt_cache; // beginnings of prompts that came before
 mod report; //      what was seen and done
+mod route; //       where a request goes
 mod rule; //        a limit over time, and what happened to it
 mod service; //     from a request to its answer
+mod slots; //       how many at once
 mod terms; //       from settings to accounts
 
 use std::io;
@@ -48,7 +54,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use config::{
-    ChargeRule, DailyLimits, Fault, LimitHeaders, SimConfig, SimLimits, TokenCounter,
+    ChargeRule, DailyLimits, Dialect, Fault, LimitHeaders, SimConfig, SimLimits, TokenCounter,
 };
 pub use ledger::Counted;
 pub use report::{ModelReport, SimReport, Violation};

@@ -29,6 +29,8 @@ pub struct SimReport {
     pub too_large: u64,
     /// 429s because the account was out of money.
     pub out_of_money: u64,
+    /// Requests that found no [slot](super::SimConfig::slots), nor a place in its queue.
+    pub refused_for_slots: u64,
     /// 401s: no key, or the wrong one.
     pub unauthorized: u64,
     /// Every other 4xx and 5xx, malformed HTTP included.

@@ -9,14 +9,17 @@ use super::SimConfig;
 use super::answers::{Asked, Endpoint};
 use super::charge::charge_answer;
 use super::clock::{Stop, now};
-use super::config::{ChargeRule, Fault};
+use super::config::{ChargeRule, Dialect, Fault};
+use super::dialect::{over_limit, rate_limit_headers};
 use super::draw::Draw;
-use super::errors::{Refusal, broken, out_of_money, over_limit};
+use super::errors::{Refusal, broken, failure_inside, no_capacity, no_slot, out_of_money};
 use super::gate::{Gate, Passage};
-use super::headers::rate_limit_headers;
 use super::http::{Request, Response};
 use super::models::Models;
+use super::prompt_cache::PromptCache;
 use super::report::SimReport;
+use super::route::{Route, route};
+use super::slots::Slots;
 
 /// The simulated API, apart from connections.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Service {
     config: SimConfig,
     models: Models,
     gate: Gate,
+    slots: Option<Slots>,
+    prompt_cache: PromptCache,
     counters: Counters,
 }
 
@@ -37,6 +42,7 @@ struct Counters {
     received: AtomicU64,
     unauthorized: AtomicU64,
     bad_requests: AtomicU64,
+    no_slot: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
 }
@@ -48,6 +54,7 @@ impl Default for Counters {
             received: AtomicU64::default(),
             unauthorized: AtomicU64::default(),
             bad_requests: AtomicU64::default(),
+            no_slot: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             most_in_flight: AtomicU64::default(),
         }
@@ -85,17 +92,13 @@ pub(super) enum Answer {
     Hang,
 }
 
-/// Where a request goes.
-enum Route {
-    Models,
-    Limited(Endpoint),
-}
-
 impl Service {
     pub(super) fn new(config: SimConfig) -> Self {
         Self {
             models: Models::new(&config, now()),
             gate: Gate::default(),
+            slots: config.slots.map(Slots::new),
+            prompt_cache: PromptCache::default(),
             counters: Counters::default(),
             config,
         }
@@ -106,13 +109,22 @@ impl Service {
     pub(super) fn answer(&self, request: &Request, stop: &Stop) -> Option<(Answer, InFlight<'_>)> {
         let in_flight = InFlight::new(&self.counters);
         let id = self.request_id();
+        let dialect = self.dialect(&request.path);
         let mut answer = match self.route(request) {
             Ok(Route::Models) => Answer::Whole(self.list_models()),
-            Ok(Route::Limited(endpoint)) => self.limited(endpoint, &request.body, stop)?,
-            Err(refusal) => Answer::Whole(self.refuse(refusal)),
+            Ok(Route::Model(name)) => Answer::Whole(Response::json(200, &described(name))),
+            Ok(Route::Limited {
+                endpoint,
+                deployment,
+            }) => self.limited(endpoint, deployment, request, stop)?,
+            Err(refusal) => Answer::Whole(self.refuse(refusal, dialect)),
         };
         if let Answer::Whole(response) | Answer::Half(response) = &mut answer {
-            response.header("x-request-id", id);
+            let name = match dialect {
+                Dialect::Anthropic => "request-id",
+                _ => "x-request-id",
+            };
+            response.header(name, id);
         }
         Some((answer, in_flight))
     }
@@ -120,7 +132,7 @@ impl Service {
     /// The answer to what is not even a request.
     pub(super) fn malformed(&self, refusal: Refusal) -> Response {
         let id = self.request_id();
-        let mut response = self.refuse(refusal);
+        let mut response = self.refuse(refusal, self.config.dialect);
         response.header("x-request-id", id);
         response
     }
@@ -132,6 +144,7 @@ impl Service {
             received: read(&self.counters.received),
             unauthorized: read(&self.counters.unauthorized),
             bad_requests: read(&self.counters.bad_requests),
+            refused_for_slots: read(&self.counters.no_slot),
             most_in_flight: read(&self.counters.most_in_flight),
             ..SimReport::default()
         };
@@ -148,28 +161,32 @@ impl Service {
         report
     }
 
-    fn route(&self, request: &Request) -> Result<Route, Refusal> {
-        let (method, path) = (request.method.as_str(), request.path.as_str());
-        let (route, allowed) = match path {
-            "/v1/models" => (Route::Models, "GET"),
-            "/v1/chat/completions" => (Route::Limited(Endpoint::Chat), "POST"),
-            "/v1/completions" => (Route::Limited(Endpoint::Completion), "POST"),
-            "/v1/embeddings" => (Route::Limited(Endpoint::Embeddings), "POST"),
-            "/v1/responses" => (Route::Limited(Endpoint::Responses), "POST"),
-            _ => return Err(Refusal::unknown_url(method, path)),
-        };
-        if method != allowed {
-            return Err(Refusal::wrong_method(method, path, allowed));
+    fn route<'a>(&self, request: &'a Request) -> Result<Route<'a>, Refusal> {
+        let route = route(&request.method, &request.path)?;
+        self.authorize(request)?;
+        if matches!(
+            route,
+            Route::Limited {
+                endpoint: Endpoint::Messages,
+                ..
+            }
+        ) && request.header("anthropic-version").is_none()
+        {
+            return Err(Refusal::new(400, "anthropic-version: header is required"));
         }
-        self.authorize(request.authorization.as_deref())?;
         Ok(route)
     }
 
-    fn authorize(&self, authorization: Option<&str>) -> Result<(), Refusal> {
-        let key = authorization
+    /// The key may come in any of the headers that providers take.
+    fn authorize(&self, request: &Request) -> Result<(), Refusal> {
+        let bearer = request
+            .header("authorization")
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map_or("", |(_, key)| key.trim());
+            .map(|(_, key)| key.trim());
+        let names = ["x-api-key", "api-key", "x-goog-api-key"];
+        let other = names.iter().find_map(|name| request.header(name));
+        let key = bearer.or(other).unwrap_or("");
         if key.is_empty() {
             return Err(Refusal::missing_key());
         }
@@ -179,34 +196,64 @@ impl Service {
         }
     }
 
+    /// Whose words an answer on this path is in: messages are Anthropic's everywhere.
+    fn dialect(&self, path: &str) -> Dialect {
+        if path.ends_with("/messages") {
+            Dialect::Anthropic
+        } else {
+            self.config.dialect
+        }
+    }
+
     /// Faults and money, admission, latency, answer. None when the flag was raised meanwhile.
-    fn limited(&self, endpoint: Endpoint, body: &[u8], stop: &Stop) -> Option<Answer> {
-        let config = &self.config;
-        let asked = match Asked::read(endpoint, body, config.charging.counter.as_ref()) {
+    fn limited(
+        &self,
+        endpoint: Endpoint,
+        deployment: Option<&str>,
+        request: &Request,
+        stop: &Stop,
+    ) -> Option<Answer> {
+        let (config, body) = (&self.config, request.body.as_slice());
+        let dialect = self.dialect(&request.path);
+        let mut asked = match Asked::read(endpoint, deployment, body, config) {
             Ok(asked) => asked,
-            Err(refusal) => return Some(Answer::Whole(self.refuse(refusal))),
+            Err(refusal) => return Some(Answer::Whole(self.refuse(refusal, dialect))),
         };
+        let mut draw = Draw::new(config.seed, body);
+        let latency = draw.lognormal(config.latency, config.latency_spread);
         let charge = asked.charge(&config.charging);
+        let now = self.models.now();
+        let mut places = self.slots.as_ref().map(Slots::lock);
+        if places.as_mut().is_some_and(|places| places.are_full(now)) {
+            return Some(Answer::Whole(self.no_slot(dialect)));
+        }
         let admit = || self.models.admit(&asked.model, charge);
-        let (decision, fault) = match self.gate.pass(config, body, admit) {
-            Passage::Broken(fault) => return Some(Answer::Whole(broken(fault))),
-            Passage::OutOfMoney => return Some(Answer::Whole(out_of_money())),
+        let (decision, fault) = match self.gate.pass(config, body, asked.is_flex, admit) {
+            Passage::Broken(Fault::NoCapacity) => {
+                return Some(Answer::Whole(no_capacity(dialect)));
+            }
+            Passage::Broken(fault) => return Some(Answer::Whole(broken(fault, dialect))),
+            Passage::OutOfMoney => return Some(Answer::Whole(out_of_money(dialect))),
             Passage::Judged(decision, fault) => (decision, fault),
         };
         let rules = &config.headers;
-        let refused = over_limit(decision.verdict, &asked.model, !rules.no_retry_after);
+        let retry_after = !rules.no_retry_after;
+        let refused = over_limit(decision.verdict, &asked.model, dialect, retry_after);
         if let Some(mut refused) = refused {
-            rate_limit_headers(&mut refused, decision.standings, rules);
+            rate_limit_headers(&mut refused, decision.standings, rules, dialect, true);
             refused.header("openai-processing-ms", "0".to_owned());
             return Some(Answer::Whole(refused));
         }
         if fault == Some(Fault::Hang) {
             return Some(Answer::Hang);
         }
-        let mut draw = Draw::new(config.seed, body);
-        let latency = draw.lognormal(config.latency, config.latency_spread);
-        if !stop.pause(latency) {
+        let time = places.map_or(latency, |places| places.take(now, latency));
+        if !stop.pause(time) {
             return None;
+        }
+        if config.prompt_cache {
+            let (beginnings, tokens) = asked.prompt();
+            asked.cached = self.prompt_cache.visit(beginnings, tokens);
         }
         let (mut response, used) = asked.answer(config, draw);
         match config.charging.rule {
@@ -220,10 +267,11 @@ impl Service {
                 self.models.take_answer(&asked.model, more);
             }
         }
-        rate_limit_headers(&mut response, decision.standings, rules);
-        response.header("openai-processing-ms", latency.as_millis().to_string());
+        rate_limit_headers(&mut response, decision.standings, rules, dialect, false);
+        response.header("openai-processing-ms", time.as_millis().to_string());
         Some(match fault {
             Some(Fault::Drop) => Answer::Drop,
+            Some(Fault::ErrorInside) => Answer::Whole(failure_inside()),
             Some(Fault::DropMidway) => Answer::Half(response),
             Some(Fault::TruncatedJson) => {
                 response.truncate();
@@ -234,20 +282,24 @@ impl Service {
     }
 
     fn list_models(&self) -> Response {
-        let models = self.models.books().into_iter().map(
-            |(name, _)| json!({"id": name, "object": "model", "created": 0, "owned_by": "org-sim"}),
-        );
-        let data: Vec<Value> = models.collect();
+        let models = self.models.books().into_iter();
+        let data: Vec<Value> = models.map(|(name, _)| described(&name)).collect();
         Response::json(200, &json!({"object": "list", "data": data}))
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response {
+    fn no_slot(&self, dialect: Dialect) -> Response {
+        self.counters.no_slot.fetch_add(1, Ordering::Relaxed);
+        let at_once = self.config.slots.map_or(0, |rule| rule.at_once);
+        no_slot(dialect, at_once)
+    }
+
+    fn refuse(&self, refusal: Refusal, dialect: Dialect) -> Response {
         let counter = match refusal.status {
             401 => &self.counters.unauthorized,
             _ => &self.counters.bad_requests,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        refusal.into_response()
+        refusal.into_response(dialect)
     }
 
     /// Counts a request, and names it.
@@ -257,4 +309,9 @@ impl Service {
         let number = self.counters.received.fetch_add(1, Ordering::Relaxed);
         format!("req_{number:016x}")
     }
+}
+
+/// A model as the list has it.
+fn described(name: &str) -> Value {
+    json!({"id": name, "object": "model", "created": 0, "owned_by": "org-sim"})
 }

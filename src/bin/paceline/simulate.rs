@@ -41,10 +41,11 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     simulator.wait();
     let report = simulator.report();
     say!(
-        "paceline: {} requests, {} admitted, {} refused with 429, {} tokens charged",
+        "paceline: {} requests, {} admitted, {} refused for limits, {} refused for slots, {} tokens charged",
         report.received,
         report.admitted,
         report.refused(),
+        report.refused_for_slots,
         report.tokens_charged
     );
     Ok(Exit::Success)
@@ -56,7 +57,12 @@ fn config(table: &LimitTable, arguments: &args::Simulate) -> SimConfig {
         .burst(arguments.limits.burst_seconds.unwrap_or(DEFAULT_BURST))
         .charge_rule(arguments.charge.into())
         .charge_factor(arguments.charge_factor)
-        .limit_headers(arguments.headers.into());
+        .limit_headers(arguments.headers.into())
+        .dialect(arguments.dialect)
+        .prompt_cache(arguments.prompt_cache);
+    if let Some(slots) = arguments.slots {
+        config = config.slots(slots.get(), arguments.slot_queue);
+    }
     if arguments.exact_tokens {
         let encoding = Encoding::for_model(DEFAULT_MODEL);
         config = config.token_counter(Arc::new(move |text| encoding.count(text)));

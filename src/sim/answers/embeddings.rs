@@ -1,5 +1,6 @@
 //! `/v1/embeddings`.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
 use super::super::config::TokenCounter;
@@ -25,34 +26,50 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
         let expected = "a string, an array of tokens, or 1 to 2048 of them";
         return Err(Refusal::invalid("input", expected));
     }
-    if field(body, "encoding_format").is_some_and(|format| format != "float") {
-        return Err(Refusal::invalid("encoding_format", "\"float\""));
-    }
+    let base64 = match field(body, "encoding_format").map(Value::as_str) {
+        None | Some(Some("float")) => false,
+        Some(Some("base64")) => true,
+        Some(_) => {
+            let expected = "\"float\" or \"base64\"";
+            return Err(Refusal::invalid("encoding_format", expected));
+        }
+    };
     let fingerprints = inputs
         .iter()
         .map(|input| fingerprint(input.to_string().as_bytes()));
     let form = Form::Embeddings {
         inputs: fingerprints.collect(),
+        base64,
         dimensions: count(body, "dimensions", MOST_DIMENSIONS)?.unwrap_or(DIMENSIONS),
     };
     Ok(Asked {
-        model,
         prompt_tokens: tokens(counter, [input]),
-        cap: None,
-        charged: 0,
-        choices: 0,
-        length: None,
-        form,
+        ..Asked::new(model, form)
     })
 }
 
 /// Vectors of length 1. The same text has the same vector, whatever else is in the request.
-pub(super) fn answer(asked: &Asked, inputs: &[u64], dimensions: u64, seed: u64) -> Response {
+///
+/// As base64 they are numbers of 32 bits, the smallest byte first, which is what the official
+/// clients ask for unless they are told otherwise.
+pub(super) fn answer(
+    asked: &Asked,
+    inputs: &[u64],
+    dimensions: u64,
+    base64: bool,
+    seed: u64,
+) -> Response {
     let data: Vec<Value> = inputs
         .iter()
         .enumerate()
         .map(|(index, input)| {
             let vector = vector(&mut Draw::new(seed, &input.to_le_bytes()), dimensions);
+            let vector = if base64 {
+                let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
+                BASE64_STANDARD.encode(bytes).into()
+            } else {
+                json!(vector)
+            };
             json!({"object": "embedding", "index": index, "embedding": vector})
         })
         .collect();
@@ -65,10 +82,15 @@ pub(super) fn answer(asked: &Asked, inputs: &[u64], dimensions: u64, seed: u64) 
     Response::json(200, &body)
 }
 
-fn vector(draw: &mut Draw, dimensions: u64) -> Vec<f64> {
+/// Of 32 bits, as the API has them: so both encodings have the same numbers.
+fn vector(draw: &mut Draw, dimensions: u64) -> Vec<f32> {
     let raw: Vec<f64> = (0..dimensions).map(|_| 2.0 * draw.unit() - 1.0).collect();
     let length = raw.iter().map(|it| it * it).sum::<f64>().sqrt();
     // All zeros has no direction; it cannot happen in practice, and must not divide by 0.
     let scale = if length > 0.0 { 1.0 / length } else { 1.0 };
-    raw.into_iter().map(|it| it * scale).collect()
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounded to 32 bits, not cut: all are between -1 and 1"
+    )]
+    raw.into_iter().map(|it| (it * scale) as f32).collect()
 }

@@ -48,6 +48,15 @@ pub(super) fn flag(body: &Body, name: &str) -> Result<bool, Refusal> {
     }
 }
 
+/// Whether a stream is to end with its usage.
+pub(super) fn include_usage(body: &Body) -> Result<bool, Refusal> {
+    match field(body, "stream_options") {
+        None => Ok(false),
+        Some(Value::Object(options)) => flag(options, "include_usage"),
+        Some(_) => Err(Refusal::invalid("stream_options", "an object")),
+    }
+}
+
 /// The tokens of some values together.
 pub(super) fn tokens<'a>(
     counter: Option<&TokenCounter>,

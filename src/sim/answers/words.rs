@@ -6,9 +6,9 @@ use super::super::charge::CAP_UNSET;
 use super::super::draw::Draw;
 
 /// Most tokens of one answer, whatever its cap: a cap of a billion is no reason to fill memory.
-const MOST: u64 = 16_384;
+pub(super) const MOST: u64 = 16_384;
 /// Three letters and a space are four characters, so the simulator counts each as one token.
-const WORDS: [&str; 8] = ["the", "sun", "and", "sea", "are", "old", "but", "new"];
+pub(super) const WORDS: [&str; 8] = ["the", "sun", "and", "sea", "are", "old", "but", "new"];
 
 /// One answer's text, and why it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +40,6 @@ impl Words {
 
     pub(in crate::sim) fn tokens(&self) -> u64 {
         self.tokens
-    }
-
-    /// "length" when the answer is as long as its cap, otherwise "stop".
-    pub(super) fn finish_reason(&self) -> &'static str {
-        if self.cut { "length" } else { "stop" }
     }
 
     pub(super) fn cut(&self) -> bool {
@@ -99,7 +94,7 @@ mod tests {
                 let tokens = words.tokens();
                 assert!((least..=most).contains(&tokens), "step {step}: {tokens}");
                 let at_cap = tokens == cap.unwrap_or(16).min(MOST);
-                assert_eq!(words.finish_reason() == "length", at_cap, "step {step}");
+                assert_eq!(words.cut(), at_cap, "step {step}");
             }
         }
     }

@@ -7,7 +7,7 @@ use super::SimConfig;
 
 /// What can go wrong with a request that is good and let in.
 ///
-/// The first three come before the limits, and charge nothing. The others come after admission:
+/// The first four come before the limits, and charge nothing. The others come after admission:
 /// the request has been charged, and counts as admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -19,6 +19,9 @@ pub enum Fault {
     /// A 503 "Slow Down" at once, with a `retry-after` of 1 s, which
     /// [`retry_after`](SimConfig::retry_after) does not leave out. Charges nothing.
     OverloadedForASecond,
+    /// A request with `service_tier: "flex"` finds no capacity: 429 `resource_unavailable`, or
+    /// Groq's 498. Other requests are not concerned. Charges nothing.
+    NoCapacity,
     /// No answer, until the client gives up or the simulator stops. Charges the request.
     Hang,
     /// After the latency the connection closes without an answer. Charges the request.
@@ -30,13 +33,16 @@ pub enum Fault {
     /// the middle of an event. The length in the header is that of what is sent, so that only the
     /// JSON is wrong. Charges the request.
     TruncatedJson,
+    /// After the latency comes a 200 whose body is an error, as gateways send it when their own
+    /// upstream has failed. Charges the request.
+    ErrorInside,
 }
 
 impl Fault {
     pub(in crate::sim) fn comes_before_admission(self) -> bool {
         matches!(
             self,
-            Self::ServerError | Self::Overloaded | Self::OverloadedForASecond
+            Self::ServerError | Self::Overloaded | Self::OverloadedForASecond | Self::NoCapacity
         )
     }
 }

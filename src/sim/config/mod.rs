@@ -1,6 +1,7 @@
 //! What a simulator is told before it starts.
 
 mod charging; // what a request is charged
+mod dialect; //  whose API it is
 mod faults; //   what goes wrong
 mod headers; //  what answers say of the limits
 mod limiting; // how the limits are enforced
@@ -10,8 +11,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::slots::SlotRule;
 pub(super) use charging::Charging;
 pub use charging::{ChargeRule, TokenCounter};
+pub use dialect::Dialect;
 pub use faults::Fault;
 pub(super) use faults::Faults;
 pub(super) use headers::HeaderRules;
@@ -59,6 +62,9 @@ pub struct SimConfig {
     pub(super) limiting: Limiting,
     pub(super) headers: HeaderRules,
     pub(super) faults: Faults,
+    pub(super) dialect: Dialect,
+    pub(super) slots: Option<SlotRule>,
+    pub(super) prompt_cache: bool,
 }
 
 impl SimConfig {
@@ -82,6 +88,9 @@ impl SimConfig {
             limiting: Limiting::default(),
             headers: HeaderRules::default(),
             faults: Faults::default(),
+            dialect: Dialect::default(),
+            slots: None,
+            prompt_cache: false,
         }
     }
 
@@ -161,6 +170,26 @@ impl SimConfig {
         self.output_tokens = Some(range);
         self
     }
+
+    /// Works on `at_once` requests at a time, each for its [latency](Self::latency); `queue` more
+    /// wait for a place, and whoever comes then is refused in the [dialect](Self::dialect)'s way.
+    /// 0 at once counts as 1. Default: no limit.
+    ///
+    /// More in flight than `at_once` only adds latency: this is the knee of a self-hosted server.
+    #[must_use]
+    pub fn slots(mut self, at_once: usize, queue: usize) -> Self {
+        let at_once = at_once.max(1);
+        self.slots = Some(SlotRule { at_once, queue });
+        self
+    }
+
+    /// Tells the beginning of a prompt that came before as cached tokens, in blocks of 128 from
+    /// 1,024 on. Limits and charges stay what they are. Default: false.
+    #[must_use]
+    pub fn prompt_cache(mut self, cached: bool) -> Self {
+        self.prompt_cache = cached;
+        self
+    }
 }
 
 impl Default for SimConfig {
@@ -186,6 +215,9 @@ impl fmt::Debug for SimConfig {
             limiting,
             headers,
             faults,
+            dialect,
+            slots,
+            prompt_cache,
         } = self;
         f.debug_struct("SimConfig")
             .field("port", port)
@@ -201,6 +233,9 @@ impl fmt::Debug for SimConfig {
             .field("limiting", limiting)
             .field("headers", headers)
             .field("faults", faults)
+            .field("dialect", dialect)
+            .field("slots", slots)
+            .field("prompt_cache", prompt_cache)
             .finish()
     }
 }

@@ -5,4 +5,4 @@ mod request; //  reading requests from a connection
 mod response; // writing answers
 
 pub(super) use request::{Fault, PATIENCE, Reader, Request};
-pub(super) use response::Response;
+pub(super) use response::{Event, Response};

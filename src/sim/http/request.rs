@@ -21,10 +21,20 @@ pub(in crate::sim) struct Request {
     pub(in crate::sim) method: String,
     /// The target without its query.
     pub(in crate::sim) path: String,
-    pub(in crate::sim) authorization: Option<String>,
+    /// In the order in which they came.
+    headers: Vec<(String, String)>,
     pub(in crate::sim) body: Vec<u8>,
     pub(in crate::sim) keep_alive: bool,
     pub(in crate::sim) http_10: bool,
+}
+
+impl Request {
+    /// The first header of this name, whatever its letters' case.
+    pub(in crate::sim) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// Why no request came.
@@ -136,8 +146,8 @@ fn malformed() -> Fault {
 /// The bytes used, the request without its body, how its body is framed, and whether the client
 /// waits for leave to send it. None when the head is not complete yet.
 fn parse_head(buffer: &[u8]) -> Result<Option<(usize, Request, Framing, bool)>, Fault> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut head = httparse::Request::new(&mut headers);
+    let mut space = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Request::new(&mut space);
     let used = match head.parse(buffer) {
         Ok(httparse::Status::Complete(used)) => used,
         Ok(httparse::Status::Partial) => return Ok(None),
@@ -152,7 +162,7 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(usize, Request, Framing, bool)>, 
     };
     let http_10 = version == 0;
     let mut keep_alive = !http_10;
-    let mut authorization = None;
+    let mut headers = Vec::with_capacity(head.headers.len());
     let mut expects_continue = false;
     for header in head.headers.iter() {
         let named = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -165,17 +175,16 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(usize, Request, Framing, bool)>, 
                     keep_alive = true;
                 }
             }
-        } else if named("authorization") {
-            authorization = Some(value.to_owned());
         } else if named("expect") {
             expects_continue = value.eq_ignore_ascii_case("100-continue") && !http_10;
         }
+        headers.push((header.name.to_owned(), value.to_owned()));
     }
     let framing = Framing::of(head.headers)?;
     let request = Request {
         method: method.to_owned(),
         path: target.split(['?', '#']).next().unwrap_or("").to_owned(),
-        authorization,
+        headers,
         body: Vec::new(),
         keep_alive,
         http_10,

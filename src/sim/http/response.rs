@@ -17,6 +17,20 @@ enum Body {
     Events(Vec<String>),
 }
 
+/// A server-sent event, as it goes over the wire.
+#[derive(Debug, Clone)]
+pub(in crate::sim) struct Event(String);
+
+impl Event {
+    fn unnamed(data: &Value) -> Self {
+        Self(format!("data: {data}\n\n"))
+    }
+
+    pub(in crate::sim) fn named(name: &str, data: &Value) -> Self {
+        Self(format!("event: {name}\ndata: {data}\n\n"))
+    }
+}
+
 impl Response {
     pub(in crate::sim) fn json(status: u16, body: &Value) -> Self {
         Self {
@@ -28,17 +42,18 @@ impl Response {
 
     /// A stream of events, each given as its data, and `[DONE]` after the last.
     pub(in crate::sim) fn events(data: impl IntoIterator<Item = Value>) -> Self {
-        let event = |data: &str| format!("data: {data}\n\n");
-        let mut events: Vec<String> = data
-            .into_iter()
-            .map(|data| event(&data.to_string()))
-            .collect();
-        events.push(event("[DONE]"));
+        let events = data.into_iter().map(|data| Event::unnamed(&data));
+        let done = Event("data: [DONE]\n\n".to_owned());
+        Self::named_events(events.chain([done]))
+    }
+
+    /// A stream of events, and nothing after the last.
+    pub(in crate::sim) fn named_events(events: impl IntoIterator<Item = Event>) -> Self {
         let kind = "text/event-stream; charset=utf-8".to_owned();
         Self {
             status: 200,
             headers: vec![("Content-Type", kind)],
-            body: Body::Events(events),
+            body: Body::Events(events.into_iter().map(|event| event.0).collect()),
         }
     }
 
@@ -107,10 +122,12 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         400 => "Bad Request",
         401 => "Unauthorized",
+        402 => "Payment Required",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

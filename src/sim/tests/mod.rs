@@ -7,10 +7,12 @@
 
 mod answers; //   shapes of answers
 mod client; //    a small HTTP client that can also misbehave
+mod dialects; //  what clients of other providers see
 mod faults; //    what goes wrong
 mod lifecycle; // threads and connections end
 mod limits; //    admission as clients see it
 mod servers; //   other ways to charge, count and speak
+mod shapes; //    tools, schemas, streams
 mod wire; //      HTTP, well and badly spoken
 
 use std::time::Duration;

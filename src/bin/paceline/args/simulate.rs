@@ -1,10 +1,12 @@
 //! What may be said to `paceline simulate`.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use paceline::sim::{Fault, LimitHeaders};
+use paceline::sim::{Dialect, Fault, LimitHeaders};
 
 use super::Limits;
 use super::values::{seconds, time};
@@ -29,6 +31,24 @@ pub(crate) struct Simulate {
     /// The environment variable that holds the only key to accept [default: any key]
     #[arg(long, value_name = "NAME")]
     pub(crate) api_key_env: Option<String>,
+
+    /// Speak like this provider: its headers, errors and fields
+    #[arg(long, value_name = "PROVIDER", default_value = "openai", value_parser = dialect_parser())]
+    pub(crate) dialect: Dialect,
+    /// Work on N requests at once; more wait for a place [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<NonZeroUsize>,
+    /// Let N requests wait for a slot; more are refused
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000_000,
+        requires = "slots"
+    )]
+    pub(crate) slot_queue: usize,
+    /// Tell the beginning of a prompt that came before as cached tokens
+    #[arg(long)]
+    pub(crate) prompt_cache: bool,
 
     #[command(flatten)]
     pub(crate) limits: Limits,
@@ -102,15 +122,25 @@ impl From<Headers> for LimitHeaders {
 }
 
 /// The names of what can go wrong.
-const FAULTS: [(&str, Fault); 7] = [
+const FAULTS: [(&str, Fault); 9] = [
     ("server-error", Fault::ServerError),
     ("overloaded", Fault::Overloaded),
     ("overloaded-for-a-second", Fault::OverloadedForASecond),
+    ("no-capacity", Fault::NoCapacity),
     ("hang", Fault::Hang),
     ("drop", Fault::Drop),
     ("drop-midway", Fault::DropMidway),
     ("truncated-json", Fault::TruncatedJson),
+    ("error-inside", Fault::ErrorInside),
 ];
+
+/// The names of the dialects, which help and errors list.
+fn dialect_parser() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(Dialect::ALL.map(|(name, _)| name)).map(|text| {
+        let found = Dialect::ALL.into_iter().find(|(name, _)| *name == text);
+        found.map_or_else(Dialect::default, |(_, dialect)| dialect)
+    })
+}
 
 fn kinds() -> String {
     FAULTS.map(|(name, _)| name).join(", ")
