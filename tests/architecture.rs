@@ -45,7 +45,10 @@ const HOMES: [(&str, &str); 13] = [
     ("httparse::", "sim/http"),
     ("jiff::", "client/feedback"),
     ("loom::", "sync.rs"),
-    ("rustix::", "limiter/refill.rs client/transport/failure.rs"),
+    (
+        "rustix::",
+        "limiter/refill.rs client/transport/failure.rs batch/machine.rs",
+    ),
     ("redis::", "limiter/shared/"),
 ];
 

@@ -1,10 +1,16 @@
 //! Who may lead which lane, and how far a run looks ahead. It decides; it locks and waits for nothing.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::count::Counted;
+use super::growth::Growth;
 use super::lane::Lane;
+use super::machine::{InFlight, InFlightCap};
+use super::memory::Memory;
+use crate::RateLimitedClient;
 
 /// What all lanes together put onto the disk, at most, in bytes. It lets a run look ahead for
 /// requests of other models. Beyond that reading waits, as it does when the disk is full: until half
@@ -28,12 +34,22 @@ pub(super) struct Board {
     /// Requests under way, and how many may be.
     pub(super) sending: usize,
     pub(super) most: usize,
+    /// What that is for.
+    cap: InFlightCap,
+    pub(super) memory: Arc<Memory>,
+    /// What the bodies take that wait in memory.
+    waiting_bytes: u64,
     /// When the last request ended, and whether that is long ago.
     pub(super) last_end: Instant,
     pub(super) stands_still: bool,
     /// Threads with an admitted request that wait to send it.
     pub(super) ready: usize,
     pub(super) threads: usize,
+    pub(super) growth: Growth,
+    /// When to look again whether one more thread is worth it, if one was wanted.
+    pub(super) next_look: Option<Instant>,
+    /// Whether a thread looks after that.
+    pub(super) has_tender: bool,
     /// No further thread could be started once, and that was said.
     pub(super) is_short_of_threads: bool,
     /// Those of them that wait for work, and have not been woken for it.
@@ -45,18 +61,24 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(most: usize, now: Instant) -> Self {
+    pub(super) fn new(room: InFlight, memory: Arc<Memory>, now: Instant) -> Self {
         Self {
             names: HashMap::new(),
             lanes: Vec::new(),
             called: VecDeque::new(),
             waiting: 0,
             sending: 0,
-            most: most.max(1),
+            most: room.most.max(1),
+            cap: room.cap,
+            memory,
+            waiting_bytes: 0,
             last_end: now,
             stands_still: false,
             ready: 0,
             threads: 0,
+            growth: Growth::new(),
+            next_look: None,
+            has_tender: false,
             is_short_of_threads: false,
             free: 0,
             is_open: true,
@@ -73,7 +95,28 @@ impl Board {
     pub(super) fn may_lead(&self, lane: usize) -> bool {
         let taken = self.sending + self.ready;
         let is_idle = self.lanes[lane].sending == 0;
-        taken < self.most && (is_idle || taken + self.kept_for_others(lane) < self.most)
+        taken < self.most
+            && (is_idle || taken + self.kept_for_others(lane) < self.most)
+            && (is_idle || self.memory.has_room(self.waiting_bytes))
+    }
+
+    pub(super) fn cap(&self) -> InFlightCap {
+        self.cap
+    }
+
+    /// What keeps requests that could begin otherwise from being in flight, and how many are.
+    pub(super) fn capped_by(&self) -> Option<(InFlightCap, usize)> {
+        if self.called.is_empty() {
+            return None;
+        }
+        match self.next() {
+            Some(_) if self.is_short_of_threads && self.free == 0 => {
+                Some((InFlightCap::Threads, self.threads))
+            }
+            Some(_) => None,
+            None if self.memory.has_room(self.waiting_bytes) => Some((self.cap, self.most)),
+            None => Some((InFlightCap::Memory, self.sending)),
+        }
     }
 
     /// What is kept for the other lanes with requests, and for one that may be read yet: a server
@@ -113,9 +156,44 @@ impl Board {
         self.spools && (has_hands || self.stands_still)
     }
 
+    /// Whether there is room in memory for one more of a lane.
+    pub(super) fn has_room(&self, lane: usize) -> bool {
+        let lane = &self.lanes[lane];
+        let is_within = self.waiting_bytes < self.memory.for_waiting();
+        lane.has_room() && (is_within || lane.has_none_in_memory())
+    }
+
+    /// Puts a request into memory.
+    pub(super) fn push(&mut self, lane: usize, counted: Counted) {
+        self.counting(lane, |lane| lane.push(counted));
+    }
+
+    /// Takes the first request of a lane.
+    pub(super) fn pop(
+        &mut self,
+        lane: usize,
+        client: &RateLimitedClient,
+    ) -> io::Result<Option<Counted>> {
+        self.counting(lane, |lane| lane.pop(client))
+    }
+
+    fn counting<T>(&mut self, lane: usize, change: impl FnOnce(&mut Lane) -> T) -> T {
+        let lane = &mut self.lanes[lane];
+        let before = lane.bytes() as u64;
+        let result = change(lane);
+        self.waiting_bytes = self.waiting_bytes + lane.bytes() as u64 - before;
+        result
+    }
+
+    /// Whether what waits in memory leaves room for requests of other lanes.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.waiting_bytes <= self.memory.for_waiting() / 2
+    }
+
     /// Whether those who wait to bring a request may go on, in memory or on the disk.
     pub(super) fn has_plenty_of_room(&self, lane: usize) -> bool {
-        self.lanes[lane].has_plenty_of_room()
+        let of = &self.lanes[lane];
+        (of.has_plenty_of_room() && (self.is_roomy() || of.has_none_in_memory()))
             || (self.looks_ahead(lane) && self.spooled() <= SPOOL / 2)
     }
 
@@ -134,11 +212,6 @@ impl Board {
         }
     }
 
-    /// Whether requests wait of which none may begin now: it could not be in flight.
-    pub(super) fn is_full(&self) -> bool {
-        !self.called.is_empty() && self.next().is_none()
-    }
-
     /// Whether no request will come out any more. Those that are led have come out.
     pub(super) fn is_done(&self) -> bool {
         !self.is_open && self.waiting == 0
@@ -148,12 +221,14 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::super::lane::Leader;
+    use super::super::memory::REQUEST;
     use super::*;
     use crate::limiter::Clock;
 
     /// Lanes with so many requests under way each, and more to come.
     fn board(most: usize, is_open: bool, sending: &[usize]) -> Board {
-        let mut board = Board::new(most, Clock::real().now());
+        let room = InFlight::for_tests(most);
+        let mut board = Board::new(room, Memory::new(u64::MAX), Clock::real().now());
         board.is_open = is_open;
         for (number, sending) in sending.iter().enumerate() {
             let lane = board.lane(&format!("m{number}"));
@@ -203,5 +278,22 @@ mod tests {
         full.sending = 19;
         full.ready = 1;
         assert!(!full.may_lead(1), "who is ready goes first");
+    }
+
+    #[test]
+    fn memory_caps_like_a_number_and_leaves_one_to_each_lane() {
+        let mut board = board(20, false, &[1, 0]);
+        board.memory = Memory::new(2 * REQUEST);
+        board.called = VecDeque::from([0]);
+        assert!(board.may_lead(0) && board.capped_by().is_none());
+        let _held = board.memory.take(1);
+        assert!(!board.may_lead(0), "the first one has a byte more");
+        assert_eq!(board.capped_by(), Some((InFlightCap::Memory, 1)));
+        assert!(board.may_lead(1), "nothing of it is in flight");
+        board.memory = Memory::new(u64::MAX);
+        board.sending = 20;
+        assert_eq!(board.capped_by(), Some((InFlightCap::Stated, 20)));
+        (board.sending, board.is_short_of_threads, board.threads) = (5, true, 6);
+        assert_eq!(board.capped_by(), Some((InFlightCap::Threads, 6)));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::hold::Hold;
+use super::machine::InFlightCap;
 use super::progress::ModelProgress;
 use crate::limiter::{LimitOrigin, Snapshot};
 use crate::quota::Quota;
@@ -49,10 +50,12 @@ pub enum Bottleneck {
         /// How many may be in flight.
         most: u64,
     },
-    /// The cap on requests in flight of the whole [run](super::Run::max_in_flight).
+    /// How many requests of the whole [run](super::Run::max_in_flight) may be in flight.
     MaxInFlight {
         /// How many may be in flight.
         most: usize,
+        /// What caps them.
+        cap: InFlightCap,
     },
     /// The server: all that is left is in flight.
     Latency {
@@ -95,9 +98,10 @@ pub(super) struct Facts {
     pub(super) sending: usize,
     /// Threads with an admitted request that wait to send it.
     pub(super) ready: usize,
-    pub(super) most: usize,
-    /// Whether requests wait of which none may begin, as it could not be sent.
-    pub(super) is_full: bool,
+    /// How many may be sending, and what that is for.
+    pub(super) most: (InFlightCap, usize),
+    /// What keeps requests that wait from being in flight, and how many are.
+    pub(super) capped_by: Option<(InFlightCap, usize)>,
     /// Requests in flight whose last attempt failed.
     pub(super) retried: u64,
     pub(super) models: Vec<ModelProgress>,
@@ -141,8 +145,9 @@ impl Facts {
         if retried > 0 && retried.saturating_mul(2) >= in_flight as u64 {
             return Bottleneck::Retries { retried, in_flight };
         }
-        if self.ready > 0 || (self.waiting > 0 && self.is_full) {
-            return Bottleneck::MaxInFlight { most: self.most };
+        let capped_by = self.capped_by.filter(|_| self.waiting > 0);
+        if let Some((cap, most)) = capped_by.or((self.ready > 0).then_some(self.most)) {
+            return Bottleneck::MaxInFlight { most, cap };
         }
         match (self.waiting, self.is_open) {
             (0, true) => Bottleneck::Input,
@@ -217,7 +222,7 @@ impl fmt::Display for Bottleneck {
             } => write!(f, "a pause: {reason}"),
             Self::CarefulStart { model } => write!(f, "a careful start of {model}"),
             Self::InFlight { model, most } => write!(f, "{model}: at most {most} in flight"),
-            Self::MaxInFlight { most } => write!(f, "at most {most} in flight"),
+            Self::MaxInFlight { most, cap } => write!(f, "at most {most} in flight, by {cap}"),
             Self::Latency { in_flight } => {
                 write!(f, "the server: the last {in_flight} requests are in flight")
             }

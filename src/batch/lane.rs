@@ -108,6 +108,16 @@ impl Lane {
         self.memory.len() <= LOW && self.bytes <= LOW_BYTES
     }
 
+    /// Whether none waits in memory.
+    pub(super) fn has_none_in_memory(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// What the bodies of those in memory take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// What it takes of the disk.
     pub(super) fn spooled(&self) -> u64 {
         self.spool.bytes()

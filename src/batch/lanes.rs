@@ -5,8 +5,8 @@
 //! lane one thread waits for the limiter and all others wait for the network; a model that waits
 //! holds up no other; and between admission and sending no request changes hands.
 //!
-//! Threads are started when a lane needs a leader and none is free: there are as many as were ever
-//! needed at once. How many requests may be under way is bounded; leaders that wait are not. Of what
+//! Threads are started when a lane needs a leader, none is free, and more are worth it: there are as many
+//! as were ever needed at once. How many requests may be under way is bounded; leaders that wait are not. Of what
 //! may be under way something is kept for each lane, so that a model whose server hangs does not
 //! take all of it.
 
@@ -20,6 +20,8 @@ use super::board::Board;
 use super::bottleneck::Facts;
 use super::count::{Counted, start};
 use super::lane::Leader;
+use super::machine::InFlight;
+use super::memory::{Held, Memory};
 use super::notice::Notice;
 use super::progress::{ModelProgress, View};
 use super::run::Shared;
@@ -36,7 +38,8 @@ const STILL: Duration = Duration::from_millis(250);
 ///
 /// One lock guards the board. Nobody holds it while it waits for a limiter or the network. Who waits
 /// for something on it is woken under it: a free thread when a lane needs a leader, when all is
-/// done, and when the run is stopped; who is ready to send, when another one has been sent, and when
+/// done, and when the run is stopped; the thread that looks after their number, when one more
+/// was wanted and is not worth it yet; who is ready to send, when another one has been sent, and when
 /// the run is stopped; those who bring requests when a lane or the disk that was full
 /// has been half emptied, when a thread has nothing to do, and when the run is stopped.
 pub(super) struct Lanes {
@@ -45,6 +48,7 @@ pub(super) struct Lanes {
     work: Condvar,
     room: Condvar,
     turn: Condvar,
+    growth: Condvar,
     clock: Clock,
     me: Weak<Lanes>,
 }
@@ -53,15 +57,16 @@ pub(super) struct Lanes {
 pub(super) struct Entrance(Arc<Lanes>);
 
 impl Lanes {
-    /// Lanes that send with at most so many threads.
-    pub(super) fn open(shared: Arc<Shared>, most: usize) -> Entrance {
+    /// Lanes that send with as many threads and as much memory.
+    pub(super) fn open(shared: Arc<Shared>, room: InFlight, memory: u64) -> Entrance {
         let clock = Clock::real();
         let lanes = Arc::new_cyclic(|me| Self {
-            board: Mutex::new(Board::new(most, clock.now())),
+            board: Mutex::new(Board::new(room, Memory::new(memory), clock.now())),
             clock,
             work: Condvar::new(),
             room: Condvar::new(),
             turn: Condvar::new(),
+            growth: Condvar::new(),
             shared,
             me: Weak::clone(me),
         });
@@ -82,8 +87,8 @@ impl Lanes {
             if self.shared.stop.is_cancelled() {
                 return Ok(()); // it stays undone
             }
-            if board.lanes[lane].has_room() {
-                board.lanes[lane].push(counted);
+            if board.has_room(lane) {
+                board.push(lane, counted);
                 board.waiting += 1;
                 board.lanes[lane].tally.read(size);
                 break;
@@ -121,6 +126,7 @@ impl Lanes {
     /// Has a thread look at the lanes that need a leader, if one of them may have it.
     fn summon(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
         if board.next().is_none() {
+            self.note_cap(&board);
             return Ok(()); // the next one to get free finds it
         }
         if board.free > 0 {
@@ -131,11 +137,19 @@ impl Lanes {
         if board.threads >= board.most + board.lanes.len() {
             return Ok(());
         }
-        board.threads += 1;
-        drop(board);
-        let Some(me) = self.me.upgrade() else {
+        let now = self.clock.now();
+        let (threads, Some(me)) = (board.threads, self.me.upgrade()) else {
             return Ok(());
         };
+        if !board.growth.may_start(now, threads) {
+            if board.next_look.is_some() {
+                return Ok(()); // somebody looks again then
+            }
+            board.next_look = Some(board.growth.next_look(now));
+            return self.tend_growth(board);
+        }
+        board.threads += 1;
+        drop(board);
         let Err(error) = start("paceline-send", move || me.work()) else {
             return Ok(());
         };
@@ -146,6 +160,7 @@ impl Lanes {
             _ => {
                 // The system is out of threads. Those that there are do it.
                 let was_told = std::mem::replace(&mut board.is_short_of_threads, true);
+                self.note_cap(&board);
                 drop(board);
                 if !was_told {
                     let reason = error.to_string();
@@ -157,11 +172,57 @@ impl Lanes {
         }
     }
 
+    /// Keeps what caps the requests in flight, for the summary.
+    fn note_cap(&self, board: &Board) {
+        if let Some((cap, _)) = board.capped_by() {
+            self.shared.watch.is_capped(cap);
+        }
+    }
+
+    /// Sees to it that somebody looks again whether one more thread is worth it: when all that there are
+    /// wait, nothing else happens.
+    fn tend_growth(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
+        if std::mem::replace(&mut board.has_tender, true) {
+            self.growth.notify_one();
+            return Ok(());
+        }
+        drop(board);
+        let Some(me) = self.me.upgrade() else {
+            return Ok(());
+        };
+        if let Err(error) = start("paceline-growth", move || me.look_after_growth()) {
+            // As many as there are do it, and the next one to get free looks again.
+            log::warn!("{error}");
+            let mut board = self.board.lock();
+            (board.has_tender, board.next_look) = (false, None);
+        }
+        Ok(())
+    }
+
+    fn look_after_growth(&self) {
+        let mut board = self.board.lock();
+        while !board.is_done() && !self.shared.stop.is_cancelled() {
+            let Some(due) = board.next_look else {
+                self.growth.wait(&mut board);
+                continue;
+            };
+            if due <= self.clock.now() {
+                board.next_look = None;
+                if let Err(error) = self.summon(board) {
+                    log::warn!("{error}"); // the next one to get free takes it
+                }
+                board = self.board.lock();
+            } else {
+                self.growth.wait_until(&mut board, due);
+            }
+        }
+    }
+
     /// What each thread does.
     fn work(&self) {
         let _counted = Working(self);
         let wait = self.shared.wait();
-        while let Some((led, counted)) = self.next() {
+        while let Some((led, held, counted)) = self.next() {
             let Counted {
                 custom_id,
                 fingerprint,
@@ -184,10 +245,19 @@ impl Lanes {
             let admitted = request.admit(wait);
             match admitted {
                 Ok(admitted) => {
-                    let _sending = self.begin(led);
+                    let sending = self.begin(led, held);
                     self.shared.watch.admitted(admitted.cost());
                     self.shared.history.admitted(&admitted);
-                    send(&self.shared, custom_id, fingerprint, admitted, claim, pass);
+                    let held = &sending.held;
+                    send(
+                        &self.shared,
+                        custom_id,
+                        fingerprint,
+                        admitted,
+                        claim,
+                        pass,
+                        held,
+                    );
                 }
                 Err(error) => {
                     drop(led);
@@ -200,7 +270,7 @@ impl Lanes {
     }
 
     /// Waits until one more may be under way, and lets go of the lane.
-    fn begin<'a>(&'a self, led: Led<'a>) -> Sending<'a> {
+    fn begin<'a>(&'a self, led: Led<'a>, held: Held) -> Sending<'a> {
         let lane = led.lane;
         let mut board = self.board.lock();
         board.ready += 1;
@@ -212,11 +282,15 @@ impl Lanes {
         board.lanes[lane].sending += 1;
         drop(board);
         drop(led);
-        Sending { lanes: self, lane }
+        Sending {
+            lanes: self,
+            lane,
+            held,
+        }
     }
 
     /// The next request of a lane that nobody leads. None when there is nothing more to do.
-    fn next(&self) -> Option<(Led<'_>, Counted)> {
+    fn next(&self) -> Option<(Led<'_>, Held, Counted)> {
         let mut board = self.board.lock();
         loop {
             if self.shared.stop.is_cancelled() {
@@ -225,9 +299,10 @@ impl Lanes {
             let next = board.next();
             if let Some(lane) = next.and_then(|index| board.called.remove(index)) {
                 board.lanes[lane].leader = Leader::Somebody;
-                let had_room = board.has_plenty_of_room(lane);
-                let next = board.lanes[lane].pop(&self.shared.client);
-                if !had_room && board.has_plenty_of_room(lane) {
+                let (had_room, was_roomy) = (board.has_plenty_of_room(lane), board.is_roomy());
+                let next = board.pop(lane, &self.shared.client);
+                let has_room = board.has_plenty_of_room(lane);
+                if (!had_room && has_room) || (!was_roomy && board.is_roomy()) {
                     self.room.notify_all();
                 }
                 match next {
@@ -235,6 +310,7 @@ impl Lanes {
                         board.waiting -= 1;
                         let size = counted.request.estimate();
                         board.lanes[lane].tally.started(size);
+                        let held = board.memory.take(counted.request.body().len());
                         if board.is_done() {
                             self.wake_all(&mut board);
                         }
@@ -242,7 +318,7 @@ impl Lanes {
                         if let Err(error) = self.summon(board) {
                             log::warn!("{error}"); // this thread comes back for them
                         }
-                        return Some((Led { lanes: self, lane }, counted));
+                        return Some((Led { lanes: self, lane }, held, counted));
                     }
                     Ok(None) => board.lanes[lane].leader = Leader::Nobody,
                     Err(error) => {
@@ -268,6 +344,7 @@ impl Lanes {
     fn wake_all(&self, board: &mut Board) {
         board.free = 0;
         self.work.notify_all();
+        self.growth.notify_all();
     }
 }
 
@@ -291,6 +368,8 @@ impl Drop for Led<'_> {
 struct Sending<'a> {
     lanes: &'a Lanes,
     lane: usize,
+    /// What it takes of the memory. Given back before its thread looks for the next request.
+    held: Held,
 }
 
 impl Drop for Sending<'_> {
@@ -301,6 +380,7 @@ impl Drop for Sending<'_> {
         board.sending -= 1;
         board.lanes[self.lane].sending -= 1;
         board.lanes[self.lane].tally.ended += 1;
+        board.growth.ended();
         if board.ready > 0 {
             self.lanes.turn.notify_one();
         }
@@ -342,8 +422,8 @@ impl View for Lanes {
             waiting: board.waiting,
             sending: board.sending,
             ready: board.ready,
-            most: board.most,
-            is_full: board.is_full(),
+            most: (board.cap(), board.most),
+            capped_by: board.capped_by(),
             ..Facts::default()
         };
         facts.models = board.lanes.iter().map(ModelProgress::of).collect();

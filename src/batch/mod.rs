@@ -28,6 +28,7 @@ mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
 mod fs; //       the calls of the file system, and files that are whole or not there
 mod gate; //     only what fits goes to its limiter
+mod growth; //   how many threads are worth starting
 mod history; //  what happened when
 mod hold; //     what holds up a run besides its limits
 mod ids; //      what is known of each `custom_id`
@@ -40,6 +41,8 @@ mod lane; //     the requests of one limiter that wait
 mod lanes; //    who leads them
 mod link; //     whether the server can be reached
 mod link_gate; // who waits for that
+mod machine; //  what this machine has room for
+mod memory; //   one budget for all that is in flight and waits
 mod money; //    amounts, exact
 mod names; //    where outputs go
 mod notice; //   what a run has to say while it runs
@@ -69,6 +72,7 @@ pub use fs::{check_output, is_same_file};
 pub use history::History;
 pub use hold::Hold;
 pub use input::{Input, RowFormat, plain_text, unpacked};
+pub use machine::{InFlight, InFlightCap};
 pub use money::Money;
 pub use notice::Notice;
 pub use plan::{ModelPlan, Plan};

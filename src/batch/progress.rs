@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::bottleneck::{Bottleneck, Facts, LimiterFacts};
 use super::hold::{Hold, Holds};
 use super::lane::Lane;
+use super::machine::InFlightCap;
 use super::money::Money;
 use super::reasons::{Failure, Reasons};
 use super::record::{Record, is_retryable, reason_of};
@@ -121,6 +122,7 @@ struct Counts {
     /// What asked for the last pause, by the model.
     pauses: Mutex<HashMap<String, String>>,
     view: Mutex<Option<Weak<dyn View>>>,
+    capped_by: Mutex<Option<InFlightCap>>,
 }
 
 /// A look into a run.
@@ -313,6 +315,16 @@ impl Watch {
     pub(super) fn begun(&self) {
         let now = self.counts.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.counts.max_in_flight.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Requests could not begin, for this cap.
+    pub(super) fn is_capped(&self, cap: InFlightCap) {
+        *self.counts.capped_by.lock() = Some(cap);
+    }
+
+    /// What has kept requests from being in flight, the last time that it did.
+    pub(super) fn capped_by(&self) -> Option<InFlightCap> {
+        *self.counts.capped_by.lock()
     }
 
     /// A request is no longer in flight, of which an attempt failed or not.

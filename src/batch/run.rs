@@ -26,6 +26,7 @@ use super::journal::{Earlier, Journal, Names, Resume};
 use super::judge::Judge;
 use super::lanes::{Entrance, Lanes};
 use super::link_gate::LinkGate;
+use super::machine::{InFlight, memory_budget};
 use super::names::OutputNames;
 use super::plan::{self, Plan};
 use super::progress::Watch;
@@ -65,7 +66,8 @@ pub struct Run {
     names: OutputNames,
     resume: Resume,
     times: Times,
-    max_in_flight: usize,
+    max_in_flight: Option<usize>,
+    max_memory: Option<u64>,
     stop: CancelToken,
     watch: Watch,
     history: History,
@@ -81,7 +83,8 @@ impl Run {
             names: OutputNames::beside(&input),
             resume: Resume::default(),
             times: Times::default(),
-            max_in_flight: 1_000,
+            max_in_flight: None,
+            max_memory: None,
             stop: CancelToken::new(),
             watch: Watch::new(&client, input.total()),
             history: History::none(),
@@ -170,12 +173,23 @@ impl Run {
         self
     }
 
-    /// Sets the most requests under way at once, at least 1: one thread each, and one more for each
+    /// Sets the most requests in flight at once, at least 1: one thread each, and one more for each
     /// limiter that is waited for. A run takes only as many as its limits and the server's latency
     /// need. A part is kept for each model that does not use it, a quarter of an equal share, so that
-    /// one whose server hangs idles no other. Defaults to 1,000.
+    /// one whose server hangs idles no other. However many are stated, the run has no more threads than
+    /// the system has mappings of memory for. Default: what this machine
+    /// [has room for](InFlight::of_this_machine).
     pub fn max_in_flight(mut self, most: usize) -> Self {
-        self.max_in_flight = most.max(1);
+        self.max_in_flight = Some(most.max(1));
+        self
+    }
+
+    /// Sets the most memory, in bytes, for all requests in flight, with their bodies and responses, and
+    /// for those that wait in memory. When it is used up fewer requests are in flight; one of each
+    /// model always may be. What a program needs besides is not part of it, such as the tables of
+    /// encodings. Default: a quarter of the machine's memory, or of what its control group may use.
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes);
         self
     }
 
@@ -223,7 +237,8 @@ impl Run {
             let (answers, ids) = Earlier::look(&system(), results, *simulated)?;
             (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
-        plan::plan(&self.client, input, known, self.terms, self.max_in_flight)
+        let most = InFlight::of(self.max_in_flight).most;
+        plan::plan(&self.client, input, known, self.terms, most)
     }
 
     /// Looks whether the files of the run can be used, and sends nothing: whether outputs can be written, and
@@ -322,7 +337,9 @@ impl Run {
         let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
         let listener = Arc::new(Mutex::new(listener));
         let (holds, notices) = (watch.holds(), terms.notices.clone());
-        let capacity = CapacityGate::new(self.max_in_flight, holds.clone(), notices.clone(), &stop);
+        let room = InFlight::of(self.max_in_flight);
+        let memory = self.max_memory.unwrap_or_else(memory_budget);
+        let capacity = CapacityGate::new(room.most, holds.clone(), notices.clone(), &stop);
         let patience = terms.connect_patience;
         let link = LinkGate::new(&client, patience, holds, notices, &stop);
         let writing = Writing {
@@ -373,7 +390,7 @@ impl Run {
         });
         let _timer = shared.start_timer()?;
         let _link_timer = shared.start_link_timer()?;
-        let lanes = Lanes::open(Arc::clone(&shared), self.max_in_flight);
+        let lanes = Lanes::open(Arc::clone(&shared), room, memory);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
         let started = count(&client, requests, seen.clone(), &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
@@ -429,6 +446,7 @@ impl Run {
         let usage = before.usage_since(client.registry(), elapsed);
         let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
         summary.reasons = watch.reasons();
+        summary.in_flight_capped_by = watch.capped_by();
         // Of a server that was never reached nothing can be lost.
         summary.abandoned = if link.was_reached() { abandoned } else { 0 };
         let bad_lines = std::mem::replace(&mut *bad_lines.lock(), BadLines::keeping(0));

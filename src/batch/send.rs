@@ -8,6 +8,7 @@ use super::fingerprint::Fingerprint;
 use super::finished::Effort;
 use super::gate::Claim;
 use super::link_gate::Pass;
+use super::memory::Held;
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use super::summary::Ending;
@@ -21,6 +22,7 @@ pub(super) fn send(
     admitted: Admitted,
     mut claim: Claim,
     mut pass: Pass,
+    held: &Held,
 ) {
     if shared.stop.is_cancelled() {
         // It was admitted just then: it stays undone.
@@ -47,7 +49,12 @@ pub(super) fn send(
         claim.tried(error);
         after(shared, error, tried.took, &mut pass, &mut room)
     };
-    let result = admitted.pass_on(&custom_id, shared.wait(), &|_| {}, told);
+    let result = admitted.pass_on(
+        &custom_id,
+        shared.wait(),
+        &|bytes| held.response(bytes),
+        told,
+    );
     shared.history.ended();
     shared.watch.ended(has_failed);
     match result {

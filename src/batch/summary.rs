@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::bounds::Bound;
 use super::fs::{system, write_whole};
+use super::machine::InFlightCap;
 use super::money::Money;
 use super::progress::Progress;
 use super::reasons::Reasons;
@@ -51,6 +52,9 @@ pub struct Summary {
     pub binding: Option<String>,
     /// The most requests that were under way at once.
     pub max_in_flight: u64,
+    /// What kept more from being in flight, if that was no limit of the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight_capped_by: Option<InFlightCap>,
     /// Why lines failed and attempts were retried, the most frequent reason first.
     pub reasons: Reasons,
     /// What answers cost, where the run has [prices](super::Run::prices).
@@ -183,6 +187,7 @@ impl Summary {
             utilisation: round(usage.utilisation),
             binding: usage.binding,
             max_in_flight: progress.max_in_flight,
+            in_flight_capped_by: None,
             reasons: Reasons::default(),
             cost: progress.cost,
             currency: None,

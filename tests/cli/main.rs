@@ -36,6 +36,8 @@ mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
 mod responses; // more than their status
 mod resume; //  what earlier runs did, and lines that have changed since
+#[cfg(unix)]
+mod room; //    as many in flight as there is room for
 mod safety; //  what others do to files, names that are not what they seem, pipes that nobody reads
 #[cfg(feature = "redis")]
 mod shared; //  `--share`
@@ -45,6 +47,6 @@ mod table; //   prompts over tables, and the answers alone
 mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work
 mod verdicts; // what stops a run, and what fails one request
-mod way;
+mod way; //     servers that cannot be reached, machines without room
 mod whose; //   of which requests the answers are, real or simulated
-mod why; //     what fails, said while it runs and at the end //     servers that cannot be reached, machines without room
+mod why; //     what fails, said while it runs and at the end

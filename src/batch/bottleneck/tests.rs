@@ -41,7 +41,7 @@ fn of(model: &str, waiting: u64, snapshot: Snapshot) -> LimiterFacts {
 
 fn facts(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = Facts {
-        most: 8,
+        most: (InFlightCap::Memory, 8),
         ..Facts::default()
     };
     change(&mut facts);
@@ -63,7 +63,8 @@ fn what_stops_everything_is_named_before_what_requests_wait_for() {
         facts.hold = Some(hold.clone());
         facts.limiters = vec![of("m", 5, used_up())];
         (facts.claiming, facts.sending, facts.retried, facts.ready) = (1, 8, 8, 1);
-        (facts.waiting, facts.is_full, facts.is_open) = (5, true, true);
+        (facts.waiting, facts.is_open) = (5, true);
+        facts.capped_by = Some((InFlightCap::Memory, 8));
     };
     let limit = Bottleneck::Limit {
         model: "m".to_owned(),
@@ -84,7 +85,13 @@ fn what_stops_everything_is_named_before_what_requests_wait_for() {
         (|it| it.hold = None, limit),
         (|it| it.limiters.clear(), Bottleneck::Budget),
         (|it| it.claiming = 0, retries),
-        (|it| it.retried = 3, Bottleneck::MaxInFlight { most: 8 }),
+        (
+            |it| it.retried = 3,
+            Bottleneck::MaxInFlight {
+                most: 8,
+                cap: InFlightCap::Memory,
+            },
+        ),
         (|it| (it.ready, it.waiting) = (0, 0), Bottleneck::Input),
         (
             |it| it.is_open = false,
@@ -106,10 +113,14 @@ fn one_that_waits_for_a_free_place_is_held_by_the_cap() {
     for (step, (ready, is_full, is_capped)) in table.into_iter().enumerate() {
         let facts = facts(|it| {
             (it.waiting, it.sending) = (100, 7);
-            (it.ready, it.is_full) = (ready, is_full);
+            it.ready = ready;
+            it.capped_by = is_full.then_some((InFlightCap::Memory, 8));
         });
         let expected = match is_capped {
-            true => Bottleneck::MaxInFlight { most: 8 },
+            true => Bottleneck::MaxInFlight {
+                most: 8,
+                cap: InFlightCap::Memory,
+            },
             false => Bottleneck::Nothing,
         };
         assert_eq!(facts.bottleneck(), expected, "step {step}");

@@ -20,7 +20,7 @@ pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{AccountingRule, Limit, Rule, When};
 
-use values::{at_least_one, count, seconds, share, time};
+use values::{at_least_one, count, seconds, share, size, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -151,9 +151,13 @@ pub(crate) struct Run {
     /// [default SHARE: 0.95]; only with --accounting actual, where the server does not hold the cap itself
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
     pub(crate) learn_output: Option<f64>,
-    /// Cap requests in flight [default: what open files, memory and threads allow]
+    /// Cap requests in flight [default: what open files, threads and memory allow]
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = SENDING)]
     pub(crate) max_in_flight: Option<usize>,
+    /// Cap the memory of requests in flight, with bodies and responses, and of those that wait, such as
+    /// 500M or 2G [default: a quarter of the machine's or of the control group's]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = SENDING)]
+    pub(crate) max_memory: Option<u64>,
     /// How often a request is sent again after an error that may pass
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
     pub(crate) max_retries: u32,

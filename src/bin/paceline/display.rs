@@ -13,7 +13,6 @@ use paceline::batch::{Progress, Watch};
 use crate::args::When;
 use crate::eta::{Eta, TimeLeft};
 use crate::held::Held;
-use crate::in_flight::InFlight;
 use crate::numbers::{grouped, money};
 use crate::pace::Pace;
 use crate::plain::{cut, line as line_of};
@@ -56,15 +55,10 @@ pub(crate) struct Display(Option<(Sender<()>, JoinHandle<Held>)>);
 
 impl Display {
     /// `currency` is what costs are in, where there are prices.
-    pub(crate) fn start(
-        watch: Watch,
-        when: When,
-        currency: Option<String>,
-        in_flight: InFlight,
-    ) -> Self {
+    pub(crate) fn start(watch: Watch, when: When, currency: Option<String>) -> Self {
         let (stop, stopped) = bounded(0);
         let currency = currency.unwrap_or_default();
-        let held = Held::within(in_flight);
+        let held = Held::default();
         let thread = Builder::new().name("paceline-display".to_owned());
         let thread = match Form::of(when, io::stderr().is_terminal()) {
             Form::Nothing => thread.spawn(move || silent(&watch, &stopped, held)),

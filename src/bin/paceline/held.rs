@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use paceline::LimitOrigin;
 use paceline::batch::{Bottleneck, Hold};
 
-use crate::in_flight::InFlight;
+use crate::in_flight::cap;
 use crate::numbers::{grouped, percent, quota};
 use crate::utc::until;
 
@@ -21,9 +21,8 @@ const NOTABLE: u64 = 10;
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What held a run back, and for how long.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Held {
-    in_flight: InFlight,
     last_look: Option<Instant>,
     by_label: Vec<(String, Duration)>,
     shown: Option<(Instant, Bottleneck)>,
@@ -32,22 +31,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Of a run that may have this many requests in flight.
-    pub(crate) fn within(in_flight: InFlight) -> Self {
-        Self {
-            in_flight,
-            last_look: None,
-            by_label: Vec::new(),
-            shown: None,
-            told: HashSet::new(),
-        }
-    }
-
     /// Takes what holds the run back from the last look on until now.
     pub(crate) fn look(&mut self, now: Instant, bottleneck: Bottleneck) {
         let since = self.last_look.replace(now).unwrap_or(now);
         let lasted = now.saturating_duration_since(since);
-        let label = label(&bottleneck, self.in_flight);
+        let label = label(&bottleneck);
         match self.by_label.iter_mut().find(|(known, _)| *known == label) {
             Some((_, sum)) => *sum += lasted,
             None => self.by_label.push((label, lasted)),
@@ -70,16 +58,14 @@ impl Held {
             Bottleneck::Limit { wait, .. } => *wait,
             _ => return None,
         };
-        let is_new = wait >= LONG && self.told.insert(label(bottleneck, self.in_flight));
-        is_new.then(|| words(bottleneck, self.in_flight, now))
+        let is_new = wait >= LONG && self.told.insert(label(bottleneck));
+        is_new.then(|| words(bottleneck, now))
     }
 
     /// What is shown of it now.
     pub(crate) fn now(&self, now: SystemTime) -> String {
         let shown = self.shown.as_ref().map(|(_, bottleneck)| bottleneck);
-        shown.map_or_else(String::new, |bottleneck| {
-            words(bottleneck, self.in_flight, now)
-        })
+        shown.map_or_else(String::new, |bottleneck| words(bottleneck, now))
     }
 
     /// `held back mostly by gpt-4o: 30,000 tokens per minute (83 % of the time), retries (12 %)`.
@@ -106,7 +92,7 @@ impl Held {
 }
 
 /// What it is, without figures that change from one moment to the next.
-fn label(bottleneck: &Bottleneck, in_flight: InFlight) -> String {
+fn label(bottleneck: &Bottleneck) -> String {
     match bottleneck {
         Bottleneck::Nothing => "nothing".to_owned(),
         Bottleneck::Input => "the input, which is still being read".to_owned(),
@@ -126,7 +112,7 @@ fn label(bottleneck: &Bottleneck, in_flight: InFlight) -> String {
         Bottleneck::InFlight { model, most } => {
             format!("{model}: at most {} in flight", grouped(*most))
         }
-        Bottleneck::MaxInFlight { .. } => in_flight.to_string(),
+        Bottleneck::MaxInFlight { most, cap: of } => cap(*of, *most),
         Bottleneck::Latency { .. } => "the server: all that is left is in flight".to_owned(),
         Bottleneck::Retries { .. } => "retries".to_owned(),
         Bottleneck::Budget => "the budget, which requests in flight may use up".to_owned(),
@@ -134,7 +120,7 @@ fn label(bottleneck: &Bottleneck, in_flight: InFlight) -> String {
         Bottleneck::Stopping { .. } => "shutdown, which waits for requests in flight".to_owned(),
         Bottleneck::Held(hold) => match hold {
             Hold::Unreachable { .. } => "a server that cannot be reached".to_owned(),
-            Hold::Exhausted { .. } => "this machine, which is out of resources".to_owned(),
+            Hold::Exhausted { reason, .. } => format!("this machine: {reason}"),
             other => other.to_string(),
         },
         other => other.to_string(),
@@ -142,7 +128,7 @@ fn label(bottleneck: &Bottleneck, in_flight: InFlight) -> String {
 }
 
 /// What is said of it while it stands.
-fn words(bottleneck: &Bottleneck, in_flight: InFlight, now: SystemTime) -> String {
+fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
     match bottleneck {
         Bottleneck::Pause {
             model,
@@ -157,7 +143,7 @@ fn words(bottleneck: &Bottleneck, in_flight: InFlight, now: SystemTime) -> Strin
         }
         Bottleneck::Limit { wait, .. } if *wait >= LONG => {
             let until = until(now, *wait);
-            let label = label(bottleneck, in_flight);
+            let label = label(bottleneck);
             format!("held back by {label}; next request at {until}")
         }
         Bottleneck::Retries { retried, in_flight } => format!(
@@ -175,7 +161,7 @@ fn words(bottleneck: &Bottleneck, in_flight: InFlight, now: SystemTime) -> Strin
         }
         Bottleneck::Held(hold) => hold.to_string(),
         Bottleneck::Nothing => "held back by nothing".to_owned(),
-        other => format!("held back by {}", label(other, in_flight)),
+        other => format!("held back by {}", label(other)),
     }
 }
 
@@ -190,6 +176,7 @@ pub(crate) fn mark(origin: LimitOrigin) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use paceline::batch::InFlightCap;
     use paceline::{Quota, Unit};
 
     use super::*;
@@ -238,7 +225,10 @@ mod tests {
             ),
             (pause(1, None), "paused until 08:49:38Z: m"),
             (
-                Bottleneck::MaxInFlight { most: 4 },
+                Bottleneck::MaxInFlight {
+                    most: 4,
+                    cap: InFlightCap::Stated,
+                },
                 "held back by --max-in-flight 4",
             ),
             (
@@ -251,7 +241,7 @@ mod tests {
             ),
         ];
         for (bottleneck, expected) in table {
-            assert_eq!(words(&bottleneck, InFlight::of(Some(4)), now), expected);
+            assert_eq!(words(&bottleneck, now), expected);
         }
     }
 
@@ -259,7 +249,7 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "any instant will do")]
     fn the_whole_run_is_told_by_fractions_of_its_time() {
         let start = Instant::now();
-        let mut held = Held::within(InFlight::of(Some(4)));
+        let mut held = Held::default();
         let stated = limit(LimitOrigin::Stated, 1);
         held.look(start, Bottleneck::Nothing);
         assert_eq!(held.in_all(), None, "too short");
@@ -267,7 +257,13 @@ mod tests {
             (10, stated.clone()),
             (11, Bottleneck::Nothing),
             (80, stated),
-            (91, Bottleneck::MaxInFlight { most: 4 }),
+            (
+                91,
+                Bottleneck::MaxInFlight {
+                    most: 4,
+                    cap: InFlightCap::Stated,
+                },
+            ),
             (99, Bottleneck::Nothing),
             (100, Bottleneck::Disk),
         ];
@@ -286,7 +282,7 @@ mod tests {
     fn what_held_stays_on_the_screen_between_two_waits() {
         let (start, now) = (Instant::now(), SystemTime::UNIX_EPOCH);
         let after = |millis| start + Duration::from_millis(millis);
-        let mut held = Held::within(InFlight::of(Some(4)));
+        let mut held = Held::default();
         assert_eq!(held.now(now), "");
         held.look(start, Bottleneck::Disk);
         held.look(after(900), Bottleneck::Nothing);

@@ -13,7 +13,7 @@ mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
 mod files; //    the files of a run, held against one another
 mod held; //     what holds a run back
-mod in_flight; // how many requests at once
+mod in_flight; // what caps the requests in flight, in words
 mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error

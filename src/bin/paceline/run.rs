@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::Builder;
 use std::time::Duration;
 
-use paceline::batch::{Prices, RequestSet, Run};
+use paceline::batch::{InFlight, Prices, RequestSet, Run};
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
 use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
@@ -17,7 +17,6 @@ use crate::eta::TimeLeft;
 use crate::exit::Exit;
 use crate::extract;
 use crate::files;
-use crate::in_flight::InFlight;
 use crate::input::{input, prints_results};
 use crate::limits;
 use crate::models;
@@ -46,7 +45,9 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let prices = prices.transpose()?;
     let input = input(arguments)?;
     check::models(arguments, &input, &table, prices.as_ref())?;
-    let in_flight = InFlight::of(arguments.max_in_flight);
+    let in_flight = arguments.max_in_flight;
+    // As many connections as may be in use stay open between two requests.
+    let connections = in_flight.unwrap_or_else(|| InFlight::of_this_machine().most);
     let burst = arguments.limits.burst_seconds;
     let simulator = match arguments.simulate {
         true => {
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .registry(Arc::new(Registry::new(table)))
         .accounting(arguments.accounting.into())
         .model_table(models::table(arguments.models.as_deref())?)
-        .max_idle_connections(in_flight.most)
+        .max_idle_connections(connections)
         .max_retries(arguments.max_retries)
         .timeout(server.timeout);
     if let Some(share) = arguments.learn_output {
@@ -115,8 +116,13 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .keep_going(arguments.keep_going)
         .connect_patience(arguments.connect_patience)
         .on_notice(notice::tell)
-        .max_in_flight(in_flight.most)
         .stop(&stop);
+    if let Some(most) = in_flight {
+        run = run.max_in_flight(most);
+    }
+    if let Some(bytes) = arguments.max_memory {
+        run = run.max_memory(bytes);
+    }
     if let Some(path) = &arguments.output {
         run = run.output(path);
     }
@@ -143,12 +149,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     }
     let signal = listen_for_signals(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
-    let display = Display::start(
-        watch.clone(),
-        arguments.progress,
-        currency.clone(),
-        in_flight,
-    );
+    let display = Display::start(watch.clone(), arguments.progress, currency.clone());
     let result = run.run();
     let held = display.end();
     let summary = match result {

@@ -7,6 +7,7 @@ use paceline::batch::{Bound, Ending, Summary};
 use paceline::{Error, Result};
 
 use crate::held::mark;
+use crate::in_flight;
 use crate::numbers::{grouped, lasting, money};
 use crate::reasons;
 use crate::say::{self, say};
@@ -51,8 +52,10 @@ pub(crate) fn print(
         grouped(summary.succeeded),
         grouped(summary.failed),
     );
+    let capped = summary.in_flight_capped_by.map(in_flight::name);
+    let capped = capped.map_or_else(String::new, |by| format!(" (capped by {by})"));
     say!(
-        "{} retries, {} rate-limit answers (429), at most {} in flight",
+        "{} retries, {} rate-limit answers (429), at most {} in flight{capped}",
         grouped(summary.retries),
         grouped(summary.rate_limited),
         grouped(summary.max_in_flight),

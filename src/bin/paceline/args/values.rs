@@ -161,6 +161,38 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size in bytes, such as `500M` or `1.5G`: units are powers of 1,024, as in `ulimit` and systemd.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let needed = || "a size above 0 is needed, such as 500M or 2G".to_owned();
+    let text = text.trim().to_ascii_uppercase().replace(['_', ','], "");
+    let text = text
+        .strip_suffix("IB")
+        .or(text.strip_suffix('B'))
+        .unwrap_or(&text);
+    let unit = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit));
+    let (number, power) = match unit {
+        Some((unit, power)) => (text.strip_suffix(unit).unwrap_or(text), power),
+        None => (text, 0),
+    };
+    // Without a sign, an exponent or a word such as `inf`.
+    let number = number.trim();
+    let is_number = number
+        .chars()
+        .all(|char| char.is_ascii_digit() || char == '.');
+    let number: f64 = number.parse().map_err(|_| needed())?;
+    let bytes = number * f64::from(power).exp2();
+    if !is_number || !(1.0..=2f64.powi(60)).contains(&bytes) {
+        return Err(needed());
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is from 1 to 2^60"
+    )]
+    Ok(bytes as u64)
+}
+
 /// A share of answers, as [`paceline::ClientBuilder::learned_output`] takes it.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
@@ -249,6 +281,29 @@ mod tests {
         }
         for text in ["", "0.49", "0.991", "1", "95", "-0.9", "nan", "inf", "most"] {
             assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let table = [
+            ("1", 1),
+            ("4096", 4_096),
+            ("64k", 64 << 10),
+            ("500M", 500 << 20),
+            ("500 MB", 500 << 20),
+            ("2G", 2 << 30),
+            ("1.5GiB", 3 << 29),
+            ("1_000", 1_000),
+            ("1T", 1 << 40),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "", "0", "M", "-1G", "inf", "nan", "1e9", "2X", "1.2.3M", "0.5", "9999999T",
+        ] {
+            assert!(size(text).is_err(), "{text}: {:?}", size(text));
         }
     }
 
