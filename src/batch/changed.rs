@@ -13,7 +13,7 @@ use crossbeam_channel::{at, bounded, never, select};
 
 use super::count::{Bell, panicked, start};
 use super::ids::Ids;
-use super::input::{Input, Records};
+use super::input::{Input, Plain, Records};
 use crate::limiter::CancelToken;
 use crate::{Error, Result};
 
@@ -87,15 +87,13 @@ impl Read for UntilStopped {
 /// counted to the end, to say how many they are.
 fn tally(records: &mut Records, ids: &mut Ids, answers: u64, stop: &CancelToken) -> Compared {
     let mut compared = Compared::default();
+    let mut buffer = Vec::new();
     // What cannot be read is said by the run.
     while !stop.is_cancelled() && records.advance().unwrap_or(false) {
-        let Ok(draft) = records.draft() else {
+        let Some(is_same) = is_same(records, ids, &mut buffer) else {
             continue;
         };
-        let (Some(of), Ok(asked)) = (ids.see(&draft.id), draft.request) else {
-            continue;
-        };
-        match asked.fingerprint() == of {
+        match is_same {
             true => compared.same += 1,
             false => compared.others += 1,
         }
@@ -104,6 +102,20 @@ fn tally(records: &mut Records, ids: &mut Ids, answers: u64, stop: &CancelToken)
         }
     }
     compared
+}
+
+/// Whether a line's result is of its own request. `None` without one, and of a line that is no request.
+fn is_same(records: &Records, ids: &mut Ids, buffer: &mut Vec<u8>) -> Option<bool> {
+    let mut of = None;
+    if let Some(Plain { id, print }) = records.plain(buffer) {
+        of = Some(ids.see(id)?);
+        if of == Some(print) {
+            return Some(true);
+        }
+    }
+    let draft = records.draft().ok()?;
+    let of = of.or_else(|| ids.see(&draft.id))?;
+    Some(draft.request.ok()?.fingerprint() == of)
 }
 
 /// What is wrong when most results are of other requests.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::fingerprint::Fingerprint;
 use super::ids::Known;
-use super::input::{BadLine, Input, Request, Requests};
+use super::input::{BadLine, Input, LineRead, Request, Requests};
 use super::requests::RequestSet;
 use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
@@ -85,6 +85,8 @@ impl Counted {
 pub(super) enum Line {
     Request(Request),
     Bad(BadLine),
+    /// So many lines that have a result of their own request.
+    Finished(u64),
     Broken(Error),
 }
 
@@ -121,22 +123,24 @@ pub(super) fn count(
     let counter = Counter {
         client: client.clone(),
         name: requests.name().to_owned(),
-        seen,
+        seen: seen.clone(),
     };
     let sink = Arc::clone(sink);
     let line_sink = move |line| {
         sink(match line {
             Line::Request(request) => counter.count(request),
             Line::Bad(bad) => Event::Bad(bad),
+            Line::Finished(count) => return (0..count).for_each(|_| sink(Event::Finished)),
             Line::Broken(error) => Event::Broken(error),
         });
     };
-    side_by_side(requests, stop, &Arc::new(line_sink))
+    side_by_side(requests, seen, stop, &Arc::new(line_sink))
 }
 
 /// The same for what is done with each line.
 pub(super) fn side_by_side(
     requests: Requests,
+    seen: Option<RequestSet>,
     stop: &CancelToken,
     sink: &Arc<impl Fn(Line) + Send + Sync + 'static>,
 ) -> Result<()> {
@@ -160,7 +164,7 @@ pub(super) fn side_by_side(
     start("paceline-read", move || {
         let panicked = || drop(lines.send(vec![Line::Broken(panicked("reads"))]));
         let _told = InPanic(panicked);
-        read_lines(requests, &lines, &stop);
+        read_lines(requests, seen.as_ref(), &lines, &stop);
     })
 }
 
@@ -181,23 +185,38 @@ pub(super) fn panicked(does: &str) -> Error {
     ))
 }
 
-fn read_lines(mut requests: Requests, lines: &Sender<Vec<Line>>, stop: &CancelToken) {
+fn read_lines(
+    mut requests: Requests,
+    seen: Option<&RequestSet>,
+    lines: &Sender<Vec<Line>>,
+    stop: &CancelToken,
+) {
     let mut is_last = false;
     while !is_last && !stop.is_cancelled() {
         let (mut together, mut bytes) = (Vec::new(), 0_usize);
         loop {
-            together.push(match requests.next() {
+            let finished = |id: &str, of| {
+                if let Some(seen) = seen {
+                    seen.add(id, of);
+                }
+            };
+            let line = match requests.next_line(finished) {
                 Ok(None) => {
                     is_last = true;
                     break;
                 }
-                Ok(Some(Ok(request))) => Line::Request(request),
-                Ok(Some(Err(bad))) => Line::Bad(bad),
+                Ok(Some(LineRead::Request(request))) => Line::Request(request),
+                Ok(Some(LineRead::Bad(bad))) => Line::Bad(bad),
+                Ok(Some(LineRead::Finished)) => Line::Finished(1),
                 Err(error) => {
                     is_last = true; // nothing more can be read
                     Line::Broken(error)
                 }
-            });
+            };
+            match (&line, together.last_mut()) {
+                (Line::Finished(one), Some(Line::Finished(count))) => *count += one,
+                _ => together.push(line),
+            }
             bytes = bytes.saturating_add(requests.size());
             // What has arrived does not wait for what may never come.
             let is_enough = together.len() == TOGETHER || bytes >= TOGETHER_BYTES;

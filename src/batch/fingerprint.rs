@@ -43,6 +43,12 @@ impl Fingerprint {
         Self(XxHash3_64::oneshot(bytes.as_bytes()))
     }
 
+    /// The same, of the url, a line feed and a body that is compact JSON and in which no number is other
+    /// than an integer.
+    pub(super) fn of_compact(bytes: &[u8]) -> Self {
+        Self(XxHash3_64::oneshot(bytes))
+    }
+
     /// The same, of a body that is sent as `exact` if that is said: where its numbers have more digits
     /// than 64 bits hold, they all count. What was sent before had fewer, and so another fingerprint.
     pub(super) fn of_exact(url: &str, body: &Value, text: &str, exact: Option<&str>) -> Self {

@@ -127,6 +127,22 @@ impl Ids {
         known
     }
 
+    /// The same, if the id has a result of the request with this fingerprint. Otherwise nothing is
+    /// noted, and false.
+    pub(super) fn meet_finished(&mut self, id: &str, print: Fingerprint, line: u64) -> bool {
+        let hash = Hash::of(id);
+        let shard = &mut self.0[hash.shard()];
+        let at = shard.find(hash);
+        let Some(slot) = shard.slots.get_mut(at) else {
+            return false;
+        };
+        let is_finished = slot.known() == Some(Known::Finished(Some(print)));
+        if is_finished {
+            *slot = Slot::new(hash, Known::Line(line));
+        }
+        is_finished
+    }
+
     /// The request that the result of an id is of, where that is known: the first time that it is asked
     /// for.
     pub(super) fn see(&mut self, id: &str) -> Option<Fingerprint> {
@@ -272,6 +288,26 @@ mod tests {
         }
         for (line, hash) in hashes.into_iter().enumerate() {
             assert_eq!(shard.get(hash), Some(Known::Line(line as u64)), "{hash:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_finished_is_met_by_its_own_request_alone() {
+        let mut ids = Ids::default();
+        let print = Fingerprint(7);
+        assert!(!ids.meet_finished("a", print, 1));
+        ids.set("a", Known::Finished(Some(print)));
+        assert!(!ids.meet_finished("a", Fingerprint(8), 1));
+        assert_eq!(ids.see("a"), Some(print)); // and may have been compared before
+        assert!(ids.meet_finished("a", print, 2));
+        assert_eq!(ids.get("a"), Some(Known::Line(2)));
+        assert!(
+            !ids.meet_finished("a", print, 3),
+            "the second line of its name"
+        );
+        for known in [Known::Finished(None), Known::Failed(Some(print))] {
+            ids.set("b", known);
+            assert!(!ids.meet_finished("b", print, 1), "{known:?}");
         }
     }
 

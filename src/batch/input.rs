@@ -10,6 +10,7 @@ mod kind; //       formats by their first bytes
 mod lines; //      lines with something in them, each with its number
 mod mark; //       byte order marks
 mod nearest; //    the name that was meant
+mod plain; //      lines of the usual form, known without being read in full
 mod records; //    what an input holds, before it is known whether an id is new
 mod rows; //       rows of a table, of which a prompt makes requests
 mod separator; //  what parts the columns of a table
@@ -27,17 +28,19 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::fingerprint::Fingerprint;
 use super::ids::{Ids, Known};
 use super::prompt::Prompt;
 use crate::{Error, Result};
 use again::{FromStart, Once};
-use begin::{Begun, First, begin};
+use begin::{Begun, First, Next, begin};
 use lines::count_lines;
 use records::{Asked, Draft, is_known};
 use shard::Shard;
 use text::{LoneReturn, text};
 
 pub(super) use lines::Lines;
+pub(super) use plain::Plain;
 pub(super) use records::Records;
 pub use rows::RowFormat;
 pub use unpack::unpacked;
@@ -387,6 +390,7 @@ impl Input {
             begun: None,
             size: 0,
             ids,
+            buffer: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -468,6 +472,14 @@ pub(super) struct BadLine {
     pub(super) message: String,
 }
 
+/// What is read of a line.
+pub(super) enum LineRead {
+    Request(Request),
+    Bad(BadLine),
+    /// It has a result of its own request.
+    Finished,
+}
+
 /// The requests of an input, one by one.
 pub(super) struct Requests {
     name: String,
@@ -478,6 +490,8 @@ pub(super) struct Requests {
     /// The bytes of the line that was read last, about.
     size: usize,
     ids: Ids,
+    /// For the work on each line.
+    buffer: Vec<u8>,
     /// Endpoints that are not known, of which it has been told.
     told: Vec<String>,
 }
@@ -502,23 +516,58 @@ impl Requests {
     }
 
     /// The next request, or what is wrong with its line. `None` at the end.
+    #[cfg(test)]
+    pub(super) fn next(&mut self) -> Result<Option<Result<Request, BadLine>>> {
+        match self.next_line(|_, _| {})? {
+            Some(LineRead::Request(request)) => Ok(Some(Ok(request))),
+            Some(LineRead::Bad(bad)) => Ok(Some(Err(bad))),
+            Some(LineRead::Finished) | None => Ok(None),
+        }
+    }
+
+    /// The next line. `None` at the end. One that has a result of its own request, which is seen at a
+    /// glance at most lines, is no more than that; `finished` is told of it.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when the input cannot be read on, [`Error::Input`] when it is refused as a whole,
     /// or what follows is no table any more.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Request, BadLine>>> {
+    pub(super) fn next_line(
+        &mut self,
+        finished: impl FnOnce(&str, Fingerprint),
+    ) -> Result<Option<LineRead>> {
         if let Some(input) = self.input.take() {
             self.begun = Some(begin(input.records()?)?);
         }
         let Some(begun) = &mut self.begun else {
             return Ok(None); // it could not be opened
         };
-        let Some(First { line, size, draft }) = begun.next()? else {
-            return Ok(None);
+        let (ids, buffer) = (&mut self.ids, &mut self.buffer);
+        let is_done = |records: &Records| {
+            let plain = records.plain(buffer);
+            let Some(Plain { id, print }) = plain else {
+                return false;
+            };
+            let is_done = ids.meet_finished(id, print, records.line());
+            if is_done {
+                finished(id, print);
+            }
+            is_done
         };
-        self.size = size;
-        Ok(Some(self.parse(line, draft)))
+        match begun.next(is_done)? {
+            None => Ok(None),
+            Some(Next::Done { size }) => {
+                self.size = size;
+                Ok(Some(LineRead::Finished))
+            }
+            Some(Next::Line(First { line, size, draft })) => {
+                self.size = size;
+                Ok(Some(match self.parse(line, draft) {
+                    Ok(request) => LineRead::Request(request),
+                    Err(bad) => LineRead::Bad(bad),
+                }))
+            }
+        }
     }
 
     fn parse(&mut self, line: u64, draft: Result<Draft, String>) -> Result<Request, BadLine> {

@@ -161,7 +161,7 @@ mod tests {
             let held: Vec<_> = (0..=at_once).map(|_| memory.take(0)).collect();
             let (last, others) = held.split_last().unwrap();
             for held in others {
-                held.response(SMALL as usize + 1);
+                held.response(MIB + 1);
                 held.response(50 * MIB);
             }
             thread::scope(|scope| {

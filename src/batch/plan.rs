@@ -179,11 +179,12 @@ pub(super) fn plan(
                     tally.lock().add(&client, &terms, &request, weighed);
                 }
                 Line::Bad(bad) => tally.lock().bad_lines.add(&bad),
+                Line::Finished(count) => tally.lock().done += count,
                 Line::Broken(error) => tally.lock().failure = Some(error),
             }
         })
     };
-    side_by_side(requests, &CancelToken::new(), &sink)?;
+    side_by_side(requests, None, &CancelToken::new(), &sink)?;
     drop(sink);
     let _ = end.recv(); // disconnected: every thread has dropped its sink
     let Tally {

@@ -102,11 +102,11 @@ fn a_cap_on_threads_is_named_and_those_that_there_are_go_on() {
 /// `PACELINE_LONG=1` kills it with 10,000 in flight.
 #[test]
 fn a_kill_with_thousands_in_flight_costs_no_more_than_those() {
-    let in_flight = match std::env::var_os("PACELINE_LONG") {
+    let in_flight: usize = match std::env::var_os("PACELINE_LONG") {
         None => 300,
         Some(_) => 10_000,
     };
-    let requests = in_flight as usize * 2;
+    let requests = in_flight * 2;
     let folder = Folder::with_input(chats(requests));
     let mut paid = 0;
     // None of them is answered before it is killed.
@@ -114,7 +114,7 @@ fn a_kill_with_thousands_in_flight_costs_no_more_than_those() {
     let most = (in_flight + 10).to_string();
     let raised = |run: Cmd| run.in_shell("ulimit -S -n $(ulimit -H -n); exec \"$@\"");
     let mut killed = raised(run(&folder, &slow).args(["--max-in-flight", &most])).start();
-    while slow.report().admitted < in_flight {
+    while slow.report().admitted < in_flight as u64 {
         assert!(killed.child.try_wait().unwrap().is_none(), "it has ended");
         thread::sleep(Duration::from_millis(5)); // the API tells nobody
     }
@@ -125,7 +125,7 @@ fn a_kill_with_thousands_in_flight_costs_no_more_than_those() {
     // The next one is killed while it writes.
     let quick = api(Duration::from_millis(50));
     let mut killed = run(&folder, &quick).args(["--max-in-flight", "64"]).start();
-    folder.wait_for_lines("in.results.jsonl", in_flight as usize / 2);
+    folder.wait_for_lines("in.results.jsonl", in_flight / 2);
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
     run(&folder, &quick)
@@ -134,5 +134,5 @@ fn a_kill_with_thousands_in_flight_costs_no_more_than_those() {
     folder.assert_each_once(requests);
     paid += quick.report().admitted;
     let twice = paid - requests as u64;
-    assert!(twice <= in_flight + 10 + 64, "{twice} are paid for twice");
+    assert!(twice <= in_flight as u64 + 10 + 64, "{twice} are paid for twice");
 }

@@ -18,6 +18,16 @@ pub(super) struct Begun {
     has_ended: bool,
 }
 
+/// What comes next.
+pub(super) enum Next {
+    Line(First),
+    /// A line of which nothing is left to do.
+    Done {
+        /// In bytes, about.
+        size: usize,
+    },
+}
+
 /// A line as it was read.
 pub(super) struct First {
     pub(super) line: u64,
@@ -41,13 +51,21 @@ impl First {
 }
 
 impl Begun {
-    /// The next line. `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<First>> {
+    /// The next line; one that `is_done` stays unread. `None` at the end.
+    pub(super) fn next(&mut self, is_done: impl FnOnce(&Records) -> bool) -> Result<Option<Next>> {
         if let Some(first) = self.first.pop_front() {
-            return Ok(Some(first));
+            return Ok(Some(Next::Line(first)));
         }
         self.has_ended = self.has_ended || !self.records.advance()?;
-        Ok((!self.has_ended).then(|| read(&self.records)))
+        if self.has_ended {
+            return Ok(None);
+        }
+        Ok(Some(match is_done(&self.records) {
+            true => Next::Done {
+                size: self.records.size(),
+            },
+            false => Next::Line(read(&self.records)),
+        }))
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::kind::document;
 use super::lines::Lines;
+use super::plain::Plain;
 use super::rows::{RowFormat, Rows};
 use super::shard::Shard;
 use crate::batch::fingerprint::Fingerprint;
@@ -145,6 +146,14 @@ impl Records {
         match &self.kind {
             Kind::Lines(lines) => lines.text().ok(),
             Kind::Rows(rows) => rows.json(),
+        }
+    }
+
+    /// What names the line and its request, where that is seen without reading it in full.
+    pub(in crate::batch) fn plain<'a>(&'a self, buffer: &mut Vec<u8>) -> Option<Plain<'a>> {
+        match &self.kind {
+            Kind::Lines(lines) => Plain::read(lines.text().ok()?, buffer),
+            Kind::Rows(_) => None,
         }
     }
 
