@@ -5,6 +5,7 @@
 //! cargo bench --all-features --bench scale
 //! cargo bench --all-features --bench scale -- --quick       # small, no figures
 //! cargo bench --all-features --bench scale -- --only tiny   # the rows whose names hold this
+//! PACELINE_OLDER=old/paceline cargo bench --all-features --bench scale -- --only lines
 //! ```
 //!
 //! The server is a process of its own. What is judged is the process's peak by the system's account.
@@ -18,6 +19,7 @@
 )]
 
 mod bare; //   the loop by hand
+mod lines; //  a million lines
 mod server; // the server, in a process of its own
 mod system; // what the system says of a process
 
@@ -27,6 +29,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -45,6 +50,8 @@ struct Row {
     /// Requests a second; 0 is no limit.
     rate: u64,
     tls: bool,
+    /// Beside as many busy threads as there are cores.
+    busy: bool,
     /// `None` is the command's default.
     max_in_flight: Option<u64>,
     /// Threads of the loop by hand.
@@ -64,13 +71,14 @@ struct Aims {
     memory: u64,
 }
 
-const ROWS: [Row; 4] = [
+const ROWS: [Row; 5] = [
     Row {
         name: "40,000 requests of 10 s",
         requests: 40_000,
         latency: Duration::from_secs(10),
         rate: 1_000,
         tls: false,
+        busy: false,
         max_in_flight: None,
         threads: 12_000,
         aims: Aims {
@@ -86,6 +94,7 @@ const ROWS: [Row; 4] = [
         latency: Duration::from_secs(10),
         rate: 1_000,
         tls: true,
+        busy: false,
         max_in_flight: None,
         threads: 12_000,
         aims: Aims {
@@ -101,6 +110,23 @@ const ROWS: [Row; 4] = [
         latency: Duration::ZERO,
         rate: 0,
         tls: false,
+        busy: false,
+        max_in_flight: None,
+        threads: 16,
+        aims: Aims {
+            time: 0.0,
+            refused: 0,
+            processor: 0.65,
+            memory: 60,
+        },
+    },
+    Row {
+        name: "20,000 tiny requests, busy machine",
+        requests: 20_000,
+        latency: Duration::ZERO,
+        rate: 0,
+        tls: false,
+        busy: true,
         max_in_flight: None,
         threads: 16,
         aims: Aims {
@@ -116,6 +142,7 @@ const ROWS: [Row; 4] = [
         latency: Duration::from_secs(1),
         rate: 0,
         tls: false,
+        busy: false,
         max_in_flight: Some(200),
         threads: 200,
         aims: Aims {
@@ -156,11 +183,38 @@ fn main() -> Result<ExitCode> {
         row.print("paceline", ours);
         is_met &= quick || row.is_met(ours, hand);
     }
+    if "a million lines".contains(&only) {
+        is_met &= lines::run(folder.path(), quick)?;
+    }
     Ok(if is_met {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Threads that take the time of every core, until this is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn start() -> Self {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let has_ended = Arc::clone(&has_ended);
+            thread::spawn(move || {
+                while !has_ended.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        Self(has_ended)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 type Start = fn(&Row, &str, &Path) -> Command;
@@ -173,6 +227,7 @@ fn measure(row: &Row, folder: &Path, start: Start) -> Result<(Used, Seen)> {
     let server = Server::start(terms, row.tls.then_some(folder))?;
     let mut command = start(row, server.url(), folder);
     let log = fs::File::create(folder.join("log"))?;
+    let _busy = row.busy.then(Busy::start);
     let child = command
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
