@@ -36,6 +36,11 @@ use crate::summary;
 /// the summary. Five seconds are enough where somebody reads, and few for those who wait for the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// By how much the time may vary from a grant to the arrival at the server before one is refused: most
+/// of all the first one's, which opens a connection. Threads of a busy machine run that late. It
+/// costs as much time, once in a run.
+const JITTER: Duration = Duration::from_millis(500);
+
 pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     server::check(&arguments.server)?;
     let table = limits::table(&arguments.limits)?;
@@ -63,7 +68,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     };
     let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
-        .registry(Arc::new(Registry::new(table)))
+        .registry(Arc::new(Registry::new(table).jitter(JITTER)))
         .accounting(arguments.accounting.into())
         .model_table(models::table(arguments.models.as_deref())?)
         .max_idle_connections(connections)
