@@ -40,7 +40,9 @@ pub(crate) fn run(folder: &Path, quick: bool) -> Result<bool> {
     let mut best = Used::default();
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
-        let before = older.as_deref().map(|older| once(older, &input, server.url()));
+        let before = older
+            .as_deref()
+            .map(|older| once(older, &input, server.url()));
         let now = once(&ours, &input, server.url())?;
         if best.time.is_zero() || now.time < best.time {
             best = now;
@@ -55,9 +57,17 @@ pub(crate) fn run(folder: &Path, quick: bool) -> Result<bool> {
     let least = ratios.into_iter().reduce(f64::min);
     let memory = all.memory.max(best.memory) >> 20;
     let judged = [
-        ("lines sent twice or not at all", seen.admitted.abs_diff(lines) as f64, 0.0),
+        (
+            "lines sent twice or not at all",
+            seen.admitted.abs_diff(lines) as f64,
+            0.0,
+        ),
         ("memory", memory as f64, AIM_MEMORY as f64),
-        ("time beside the older build", least.unwrap_or(0.0), AIM_TIME),
+        (
+            "time beside the older build",
+            least.unwrap_or(0.0),
+            AIM_TIME,
+        ),
     ];
     let mut is_met = all.succeeded && best.succeeded;
     for (what, figure, aim) in judged {

@@ -134,5 +134,8 @@ fn a_kill_with_thousands_in_flight_costs_no_more_than_those() {
     folder.assert_each_once(requests);
     paid += quick.report().admitted;
     let twice = paid - requests as u64;
-    assert!(twice <= in_flight as u64 + 10 + 64, "{twice} are paid for twice");
+    assert!(
+        twice <= in_flight as u64 + 10 + 64,
+        "{twice} are paid for twice"
+    );
 }
