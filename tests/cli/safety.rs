@@ -97,6 +97,29 @@ fn results_that_are_taken_away_end_the_run_and_are_saved() {
 }
 
 #[test]
+fn each_file_that_cannot_be_written_at_the_end_is_said() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(150));
+    fs::create_dir(folder.path("out")).unwrap();
+    let outputs = [
+        "--extract",
+        "out/a.csv",
+        "--summary",
+        "out/s.json",
+        "--report",
+        "r.html",
+    ];
+    let running = slow(folder.run(&api.base_url())).args(outputs).start();
+    folder.wait_for_lines("in.results.jsonl", 5);
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    running
+        .ends_with(2)
+        .says(&["out/a.csv: No such file", "out/s.json: No such file"]);
+    assert!(folder.read("r.html").contains("</html>"));
+    folder.assert_each_once(150);
+}
+
+#[test]
 fn an_input_that_shrinks_or_grows_is_noticed() {
     let api = simulator();
     for grows in [true, false] {

@@ -186,13 +186,20 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     say_bad_lines(bad, summary.more_bad_lines, &all_in);
     let held = held.and_then(|held| held.in_all());
     summary::print(&summary, held, shown, &errors, arguments.keep_failed);
-    // One file that cannot be written costs no other.
-    let reported = report.write(&summary);
-    let extracted = extract::write(&arguments.shape, &results, &requests);
-    if let Some(path) = &arguments.summary {
-        summary::write(&summary, path)?;
+    // One file that cannot be written costs no other, and each is said.
+    let summarized = match &arguments.summary {
+        Some(path) => summary::write(&summary, path),
+        None => Ok(()),
+    };
+    let written = [
+        report.write(&summary),
+        extract::write(&arguments.shape, &results, &requests),
+        summarized,
+    ];
+    let failed: Vec<_> = written.iter().filter_map(|it| it.as_ref().err()).collect();
+    if let Some(exit) = failed.into_iter().map(Exit::of_error).last() {
+        return Ok(exit);
     }
-    extracted.and(reported)?;
     Ok(Exit::of_summary(&summary, signal.exit()))
 }
 
