@@ -84,7 +84,12 @@ mod tests {
     fn the_choice_decides_and_results_end_the_loop() {
         let tools = ["look", "jump"].map(|name| Tool { name, schema: None });
         let none: [Tool<'_>; 0] = [];
-        type Row<'a> = (&'a [Tool<'a>], Choice<'a>, bool, Result<Option<&'a str>, ()>);
+        type Row<'a> = (
+            &'a [Tool<'a>],
+            Choice<'a>,
+            bool,
+            Result<Option<&'a str>, ()>,
+        );
         // tools, choice, whether a result was brought, the tool that is called
         let table: [Row<'_>; 9] = [
             (&tools, Choice::Free, false, Ok(Some("look"))),
