@@ -84,9 +84,41 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Tokens of the answer, reasoning included.
     pub output_tokens: u64,
-    /// Those of the prompt's tokens that the server had read before. They count against a limit
-    /// like the others, and may cost less.
+    /// Those of the prompt's tokens that the server had read before. They may cost less, and count against
+    /// a limit like the others, unless the provider says otherwise.
     pub cached_tokens: u64,
+    /// Those of the prompt's tokens that the server keeps for later requests. They may cost more.
+    pub cache_write_tokens: u64,
+}
+
+/// The class of service in which a request was answered, which its price depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum ServiceTier {
+    /// The usual one.
+    #[default]
+    Standard,
+    /// Cheaper, and refused while there is no room.
+    Flex,
+    /// Cheaper, within a day.
+    Batch,
+    /// Dearer, and ahead of the others.
+    Priority,
+}
+
+impl ServiceTier {
+    /// The tier that a request's or a response's `service_tier` names; `None` for one that names none, such as
+    /// `auto`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "default" | "standard" | "on_demand" | "standard_only" | "scale" => Self::Standard,
+            "flex" => Self::Flex,
+            "batch" => Self::Batch,
+            "priority" => Self::Priority,
+            _ => return None,
+        })
+    }
 }
 
 impl Usage {
@@ -149,7 +181,7 @@ impl Accounting {
     /// use paceline::{Accounting, Usage};
     ///
     /// let reserved = Accounting::PromptPlusCap.reserve(250, 1_000);
-    /// let used = Usage { input_tokens: 240, output_tokens: 60, cached_tokens: 0 };
+    /// let used = Usage { input_tokens: 240, output_tokens: 60, ..Usage::default() };
     /// assert_eq!(Accounting::PromptPlusCap.settle(reserved, used).tokens, 1_250);
     /// assert_eq!(Accounting::Actual.settle(reserved, used).tokens, 300);
     /// ```
@@ -181,7 +213,7 @@ mod tests {
         let usage = Usage {
             input_tokens: u64::MAX,
             output_tokens: u64::MAX,
-            cached_tokens: 0,
+            ..Usage::default()
         };
         assert_eq!(usage.total(), u64::MAX);
     }
@@ -191,12 +223,12 @@ mod tests {
         let more = Usage {
             input_tokens: 400,
             output_tokens: 1_200,
-            cached_tokens: 0,
+            ..Usage::default()
         };
         let less = Usage {
             input_tokens: 100,
             output_tokens: 10,
-            cached_tokens: 0,
+            ..Usage::default()
         };
         // rule, reserved, settled with less, settled with more
         let table = [

@@ -44,6 +44,8 @@ mod limiter; //    the pace
 mod observation; //   what a server says of its limits
 #[cfg(feature = "client")]
 pub mod parallel; // map helpers
+#[cfg(feature = "client")]
+pub mod providers; // what each provider's API says and wants
 mod quota; //      what is allowed
 #[cfg(feature = "sim")]
 pub mod sim; //    an API that enforces limits
@@ -58,7 +60,7 @@ pub use client::{
     ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL,
     Embeddings, Message, Prepared, RateLimitedClient, Repair, Response,
 };
-pub use cost::{Accounting, Cost, Usage};
+pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};
 pub use limiter::{
     AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, LimitOrigin,

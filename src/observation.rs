@@ -90,6 +90,8 @@ pub struct LimitStatus {
     pub unit: Unit,
     /// Whose limit it is.
     pub scope: Scope,
+    /// Its period, where the server says which; otherwise the numbers tell.
+    pub period: Option<Duration>,
     /// The whole amount per period, if it is above 0.
     pub limit: Option<u64>,
     /// What was left of it when the server had let the request in, or refused it.
@@ -105,6 +107,7 @@ impl LimitStatus {
         Self {
             unit,
             scope: Scope::Account,
+            period: None,
             limit: None,
             remaining: None,
             reset: None,

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "sync",
     "unit",
     "error",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 12] = [
     "cost",
     "observation",
     "limiter",
+    "providers",
     "tokens",
     "client",
     "parallel",
@@ -43,7 +44,7 @@ const HOMES: [(&str, &str); 13] = [
     ("twox_hash::", "batch/ tokens/counter/memory.rs"),
     ("rustls_native_certs::", "client/transport/roots.rs"),
     ("httparse::", "sim/http"),
-    ("jiff::", "client/feedback"),
+    ("jiff::", "providers/durations.rs"),
     ("loom::", "sync.rs"),
     (
         "rustix::",

@@ -7,6 +7,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
+use super::fallback;
 use super::fingerprint::Fingerprint;
 use super::ids::Known;
 use super::input::{BadLine, Input, LineRead, Request, Requests};
@@ -66,6 +67,7 @@ impl Counted {
             estimate,
             body,
         } = spooled;
+        let tier = fallback::tier_in(&body);
         Self {
             line,
             custom_id: custom_id.into_owned(),
@@ -76,7 +78,8 @@ impl Counted {
                 body.into_owned(),
                 model.into_owned(),
                 estimate,
-            ),
+            )
+            .in_tier(tier),
         }
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::bounds::{Bound, Bounds, Budget, Share, Verdict};
 use super::money::Money;
 use super::prices::{Price, Prices, most};
+use crate::cost::ServiceTier;
 use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, ErrorKind, Prepared, Usage};
 
@@ -75,17 +76,21 @@ impl Gate {
     ) -> Result<Claim, Refused> {
         let model = request.model();
         let price = self.prices.as_ref().and_then(|prices| prices.of(model));
-        let size = request.estimate();
+        let (size, tier) = (request.estimate(), request.tier());
         let share = Share {
             tokens: most(size).total(),
-            cost: price.map_or(Money::ZERO, |price| price.at_most(size)),
+            cost: price
+                .and_then(|price| price.at_most(size, tier))
+                .unwrap_or_default(),
         };
         self.reserve(share, stop)?;
         Ok(Claim {
             gate: Arc::clone(self),
             price,
+            tier,
             reserved: share,
             used: Share::default(),
+            is_over: false,
         })
     }
 
@@ -155,22 +160,36 @@ impl Watcher for Gate {
     }
 }
 
+/// What an answer says of what it used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    pub(super) usage: Option<Usage>,
+    /// The class of service that answered, where it is named.
+    pub(super) tier: Option<ServiceTier>,
+}
+
 /// A share that a request holds while it is under way. Dropped, it is given back.
 #[must_use = "a claim holds a share only as long as it is kept"]
 pub(super) struct Claim {
     gate: Arc<Gate>,
     price: Option<Price>,
+    /// The class of service that was asked for.
+    tier: ServiceTier,
     reserved: Share,
     used: Share,
+    is_over: bool,
 }
 
 impl Claim {
     /// Ends with an answer, and returns what it cost if its model has a price. An answer that does
     /// not say what it used is taken to have used all that it reserved.
-    pub(super) fn answered(mut self, usage: Option<Usage>) -> Option<Money> {
-        let cost = self.price.map(|price| match usage {
-            Some(usage) => price.cost(usage),
-            None => self.reserved.cost,
+    pub(super) fn answered(mut self, used: Used) -> Option<Money> {
+        let Used { usage, tier } = used;
+        // What answered tells more than what was asked for.
+        let tier = tier.unwrap_or(self.tier);
+        let cost = self.price.and_then(|price| match usage {
+            Some(usage) => price.cost(usage, tier),
+            None => Some(self.reserved.cost),
         });
         self.used = Share {
             tokens: usage.map_or(self.reserved.tokens, |usage| usage.total()),
@@ -195,9 +214,18 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Gives back what it holds, but for what is taken to be paid for, before another one is asked for.
+    pub(super) fn give_back(&mut self) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.gate.settle(self.reserved, self.used);
+        }
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.gate.settle(self.reserved, self.used);
+        self.give_back();
     }
 }
 
@@ -230,16 +258,22 @@ mod tests {
         Ok(Claim {
             gate: Arc::clone(gate),
             price: None,
+            tier: ServiceTier::default(),
             reserved,
             used: Share::default(),
+            is_over: false,
         })
     }
 
-    fn usage(tokens: u64) -> Option<Usage> {
-        Some(Usage {
+    fn usage(tokens: u64) -> Used {
+        let usage = Usage {
             input_tokens: tokens,
             ..Usage::default()
-        })
+        };
+        Used {
+            usage: Some(usage),
+            tier: None,
+        }
     }
 
     fn used_up(used: u64, needed: u64) -> Refused {
@@ -350,7 +384,11 @@ mod tests {
             (tried, error(false), 10),
             (tried, lost, 10),
             (then_cancelled, error(false), 10),
-            (|claim, _| _ = claim.answered(None), Error::Cancelled, 10),
+            (
+                |claim, _| _ = claim.answered(Used::default()),
+                Error::Cancelled,
+                10,
+            ),
             (|claim, _| _ = claim.answered(usage(4)), Error::Cancelled, 4),
         ];
         for (step, (end, error, used)) in ends.into_iter().enumerate() {

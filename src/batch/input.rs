@@ -651,10 +651,7 @@ mod tests {
             ("/v1/embeddings=>/", "is no path"),
             (r#""url":"/v1/embeddings",=>"#, "url: an endpoint"),
             (r#"{"model":"m"}=>[]"#, "body: an object is needed"),
-            (
-                r#""model":"m"=>"#,
-                "body.model: the name of a model is needed",
-            ),
+            (r#":"m"=>:7"#, "body.model: the name of a model is needed"),
             (r#":"m"=>:" ""#, "body.model"),
             (r#":"m"=>:"m","stream":true"#, "body.stream"),
         ];

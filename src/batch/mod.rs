@@ -24,6 +24,7 @@ mod common_cause; // whether failures have one cause
 mod count; //    parse and count, on every core
 mod deadline; // when its time is up
 mod extract; //  answers alone
+mod fallback; // from the flex tier to the usual one
 mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
 mod fs; //       the calls of the file system, and files that are whole or not there

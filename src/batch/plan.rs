@@ -224,7 +224,12 @@ impl Tally {
         request: &Request,
         weighed: Result<Weighed<'_>>,
     ) {
-        let Weighed { model, size, cost } = match weighed {
+        let Weighed {
+            model,
+            size,
+            cost,
+            tier,
+        } = match weighed {
             Ok(weighed) => weighed,
             Err(error) => return self.refuse(request, &error.to_string()),
         };
@@ -233,7 +238,7 @@ impl Tally {
         let mut quotas = limits.quotas().iter();
         let fits = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit())));
         let too_large = fits.err().map(|error| error.to_string());
-        if let Some(message) = too_large.or_else(|| terms.objection(model)) {
+        if let Some(message) = too_large.or_else(|| terms.objection(model, tier)) {
             return self.refuse(request, &message);
         }
         // The cap costs something where it is reserved.
@@ -257,7 +262,7 @@ impl Tally {
         sums.prompt_tokens = sums.prompt_tokens.saturating_add(size.prompt);
         sums.reserved = sums.reserved.saturating_add(cost);
         if let Some(prices) = &terms.prices {
-            match prices.at_most(model, size) {
+            match prices.at_most(tier, model, size) {
                 Some(cost) => sums.at_most = sums.at_most.saturating_add(cost),
                 None => sums.unpriced += 1,
             }

@@ -13,8 +13,9 @@ use super::machine::InFlightCap;
 use super::money::Money;
 use super::reasons::{Failure, Reasons};
 use super::record::{Record, is_retryable, reason_of};
-use crate::client::{ClientStats, refusal_in};
+use crate::client::ClientStats;
 use crate::error::per;
+use crate::providers::refusal_in;
 use crate::{ApiError, Completion, Cost, Error, ErrorKind, RateLimitedClient, Usage};
 
 /// Models of which it is known what asked for their last pause, at most.

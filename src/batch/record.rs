@@ -75,7 +75,7 @@ impl Record {
         let completion = response.completion;
         let answer = Answer {
             status_code: response.status,
-            request_id: response.request_id,
+            request_id: response.request_id.or_else(|| Some(own_request_id(of))),
             body: Body::Passed(on_one_line(response.body)),
         };
         let record = Self::with(
@@ -99,7 +99,7 @@ impl Record {
             Error::Api(api) => {
                 let answer = Answer {
                     status_code: api.status,
-                    request_id: api.request_id.clone(),
+                    request_id: api.request_id.clone().or_else(|| Some(own_request_id(of))),
                     body: Body::Told(
                         api.body
                             .clone()
@@ -251,6 +251,13 @@ impl Body {
             Self::Told(_) => ROOM,
         }
     }
+}
+
+/// What stands in place of a name that the server has not given: readers of the Batch format want a text. It
+/// says whose it is.
+fn own_request_id(of: Fingerprint) -> String {
+    let id = of.line_id();
+    format!("paceline-{}", id.trim_start_matches("batch_req_"))
 }
 
 /// Writes one field.

@@ -36,7 +36,7 @@ use super::summary::{Before, Ending, Summary};
 use super::terms::Terms;
 use super::write::{Desk, Times, Writing, Written, desk};
 use crate::limiter::{AcquireOptions, CancelToken, Clock, Priority};
-use crate::{Error, RateLimitedClient, Result, TransportKind, Usage};
+use crate::{Error, Prepared, RateLimitedClient, Result, TransportKind, Usage};
 
 /// Bad lines that a summary has the messages of.
 const SHOWN: usize = 10;
@@ -528,13 +528,21 @@ impl Shared {
             // What was read before is still run.
             Event::Broken(error) => self.fail(error),
             Event::Counted(counted) => {
-                if let Some(message) = self.terms.objection(counted.request.model()) {
+                if let Some(message) = self.objection(&counted.request) {
                     self.refuse(counted.refused(&self.input, &message));
                 } else if let Err(error) = lanes.put(counted) {
                     self.fail_for(error);
                 }
             }
         }
+    }
+
+    /// Why a request is not sent although it is one.
+    fn objection(&self, request: &Prepared) -> Option<String> {
+        if request.lacks_model() {
+            return Some("body.model: the name of a model is needed".to_owned());
+        }
+        self.terms.objection(request.model(), request.tier())
     }
 
     /// Ends a line that is not sent, when it can be written: there may be any number of them.

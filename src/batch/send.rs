@@ -4,58 +4,63 @@ use std::time::Duration;
 
 use super::capacity_gate::Room;
 use super::common_cause::End;
+use super::fallback;
 use super::fingerprint::Fingerprint;
 use super::finished::Effort;
-use super::gate::Claim;
+use super::gate::{Claim, Used};
+use super::history::Sending;
 use super::link_gate::Pass;
 use super::memory::Held;
 use super::record::Record;
 use super::run::{Outcome, Shared};
 use super::summary::Ending;
-use crate::client::AfterAttempt;
-use crate::{Admitted, Attempt, Error, ErrorKind, TransportKind};
+use crate::client::{AfterAttempt, PassedOn};
+use crate::cost::ServiceTier;
+use crate::{Admitted, Attempt, Error, ErrorKind, Prepared, Result, TransportKind};
 
 pub(super) fn send(
     shared: &Shared,
     custom_id: String,
     fingerprint: Fingerprint,
     admitted: Admitted,
-    mut claim: Claim,
-    mut pass: Pass,
+    claim: Claim,
+    pass: Pass,
     held: &Held,
 ) {
     if shared.stop.is_cancelled() {
         // It was admitted just then: it stays undone.
         return admitted.withdraw();
     }
-    let mut room = shared.capacity.enter();
+    let room = shared.capacity.enter();
     let waited = admitted.waited();
     let model = admitted.model().to_owned();
     shared.judge.begun();
     pass.begun();
     shared.watch.begun();
     let sending = shared.history.begun(&admitted);
-    let mut has_failed = false;
-    let told = |tried: &Attempt<'_>| {
-        shared.history.tried(&sending, tried);
-        let Some(error) = tried.error else {
-            pass.reached(tried.took);
-            return AfterAttempt::Count;
-        };
-        if !std::mem::replace(&mut has_failed, true) {
-            shared.watch.is_retried();
-        }
-        shared.watch.attempt_failed(&custom_id, &model, error);
-        claim.tried(error);
-        after(shared, error, tried.took, &mut pass, &mut room)
+    let spare = shared.spare(&admitted);
+    let mut course = Course {
+        claim,
+        pass,
+        room,
+        held,
+        has_failed: false,
+        lacks_room: false,
     };
-    let result = admitted.pass_on(
-        &custom_id,
-        shared.wait(),
-        &|bytes| held.response(bytes),
-        told,
-    );
+    let mut result = course.send(shared, &custom_id, &sending, admitted);
+    if let (Err(error), Some(request)) = (&result, spare)
+        && course.is_in_vain(error)
+    {
+        log::info!("{custom_id}: the flex tier has no room: sent as a usual request");
+        result = course.send_as_standard(shared, &custom_id, &sending, request);
+    }
     shared.history.ended();
+    let Course {
+        claim,
+        room,
+        has_failed,
+        ..
+    } = course;
     shared.watch.ended(has_failed);
     match result {
         Ok(response) => {
@@ -64,7 +69,7 @@ pub(super) fn send(
             shared.finish(Outcome {
                 usage: response.usage,
                 effort: Effort {
-                    cost: shared.charge(claim, response.usage),
+                    cost: shared.charge(claim, used(&response)),
                     attempts: Some(response.attempts),
                     waited: response.waited,
                 },
@@ -82,6 +87,92 @@ pub(super) fn send(
             });
             shared.learn(&model, end);
         }
+    }
+}
+
+fn used(response: &PassedOn) -> Used {
+    Used {
+        usage: response.usage,
+        tier: response.tier,
+    }
+}
+
+/// What a request holds while it is sent, and what has become of it so far.
+struct Course<'a> {
+    claim: Claim,
+    pass: Pass,
+    room: Room,
+    /// The memory that it takes.
+    held: &'a Held,
+    has_failed: bool,
+    /// Whether the last attempt failed because its tier had no room.
+    lacks_room: bool,
+}
+
+impl Course<'_> {
+    fn send(
+        &mut self,
+        shared: &Shared,
+        custom_id: &str,
+        sending: &Sending,
+        admitted: Admitted,
+    ) -> Result<PassedOn> {
+        let model = admitted.model().to_owned();
+        let held = self.held;
+        let told = |tried: &Attempt<'_>| {
+            shared.history.tried(sending, tried);
+            self.lacks_room = tried.error.is_some_and(fallback::is_for_want_of_room);
+            let Some(error) = tried.error else {
+                self.pass.reached(tried.took);
+                return AfterAttempt::Count;
+            };
+            if !std::mem::replace(&mut self.has_failed, true) {
+                shared.watch.is_retried();
+            }
+            shared.watch.attempt_failed(custom_id, &model, error);
+            self.claim.tried(error);
+            after(shared, error, tried.took, &mut self.pass, &mut self.room)
+        };
+        admitted.pass_on(
+            custom_id,
+            shared.wait(),
+            &|bytes| held.response(bytes),
+            told,
+        )
+    }
+
+    /// Whether more attempts in this tier make no sense: they are used up, or the next one comes too late.
+    fn is_in_vain(&self, error: &Error) -> bool {
+        let is_late = matches!(error, Error::DeadlineExceeded { .. });
+        self.lacks_room && (is_late || fallback::is_for_want_of_room(error))
+    }
+
+    /// Sends the request in the usual tier, once its dearer price fits into what the run may cost.
+    fn send_as_standard(
+        &mut self,
+        shared: &Shared,
+        custom_id: &str,
+        sending: &Sending,
+        request: Prepared,
+    ) -> Result<PassedOn> {
+        self.claim.give_back();
+        self.claim = shared.claim(&request).ok_or(Error::Cancelled)?;
+        let admitted = request.admit(shared.wait())?;
+        self.send(shared, custom_id, sending, admitted)
+    }
+}
+
+impl Shared {
+    /// The same request in the usual tier, where it asks for the flex tier and may be sent so.
+    fn spare(&self, admitted: &Admitted) -> Option<Prepared> {
+        let request = admitted.request();
+        if !self.terms.flex_fallback || request.tier() != ServiceTier::Flex {
+            return None;
+        }
+        let body = fallback::as_standard(request.body())?;
+        let (path, model) = (request.path().to_owned(), request.model().to_owned());
+        let prepared = Prepared::of(&self.client, path, body, model, request.estimate());
+        Some(prepared)
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use super::bounds::Bound;
 use super::common_cause::{Cause, End};
 use super::deadline::Timer;
-use super::gate::{Claim, Refused};
+use super::gate::{Claim, Refused, Used};
 use super::link_gate::LinkTimer;
 use super::money::Money;
 use super::run::Shared;
 use super::summary::Ending;
-use crate::{Error, Prepared, Result, Usage};
+use crate::{Error, Prepared, Result};
 
 impl Shared {
     /// Waits until a request fits into what the run may take. `None` when the run ends before it
@@ -39,8 +39,8 @@ impl Shared {
     }
 
     /// Ends a claim with an answer, and returns what that cost.
-    pub(super) fn charge(&self, claim: Claim, usage: Option<Usage>) -> Option<Money> {
-        let cost = claim.answered(usage).filter(|_| usage.is_some());
+    pub(super) fn charge(&self, claim: Claim, used: Used) -> Option<Money> {
+        let cost = claim.answered(used).filter(|_| used.usage.is_some());
         self.watch.spent(cost);
         cost
     }

@@ -8,6 +8,8 @@ use super::money::Money;
 use super::notice::{Notice, Notices};
 use super::prices::Prices;
 use super::run::Run;
+use crate::Usage;
+use crate::cost::ServiceTier;
 
 /// How long an answer is taken to take where nothing was sent yet.
 const LATENCY: Duration = Duration::from_secs(5);
@@ -19,6 +21,7 @@ pub(super) struct Terms {
     pub(super) bounds: Bounds,
     pub(super) latency: Duration,
     pub(super) keeps_going: bool,
+    pub(super) flex_fallback: bool,
     pub(super) connect_patience: Duration,
     pub(super) notices: Notices,
 }
@@ -33,6 +36,7 @@ impl Default for Terms {
             bounds: Bounds::default(),
             latency: LATENCY,
             keeps_going: false,
+            flex_fallback: false,
             connect_patience: CONNECT_PATIENCE,
             notices: Notices::default(),
         }
@@ -41,10 +45,11 @@ impl Default for Terms {
 
 impl Terms {
     /// What is wrong with a request whose cost has to be known and is not.
-    pub(super) fn objection(&self, model: &str) -> Option<String> {
+    pub(super) fn objection(&self, model: &str, tier: ServiceTier) -> Option<String> {
         self.bounds.cost?;
-        let price = self.prices.as_ref().and_then(|prices| prices.of(model));
-        price.is_none().then(|| Prices::missing(model))
+        let prices = self.prices.as_ref();
+        let price = prices.and_then(|prices| prices.cost_in(tier, model, Usage::default()));
+        price.is_none().then(|| Prices::missing(model, tier))
     }
 }
 
@@ -132,6 +137,14 @@ impl Run {
     /// requests of a model in a row. Default: false, it [stops](super::Ending::SameFailure).
     pub fn keep_going(mut self, keep_going: bool) -> Self {
         self.terms.keeps_going = keep_going;
+        self
+    }
+
+    /// Sets whether a request with `"service_tier": "flex"` is sent as a usual one when its retries are used up, or
+    /// the deadline is near, and the flex tier still has no room. Its dearer price then has to fit into
+    /// [`max_cost`](Run::max_cost) first. Default: false, it fails or stays undone.
+    pub fn flex_fallback(mut self, fallback: bool) -> Self {
+        self.terms.flex_fallback = fallback;
         self
     }
 

@@ -3,13 +3,11 @@
 use std::fmt;
 
 use super::transport::{BaseUrl, is_header};
+use crate::providers::Provider;
 use crate::{Error, Result};
 
 pub(super) const AUTHORIZATION: &str = "Authorization";
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
-
-/// Where a deployment at Azure takes a key; in `Authorization` it takes tokens alone.
-const AZURE: &str = "api-key";
 
 /// Headers that carry a key, in lower case: with one of them no other key is needed.
 const CARRIERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
@@ -63,6 +61,8 @@ pub(super) struct KeySource {
     pub(super) key: Option<Secret>,
     /// The variable that somebody named for it.
     pub(super) variable: Option<String>,
+    /// Whether somebody named the provider, so that no other's key will do.
+    pub(super) is_of_provider: bool,
 }
 
 /// All headers of who asks: those that were stated, and what is missing of a key and of the
@@ -71,6 +71,7 @@ pub(super) fn headers(
     mut stated: Vec<(String, Secret)>,
     source: &KeySource,
     base: &BaseUrl,
+    provider: Option<&Provider>,
 ) -> Result<Vec<(String, Secret)>> {
     for (name, value) in &mut stated {
         // What comes out of a file ends in the end of a line.
@@ -92,7 +93,14 @@ pub(super) fn headers(
         let mut names = stated.iter().map(|(name, _)| name);
         names.any(|stated| stated.eq_ignore_ascii_case(name))
     };
-    for (name, variable) in DIVISIONS {
+    for (name, value) in provider.into_iter().flat_map(Provider::headers) {
+        if !has(&stated, name) {
+            stated.push((name.clone(), Secret(value.clone())));
+        }
+    }
+    // Whose account is divided at one provider is no other's business.
+    let is_openai = provider.is_none_or(|provider| provider.name() == "openai");
+    for (name, variable) in DIVISIONS.into_iter().filter(|_| is_openai) {
         let value = std::env::var(variable).unwrap_or_default();
         let value = value.trim();
         if value.is_empty() || has(&stated, name) {
@@ -109,10 +117,12 @@ pub(super) fn headers(
     if has(&stated, AUTHORIZATION) || (has_key && !is_named) {
         return Ok(stated);
     }
-    if let Some(key) = key(source, base)? {
-        let header = match base.is_deployment() && !is_token(&key.0) && !has(&stated, AZURE) {
-            true => (AZURE.to_owned(), key),
-            false => (
+    if let Some(key) = key(source, base, provider)? {
+        let of_its_own = provider.and_then(Provider::key_header);
+        let of_its_own = of_its_own.filter(|name| !is_token(&key.0) && !has(&stated, name));
+        let header = match of_its_own {
+            Some(name) => (name.to_owned(), key),
+            None => (
                 AUTHORIZATION.to_owned(),
                 Secret(format!("Bearer {}", key.0)),
             ),
@@ -135,16 +145,26 @@ fn is_token(key: &str) -> bool {
     key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
-/// The key. None where nobody gave one and none is needed: on this machine.
-fn key(source: &KeySource, base: &BaseUrl) -> Result<Option<Secret>> {
-    let is_needed = source.variable.is_some() || !base.is_loopback();
+/// The key. None where nobody gave one and none is needed: on this machine, and in one's own network.
+fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Result<Option<Secret>> {
+    let is_own = base.is_loopback() || base.is_private();
+    let is_needed =
+        source.variable.is_some() || !(is_own || provider.is_some_and(Provider::is_local));
+    let set = |variable: &&str| std::env::var_os(variable).is_some();
+    let usual = provider.and_then(Provider::key_env);
+    let usual = match source.is_of_provider {
+        true => usual,
+        // Who only named the base URL may have put its key where the official client looks for it.
+        false => usual.filter(set).or(Some(DEFAULT_KEY_VARIABLE)),
+    };
+    let usual = usual.unwrap_or(DEFAULT_KEY_VARIABLE);
     let key = match (&source.key, &source.variable) {
         (Some(key), _) => Some(key.0.clone()),
         (None, Some(variable)) => match std::env::var(variable) {
             Ok(key) => Some(key),
             Err(_) => return Err(Error::Config(missing(variable))),
         },
-        (None, None) => std::env::var(DEFAULT_KEY_VARIABLE).ok(),
+        (None, None) => std::env::var(usual).ok(),
     };
     // A key pasted with its line end is the most common mistake of all.
     let key = key.map(|key| key.trim().to_owned());
@@ -156,16 +176,14 @@ fn key(source: &KeySource, base: &BaseUrl) -> Result<Option<Secret>> {
                 (None, Some(variable)) => {
                     format!("the API key in the environment variable {variable}")
                 }
-                (None, None) => {
-                    format!("the API key in the environment variable {DEFAULT_KEY_VARIABLE}")
-                }
+                (None, None) => format!("the API key in the environment variable {usual}"),
             };
             let message = format!("{whose} is empty or has characters that no key has");
             Err(Error::Config(message))
         }
         Some(key) => Ok(Some(Secret(key))),
         None if is_needed => Err(Error::Config(format!(
-            "no API key: set the environment variable {DEFAULT_KEY_VARIABLE}, or name another one"
+            "no API key: set the environment variable {usual}, or name another one"
         ))),
         None => Ok(None),
     }
@@ -192,13 +210,16 @@ fn missing(variable: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::ProviderTable;
 
     fn asked(base: &str, stated: &[(&str, &str)], source: &KeySource) -> Result<Vec<String>> {
         let stated = stated
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Secret((*value).to_owned())));
         let base = BaseUrl::parse(base).unwrap();
-        let headers = headers(stated.collect(), source, &base)?;
+        let table = ProviderTable::global();
+        let provider = table.for_base_url(base.host(), &base.path());
+        let headers = headers(stated.collect(), source, &base, provider.map(|it| &**it))?;
         let shown = headers
             .into_iter()
             .map(|(name, value)| format!("{name}: {}", value.0));
@@ -207,8 +228,8 @@ mod tests {
 
     fn named(variable: &str) -> KeySource {
         KeySource {
-            key: None,
             variable: Some(variable.to_owned()),
+            ..KeySource::default()
         }
     }
 
@@ -218,7 +239,7 @@ mod tests {
             KeySource::default(),
             KeySource {
                 key: Some(Secret(" sk-1\n".to_owned())),
-                variable: None,
+                ..KeySource::default()
             },
         );
         let far = "https://api.test/v1";
@@ -236,21 +257,37 @@ mod tests {
     fn a_deployment_at_azure_gets_a_key_where_it_takes_one_and_a_token_where_it_takes_that() {
         let given = |key: &str| KeySource {
             key: Some(Secret(key.to_owned())),
-            variable: None,
+            ..KeySource::default()
         };
         let host = "https://x.openai.azure.com";
         let deployment = format!("{host}/openai/deployments/d?api-version=1");
         let table = [
             (&deployment, "0123", "api-key: 0123"),
             (&deployment, "eyJh.b.c", "Authorization: Bearer eyJh.b.c"),
-            (
-                &format!("{host}/openai/v1"),
-                "0123",
-                "Authorization: Bearer 0123",
-            ),
+            (&format!("{host}/openai/v1"), "0123", "api-key: 0123"),
         ];
         for (base, key, header) in table {
             assert_eq!(asked(base, &[], &given(key)).unwrap(), [header], "{base}");
+        }
+    }
+
+    #[test]
+    fn a_provider_gets_its_own_headers_and_a_server_of_ones_own_needs_no_key() {
+        let given = KeySource {
+            key: Some(Secret("sk-1".to_owned())),
+            ..KeySource::default()
+        };
+        let sent = asked("https://api.anthropic.com/v1", &[], &given).unwrap();
+        assert_eq!(sent, ["anthropic-version: 2023-06-01", "x-api-key: sk-1"]);
+        let version = [("Anthropic-Version", "2099")];
+        let sent = asked("https://api.anthropic.com", &version, &given).unwrap();
+        assert_eq!(sent, ["Anthropic-Version: 2099", "x-api-key: sk-1"]);
+        for base in [
+            "http://10.1.2.3:8000/v1",
+            "http://vllm:8000/v1",
+            "http://gpu.local/v1",
+        ] {
+            assert!(asked(base, &[], &KeySource::default()).is_ok(), "{base}");
         }
     }
 

@@ -24,9 +24,9 @@ use super::learned::Sizes;
 use super::response::{PassedOn, Response};
 use super::transport::without_query;
 use crate::Result;
-use crate::cost::Cost;
+use crate::cost::{Cost, ServiceTier};
 use crate::limiter::{AcquireOptions, Permit, RateLimiter};
-use crate::tokens::Estimate;
+use crate::tokens::{Endpoint, Estimate};
 
 /// A request that has been counted and waits to be admitted. Nothing is charged yet.
 #[must_use = "a prepared request does nothing until it is sent"]
@@ -38,6 +38,9 @@ pub struct Prepared {
     model: String,
     limiter: RateLimiter,
     estimate: Estimate,
+    tier: ServiceTier,
+    /// Whether its body names a model.
+    has_model: bool,
     /// What is known of the answers to such requests, where that is learned.
     sizes: Option<Arc<Sizes>>,
 }
@@ -59,6 +62,8 @@ impl Prepared {
             limiter: client.registry().limiter_for(&model),
             model,
             estimate,
+            tier: ServiceTier::default(),
+            has_model: true,
             sizes,
         }
     }
@@ -77,6 +82,35 @@ impl Prepared {
     fn charge(&self, output: u64) -> Cost {
         let charge = self.client.settings().accounting;
         charge.reserve(self.estimate.prompt, output)
+    }
+
+    /// The same in a class of service, which its price depends on.
+    pub(crate) fn in_tier(mut self, tier: ServiceTier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    pub(crate) fn with_model(mut self, has_model: bool) -> Self {
+        self.has_model = has_model;
+        self
+    }
+
+    /// Whether a model is missing that its server is known to ask for.
+    pub(crate) fn lacks_model(&self) -> bool {
+        let is_hosted = self.client.provider().is_some_and(|it| !it.is_local());
+        let endpoint = Endpoint::from_path(&self.path);
+        let needs_one = match endpoint {
+            Endpoint::Moderations | Endpoint::Other => false,
+            // A stored prompt brings its own.
+            Endpoint::Responses => !self.body.contains("\"prompt\""),
+            _ => !self.client.has_deployment(),
+        };
+        !self.has_model && is_hosted && needs_one
+    }
+
+    /// The class of service that it asks for.
+    pub(crate) fn tier(&self) -> ServiceTier {
+        self.tier
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -161,6 +195,11 @@ impl Admitted {
         self.permit.cost()
     }
 
+    /// The request that it is.
+    pub(crate) fn request(&self) -> &Prepared {
+        &self.request
+    }
+
     /// The model that it is for.
     #[must_use]
     pub fn model(&self) -> &str {
@@ -229,6 +268,7 @@ impl Admitted {
             completion: body.completion,
             repaired: body.repaired,
             usage: body.usage,
+            service_tier: body.tier,
             charged,
             attempts: sent.attempts,
             waited: sent.waited,
@@ -252,7 +292,10 @@ impl Admitted {
             text,
             repaired,
             usage,
+            tier,
             completion,
+            output_tokens: _,
+            is_stop: _,
             fault: _,
         } = body;
         Ok(PassedOn {
@@ -262,6 +305,7 @@ impl Admitted {
             completion,
             repaired,
             usage,
+            tier,
             attempts: sent.attempts,
             waited: sent.waited,
         })

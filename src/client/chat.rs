@@ -152,18 +152,23 @@ impl ChatResponse {
         Self(response)
     }
 
-    /// The text of the first choice; empty when it has none, as with tool calls.
+    /// The text of the first choice, or of a message's first block of text; empty when it has none, as with
+    /// tool calls.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.choice("/message/content")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        let blocks = self.0.body.get("content").and_then(Value::as_array);
+        let mut blocks = blocks.into_iter().flatten();
+        let text = || blocks.find_map(|block| block.get("text"));
+        let found = self.choice("/message/content").or_else(text);
+        found.and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Why the first choice ended: `stop`, `length`, `tool_calls`, `content_filter`.
+    /// Why the first choice ended: `stop`, `length`, `tool_calls`, `content_filter`; of a message `end_turn`,
+    /// `max_tokens`, `tool_use`, `refusal`.
     #[must_use]
     pub fn finish_reason(&self) -> Option<&str> {
-        self.choice("/finish_reason")?.as_str()
+        let of_message = || self.0.body.get("stop_reason");
+        self.choice("/finish_reason").or_else(of_message)?.as_str()
     }
 
     /// What the request used.

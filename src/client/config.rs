@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::RateLimitedClient;
 use super::authorization::{KeySource, Secret, headers};
+use super::azure;
 use super::retry::RetryPolicy;
 use super::secrets::Secrets;
 use super::transport::{BaseUrl, Transport};
@@ -12,6 +13,7 @@ use crate::cost::Accounting;
 use crate::limiter::Registry;
 #[cfg(feature = "redis")]
 use crate::limiter::SharedStore;
+use crate::providers::{Provider, ProviderTable};
 use crate::quota::{LimitTable, Limits};
 use crate::tokens::{ModelTable, PromptRule, Quantile};
 use crate::{Error, Result};
@@ -67,6 +69,9 @@ pub struct ClientBuilder {
     shared: Option<SharedStore>,
     /// As it was given; whether it makes sense is said when the client is built.
     learned_output: Option<f64>,
+    /// As it was named; the table may be set later.
+    provider: Option<String>,
+    charge: Option<Charge>,
     pub(super) settings: Settings,
 }
 
@@ -77,6 +82,11 @@ pub(super) struct Settings {
     pub(super) max_completion_tokens: u64,
     pub(super) accounting: Accounting,
     pub(super) prompt_rule: PromptRule,
+    pub(super) provider_table: Arc<ProviderTable>,
+    /// Who answers, where that is known.
+    pub(super) provider: Option<Arc<Provider>>,
+    /// Whether each model has a path of its own, as at Azure.
+    pub(super) has_deployments: bool,
     pub(super) model_table: Arc<ModelTable>,
     pub(super) learned_output: Option<Quantile>,
     pub(super) retry: RetryPolicy,
@@ -95,11 +105,16 @@ impl Default for ClientBuilder {
             #[cfg(feature = "redis")]
             shared: None,
             learned_output: None,
+            provider: None,
+            accounting: None,
             settings: Settings {
                 model: DEFAULT_MODEL.to_owned(),
                 max_completion_tokens: DEFAULT_MAX_COMPLETION_TOKENS,
                 accounting: Accounting::default(),
                 prompt_rule: PromptRule::default(),
+                provider_table: Arc::clone(ProviderTable::global()),
+                provider: None,
+                has_deployments: false,
                 model_table: Arc::clone(ModelTable::global()),
                 learned_output: None,
                 retry: RetryPolicy::default(),
@@ -112,17 +127,44 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
+    /// Sets the provider by its name in the [table](ClientBuilder::provider_table): its base URL, the variable
+    /// that holds its key, the headers that it needs, and how it counts requests. Default: the provider whose
+    /// host or path the base URL names.
+    ///
+    /// ```no_run
+    /// use paceline::RateLimitedClient;
+    ///
+    /// let client = RateLimitedClient::builder() // ANTHROPIC_API_KEY
+    ///     .provider("anthropic")
+    ///     .model("claude-haiku-4-5")
+    ///     .build()?;
+    /// println!("{}", client.chat("Name the largest moon of Saturn.")?.text());
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = Some(name.into());
+        self
+    }
+
+    /// Sets what is known of providers. Default: the process's [`ProviderTable::global`].
+    pub fn provider_table(mut self, table: impl Into<Arc<ProviderTable>>) -> Self {
+        self.settings.provider_table = table.into();
+        self
+    }
+
     /// Sets the API key. Defaults to the value of the [variable](ClientBuilder::api_key_env).
     ///
-    /// It is sent as `Authorization: Bearer KEY`, and to a deployment at Azure
-    /// (`/openai/deployments/NAME`) as `api-key: KEY`, unless it is a token (JWT).
+    /// It is sent as `Authorization: Bearer KEY`, or in the header that the
+    /// [provider](ClientBuilder::provider) takes it in: `x-api-key` for Anthropic, and `api-key` for Azure
+    /// unless it is a token (JWT).
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.key.key = Some(Secret(key.into()));
         self
     }
 
-    /// Sets the environment variable that holds the key. Defaults to `OPENAI_API_KEY`, which need
-    /// not be set where the base URL is this machine's: then no key is sent.
+    /// Sets the environment variable that holds the key. Default: the provider's, such as
+    /// `ANTHROPIC_API_KEY`, else `OPENAI_API_KEY`. It need not be set where the base URL is this machine's or
+    /// one's own network's: then no key is sent.
     pub fn api_key_env(mut self, variable: impl Into<String>) -> Self {
         self.key.variable = Some(variable.into());
         self
@@ -130,7 +172,12 @@ impl ClientBuilder {
 
     /// Sets the API to talk to, as its provider names it: `https://api.openai.com/v1`,
     /// `https://HOST/v1beta/openai`, `https://HOST/openai/deployments/NAME?api-version=VERSION`.
-    /// Defaults to the environment variable `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`].
+    /// Defaults to the environment variable `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`]; with a
+    /// [provider](ClientBuilder::provider) that is named, to the provider's.
+    ///
+    /// A resource at Azure may be named alone, `https://NAME.openai.azure.com`. Requests then go to its
+    /// `/openai/v1`, or where the URL or the environment variable `OPENAI_API_VERSION` has an `api-version`, to the
+    /// deployment that is called as their model.
     ///
     /// A base URL with a path stands in place of the `/v1` of a request's path, and one without
     /// keeps it. Its query goes with every request, and is never printed.
@@ -191,9 +238,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how the server is taken to charge a request. Defaults to [`Accounting::PromptPlusCap`].
+    /// Sets how the server is taken to charge a request. Default: as the [provider](ClientBuilder::provider)
+    /// does, where that is known, else [`Accounting::PromptPlusCap`].
     pub fn accounting(mut self, accounting: Accounting) -> Self {
-        self.settings.accounting = accounting;
+        self.accounting = Some(accounting);
         self
     }
 
@@ -329,7 +377,21 @@ impl ClientBuilder {
     /// [learned output](ClientBuilder::learned_output) is out of its bounds, or the charge does not go
     /// with it.
     pub fn build(mut self) -> Result<RateLimitedClient> {
+        if let Some(name) = &self.provider {
+            self.settings.provider = Some(self.named(name)?);
+        }
         let base_url = self.url()?;
+        let table = &self.settings.provider_table;
+        let recognized = || {
+            table
+                .for_base_url(base_url.host(), &base_url.path())
+                .cloned()
+        };
+        self.settings.provider = self.settings.provider.clone().or_else(recognized);
+        self.key.is_of_provider = self.provider.is_some();
+        let provider = self.settings.provider.as_deref();
+        let usual = provider.and_then(Provider::accounting).unwrap_or_default();
+        self.settings.accounting = self.accounting.unwrap_or(usual);
         for (what, timeout) in [
             ("timeout", self.settings.timeout),
             ("connect timeout", self.settings.connect_timeout),
@@ -342,7 +404,12 @@ impl ClientBuilder {
             }
         }
         self.settings.learned_output = self.quantile()?;
-        let headers = headers(self.headers, &self.key, &base_url)?;
+        let headers = headers(
+            self.headers,
+            &self.key,
+            &base_url,
+            self.settings.provider.as_deref(),
+        )?;
         let transport = Transport::new(base_url, &headers, &self.settings)?;
         let secrets = Secrets::new(&headers, &transport.secrets());
         #[cfg(feature = "redis")]
@@ -378,11 +445,62 @@ impl ClientBuilder {
         quantile.map(Some)
     }
 
-    fn url(&self) -> Result<BaseUrl> {
-        let variable = || std::env::var(BASE_URL_VARIABLE).ok();
+    /// The provider that was named.
+    fn named(&self, name: &str) -> Result<Arc<Provider>> {
+        let table = &self.settings.provider_table;
+        let unknown = || {
+            let names: Vec<_> = table.names().collect();
+            Error::Config(format!(
+                "provider {name:?}: the table of providers has {}",
+                names.join(", ")
+            ))
+        };
+        table.get(name).cloned().ok_or_else(unknown)
+    }
+
+    fn url(&mut self) -> Result<BaseUrl> {
         // A variable that is empty is as good as none.
-        let variable = || variable().filter(|url| !url.trim().is_empty());
-        let url = self.base_url.clone().or_else(variable);
-        BaseUrl::parse(url.as_deref().unwrap_or(DEFAULT_BASE_URL)).map_err(Error::Config)
+        let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.trim().is_empty());
+        let provider = self.settings.provider.as_deref();
+        let usual = match provider {
+            None => variable(BASE_URL_VARIABLE),
+            Some(provider) if provider.name() == "openai" => variable(BASE_URL_VARIABLE),
+            Some(provider) => provider.base_url_env().and_then(variable),
+        };
+        let usual = usual.or_else(|| {
+            provider
+                .map_or(Some(DEFAULT_BASE_URL), Provider::base_url)
+                .map(str::to_owned)
+        });
+        let url = match (self.base_url.clone().or(usual), provider) {
+            (Some(url), _) => url,
+            (None, provider) => {
+                let provider = provider.map_or("", Provider::name);
+                let variable = self
+                    .settings
+                    .provider
+                    .as_deref()
+                    .and_then(Provider::base_url_env);
+                let or = variable.map_or(String::new(), |name| {
+                    format!(", or set the environment variable {name}")
+                });
+                return Err(Error::Config(format!(
+                    "provider {provider}: each customer has a base URL of their own; name it{or}"
+                )));
+            }
+        };
+        let parse = |url: &str| BaseUrl::parse(url).map_err(Error::Config);
+        let base = parse(&url)?;
+        let table = &self.settings.provider_table;
+        let provider = provider.or_else(|| table.for_host(base.host()).map(|it| &**it));
+        if !provider.is_some_and(Provider::has_deployments) {
+            return Ok(base);
+        }
+        let version = variable(azure::VERSION_VARIABLE);
+        let Some((url, has_deployments)) = azure::base_url(&url, version.as_deref()) else {
+            return Ok(base);
+        };
+        self.settings.has_deployments = has_deployments;
+        parse(&url)
     }
 }

@@ -2,14 +2,15 @@
 
 mod answer; //     what a response with a status of success is, pure
 mod authorization; // keys, and the headers that carry them
+mod azure; //      addresses at Azure, pure
 mod call; //       the way of one request, step by step
 mod chat; //       chat requests and answers
 mod config; //     settings
 mod connections; // those that were opened
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
+mod errors; //     errors of responses
 mod events; //     server-sent events
-mod feedback; //   what headers and error bodies say, pure
 mod learned; //    what is reserved for answers, from those that came
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
@@ -18,8 +19,9 @@ mod sleep_until; //        a wait between two tries
 mod stream; //     chat, piece by piece
 mod transport; //  the wire; the only file that names ureq
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -35,7 +37,6 @@ pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS,
 pub(crate) use connections::{Connections, OnConnection};
 pub use counters::ClientStats;
 pub use embeddings::Embeddings;
-pub(crate) use feedback::refusal_in;
 pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};
@@ -45,9 +46,11 @@ use counters::Counters;
 use learned::Learner;
 use secrets::Secrets;
 use stream::Begin;
-use transport::Transport;
+use transport::{Headers, Transport};
 
+use crate::cost::ServiceTier;
 use crate::limiter::{AcquireOptions, Registry};
+use crate::providers::{self, Provider, Reading};
 use crate::tokens::{Endpoint, Estimate, estimate};
 use crate::{Cost, Error, Result};
 
@@ -79,6 +82,8 @@ struct Inner {
     counters: Counters,
     /// Where output sizes are learned.
     learner: Option<Learner>,
+    /// Set once headers were logged that are in no table.
+    unknown: OnceLock<()>,
 }
 
 impl RateLimitedClient {
@@ -112,6 +117,7 @@ impl RateLimitedClient {
                 registry,
                 counters: Counters::default(),
                 learner: settings.learned_output.map(Learner::new),
+                unknown: OnceLock::new(),
                 settings,
             }),
         }
@@ -136,7 +142,9 @@ impl RateLimitedClient {
     /// sets `stream`: that is [`chat_stream`](RateLimitedClient::chat_stream)'s.
     pub fn chat(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse> {
         let body = self.chat_body(request.into())?;
-        Ok(ChatResponse::new(self.prepare(CHAT, &body)?.send()?))
+        Ok(ChatResponse::new(
+            self.prepare(self.chat_path(), &body)?.send()?,
+        ))
     }
 
     /// Sends a chat request and returns its answer piece by piece, as it is made. Asks for the
@@ -160,10 +168,13 @@ impl RateLimitedClient {
     pub fn chat_stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream> {
         let mut body = self.chat_body(request.into())?;
         body.insert("stream".to_owned(), json!(true));
-        body.entry("stream_options")
-            .or_insert_with(|| json!({"include_usage": true}));
+        // A stream of messages says what it used in any case.
+        if self.chat_path() == CHAT {
+            body.entry("stream_options")
+                .or_insert_with(|| json!({"include_usage": true}));
+        }
         let body = Value::Object(body);
-        let prepared = self.count(CHAT, &body, body.to_string())?;
+        let prepared = self.count(self.chat_path(), &body, body.to_string())?;
         let admitted = prepared.admit(AcquireOptions::new())?;
         let (sent, begun) =
             admitted.perform(None, AcquireOptions::new(), &Begin, |_| AfterAttempt::Count)?;
@@ -265,13 +276,21 @@ impl RateLimitedClient {
         is_whole(body)?;
         let (model, size) = self.measure(path, body)?;
         let cost = self.settings().accounting.reserve(size.prompt, size.output);
-        Ok(Weighed { model, size, cost })
+        let tier = tier_of(body);
+        Ok(Weighed {
+            model,
+            size,
+            cost,
+            tier,
+        })
     }
 
     fn count(&self, path: &str, body: &Value, text: String) -> Result<Prepared> {
         let (model, size) = self.measure(path, body)?;
         let (path, model) = (path.to_owned(), model.to_owned());
-        Ok(Prepared::of(self, path, text, model, size))
+        let has_model = body.get("model").is_some();
+        let prepared = Prepared::of(self, path, text, model, size);
+        Ok(prepared.in_tier(tier_of(body)).with_model(has_model))
     }
 
     /// The model of a request, and how large it is.
@@ -284,7 +303,7 @@ impl RateLimitedClient {
             return invalid("the path has characters that no URL has");
         }
         let model = fields.get("model").and_then(Value::as_str);
-        let model = model.unwrap_or(&self.settings().model);
+        let model = model.unwrap_or_else(|| self.usual_model(path));
         let size = estimate(
             Endpoint::from_path(path),
             body,
@@ -293,6 +312,15 @@ impl RateLimitedClient {
             self.settings().max_completion_tokens,
         );
         Ok((model, size))
+    }
+
+    /// The model of a request that names none.
+    fn usual_model(&self, path: &str) -> &str {
+        match Endpoint::from_path(path) {
+            // As its documentation has it.
+            Endpoint::Moderations => "omni-moderation-latest",
+            _ => &self.settings().model,
+        }
     }
 
     /// The model of requests that name none.
@@ -338,7 +366,55 @@ impl RateLimitedClient {
                 .entry("max_completion_tokens")
                 .or_insert_with(|| json!(cap));
         }
-        Ok(fields)
+        Ok(match self.provider() {
+            Some(provider) => provider.chat_body(fields),
+            None => fields,
+        })
+    }
+
+    /// Where chat requests go.
+    fn chat_path(&self) -> &'static str {
+        self.provider().map_or(CHAT, Provider::chat_path)
+    }
+
+    /// What the headers of a response say.
+    fn read(&self, headers: &Headers) -> Reading {
+        // Looked through and not looked up: a name that is looked up is hashed first, and most of the
+        // names that are asked for are not there.
+        let told: Vec<(&str, &str)> = headers.iter().collect();
+        let settings = self.settings();
+        let provider = settings.provider.as_deref();
+        let reading = settings.provider_table.read(provider, &told, wall_clock());
+        if !reading.unknown.is_empty() {
+            self.inner
+                .unknown
+                .get_or_init(|| unknown_headers(&reading.unknown));
+        }
+        reading
+    }
+
+    /// Whether the base URL names a deployment, and so a model.
+    fn has_deployment(&self) -> bool {
+        self.shown_base_url().contains("/deployments/")
+    }
+
+    fn cached_is_free(&self) -> bool {
+        let provider = self.settings().provider.as_deref();
+        provider.is_some_and(Provider::cached_tokens_are_free)
+    }
+
+    /// The path that a request is sent to.
+    fn path<'a>(&self, path: &'a str, model: &str) -> Cow<'a, str> {
+        match self.settings().has_deployments {
+            true => azure::path(path, model),
+            false => path.into(),
+        }
+    }
+
+    /// Who answers, where that is known.
+    #[must_use]
+    pub fn provider(&self) -> Option<&Provider> {
+        self.settings().provider.as_deref()
     }
 
     fn settings(&self) -> &Settings {
@@ -354,11 +430,18 @@ impl RateLimitedClient {
     }
 }
 
+/// The class of service that a body asks for.
+pub(crate) fn tier_of(body: &Value) -> ServiceTier {
+    let name = body.get("service_tier").and_then(Value::as_str);
+    name.and_then(ServiceTier::from_name).unwrap_or_default()
+}
+
 /// What a request would take.
 pub(crate) struct Weighed<'a> {
     pub(crate) model: &'a str,
     pub(crate) size: Estimate,
     pub(crate) cost: Cost,
+    pub(crate) tier: ServiceTier,
 }
 
 /// Read as a whole, a stream makes no sense, and each further try would be charged.
@@ -370,7 +453,19 @@ fn is_whole(body: &Value) -> Result<()> {
     Ok(())
 }
 
-const CHAT: &str = "/v1/chat/completions";
+/// Says that headers seem to speak of limits and are not understood. Only their names: a value may be
+/// anything.
+fn unknown_headers(names: &[String]) {
+    const MOST: usize = 12;
+    let shown: Vec<_> = names.iter().take(MOST).map(String::as_str).collect();
+    log::warn!(
+        "the server sends limits in headers that no provider table knows: {}; a table of your own can say \
+         what they mean",
+        shown.join(", ")
+    );
+}
+
+const CHAT: &str = providers::CHAT;
 
 /// For headers that name a date; everything else goes by a monotonic clock.
 #[allow(
@@ -391,6 +486,7 @@ impl fmt::Debug for RateLimitedClient {
             settings,
             counters: _,
             learner: _,
+            unknown: _,
         } = &*self.inner;
         f.debug_struct("RateLimitedClient")
             .field("settings", settings)

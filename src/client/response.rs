@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{Completion, Repair};
-use crate::cost::{Cost, Usage};
+use crate::cost::{Cost, ServiceTier, Usage};
 use crate::{Error, Result};
 
 /// A whole answer, and what it took to get it.
@@ -25,6 +25,8 @@ pub struct Response {
     pub repaired: Vec<Repair>,
     /// What the request used, if the body says so.
     pub usage: Option<Usage>,
+    /// The class of service that answered, where the body names it.
+    pub service_tier: Option<ServiceTier>,
     /// What the limiter charged in the end.
     pub charged: Cost,
     /// How often the request was sent: 1 without retries.
@@ -46,6 +48,8 @@ pub(crate) struct PassedOn {
     /// What had to be repaired to make JSON of it.
     pub(crate) repaired: Vec<Repair>,
     pub(crate) usage: Option<Usage>,
+    /// The class of service that answered, where it is named.
+    pub(crate) tier: Option<ServiceTier>,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,
 }

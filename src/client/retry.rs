@@ -137,7 +137,14 @@ pub(super) fn is_rate_limit(error: &Error) -> bool {
 
 /// True where the server did not take a request on, be it for a limit or for want of room.
 fn is_refusal(error: &Error) -> bool {
-    let kind = |kind| matches!(kind, ErrorKind::RateLimited | ErrorKind::Overloaded);
+    let kind = |kind| {
+        let kinds = [
+            ErrorKind::RateLimited,
+            ErrorKind::Overloaded,
+            ErrorKind::Capacity,
+        ];
+        kinds.contains(&kind)
+    };
     matches!(error, Error::Api(error) if kind(error.kind))
 }
 
@@ -156,7 +163,7 @@ pub(super) fn is_repeatable(path: &str) -> bool {
 pub(super) fn is_uncharged(error: &Error) -> bool {
     match error {
         Error::Transport { unsent, .. } => *unsent,
-        Error::Api(api) => api.kind == ErrorKind::TooLarge,
+        Error::Api(api) => matches!(api.kind, ErrorKind::TooLarge | ErrorKind::Capacity),
         _ => false,
     }
 }
@@ -182,8 +189,9 @@ fn may_pass(error: &Error, advice: Option<bool>) -> bool {
 mod documented;
 #[cfg(test)]
 mod tests {
-    use super::super::feedback::{Heard, api_error};
+    use super::super::errors::api_error;
     use super::*;
+    use crate::providers::Reading;
 
     const SECOND: Duration = Duration::from_secs(1);
     const FIRST_BACKOFF: Duration = Duration::from_millis(500);
@@ -213,9 +221,9 @@ mod tests {
     }
 
     fn api(status: u16, code: &str, retry_after: Option<Duration>) -> Error {
-        let heard = Heard {
+        let heard = Reading {
             retry_after,
-            ..Heard::default()
+            ..Reading::default()
         };
         let body = format!(r#"{{"error":{{"code":"{code}","message":""}}}}"#);
         Error::Api(Box::new(api_error(status, &heard, body.as_bytes())))

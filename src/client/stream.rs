@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::RateLimitedClient;
 use super::answer::{Completion, Fault, read_chunk, value};
 use super::call::{Context, Receive, Sent, Settlement, Unreceived, Whole, quote_without};
+use super::errors::error_inside;
 use super::events::next_event;
-use super::feedback::{Heard, error_inside, quote};
 use super::transport::Answer;
 use crate::cost::Usage;
+use crate::providers::{Reading, quote};
 use crate::{ApiError, Error, Result, TransportKind};
 
 /// The most that is read behind the end of a stream.
@@ -27,7 +28,13 @@ impl ChatChunk {
     #[must_use]
     pub fn text(&self) -> &str {
         // The latter from servers that answer in one piece.
-        let places = ["/choices/0/delta/content", "/choices/0/message/content"];
+        let places = [
+            "/choices/0/delta/content",
+            "/choices/0/message/content",
+            // Of a stream of messages.
+            "/delta/text",
+            "/content/0/text",
+        ];
         let mut found = places.iter().filter_map(|place| self.0.pointer(place));
         found.find_map(Value::as_str).unwrap_or_default()
     }
@@ -179,7 +186,10 @@ impl ChatStream {
                 return Err(self.failure(fault, &chunk.text).into());
             }
             let body = value(&chunk.text).map_err(|_| invalid(&event))?;
-            self.usage = chunk.usage.or(self.usage);
+            self.usage = merged(self.usage, chunk.usage, chunk.output_tokens);
+            if chunk.is_stop {
+                return Ok(None);
+            }
             let choices = body.get("choices").and_then(Value::as_array);
             // The last chunk has the usage and nothing else.
             if choices.is_none_or(|choices| !choices.is_empty()) {
@@ -196,9 +206,9 @@ impl ChatStream {
 
     /// The error that a piece is. The limiter is told of one that is a limit's.
     fn failure(&mut self, fault: Fault, text: &str) -> Box<ApiError> {
-        let mut heard = Heard {
+        let mut heard = Reading {
             request_id: self.request_id.clone(),
-            ..Heard::default()
+            ..Reading::default()
         };
         let secrets = self.client.secrets();
         let mut error = error_inside(self.status, &heard, text, fault);
@@ -228,6 +238,27 @@ impl ChatStream {
             // Only a connection whose answer was read to its last byte is used again.
             let _ = io::copy(&mut lines.by_ref().take(MAX_REST), &mut io::sink());
         }
+    }
+}
+
+/// What is known of the usage after one more piece. A stream of messages tells of the prompt first, and of the
+/// answer so far with each piece.
+fn merged(known: Option<Usage>, said: Option<Usage>, output: Option<u64>) -> Option<Usage> {
+    let usage = match (known, said) {
+        (Some(known), Some(said)) => Some(Usage {
+            input_tokens: known.input_tokens.max(said.input_tokens),
+            output_tokens: known.output_tokens.max(said.output_tokens),
+            cached_tokens: known.cached_tokens.max(said.cached_tokens),
+            cache_write_tokens: known.cache_write_tokens.max(said.cache_write_tokens),
+        }),
+        (known, said) => said.or(known),
+    };
+    match (usage, output) {
+        (Some(usage), Some(output)) => Some(Usage {
+            output_tokens: usage.output_tokens.max(output),
+            ..usage
+        }),
+        (usage, _) => usage,
     }
 }
 

@@ -40,7 +40,8 @@ pub struct ApiError {
     pub code: Option<String>,
     /// The `x-request-id` or `request-id` header, for the provider's support.
     pub request_id: Option<String>,
-    /// The wait that the `retry-after-ms` or `retry-after` header asks for.
+    /// The wait that the `retry-after-ms` or `retry-after` header asks for, or the time until the day ends for
+    /// whose limit it is.
     pub retry_after: Option<Duration>,
     /// The whole body, when it is JSON.
     #[cfg(feature = "client")]
@@ -92,9 +93,11 @@ pub enum ErrorKind {
     /// 500, 502, 504, 511 and other 5xx, Cloudflare's 520 to 530 among them. Also a 2xx whose body is a
     /// failure that names no status. Sent again after a growing pause.
     Server,
-    /// 498, 503, 529 or `overloaded_error`: too much at once. Also a class of service without room
-    /// (429 `resource_unavailable`). Sent again after a growing pause.
+    /// 503, 529 or `overloaded_error`: too much at once. Sent again after a growing pause.
     Overloaded,
+    /// A class of service has no room: 429 `resource_unavailable` of a flex tier, 498. No limit of the
+    /// account's, and not charged. This request alone is sent again after a growing pause.
+    Capacity,
 }
 
 impl ErrorKind {
@@ -102,7 +105,11 @@ impl ErrorKind {
     #[must_use]
     pub fn is_retryable(self) -> bool {
         match self {
-            Self::RateLimited | Self::Conflict | Self::Server | Self::Overloaded => true,
+            Self::RateLimited
+            | Self::Conflict
+            | Self::Server
+            | Self::Overloaded
+            | Self::Capacity => true,
             Self::TooLarge | Self::Account | Self::Forbidden | Self::Request => false,
         }
     }

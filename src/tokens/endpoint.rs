@@ -10,6 +10,8 @@ pub enum Endpoint {
     Responses,
     /// `/v1/completions`, the older one with a `prompt`.
     Completions,
+    /// `/v1/messages`, Anthropic's.
+    Messages,
     /// `/v1/embeddings`.
     Embeddings,
     /// `/v1/moderations`.
@@ -37,6 +39,8 @@ impl Endpoint {
             (Some("completions"), Some("chat")) => Self::Chat,
             (Some("completions"), _) => Self::Completions,
             (Some("responses"), _) => Self::Responses,
+            // In a thread a message is something that is kept.
+            (Some("messages"), None | Some("" | "v1")) => Self::Messages,
             (Some("embeddings"), _) => Self::Embeddings,
             (Some("moderations"), _) => Self::Moderations,
             _ => Self::Other,
@@ -69,6 +73,14 @@ mod tests {
             ("completions", Endpoint::Completions),
             ("/v1/embeddings#top", Endpoint::Embeddings),
             ("/v1/moderations", Endpoint::Moderations),
+            ("/v1/messages", Endpoint::Messages),
+            ("messages", Endpoint::Messages),
+            (
+                "https://api.anthropic.com/v1/messages?beta=true",
+                Endpoint::Messages,
+            ),
+            ("/v1/messages/count_tokens", Endpoint::Other),
+            ("/v1/threads/t1/messages", Endpoint::Other),
             ("/v1/images/generations", Endpoint::Other),
             ("/v1/my-embeddings", Endpoint::Other),
             ("/", Endpoint::Other),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Endpoint;
 use super::chat::chat;
 use super::input::prompts;
+use super::messages::messages;
 use super::models::Profile;
 use super::output::output;
 use super::responses::responses;
@@ -73,6 +74,7 @@ pub struct Estimate {
 /// |---|---|---|
 /// | chat | `messages`, `tools`, `functions`, an answer's schema, a `prediction` | `max_completion_tokens`, else `max_tokens`; times `n` |
 /// | responses | `instructions`, `input`, `tools`, `prompt`, an answer's schema | `max_output_tokens` |
+/// | messages | `system`, `messages`, `tools`, an answer's schema | `max_tokens` |
 /// | completions | `prompt`, `suffix` | `max_tokens` times the larger of `n` and `best_of`, for each prompt |
 /// | embeddings, moderations | `input` | none |
 /// | other | characters of all strings ÷ 4 | any of these caps; times `n` |
@@ -111,6 +113,7 @@ pub fn estimate(
     match endpoint {
         Endpoint::Chat => chat(&mut tally, body),
         Endpoint::Responses => responses(&mut tally, body),
+        Endpoint::Messages => messages(&mut tally, body),
         Endpoint::Completions => many = prompts(&mut tally, body, "prompt"),
         Endpoint::Embeddings | Endpoint::Moderations => {
             prompts(&mut tally, body, "input");
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_counts_its_own_fields() {
-        use Endpoint::{Chat, Completions, Embeddings, Moderations, Other, Responses};
+        use Endpoint::{Chat, Completions, Embeddings, Messages, Moderations, Other, Responses};
         let hello = ENCODING.count("hello world");
         let user = ENCODING.count("user");
         let message = json!({ "role": "user", "content": "hello world" });
@@ -154,6 +157,16 @@ mod tests {
                 3 + user + hello + 3,
                 15,
                 100,
+            ),
+            (
+                Messages,
+                json!({
+                    "system": "hello world", "max_tokens": 7, "thinking": {"type": "enabled"},
+                    "messages": [{ "role": "user", "content": [{ "type": "text", "text": "hello world", "cache_control": {} }] }],
+                }),
+                3 + user + 2 * hello + 3,
+                26,
+                7,
             ),
             (Chat, json!({}), 3, 0, 100),
             (
@@ -334,8 +347,9 @@ mod tests {
         }
     }
 
-    const PATHS: [&str; 6] = [
+    const PATHS: [&str; 7] = [
         "chat/completions",
+        "messages",
         "responses",
         "completions",
         "embeddings",
@@ -348,7 +362,7 @@ mod tests {
 
         #[test]
         fn any_body_is_estimated_without_a_panic(body in any_json(), cap in any::<u64>()) {
-            for (path, model) in PATHS.into_iter().zip(["gpt-4o", "gpt-5.6", "gpt-4", "x", "o3", "o4-mini"]) {
+            for (path, model) in PATHS.into_iter().zip(["gpt-4o", "claude-opus-5", "gpt-5.6", "gpt-4", "x", "o3", "o4-mini"]) {
                 let endpoint = Endpoint::from_path(path);
                 let profile = ModelTable::default().profile(model);
                 let got = estimate(endpoint, &body, &profile, PromptRule::Larger, cap);

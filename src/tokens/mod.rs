@@ -36,6 +36,7 @@ mod json; //      values as the JSON that they are sent as
 mod learned; //   how many tokens answers take, from those that were seen
 mod many; //      many texts or requests, on all cores
 mod media; //     parts that hold no text
+mod messages; // requests for /v1/messages
 mod models; //    which model is counted how: a dated table
 mod output; //    output caps, and how often they apply
 mod reader; //    counting what is read, however much it is

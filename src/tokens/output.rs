@@ -14,6 +14,7 @@ pub(super) fn output(endpoint: Endpoint, body: &Value, prompts: u64, default: u6
         Endpoint::Embeddings | Endpoint::Moderations => return 0,
         Endpoint::Chat => (&["max_completion_tokens", "max_tokens"], times(body, "n")),
         Endpoint::Responses => (&["max_output_tokens"], 1),
+        Endpoint::Messages => (&["max_tokens"], 1),
         Endpoint::Completions => {
             let best = times(body, "n").max(times(body, "best_of"));
             (&["max_tokens"], best.saturating_mul(prompts))

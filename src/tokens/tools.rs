@@ -41,7 +41,10 @@ fn function_of(tool: &Value) -> Option<&Map<String, Value>> {
     let fields = tool.as_object()?;
     match (fields.get("function"), fields.get("type")) {
         (Some(function), _) => function.as_object(),
-        (None, Some(Value::String(kind))) => (kind == "function").then_some(fields),
+        (None, Some(Value::String(kind))) => {
+            let has_schema = fields.contains_key("input_schema");
+            (kind == "function" || kind == "custom" && has_schema).then_some(fields)
+        }
         (None, _) => fields.contains_key("name").then_some(fields),
     }
 }
@@ -54,7 +57,7 @@ fn function(tally: &mut Tally<'_>, fields: &Map<String, Value>) {
         match (key.as_str(), value) {
             // Counted above; and what is for the server.
             ("name" | "description", Value::String(_)) | ("type" | "strict", _) => {}
-            ("parameters", value) => schema(tally, value),
+            ("parameters" | "input_schema", value) => schema(tally, value),
             (key, value) => keyword(tally, key, value),
         }
     }

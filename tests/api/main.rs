@@ -18,6 +18,7 @@ mod faults; //    connections and answers that break
 mod inside; //    failures with a status of success, and answers that are not quite JSON
 mod learned; //   what is reserved for answers, where that is learned
 mod pace; //      many threads, one limit
+mod providers; // other providers, in their own forms
 mod proxies; //   an environment that names one
 mod refusals; //  errors that no retry makes right
 mod retries; //   errors that may pass

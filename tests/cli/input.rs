@@ -33,7 +33,7 @@ fn bad_lines_go_to_the_errors_and_good_ones_run() {
         r#"{"custom_id": "torn", "url": }"#.to_owned(), // 2
         with(r#""custom_id":"x","#, ""),                // 3
         with(r#""x""#, r#""good1""#),                   // 4
-        with(r#""model":"gpt-4o-mini","#, "").replace(r#""x""#, r#""no-model""#), // 5
+        with(r#""model":"gpt-4o-mini""#, r#""model":" ""#).replace(r#""x""#, r#""no-model""#), // 5
         with("/v1/chat/completions", "v1/files").replace(r#""x""#, r#""url""#), // 6
         with(body, r#""body":7,"unused":{"#).replace(r#""x""#, r#""body""#), // 7
         with(":16", ":90000").replace(r#""x""#, r#""huge""#), // 8

@@ -32,6 +32,7 @@ mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
 mod packed; //  inputs that are packed
 mod parts; //   parts of an input, each run by a process of its own
+mod providers; // providers, their table, and prices that are built in
 mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
 mod responses; // more than their status

@@ -89,6 +89,12 @@ impl Answer {
         if let Some(output) = list("output") {
             return Self::of_output(&output, field("incomplete_details"));
         }
+        if let Some(content) = list("content") {
+            return Self::of_message(&content, field("stop_reason"));
+        }
+        if let Some(candidates) = list("candidates") {
+            return Self::of_candidates(&candidates);
+        }
         if let Some(data) = list("data") {
             let vectors = data.iter().map(|item| item.field("embedding"));
             if let Some(vectors) = vectors.collect::<Option<Vec<_>>>() {
@@ -163,6 +169,75 @@ impl Answer {
             refusal,
             finish_reason: Said::of_any(reason),
         }
+    }
+
+    /// Of a message, as Anthropic has it.
+    fn of_message(content: &[Json<'_>], stop: Option<Json<'_>>) -> Self {
+        let is = |block: Json<'_>, kind: &str| {
+            block.field("type").and_then(Json::text).as_deref() == Some(kind)
+        };
+        let texts = content.iter().filter_map(|block| {
+            let text = block.field("text").and_then(Json::text);
+            text.filter(|_| is(*block, "text"))
+        });
+        let texts: Vec<_> = texts.collect();
+        let calls = content.iter();
+        let calls = calls.filter(|block| is(**block, "tool_use"));
+        let calls: Vec<_> = calls.map(|block| Said::of(*block)).collect();
+        let reason = Said::of_any(stop);
+        let is_usual = matches!(reason.plain(), "end_turn" | "stop_sequence" | "tool_use");
+        let answer = match (texts.is_empty(), calls.is_empty()) {
+            (false, _) => Said::Text(texts.concat()),
+            (true, false) => Said::list(&calls),
+            (true, true) => Said::Nothing,
+        };
+        match reason.plain() {
+            "refusal" => Self {
+                refusal: match answer {
+                    Said::Nothing => Said::Text("refusal".to_owned()),
+                    words => words,
+                },
+                finish_reason: reason,
+                ..Self::default()
+            },
+            _ => Self {
+                answer,
+                refusal: Said::Nothing,
+                finish_reason: if is_usual { Said::Nothing } else { reason },
+            },
+        }
+    }
+
+    /// Of Gemini's own form.
+    fn of_candidates(candidates: &[Json<'_>]) -> Self {
+        let answers = candidates.iter().map(|candidate| {
+            let parts = candidate.field("content").and_then(|it| it.field("parts"));
+            let parts = parts.and_then(Json::items).unwrap_or_default();
+            let is_thought = |part: &Json<'_>| {
+                part.field("thought")
+                    .is_some_and(|it| it.as_str() == "true")
+            };
+            let parts: Vec<_> = parts.into_iter().filter(|part| !is_thought(part)).collect();
+            let texts = parts
+                .iter()
+                .filter_map(|part| part.field("text").and_then(Json::text));
+            let texts: Vec<_> = texts.collect();
+            let reason = Said::of_any(candidate.field("finishReason"));
+            Self {
+                answer: match (texts.is_empty(), parts.is_empty()) {
+                    (false, _) => Said::Text(texts.concat()),
+                    (true, true) => Said::Nothing,
+                    (true, false) => one_or_all(&parts),
+                },
+                refusal: Said::Nothing,
+                finish_reason: if reason.plain() == "STOP" {
+                    Said::Nothing
+                } else {
+                    reason
+                },
+            }
+        });
+        Self::all(answers.collect())
     }
 
     fn all(mut answers: Vec<Self>) -> Self {
@@ -302,6 +377,23 @@ mod tests {
                 json!({"flagged": true}),
             ),
             (json!({"results": [1, 2]}), json!([1, 2])),
+            (
+                json!({"type": "message", "stop_reason": "end_turn", "content": [
+                    {"type": "thinking", "thinking": "Hm."},
+                    {"type": "text", "text": "Hi "}, {"type": "text", "text": "there."},
+                ]}),
+                json!("Hi there."),
+            ),
+            (
+                json!({"content": [{"type": "tool_use", "name": "f", "input": {"a": 1}}], "stop_reason": "tool_use"}),
+                json!([{"type": "tool_use", "name": "f", "input": {"a": 1}}]),
+            ),
+            (
+                json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [
+                    {"text": "Hm.", "thought": true}, {"text": "Hi."},
+                ]}}]}),
+                json!("Hi."),
+            ),
             (json!("what"), json!("what")),
             (json!({"new": [1]}), json!({"new": [1]})),
         ];
@@ -340,6 +432,10 @@ mod tests {
                 json!([null, "content_filter"])
             )
         );
+        let message =
+            json!({"content": [{"type": "text", "text": "It is"}], "stop_reason": "max_tokens"});
+        let cut = (json!("It is"), Value::Null, json!("max_tokens"));
+        assert_eq!(of(&message), cut);
         let found = of(&json!({
             "output": [{"content": [{"type": "refusal", "refusal": "No."}]}],
             "incomplete_details": {"reason": "max_output_tokens"},

@@ -276,6 +276,8 @@ fn check(fields: Fields<'_>, line: &[u8]) -> Result<Asked, String> {
         Err(error) => return Err(said(&error, column)),
     };
     match body.get("model") {
+        // Some endpoints need none, and some servers know which one they have.
+        None => {}
         Some(Value::String(model)) if !model.trim().is_empty() => {}
         _ => return Err("body.model: the name of a model is needed".to_owned()),
     }

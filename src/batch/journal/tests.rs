@@ -90,6 +90,7 @@ fn success(id: &str) -> Record {
         repaired: Vec::new(),
         body: "{}".to_owned(),
         usage: None,
+        tier: None,
         attempts: 1,
         waited: Duration::ZERO,
     };

@@ -20,8 +20,9 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// All that is read of a line that was written before.
 #[derive(Debug, Deserialize)]
 pub(in crate::batch) struct Finished<'a> {
-    /// Tells that the file is one of ours, or of the hosted service's.
-    id: String,
+    /// Tells that the file is one of ours, or of the hosted service's. Azure's has none.
+    #[serde(default)]
+    id: Option<String>,
     pub(in crate::batch) custom_id: Option<String>,
     #[serde(borrow)]
     response: Option<Answered<'a>>,
@@ -56,7 +57,7 @@ impl Finished<'_> {
 
     /// The request that it is of, where that is known.
     pub(in crate::batch) fn fingerprint(&self) -> Option<Fingerprint> {
-        Fingerprint::from_line_id(&self.id)
+        Fingerprint::from_line_id(self.id.as_deref()?)
     }
 
     /// True when it tells of a line of an input that was no request.
@@ -145,8 +146,12 @@ impl Line<'_> {
 /// What a line holds.
 pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Finished<'_>> {
     // Checked as text first: the parser does not look into strings that it skips.
-    match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str(text),
-        Err(error) => Err(serde::de::Error::custom(error)),
+    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
+    let line: Finished<'_> = serde_json::from_str(text)?;
+    // A line of an input has a `custom_id`, too, and nothing that came of it.
+    let has_end = line.response.is_some() || line.error.is_some();
+    match line.id.is_some() || line.custom_id.is_some() && has_end {
+        true => Ok(line),
+        false => Err(serde::de::Error::missing_field("id")),
     }
 }

@@ -42,6 +42,7 @@ fn real_file() -> Vec<u8> {
             body: serde_json::json!({"choices": [{"text": answer}], "usage": {"n": 1e-7}})
                 .to_string(),
             usage: None,
+            tier: None,
             attempts: 1,
             waited: Duration::ZERO,
         };
@@ -57,6 +58,26 @@ fn real_file() -> Vec<u8> {
     bytes.extend(foreign.as_bytes());
     bytes.push(b'\n');
     bytes
+}
+
+#[test]
+fn lines_of_other_servers_are_results_and_those_of_an_input_are_not() {
+    // As Azure's batch deployments and vLLM's `run-batch` write them.
+    let azure = r#"{"custom_id":"a","response":{"body":{"choices":[{"message":{"content":"x"}}]},"request_id":"8f","status_code":200},"error":null}"#;
+    let vllm = r#"{"id":"vllm-1","custom_id":"b","response":{"status_code":200,"request_id":"vllm-batch-2","body":{"choices":[]}},"error":null}"#;
+    for line in [azure, vllm] {
+        let known = parse(line.as_bytes()).unwrap();
+        assert_eq!((known.holds(), known.fingerprint()), (Holds::Results, None));
+    }
+    let failed = r#"{"custom_id":"c","response":{"body":{},"request_id":"","status_code":400},"error":null}"#;
+    assert_eq!(parse(failed.as_bytes()).unwrap().holds(), Holds::Failures);
+    for input in [
+        r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{}}"#,
+        r#"{"custom_id":"a"}"#,
+        "{}",
+    ] {
+        assert!(parse(input.as_bytes()).is_err(), "{input}");
+    }
 }
 
 /// Reads a file that holds these bytes, twice, and checks what came of them.

@@ -7,11 +7,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::json::{Json, value_of};
+use crate::providers::{CHAT, Provider};
 use crate::{Error, Message, Result};
 use template::Template;
-
-/// Where the requests go.
-const URL: &str = "/v1/chat/completions";
 
 /// A prompt that makes a chat request of each row of a table, as the lines of an
 /// [`Input::rows`](super::Input::rows).
@@ -45,6 +43,8 @@ pub struct Prompt {
     id_column: Option<String>,
     /// The schema in the text of a body, and what it is to be there.
     schema_text: Option<(String, String)>,
+    /// Whose form the requests have.
+    provider: Option<Provider>,
 }
 
 impl Prompt {
@@ -67,6 +67,7 @@ impl Prompt {
             fields: Map::new(),
             id_column: None,
             schema_text: None,
+            provider: None,
         })
     }
 
@@ -120,6 +121,27 @@ impl Prompt {
         Ok(prompt)
     }
 
+    /// Sets the provider in whose form requests are written: `/v1/messages` for Anthropic, and `max_tokens` for
+    /// those that refuse `max_completion_tokens`. Default: `/v1/chat/completions`.
+    ///
+    /// ```
+    /// use paceline::batch::Prompt;
+    /// use paceline::providers::ProviderTable;
+    ///
+    /// let anthropic = ProviderTable::global().get("anthropic");
+    /// let prompt = Prompt::new("claude-haiku-4-5", "Summarize: {text}")?;
+    /// let prompt = match anthropic {
+    ///     Some(provider) => prompt.provider(provider),
+    ///     None => prompt,
+    /// };
+    /// # let _ = prompt;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn provider(mut self, provider: &Provider) -> Self {
+        self.provider = Some(provider.clone());
+        self
+    }
+
     /// Sets any other field of the requests, known to this crate or not.
     pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields.insert(field.into(), value.into());
@@ -170,12 +192,16 @@ impl Prompt {
         let more = self.fields.iter();
         let more = more.filter(|(field, _)| !matches!(field.as_str(), "model" | "messages"));
         body.extend(more.map(|(field, value)| (field.clone(), value.clone())));
+        let (url, body) = match &self.provider {
+            Some(provider) => (provider.chat_path(), provider.chat_body(body)),
+            None => (CHAT, body),
+        };
         let body = Value::Object(body);
         let text = self.schema_text.as_ref().map(|(rounded, exact)| {
             // In a text it would have its quotes escaped.
             body.to_string().replacen(rounded, exact, 1)
         });
-        Ok((URL.to_owned(), body, text))
+        Ok((url.to_owned(), body, text))
     }
 
     /// True when ids are the numbers of rows.

@@ -143,10 +143,11 @@ pub(crate) struct Run {
     /// How models are counted, in TOML: encodings, tools, images, sounds; overrules the built-in table
     #[arg(long, value_name = "FILE", help_heading = SENDING)]
     pub(crate) models: Option<PathBuf>,
-    /// How the server counts a request against a token limit; with --simulate, how the simulator does (actual and
-    /// --learn-output: an answer counts when it is there)
-    #[arg(long, value_name = "RULE", default_value = "prompt-plus-cap", help_heading = SENDING)]
-    pub(crate) accounting: AccountingRule,
+    /// How the server counts a request against a token limit [default: as the provider does, else
+    /// prompt-plus-cap]; with --simulate, how the simulator does (actual and --learn-output: an answer counts when
+    /// it is there)
+    #[arg(long, value_name = "RULE", help_heading = SENDING)]
+    pub(crate) accounting: Option<AccountingRule>,
     /// Reserve for an answer what this share of the last ones needed, and not the whole output cap
     /// [default SHARE: 0.95]; only with --accounting actual, where the server does not hold the cap itself
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
@@ -168,9 +169,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECS", default_value = "120", value_parser = time, help_heading = SENDING)]
     pub(crate) grace: Duration,
 
-    /// What tokens cost, by model, in TOML: the run says what it costs
-    #[arg(long, value_name = "FILE", help_heading = BOUNDS)]
-    pub(crate) prices: Option<PathBuf>,
+    /// Say what the run costs, by prices in TOML or those that are built in; repeatable, the last overrules
+    #[arg(long, value_name = "FILE|builtin", help_heading = BOUNDS)]
+    pub(crate) prices: Vec<PathBuf>,
+    /// Send a request that the flex tier has no room for as a usual one, once its retries are used up
+    #[arg(long, help_heading = BOUNDS)]
+    pub(crate) flex_fallback: bool,
     /// Stop before this run uses more tokens
     #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
     pub(crate) budget_tokens: Option<u64>,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use paceline::OnStoreOutage;
+use paceline::providers::{OutputCap, Provider};
 use paceline::{LimitTable, Limits, LimitsBuilder, Quota, RateLimitedClient, Registry, Result};
 use serde_json::{Value, json};
 
@@ -33,6 +34,7 @@ pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
             share::show(&store, &arguments.models)
         });
     }
+    server::read_table(&arguments.server)?;
     let mut exit = Exit::Success;
     let mut asked = BTreeSet::new();
     for model in &arguments.models {
@@ -42,7 +44,7 @@ pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
         }
         // With limits of its own: what was said of one model proves nothing of the next.
         let client = client(&arguments.server)?;
-        let (path, body) = smallest_request(model);
+        let (path, body) = smallest_request(model, client.provider());
         let answer = client.post(path, &body);
         if let Err(error) = &answer
             && error.is_account_error()
@@ -74,16 +76,21 @@ fn client(server: &args::Server) -> Result<RateLimitedClient> {
 }
 
 /// The path and the body of the smallest request for a model.
-fn smallest_request(model: &str) -> (&'static str, Value) {
+fn smallest_request(model: &str, provider: Option<&Provider>) -> (&'static str, Value) {
     if model.starts_with("text-embedding-") {
         return ("/v1/embeddings", json!({"model": model, "input": "."}));
     }
+    let takes_messages = provider.is_some_and(Provider::takes_messages);
+    let cap = provider.map_or(OutputCap::default(), Provider::output_cap);
     let body = json!({
         "model": model,
         "messages": [{"role": "user", "content": "."}],
-        "max_completion_tokens": 16, // some servers refuse fewer
+        cap.field(): 16, // some servers refuse fewer
     });
-    ("/v1/chat/completions", body)
+    match takes_messages {
+        true => ("/v1/messages", body),
+        false => ("/v1/chat/completions", body),
+    }
 }
 
 /// What the server has said of a model's limits: each with what is left of it.
@@ -116,6 +123,7 @@ fn table(model: &str, told: &[(Quota, i64)]) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use paceline::Unit;
+    use paceline::providers::ProviderTable;
 
     use super::*;
 
@@ -151,12 +159,15 @@ mod tests {
 
     #[test]
     fn each_model_is_asked_where_it_answers() {
-        let (path, body) = smallest_request("text-embedding-3-small");
+        let (path, body) = smallest_request("text-embedding-3-small", None);
         assert_eq!(path, "/v1/embeddings");
         let expected = json!({"model": "text-embedding-3-small", "input": "."});
         assert_eq!(body, expected);
-        let (path, body) = smallest_request("gpt-4.1");
+        let (path, body) = smallest_request("gpt-4.1", None);
         assert_eq!(path, "/v1/chat/completions");
         assert_eq!(body["max_completion_tokens"], 16);
+        let anthropic = ProviderTable::global().get("anthropic").map(|it| &**it);
+        let (path, body) = smallest_request("claude-haiku-4-5", anthropic);
+        assert_eq!((path, &body["max_tokens"]), ("/v1/messages", &json!(16)));
     }
 }

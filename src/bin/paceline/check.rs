@@ -1,11 +1,13 @@
 //! What the flags say of models, held against the models that the input asks for.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use paceline::batch::{Input, Prices};
 use paceline::{Error, LimitTable, Result, Usage};
 
 use crate::args;
+use crate::run::BUILTIN;
 use crate::say::say;
 
 /// Models that a message lists.
@@ -63,14 +65,15 @@ pub(crate) fn models(
         0 => String::new(),
         more => format!(" and {more} more models"),
     };
-    let file = arguments
-        .prices
-        .as_deref()
-        .unwrap_or(std::path::Path::new(""));
+    let files = arguments.prices.iter();
+    let mut files = files.filter(|path| *path != Path::new(BUILTIN));
+    let file = match files.next_back() {
+        Some(path) => path.display().to_string(),
+        None => "a file for --prices".to_owned(),
+    };
     Err(Error::Config(format!(
         "{place}: no price for {model:?}{more}, so --max-cost has no bound; add [models.{model:?}] \
-         with input and output to {}, or leave --max-cost out",
-        file.display()
+         with input and output to {file}, or leave --max-cost out"
     )))
 }
 

@@ -8,6 +8,8 @@ use paceline::batch::{Input, Prompt, RowFormat};
 use paceline::{Error, Result};
 
 use crate::args;
+use crate::run::BUILTIN;
+use crate::server;
 
 /// What standard input and standard output are called.
 const DASH: &str = "-";
@@ -18,7 +20,12 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
     let (path, shape) = (&arguments.input, &arguments.shape);
     let is_stdin = path == Path::new(DASH);
     let name = "standard input";
-    let input = match prompt(shape)? {
+    let prompt = match (prompt(shape)?, server::provider(&arguments.server)?) {
+        // The simulated API is none of these.
+        (Some(prompt), Some(provider)) if !arguments.simulate => Some(prompt.provider(provider)),
+        (prompt, _) => prompt,
+    };
+    let input = match prompt {
         None if is_stdin => Input::reader(name, io::stdin()),
         None => Input::file(path)?,
         Some(prompt) => {
@@ -53,12 +60,15 @@ pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
     let texts = [&shape.prompt, &shape.system].into_iter().flatten();
     let texts = texts.filter_map(|text| text.strip_prefix('@').map(Path::new));
     let others = [
-        &arguments.prices,
+        &arguments.server.provider_table,
         &arguments.models,
         &arguments.limits.limits,
         &shape.schema,
     ];
-    let others = others.into_iter().flatten().map(PathBuf::as_path);
+    let prices = arguments.prices.iter();
+    let prices = prices.filter(|path| *path != Path::new(BUILTIN));
+    let others = others.into_iter().flatten().chain(prices);
+    let others = others.map(PathBuf::as_path);
     let input = match arguments.input == Path::new(DASH) {
         true => Path::new("/dev/stdin"),
         false => &arguments.input,

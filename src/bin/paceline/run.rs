@@ -1,14 +1,17 @@
 //! `paceline run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::Builder;
 use std::time::Duration;
 
 use paceline::batch::{InFlight, Prices, RequestSet, Run};
+use paceline::providers::Provider;
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
-use paceline::{CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result};
+use paceline::{
+    Accounting, CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result,
+};
 
 use crate::args;
 use crate::check;
@@ -41,13 +44,18 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// costs as much time, once in a run.
 const JITTER: Duration = Duration::from_millis(500);
 
+/// What `--prices` calls those that are built in.
+pub(crate) const BUILTIN: &str = "builtin";
+/// The model of requests that name none, for limits and prices.
+const UNNAMED: &str = "unnamed";
+
 pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
+    server::read_table(&arguments.server)?;
     server::check(&arguments.server)?;
     let table = limits::table(&arguments.limits)?;
     check_learning(arguments)?;
     // Flags and files first: the key is asked for when there is nothing else to be put right.
-    let prices = arguments.prices.as_ref().map(Prices::from_file);
-    let prices = prices.transpose()?;
+    let prices = prices(&arguments.prices)?;
     let input = input(arguments)?;
     check::models(arguments, &input, &table, prices.as_ref())?;
     let in_flight = arguments.max_in_flight;
@@ -59,7 +67,10 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
             let charge = match arguments.learn_output {
                 // Where the cap is held by the server, there is nothing to be gained.
                 Some(_) => ChargeRule::Answered,
-                None => arguments.accounting.try_into()?,
+                None => arguments
+                    .accounting
+                    .unwrap_or(args::AccountingRule::PromptPlusCap)
+                    .try_into()?,
             };
             let latency = arguments.sim_latency;
             Some(simulate::of_table(&table, burst, latency, charge)?)
@@ -69,11 +80,14 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
         .registry(Arc::new(Registry::new(table).jitter(JITTER)))
-        .accounting(arguments.accounting.into())
         .model_table(models::table(arguments.models.as_deref())?)
         .max_idle_connections(connections)
         .max_retries(arguments.max_retries)
+        .model(UNNAMED)
         .timeout(server.timeout);
+    if let Some(accounting) = arguments.accounting {
+        builder = builder.accounting(accounting.into());
+    }
     if let Some(share) = arguments.learn_output {
         builder = builder.learned_output(share);
     }
@@ -89,8 +103,14 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         builder.base_url(simulator.base_url()).api_key("simulated")
     } else if arguments.dry_run {
         // Nothing is sent, so no variable is asked where to.
-        let named = server.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
-        builder.base_url(named).api_key("not needed")
+        let named = server::named(builder, server).api_key("not needed");
+        match (&server.base_url, server::provider(server)?) {
+            (Some(_), _) => named,
+            (None, Some(provider)) if server.provider.is_some() => {
+                named.base_url(provider.base_url().unwrap_or(DEFAULT_BASE_URL))
+            }
+            (None, _) => named.base_url(DEFAULT_BASE_URL),
+        }
     } else {
         server::connect(builder, server)?
     };
@@ -119,6 +139,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .write_patience(arguments.write_patience)
         .grace(arguments.grace)
         .keep_going(arguments.keep_going)
+        .flex_fallback(arguments.flex_fallback)
         .connect_patience(arguments.connect_patience)
         .on_notice(notice::tell)
         .stop(&stop);
@@ -205,12 +226,36 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
 
 /// Whether what answers need may be learned, by the words of the flags.
 fn check_learning(arguments: &args::Run) -> Result<()> {
-    if arguments.learn_output.is_none() || arguments.accounting == args::AccountingRule::Actual {
+    let provider = server::provider(&arguments.server)?;
+    let usual = provider.and_then(Provider::accounting);
+    let charge = arguments.accounting.map(Accounting::from).or(usual);
+    if arguments.learn_output.is_none() || charge == Some(Accounting::Actual) {
         return Ok(());
     }
     let message = "--learn-output: only a server that charges what an answer used can be asked for \
                    less than the cap; if it does, say --accounting actual, else leave this out";
     Err(Error::Config(message.to_owned()))
+}
+
+/// The prices of all that the flag names, each laid over the one before it.
+fn prices(named: &[PathBuf]) -> Result<Option<Prices>> {
+    let mut prices: Option<Prices> = None;
+    for path in named {
+        let next = match path == Path::new(BUILTIN) {
+            true => {
+                let prices = Prices::builtin();
+                let dated = prices.dated().unwrap_or_default();
+                say!("paceline: built-in prices as of {dated}; check them against your provider's");
+                prices
+            }
+            false => Prices::from_file(path)?,
+        };
+        prices = Some(match prices {
+            Some(before) => next.over(before)?,
+            None => next,
+        });
+    }
+    Ok(prices)
 }
 
 /// With the prices and the bounds of the flags.

@@ -1,8 +1,10 @@
 //! The API to talk to, from flags and the environment.
 
 use std::env::{self, VarError};
+use std::sync::Arc;
 
-use paceline::{ClientBuilder, DEFAULT_BASE_URL, Error, Result};
+use paceline::providers::{Provider, ProviderTable};
+use paceline::{ClientBuilder, Error, Result};
 
 use crate::args::{DEFAULT_KEY, Server};
 
@@ -25,24 +27,57 @@ const SECRETS: [&str; 13] = [
 
 /// A client of the API that the flags name: where it is, with which key and headers.
 pub(crate) fn connect(builder: ClientBuilder, server: &Server) -> Result<ClientBuilder> {
-    let mut builder = builder.base_url(base_url(server)).timeout(server.timeout);
+    let mut builder = named(builder, server).timeout(server.timeout);
     for (name, value) in headers(server)? {
         builder = builder.header(name, value);
     }
-    if server.api_key_env != DEFAULT_KEY {
-        let key = variable("--api-key-env: no API key", &server.api_key_env)?;
+    if let Some(name) = &server.api_key_env {
+        let key = variable("--api-key-env: no API key", name)?;
         builder = builder.api_key(key);
     }
     Ok(builder)
 }
 
-/// Where the API is: the flag, or else the variable, or else the public one. An empty variable is
-/// as good as none.
-fn base_url(server: &Server) -> String {
-    let variable = env::var("OPENAI_BASE_URL").ok();
-    let variable = variable.filter(|url| !url.trim().is_empty());
-    let named = server.base_url.clone().or(variable);
-    named.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned())
+/// With the provider and the base URL of the flags.
+pub(crate) fn named(mut builder: ClientBuilder, server: &Server) -> ClientBuilder {
+    if let Some(name) = &server.provider {
+        builder = builder.provider(name);
+    }
+    match &server.base_url {
+        Some(url) => builder.base_url(url),
+        None => builder,
+    }
+}
+
+/// Takes the user's table of providers for that of the process. Call it before anything else.
+pub(crate) fn read_table(server: &Server) -> Result<()> {
+    let Some(path) = &server.provider_table else {
+        return Ok(());
+    };
+    let table = ProviderTable::from_file(path);
+    let table = table.map_err(|error| Error::Config(format!("--provider-table: {error}")))?;
+    // It is set once a process, and nothing has asked for it before.
+    let _ = ProviderTable::set_global(Arc::new(table));
+    Ok(())
+}
+
+/// The provider that the flags name, by its name or by the base URL.
+pub(crate) fn provider(server: &Server) -> Result<Option<&'static Provider>> {
+    let table = ProviderTable::global();
+    if let Some(name) = &server.provider {
+        let names = || table.names().collect::<Vec<_>>().join(", ");
+        let found = table.get(name).map(|it| &**it);
+        let unknown = || Error::Config(format!("--provider {name}: there are {}", names()));
+        return found.map(Some).ok_or_else(unknown);
+    }
+    let variable = env::var("OPENAI_BASE_URL").unwrap_or_default();
+    let url = server.base_url.as_deref().unwrap_or(&variable);
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.split(':').next().unwrap_or_default();
+    Ok(table
+        .for_base_url(host, &format!("{path}/"))
+        .map(|it| &**it))
 }
 
 /// Checks the flags for headers by themselves, before any variable is asked.
@@ -151,7 +186,9 @@ mod tests {
         let owned = |given: &[&str]| given.iter().map(|text| (*text).to_owned()).collect();
         Server {
             base_url: None,
-            api_key_env: DEFAULT_KEY.to_owned(),
+            provider: None,
+            provider_table: None,
+            api_key_env: None,
             header: owned(header),
             header_env: owned(header_env),
             timeout: Duration::from_secs(1),

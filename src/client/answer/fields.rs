@@ -6,8 +6,8 @@ mod values; // what a value holds
 mod words; //  what providers call the ends of answers
 
 use super::cursor::{Cursor, Kind, Read};
-use crate::cost::Usage;
-use usage::usage;
+use crate::cost::{ServiceTier, Usage};
+use usage::{service_tier, usage};
 use values::{each, held, is_error, word};
 use words::{CUT_OFF, REFUSED, STEPS};
 
@@ -40,6 +40,11 @@ pub(super) struct Fields {
     /// There is text, a call or anything else that was asked for.
     pub(super) has_content: bool,
     pub(super) usage: Option<Usage>,
+    /// The tokens of the answer, where nothing is said of the prompt: in a stream of messages.
+    pub(super) output_tokens: Option<u64>,
+    pub(super) tier: Option<ServiceTier>,
+    /// `type` is `message_stop`: the last event of a stream of messages.
+    pub(super) is_stop: bool,
 }
 
 /// What the whole body is.
@@ -141,7 +146,13 @@ impl Fields {
                     Ok(())
                 }
                 b"usage" => {
-                    self.usage = usage(cursor)?;
+                    let said = usage(cursor)?;
+                    (self.usage, self.tier) = (said.usage, said.tier.or(self.tier));
+                    self.output_tokens = said.output;
+                    Ok(())
+                }
+                b"service_tier" => {
+                    self.tier = service_tier(cursor)?.or(self.tier);
                     Ok(())
                 }
                 b"incomplete_details" => self.incomplete(cursor),
@@ -149,6 +160,7 @@ impl Fields {
                     match word(cursor)? {
                         Some(b"error") => self.is_error = true,
                         Some(b"response") => self.is_response = true,
+                        Some(b"message_stop") => self.is_stop = true,
                         Some(_) => self.is_named |= name == b"object",
                         None => {}
                     }
@@ -164,7 +176,8 @@ impl Fields {
                     };
                     Ok(())
                 }
-                b"message" => self.message(cursor),
+                // Of a stream of messages, what it adds.
+                b"message" | b"delta" => self.message(cursor),
                 b"stop_reason" | b"finish_reason" | b"done_reason" => self.ended(cursor),
                 _ => cursor.skip(),
             }
@@ -196,6 +209,13 @@ impl Fields {
         }
         cursor.object(|cursor, name| match name {
             b"content" => self.content(cursor).map(|_| ()),
+            b"text" | b"partial_json" => self.text(cursor).map(|_| ()),
+            b"stop_reason" => self.ended(cursor),
+            b"usage" => {
+                let said = usage(cursor)?;
+                (self.usage, self.tier) = (said.usage.or(self.usage), said.tier.or(self.tier));
+                Ok(())
+            }
             b"refusal" => {
                 let mut refusal = Held::default();
                 held(cursor, &mut refusal)?;

@@ -14,7 +14,7 @@ pub use repair::Repair;
 pub(crate) use repair::value;
 pub(super) use verdict::Fault;
 
-use crate::cost::Usage;
+use crate::cost::{ServiceTier, Usage};
 use crate::tokens::Endpoint;
 use cursor::{Cursor, Flaw};
 use fields::Fields;
@@ -26,6 +26,12 @@ pub(super) struct Body {
     pub(super) text: String,
     pub(super) repaired: Vec<Repair>,
     pub(super) usage: Option<Usage>,
+    /// The tokens of the answer, where nothing is said of the prompt.
+    pub(super) output_tokens: Option<u64>,
+    /// The class of service that answered, where it is named.
+    pub(super) tier: Option<ServiceTier>,
+    /// Whether it is the event that ends a stream of messages.
+    pub(super) is_stop: bool,
     pub(super) completion: Completion,
     /// Why it is no success, if it is none.
     pub(super) fault: Option<Fault>,
@@ -38,6 +44,9 @@ impl Body {
             text: "null".to_owned(),
             repaired: Vec::new(),
             usage: None,
+            output_tokens: None,
+            tier: None,
+            is_stop: false,
             completion: Completion::Complete,
             fault: None,
         }
@@ -86,6 +95,9 @@ fn judge(
         text,
         repaired,
         usage: found.usage,
+        output_tokens: found.output_tokens,
+        tier: found.tier,
+        is_stop: found.is_stop,
         completion: verdict::completion(&found),
         fault: fault(&found),
     })

@@ -84,6 +84,9 @@ fn missing(found: &Fields, endpoint: Option<Endpoint>) -> Option<&'static str> {
     match endpoint {
         Some(Endpoint::Chat | Endpoint::Completions) => (!has(found.choices)).then_some("choices"),
         // An empty list is an empty answer. One that is made in the background has none yet.
+        Some(Endpoint::Messages) => {
+            matches!(found.content, Held::Nothing | Held::Null).then_some("content")
+        }
         Some(Endpoint::Responses) => (matches!(found.output, Held::Nothing | Held::Null)
             && found.status != Status::Pending)
             .then_some("output"),

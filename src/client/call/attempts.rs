@@ -82,6 +82,7 @@ impl Admitted {
                         settlement: Settlement {
                             permit,
                             accounting: request.client.settings().accounting,
+                            cached_is_free: request.client.cached_is_free(),
                             cap: request.estimate.output,
                             sizes: request.sizes,
                         },

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::Prepared;
 use super::reading::{Context, Receive, Unreceived, refused};
-use crate::client::feedback::Heard;
 use crate::client::transport::Answer;
-use crate::client::wall_clock;
 use crate::error::ApiError;
 use crate::limiter::{Advice, Permit};
 use crate::observation::{Observation, Outcome};
+use crate::providers::Reading;
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
@@ -35,7 +34,8 @@ impl Prepared {
         self.client.inner.counters.sent();
         let transport = self.client.transport();
         let secrets = self.client.secrets();
-        let sent = transport.post(&self.path, self.body.as_bytes());
+        let path = self.client.path(&self.path, &self.model);
+        let sent = transport.post(&path, self.body.as_bytes());
         let mut answer = sent.map_err(|mut error| {
             secrets.hide_in_error(&mut error);
             Failed {
@@ -45,7 +45,7 @@ impl Prepared {
                 advice: permit.observe(&Observation::default()),
             }
         })?;
-        let mut heard = Heard::read(&answer.headers, wall_clock());
+        let mut heard = self.client.read(&answer.headers);
         heard.request_id = heard.request_id.map(|id| secrets.request_id(&id));
         let is_heard = R::IS_STREAM && !answer.is_error();
         if is_heard {
@@ -94,7 +94,7 @@ impl Prepared {
     fn observe(
         &self,
         permit: &mut Permit<'_>,
-        heard: &mut Heard,
+        heard: &mut Reading,
         status: u16,
         refused: Option<&ApiError>,
     ) -> Advice {

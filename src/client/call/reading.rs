@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use crate::client::answer::{self, Body, Unreadable};
-use crate::client::feedback::{Heard, api_error, error_inside, quote};
+use crate::client::errors::{api_error, error_inside};
 use crate::client::secrets::Secrets;
 use crate::client::transport::{Answer, Transport};
 use crate::error::ApiError;
+use crate::providers::{Reading, quote};
 use crate::tokens::Endpoint;
 use crate::{Error, TransportKind};
 
@@ -16,7 +17,7 @@ pub(in crate::client) struct Context<'a> {
     pub(in crate::client) transport: &'a Transport,
     pub(in crate::client) secrets: &'a Secrets,
     /// Its headers.
-    pub(in crate::client) heard: &'a Heard,
+    pub(in crate::client) heard: &'a Reading,
 }
 
 /// Why nothing was received.

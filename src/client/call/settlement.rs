@@ -24,6 +24,8 @@ pub(in crate::client) struct Sent {
 pub(in crate::client) struct Settlement {
     pub(super) permit: Permit<'static>,
     pub(super) accounting: Accounting,
+    /// Whether cached tokens do not count against limits.
+    pub(super) cached_is_free: bool,
     /// The most tokens of the answer.
     pub(super) cap: u64,
     pub(super) sizes: Option<Arc<Sizes>>,
@@ -44,7 +46,14 @@ impl Settlement {
         if let Some(sizes) = &self.sizes {
             sizes.answered(usage.output_tokens, self.cap);
         }
-        let actual = self.accounting.settle(reserved, usage);
+        let counted = Usage {
+            input_tokens: match self.cached_is_free {
+                true => usage.input_tokens.saturating_sub(usage.cached_tokens),
+                false => usage.input_tokens,
+            },
+            ..usage
+        };
+        let actual = self.accounting.settle(reserved, counted);
         self.permit.settle(actual);
         actual
     }

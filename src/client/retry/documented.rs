@@ -1,8 +1,9 @@
 //! The tables of `docs/outcomes.md`, held against the code.
 
-use super::super::feedback::{Heard, api_error};
+use super::super::errors::api_error;
 use super::*;
 use crate::TransportKind;
+use crate::providers::Reading;
 
 const PAGE: &str = include_str!("../../../docs/outcomes.md");
 
@@ -33,12 +34,13 @@ fn next_kind(kind: Option<ErrorKind>) -> Option<ErrorKind> {
         Some(Kind::Request) => Kind::Conflict,
         Some(Kind::Conflict) => Kind::Server,
         Some(Kind::Server) => Kind::Overloaded,
-        Some(Kind::Overloaded) => return None,
+        Some(Kind::Overloaded) => Kind::Capacity,
+        Some(Kind::Capacity) => return None,
     })
 }
 
 fn kind_of(status: u16) -> ErrorKind {
-    api_error(status, &Heard::default(), b"").kind
+    api_error(status, &Reading::default(), b"").kind
 }
 
 #[test]

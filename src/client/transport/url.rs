@@ -146,7 +146,7 @@ impl BaseUrl {
     }
 
     /// The host, an IPv6 address without its brackets.
-    pub(super) fn host(&self) -> &str {
+    pub(in crate::client) fn host(&self) -> &str {
         bare(self.authority())
     }
 
@@ -167,9 +167,23 @@ impl BaseUrl {
         is_this_machine(self.host())
     }
 
-    /// Whether it is a deployment at Azure, which takes a key in a header of its own.
-    pub(in crate::client) fn is_deployment(&self) -> bool {
-        self.path.contains("/openai/deployments/")
+    /// Whether it is in a network of one's own: of a private address, or of a name that no public name
+    /// server knows.
+    pub(in crate::client) fn is_private(&self) -> bool {
+        let host = self.host().trim_end_matches('.');
+        match host.parse().map(|ip: IpAddr| ip.to_canonical()) {
+            Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_link_local(),
+            Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
+            Err(_) => {
+                let ends = [".local", ".internal", ".lan", ".home.arpa"];
+                !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
+            }
+        }
+    }
+
+    /// The path with a `/` behind it, so that parts of it can be found.
+    pub(in crate::client) fn path(&self) -> String {
+        format!("{}/", self.path)
     }
 
     /// The values of the query that may be keys, to be left out of what a server quotes.

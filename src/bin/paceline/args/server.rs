@@ -1,5 +1,6 @@
 //! The API, and how to reach it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,9 +21,16 @@ pub(crate) struct Server {
         help = format!("The API, as its provider names it [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
     )]
     pub(crate) base_url: Option<String>,
-    /// The environment variable that holds the key, which this machine needs none of
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_KEY, help_heading = SENDING)]
-    pub(crate) api_key_env: String,
+    /// Name the provider: its base URL, key variable, headers and form of prompts [default: known by the base
+    /// URL]
+    #[arg(long, value_name = "NAME", help_heading = SENDING)]
+    pub(crate) provider: Option<String>,
+    /// Overrule the built-in table of providers, in TOML: headers, errors, limits, authorization
+    #[arg(long, value_name = "FILE", help_heading = SENDING)]
+    pub(crate) provider_table: Option<PathBuf>,
+    /// Name the environment variable that holds the key [default: the provider's, else OPENAI_API_KEY]
+    #[arg(long, value_name = "NAME", help_heading = SENDING)]
+    pub(crate) api_key_env: Option<String>,
     // What is given is checked elsewhere: the parser would quote it, and it may be a key.
     /// Send a header that is no secret with every request; repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = SENDING)]

@@ -214,6 +214,7 @@ fn usage_is_read_under_the_names_of_any_endpoint() {
             input_tokens,
             output_tokens,
             cached_tokens,
+            ..Usage::default()
         })
     };
     let table = [

@@ -571,10 +571,13 @@ impl Estimator {
             found.map(|entry| entry.limit_estimator.quota().period())
         };
         let known = report.limit.and_then(of_amount);
-        let mut seen = Period::of(report);
+        let mut seen = match report.period {
+            Some(period) => Period::Likely(period),
+            None => Period::of(report),
+        };
         let is_day = matches!(seen, Period::Fits(DAY) | Period::Likely(DAY));
         let is_short = |wait| is_contradicted(report, cost.amount(report.unit), wait);
-        if is_day && known != Some(DAY) && wait.is_some_and(is_short) {
+        if report.period.is_none() && is_day && known != Some(DAY) && wait.is_some_and(is_short) {
             seen = Period::Likely(MINUTE);
         }
         if let (Period::Fits(seen), Some(limit)) = (seen, report.limit) {
@@ -594,6 +597,7 @@ impl Estimator {
         }
         let is_partial = report.reset.is_none() || report.limit.is_none();
         let period = match seen {
+            _ if report.period.is_some() => report.period,
             Period::Fits(period) => Some(period),
             Period::Likely(period) => known.or(Some(period)),
             Period::Unclear => known.or_else(|| is_partial.then_some(MINUTE)),

@@ -24,8 +24,8 @@ pub(super) fn read(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     seconds(text)
         .or_else(|| go_style(text))
-        .or_else(|| believable(until(text, now)?))
-        .or_else(|| believable(until_unix(text, now)?))
+        .or_else(|| until(text, now))
+        .or_else(|| until_unix(text, now))
 }
 
 /// A bare number of seconds, fractions allowed.
@@ -99,23 +99,26 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// The time from `now` until an instant, zero when it is past.
-fn until(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(date) = httpdate::parse_http_date(text) {
-        return Some(date.duration_since(now).unwrap_or_default());
+        return believable(date.duration_since(now).unwrap_or_default());
     }
     let instant: Timestamp = text.parse().ok()?;
     let ahead = instant.duration_since(Timestamp::try_from(now).ok()?);
-    Some(ahead.try_into().unwrap_or_default())
+    believable(ahead.try_into().unwrap_or_default())
 }
 
 /// The time from `now` until an instant in Unix time: seconds, or milliseconds where that would be
 /// more seconds than there are. None when it was more than a day ago, which is no instant that a
 /// server would name.
-fn until_unix(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn until_unix(text: &str, now: SystemTime) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(86_400);
     let instant = scaled(text, SECOND).or_else(|| scaled(text, SECOND / 1_000))?;
     let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    (instant + DAY > now).then(|| instant.saturating_sub(now))
+    let is_near = instant.checked_add(DAY).is_some_and(|it| it > now);
+    is_near
+        .then(|| instant.saturating_sub(now))
+        .and_then(believable)
 }
 
 fn believable(time: Duration) -> Option<Duration> {

@@ -1,6 +1,8 @@
-//! An answer as a whole, and whatever else a server may send.
+//! A response as a whole, and whatever else a server may send.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod vectors; // what each provider sends
 
 use std::time::{Duration, SystemTime};
 
@@ -9,27 +11,29 @@ use serde_json::json;
 
 use super::durations::MAX;
 use super::*;
-use crate::client::answer::Fault;
-use crate::observation::{LimitStatus, Refusal};
+use crate::ErrorKind;
+use crate::observation::{LimitStatus, Observation, Outcome, Refusal};
 use crate::unit::Unit;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-fn read(headers: &[(&str, &str)], now: SystemTime) -> Heard {
-    let get = |name: &str| {
-        let mut headers = headers.iter();
-        headers.find(|(key, _)| *key == name).map(|(_, text)| *text)
-    };
-    Heard::from_lookup(get, now)
+fn read(headers: &[(&str, &str)], now: SystemTime) -> Reading {
+    ProviderTable::global().read(None, headers, now)
 }
 
-/// An answer heard to its end.
-fn observe(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> Heard {
-    let mut heard = read(headers, now);
+/// The error of a body.
+fn error(status: u16, reading: &Reading, body: &[u8]) -> ApiError {
+    let text = String::from_utf8_lossy(body);
+    reading.error(status, &text, serde_json::from_slice(body).ok())
+}
+
+/// A response read to its end.
+fn observe(status: u16, headers: &[(&str, &str)], body: &[u8], now: SystemTime) -> Reading {
+    let mut reading = read(headers, now);
     let is_success = (200..300).contains(&status);
-    let error = (!is_success).then(|| api_error(status, &heard, body));
-    heard.judge(status, error.as_ref());
-    heard
+    let error = (!is_success).then(|| error(status, &reading, body));
+    reading.judge(status, error.as_ref());
+    reading
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn edited(text: &str, edits: &[Edit]) -> Vec<u8> {
 }
 
 /// What holds of anything that is heard.
-fn check(heard: &Heard, status: u16) -> Result<(), TestCaseError> {
+fn check(heard: &Reading, status: u16) -> Result<(), TestCaseError> {
     let believable = |time: Option<Duration>| time.is_none_or(|time| time <= MAX);
     prop_assert!(believable(heard.retry_after));
     for report in &heard.feedback.limits {
@@ -281,7 +285,7 @@ proptest! {
         let headers = PLAUSIBLE.map(|(name, _)| (name, text.as_str()));
         let heard = observe(status, &headers, &body, SystemTime::UNIX_EPOCH);
         check(&heard, status)?;
-        let _ = api_error(status, &heard, &body).to_string();
+        let _ = error(status, &heard, &body).to_string();
     }
 
     #[test]
@@ -323,9 +327,11 @@ proptest! {
         let body = edited(body, &body_edits);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
         check(&observe(status, &headers, &body, now), status)?;
-        for fault in [Fault::Error, Fault::ErrorInChoice, Fault::NoObject] {
+        for in_choice in [false, true] {
             let text = String::from_utf8_lossy(&body);
-            let error = error_inside(200, &Heard::default(), &text, fault);
+            let inside = Inside { in_choice, fault: &"the response is an error" };
+            let json = serde_json::from_slice(&body).ok();
+            let error = Reading::default().error_inside(200, &text, json, inside);
             let _ = error.to_string();
         }
     }
