@@ -71,7 +71,7 @@ pub struct ClientBuilder {
     learned_output: Option<f64>,
     /// As it was named; the table may be set later.
     provider: Option<String>,
-    charge: Option<Charge>,
+    accounting: Option<Accounting>,
     pub(super) settings: Settings,
 }
 

@@ -201,7 +201,7 @@ pub(super) struct Rule {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Meaning {
     /// Over a rate limit: all who share it wait.
-    AcquireOptions,
+    Wait,
     /// Over the limit of a day: the same, until the day ends.
     Day,
     /// Above the limit by itself.

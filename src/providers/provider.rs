@@ -1,7 +1,7 @@
 //! One provider: where it is, who may ask, and in which form.
 
 use super::file::{AccountingName, Cached, Entry};
-use crate::cost::Charge;
+use crate::cost::Accounting;
 
 /// A provider of an API, as the [table](super::ProviderTable) has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Provider {
     has_deployments: bool,
     is_local: bool,
     output_cap: OutputCap,
-    accounting: Option<Charge>,
+    accounting: Option<Accounting>,
     cached_tokens_are_free: bool,
 }
 
@@ -152,7 +152,7 @@ impl Provider {
 
     /// How it counts requests against limits, where that is known.
     #[must_use]
-    pub const fn accounting(&self) -> Option<Charge> {
+    pub const fn accounting(&self) -> Option<Accounting> {
         self.accounting
     }
 

@@ -287,6 +287,7 @@ impl Schedule {
                     repaired: Vec::new(),
                     body: format!("{{\"choices\":[{{\"text\":\"{text}\"}}]}}"),
                     usage: None,
+                    tier: None,
                     attempts: 1,
                     waited: Duration::ZERO,
                 };
