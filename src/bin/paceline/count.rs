@@ -40,7 +40,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
     };
     // Counting needs a client's rules and no server.
     let client = RateLimitedClient::builder()
-        .api_key("not needed")
+        .api_key("not-needed")
         // Nothing is sent: no proxy and no certificate is asked for.
         .base_url("http://localhost")
         .accounting(arguments.accounting.into())

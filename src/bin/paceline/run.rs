@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         builder.base_url(simulator.base_url()).api_key("simulated")
     } else if arguments.dry_run {
         // Nothing is sent, so no variable is asked where to.
-        let named = server::named(builder, server).api_key("not needed");
+        let named = server::named(builder, server).api_key("not-needed");
         match (&server.base_url, server::provider(server)?) {
             (Some(_), _) => named,
             (None, Some(provider)) if server.provider.is_some() => {
@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let (client, no_key) = match builder.clone().build() {
         Ok(client) => (client, None),
         // What else is wrong with it is said at once.
-        Err(error) => (builder.api_key("not given").build()?, Some(error)),
+        Err(error) => (builder.api_key("not-given").build()?, Some(error)),
     };
 
     let stop = CancelToken::new();
