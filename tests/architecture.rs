@@ -29,7 +29,7 @@ const ROOMS: [&str; 13] = [
 
 /// Files that alone may name a crate, where there are two with a space between.
 const HOMES: [(&str, &str); 13] = [
-    ("ureq::", "client/transport"),
+    ("webpki_roots::", "client/transport/roots.rs"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),
     ("csv::", "batch/"),
@@ -43,12 +43,15 @@ const HOMES: [(&str, &str); 13] = [
     ),
     ("twox_hash::", "batch/ tokens/counter/memory.rs"),
     ("rustls_native_certs::", "client/transport/roots.rs"),
-    ("httparse::", "sim/http"),
+    (
+        "httparse::",
+        "sim/http client/transport/head.rs client/transport/body.rs",
+    ),
     ("jiff::", "providers/durations.rs"),
     ("loom::", "sync.rs"),
     (
         "rustix::",
-        "limiter/refill.rs client/transport/failure.rs batch/machine.rs",
+        "limiter/refill.rs client/transport/failure.rs client/transport/socket.rs client/transport/tcp.rs batch/machine.rs",
     ),
     ("redis::", "limiter/shared/"),
 ];

@@ -18,10 +18,11 @@
     reason = "a benchmark reads the real clock, and its figures are small"
 )]
 
-mod bare; //   the loop by hand
-mod lines; //  a million lines
-mod server; // the server, in a process of its own
-mod system; // what the system says of a process
+mod bare; //    the loop by hand
+mod library; // plain threads on the library's client
+mod lines; //   a million lines
+mod server; //  the server, in a process of its own
+mod system; //  what the system says of a process
 
 use std::env;
 use std::error::Error;
@@ -161,6 +162,7 @@ fn main() -> Result<ExitCode> {
         match argument.as_str() {
             server::FLAG => return server::serve(arguments),
             bare::FLAG => return bare::run(arguments),
+            library::FLAG => return library::run(arguments),
             "--bench" => {}
             "--quick" => quick = true,
             "--only" => only = arguments.next().unwrap_or_default(),
@@ -185,6 +187,9 @@ fn main() -> Result<ExitCode> {
     }
     if "a million lines".contains(&only) {
         is_met &= lines::run(folder.path(), quick)?;
+    }
+    if "library".contains(&only) {
+        library::print(folder.path(), quick)?;
     }
     Ok(if is_met {
         ExitCode::SUCCESS

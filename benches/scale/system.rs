@@ -59,10 +59,19 @@ fn processor_time(id: u32) -> Result<Duration> {
 }
 
 fn peak_memory(id: u32) -> Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    status(&id.to_string(), "VmHWM:")
+}
+
+/// The resident memory of this process that is its own and not a file's, in bytes.
+pub(crate) fn resident() -> Result<u64> {
+    status("self", "RssAnon:")
+}
+
+fn status(process: &str, field: &'static str) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kilobytes.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
+    Ok(kilobytes.ok_or(field)?.parse::<u64>()? * 1024)
 }
 
 pub(crate) fn raise_descriptor_limit() -> Result<()> {

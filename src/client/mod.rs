@@ -17,7 +17,7 @@ mod retry; //      whether and when to try again, pure
 mod secrets; //    credentials, hidden in everything that a server says, pure
 mod sleep_until; //        a wait between two tries
 mod stream; //     chat, piece by piece
-mod transport; //  the wire; the only file that names ureq
+mod transport; //  HTTP: requests and responses over connections
 
 use std::borrow::Cow;
 use std::fmt;

@@ -75,16 +75,11 @@ impl Receive for Begin {
         let (url, status) = (answer.url(), answer.status);
         let reader: Box<dyn Read + Send> = Box::new(answer.take_reader());
         let mut lines = BufReader::new(reader);
-        let lost = |message: String| Error::Transport {
-            url,
-            kind: TransportKind::Disconnected,
-            message,
-            unsent: false,
-        };
+        let lost = |message: &str| broken(&url, io::Error::other(message));
         let first = match next_event(&mut lines) {
             Ok(Some(event)) => event,
-            Ok(None) => return Err(lost("the stream ended before it began".to_owned()).into()),
-            Err(error) => return Err(lost(error.to_string()).into()),
+            Ok(None) => return Err(lost("the stream ended before it began").into()),
+            Err(error) => return Err(broken(&url, error).into()),
         };
         if let Ok(chunk) = read_chunk(&first)
             && let Some(fault) = chunk.fault
@@ -99,6 +94,16 @@ impl Receive for Begin {
             lines,
         })
     }
+}
+
+/// What a reader of a response fails with: an error of the transport, or of what unpacks it.
+fn broken(url: &str, error: io::Error) -> Error {
+    error.downcast().unwrap_or_else(|error| Error::Transport {
+        url: url.to_owned(),
+        kind: TransportKind::Disconnected,
+        message: error.to_string(),
+        unsent: false,
+    })
 }
 
 /// A streamed answer: an iterator of its pieces.
@@ -160,12 +165,7 @@ impl ChatStream {
         let Some(lines) = self.lines.as_mut().filter(|_| !self.is_whole) else {
             return Ok(None);
         };
-        let event = next_event(lines).map_err(|error| Error::Transport {
-            url: self.url.clone(),
-            kind: TransportKind::Disconnected,
-            message: error.to_string(),
-            unsent: false,
-        })?;
+        let event = next_event(lines).map_err(|error| broken(&self.url, error))?;
         event
             .ok_or_else(|| self.invalid("the stream ended without [DONE]".to_owned()))
             .map(Some)

@@ -1,64 +1,77 @@
-//! The wire: one agent, its pool and its timeouts. With its parts, the only file that names ureq.
+//! The transport: requests and responses over connections that are kept. HTTP/1.1 (RFC 9112), blocking.
 
-mod addresses; // of hosts, kept for a while
-mod answer; //    what came back
-mod coarse_timeouts; //  timeouts that the system is told seldom
-mod dial; //      connecting, and which step of it failed
-mod failure; //   why no response came, in words
-mod lookup; //    of a host, by the system
-mod no_proxy; //  which hosts are reached directly, pure
-mod proxy; //     which one the environment names, pure
-mod redirect; //  what to do about one, pure
-mod roots; //     the authorities that are trusted
-mod unpack; //    answers that are compressed
-mod url; //       base URLs, and where a path leads from them
+mod addresses; //  of hosts, kept for a while
+mod answer; //     what came back
+mod body; //       where its bytes are, pure
+mod bounds; //     when an attempt has to end
+mod connection; // one request after another
+mod dial; //       opening one, step by step
+mod failure; //    why no response came, in words
+mod handover; //   a result of another thread
+mod head; //       what the head of a response says, pure
+mod incoming; //   a body as it arrives
+mod interrupt; //  closing a connection from another thread
+mod lookup; //     of a host, by the system
+mod no_proxy; //   which hosts are reached directly, pure
+mod pool; //       connections that wait for a request
+mod problem; //    what can go wrong
+mod proxy; //      which one the environment names, pure
+mod redirect; //   what to do about one, pure
+mod request; //    the head of a request, pure
+mod roots; //      the authorities that are trusted
+mod socket; //     reads and writes that end at an instant
+mod socks; //      what is said to a SOCKS proxy
+mod stream; //     plain, or over TLS
+mod tcp; //        connecting, until it is cancelled
+mod tls; //        its settings and its handshake
+mod unpack; //     answers that are compressed
+mod url; //        base URLs, and where a path leads from them
 
-use std::sync::{Arc, OnceLock};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
-use ureq::tls::{RootCerts, TlsConfig};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use answer::{Answer, Headers};
+pub(super) use bounds::Bounds;
 pub(super) use url::{BaseUrl, without_query};
 
 use addresses::Addresses;
-use dial::Dial;
-use failure::{Way, failure, no_roots};
-use lookup::Lookup;
+use answer::Arrived;
+use bounds::Limits;
+use connection::{Connection, Unsendable};
+use dial::{Dialer, Terms};
+use failure::{Way, failure, no_roots, unsent};
+use head::Head;
+use incoming::Incoming;
+use interrupt::Interrupt;
+use pool::Pool;
+use problem::Problem;
 use proxy::proxy_for;
+use tls::Tls;
 use url::is_url;
 
 use super::authorization::{Secret, is_credential};
 use super::config::Settings;
 use super::connections::Connections;
-use crate::limiter::Clock;
 use crate::{Error, Result};
 
-/// The longest timeout that is set: the wire adds it to an instant, which has an end.
+/// The longest time-out that is set: it is added to an instant, which has an end.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
-
-/// Bytes of a connection's buffers, which it keeps while it waits: with ureq's own 128 kB each, 10,000
-/// requests in flight take 2.6 GB. The head of a response has to fit into the first one; the largest
-/// that common servers and proxies send is 16 kB (nginx and Node.js allow 8 and 16 kB). A body passes
-/// through in as many pieces as it takes.
-const INPUT_BUFFER: usize = 16 * 1024;
-const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// Sends requests over pooled connections.
 pub(super) struct Transport {
-    /// Set up for the first request: who sends none reads no certificates.
-    agent: OnceLock<Agent>,
     base_url: BaseUrl,
-    headers: HeaderMap,
-    proxy: Option<ureq::Proxy>,
-    proxy_password: Option<String>,
-    /// Whether TLS is spoken to the server or to the proxy.
-    is_secure: bool,
+    /// The headers as they are sent, with the host.
+    constant: Vec<u8>,
+    dialer: Dialer,
+    tls: Tls,
     way: Arc<Way>,
-    connections: usize,
+    pool: Arc<Pool>,
     opened: Connections,
 }
 
@@ -70,70 +83,32 @@ impl Transport {
     ) -> Result<Self> {
         let proxy = proxy_for(&base_url, |name| std::env::var(name).ok());
         let proxy = proxy.map_err(Error::Config)?;
-        let wire = proxy.as_ref().map(proxy::Proxy::build).transpose();
-        let proxy_password = proxy.as_ref().and_then(proxy::Proxy::password);
-        let is_secure = base_url.is_https() || proxy.as_ref().is_some_and(proxy::Proxy::is_https);
-        // What somebody has named is looked at before anything is done with it.
-        if is_secure && roots::are_named() {
-            roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
-        }
         let way = Way {
-            proxy: proxy.map(|proxy| proxy.to_string()),
+            proxy: proxy.as_ref().map(ToString::to_string),
             is_https: base_url.is_https(),
             timeout: settings.timeout.min(MAX_TIMEOUT),
             connect_timeout: settings.connect_timeout.min(MAX_TIMEOUT),
         };
+        let dialer = Dialer {
+            host: base_url.host_in_url().to_owned(),
+            port: base_url.port(),
+            is_https: base_url.is_https(),
+            proxy,
+            addresses: Addresses::new(),
+        };
+        // What somebody has named is looked at before anything is done with it.
+        if dialer.is_secure() && roots::are_named() {
+            roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
+        }
         Ok(Self {
-            agent: OnceLock::new(),
-            headers: sent_always(headers),
+            constant: request::constant(base_url.authority(), &sent_always(headers)),
             base_url,
-            proxy: wire.map_err(Error::Config)?,
-            proxy_password,
-            is_secure,
+            dialer,
+            tls: Tls::default(),
             way: Arc::new(way),
-            connections: settings.max_idle_connections,
+            pool: Arc::new(Pool::new(settings.max_idle_connections)),
             opened: Connections::default(),
         })
-    }
-
-    /// The agent, which the first request sets up.
-    fn agent(&self, url: &str) -> Result<&Agent> {
-        if let Some(agent) = self.agent.get() {
-            return Ok(agent);
-        }
-        let roots = match self.is_secure {
-            true => roots::trusted().map_err(|unreadable| no_roots(url, unreadable))?,
-            false => RootCerts::WebPki, // nobody asks
-        };
-        Ok(self.agent.get_or_init(|| self.set_up(roots)))
-    }
-
-    fn set_up(&self, roots: RootCerts) -> Agent {
-        let config = Agent::config_builder()
-            // As an error it would come without headers and body, and `retry-after` with them.
-            .http_status_as_error(false)
-            .timeout_resolve(Some(self.way.connect_timeout))
-            .timeout_connect(Some(self.way.connect_timeout))
-            .timeout_global(Some(self.way.timeout))
-            .input_buffer_size(INPUT_BUFFER)
-            .output_buffer_size(OUTPUT_BUFFER)
-            .max_idle_connections(self.connections)
-            .max_idle_connections_per_host(self.connections)
-            .max_idle_age(Duration::from_secs(30))
-            // A redirected POST would go out again without passing the limiter, and the key with
-            // it to another host.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(self.proxy.clone())
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let addresses = Addresses::new(Lookup, Clock::real());
-        Agent::with_parts(
-            config,
-            Dial::new(self.opened.clone(), self.proxy.is_some()),
-            addresses,
-        )
     }
 
     pub(super) fn connections(&self) -> &Connections {
@@ -158,21 +133,105 @@ impl Transport {
 
     /// Credentials besides those in headers: in the base URL's query, and of the proxy.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let of_url = self.base_url.secrets().map(str::to_owned);
-        of_url.chain(self.proxy_password.clone()).collect()
+        let of_url = self.base_url.secrets();
+        let of_proxy = self
+            .dialer
+            .proxy
+            .iter()
+            .filter_map(|proxy| proxy.password());
+        of_url.chain(of_proxy).map(str::to_owned).collect()
     }
 
-    /// Sends a JSON body and returns when the head of the answer is there.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
+    /// Sends a JSON body and returns when the head of the answer is there. Reading the answer ends at
+    /// the same bounds.
+    pub(super) fn post(&self, path: &str, body: &[u8], bounds: Bounds<'_>) -> Result<Answer> {
         let url = self.url(path);
-        let mut request = self.agent(&url)?.post(&url);
-        if let Some(headers) = request.headers_mut() {
-            headers.clone_from(&self.headers);
-        }
-        match request.send(body) {
-            Ok(response) => Ok(Answer::new(response, url, &self.way)),
-            Err(error) => Err(failure(&url, &error, &self.way)),
-        }
+        let Way {
+            timeout,
+            connect_timeout,
+            ..
+        } = *self.way;
+        let limits = Limits::new(bounds, timeout, connect_timeout);
+        let interrupt = bounds.cancel.map(Interrupt::new);
+        let interrupt = interrupt.as_ref();
+        let failed = |problem: &Problem| {
+            let is_cancelled = limits.is_cancelled();
+            let problem = if is_cancelled {
+                &Problem::Cancelled
+            } else {
+                problem
+            };
+            failure(&url, problem, &self.way, limits.is_deadline)
+        };
+        let head = request::post(self.base_url.target(&url), &self.constant, body.len());
+        let head = head.map_err(|problem| failed(&problem))?;
+        let mut pooled = self.pool.take();
+        let (connection, head) = loop {
+            let mut connection = match pooled.take() {
+                Some(connection) => connection,
+                None => self.connect(&url, &limits, interrupt)?,
+            };
+            connection.set_end(limits.end);
+            if let Some(interrupt) = interrupt {
+                let attached = connection.attach_to(interrupt);
+                attached.map_err(|problem| failed(&problem))?;
+            }
+            match connection.exchange(&head, body) {
+                Ok(head) => break (connection, head),
+                // The server has closed it while it waited, and has not got the whole request.
+                Err(Unsendable::InPart(_)) if connection.is_reused && !limits.is_cancelled() => {}
+                Err(Unsendable::InPart(problem) | Unsendable::Whole(problem)) => {
+                    return Err(failed(&problem));
+                }
+            }
+        };
+        Ok(self.arrived(head, connection, url, &limits, interrupt))
+    }
+
+    fn arrived(
+        &self,
+        head: Head,
+        connection: Connection,
+        url: String,
+        limits: &Limits<'_>,
+        interrupt: Option<&Arc<Interrupt>>,
+    ) -> Answer {
+        let pool = head.keeps_alive.then(|| Arc::clone(&self.pool));
+        let body = Incoming::new(connection, head.framing, pool, interrupt.cloned());
+        let arrived = Arrived {
+            status: head.status,
+            headers: head.headers,
+            framing: head.framing,
+            body,
+        };
+        Answer::new(arrived, url, &self.way, limits.is_deadline)
+    }
+
+    /// Opens a connection.
+    #[inline(never)]
+    fn connect(
+        &self,
+        url: &str,
+        limits: &Limits<'_>,
+        interrupt: Option<&Arc<Interrupt>>,
+    ) -> Result<Connection> {
+        let tls = match self.dialer.is_secure() {
+            true => {
+                let settings = self.tls.settings();
+                Some(settings.map_err(|unreadable| no_roots(url, unreadable))?)
+            }
+            false => None,
+        };
+        let terms = Terms {
+            limits,
+            interrupt,
+            tls: tls.as_ref(),
+        };
+        let opened = self.dialer.open(terms);
+        let opened =
+            opened.map_err(|failed| unsent(url, &failed, &self.way, limits.is_deadline))?;
+        self.opened.opens();
+        Ok(opened)
     }
 
     /// What to say of an answer that is a redirect, in place of its body.

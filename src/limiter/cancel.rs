@@ -1,5 +1,6 @@
 //! Calling waiters back from another thread.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -10,7 +11,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 /// the same token, and it stays cancelled.
 ///
 /// ```
-/// use paceline::{CancelToken, Cost, Error, Limits, RateLimiter, AcquireOptions};
+/// use paceline::{AcquireOptions, CancelToken, Cost, Error, Limits, RateLimiter};
 ///
 /// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
 /// let token = CancelToken::new();
@@ -33,14 +34,25 @@ pub struct CancelToken(Arc<Shared>);
 
 struct Shared {
     cancelled: AtomicBool,
-    watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+    watchers: Mutex<Watchers>,
 }
+
+/// Who is to be told, by address: a weak reference keeps its address from being used again.
+#[derive(Default)]
+struct Watchers {
+    by_address: HashMap<usize, Weak<dyn Watcher>>,
+    /// The dead make room when there are as many as this, so that watching takes constant time.
+    full: usize,
+}
+
+/// The fewest watchers among which the dead are looked for.
+const FEW: usize = 8;
 
 impl Default for Shared {
     fn default() -> Self {
         Self {
             cancelled: AtomicBool::new(false),
-            watchers: Mutex::new(Vec::new()),
+            watchers: Mutex::new(Watchers::default()),
         }
     }
 }
@@ -62,7 +74,7 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         let watchers = std::mem::take(&mut *self.0.watchers.lock());
-        for watcher in watchers.iter().filter_map(Weak::upgrade) {
+        for watcher in watchers.by_address.values().filter_map(Weak::upgrade) {
             watcher.cancelled();
         }
     }
@@ -76,10 +88,14 @@ impl CancelToken {
     /// Has `watcher` told when the token is cancelled. The caller looks at the flag afterwards.
     pub(crate) fn watch(&self, watcher: &Weak<dyn Watcher>) {
         let mut watchers = self.0.watchers.lock();
-        // One that stands already takes no second place, and the dead make room.
-        watchers.retain(|known| known.strong_count() > 0);
-        if !watchers.iter().any(|known| known.ptr_eq(watcher)) {
-            watchers.push(Weak::clone(watcher));
+        let Watchers { by_address, full } = &mut *watchers;
+        // One that stands already takes no second place.
+        by_address
+            .entry(watcher.as_ptr().cast::<()>().addr())
+            .or_insert_with(|| Weak::clone(watcher));
+        if by_address.len() > *full {
+            by_address.retain(|_, known| known.strong_count() > 0);
+            *full = by_address.len().saturating_mul(2).max(FEW);
         }
     }
 }
@@ -96,25 +112,24 @@ impl fmt::Debug for CancelToken {
 mod tests {
     use super::*;
 
-    struct Core;
+    /// Not of size 0: those share an address.
+    struct Core(#[allow(dead_code, reason = "it has to be somewhere")] u8);
 
     impl Watcher for Core {
         fn cancelled(&self) {}
     }
 
     #[test]
-    fn a_line_is_told_once_and_one_that_is_gone_makes_room() {
+    fn a_core_is_told_once_and_those_that_are_gone_make_room() {
         let token = CancelToken::new();
-        let watchers = || token.0.watchers.lock().len();
-        let [first, second] = [Arc::new(Core), Arc::new(Core)];
+        let watchers = || token.0.watchers.lock().by_address.len();
         let watch = |core: &Arc<Core>| token.watch(&(Arc::downgrade(core) as Weak<dyn Watcher>));
-        watch(&first);
-        watch(&first);
-        assert_eq!(watchers(), 1);
-        watch(&second);
+        let cores = [(); 2].map(|()| Arc::new(Core(1)));
+        cores.iter().chain(&cores).for_each(watch);
         assert_eq!(watchers(), 2);
-        drop(first);
-        watch(&second);
-        assert_eq!(watchers(), 1);
+        for _ in 0..1_000 {
+            watch(&Arc::new(Core(2)));
+            assert!(watchers() <= FEW + 1);
+        }
     }
 }

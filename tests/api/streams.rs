@@ -92,7 +92,7 @@ fn a_stream_that_breaks_off_ends_with_an_error_and_is_not_sent_again() {
         piece("a")
     );
     let table = [
-        (Step::Last(cut), "disconnected"),
+        (Step::Last(cut), "connection closed before"),
         (events(&[&piece("a")]), "without [DONE]"),
         (
             events(&[&piece("a"), "{\"choices\""]),

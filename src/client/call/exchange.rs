@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Prepared;
 use super::reading::{Context, Receive, Unreceived, refused};
-use crate::client::transport::Answer;
+use crate::client::transport::{Answer, Bounds};
 use crate::error::ApiError;
 use crate::limiter::{Advice, Permit};
 use crate::observation::{Observation, Outcome};
@@ -35,7 +35,7 @@ impl Prepared {
         let transport = self.client.transport();
         let secrets = self.client.secrets();
         let path = self.client.path(&self.path, &self.model);
-        let sent = transport.post(&path, self.body.as_bytes());
+        let sent = transport.post(&path, self.body.as_bytes(), Bounds::default());
         let mut answer = sent.map_err(|mut error| {
             secrets.hide_in_error(&mut error);
             Failed {

@@ -1,97 +1,110 @@
-//! The addresses of hosts: looked up once in a while, and not for each request.
-//!
-//! The wire asks for them before it looks whether it has a connection already, and on a thread of
-//! its own, so that the lookup can be given up in time. For each request that would be a thread,
-//! and a question to a name server that may not answer.
+//! The addresses of hosts: looked up once in a while, and once for all who ask at the same time.
 //!
 //! # Locking
 //!
-//! The map is locked to look into it and to write into it, not during a lookup. Requests that find
-//! nothing, or something old, at the same time look it up side by side.
+//! The map is locked to look into it and to write into it, not during a lookup.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use ureq::Error;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
-use super::dial::{Step, Unsent};
-use super::lookup::Lookup;
-use crate::limiter::Clock;
+use super::handover::Handover;
+use super::lookup::{Found, Resolve, System, literal};
+use super::problem::Problem;
+use crate::limiter::{CancelToken, Clock};
 
 /// For how long an address is taken to be right: as long as a connection is kept that nobody uses.
 pub(super) const FRESH: Duration = Duration::from_secs(30);
 
-pub(super) struct Addresses<R = Lookup> {
-    lookup: R,
+pub(super) struct Addresses {
+    resolver: Box<dyn Resolve>,
     clock: Clock,
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<(String, u16), Known>>,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
 struct Known {
-    addresses: ResolvedSocketAddrs,
-    since: Instant,
+    addresses: Option<(Arc<[SocketAddr]>, Instant)>,
+    /// The lookup that is being made.
+    asked: Option<Arc<Handover<Found>>>,
 }
 
-impl<R: Resolver> Addresses<R> {
-    pub(super) fn new(lookup: R, clock: Clock) -> Self {
+impl Addresses {
+    pub(super) fn new() -> Self {
+        Self::with(Box::new(System), Clock::real())
+    }
+
+    fn with(resolver: Box<dyn Resolve>, clock: Clock) -> Self {
         Self {
-            lookup,
+            resolver,
             clock,
             known: Mutex::default(),
         }
     }
-}
 
-impl<R: Resolver> Resolver for Addresses<R> {
-    fn resolve(
+    /// The addresses of a host, of which there is at least one.
+    pub(super) fn of(
         &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
-        let scheme = uri.scheme_str().unwrap_or_default();
-        // Without what a proxy's address may hold before its `@`, for this is logged.
-        let host = uri.authority().map(|host| host.as_str().rsplit('@').next());
-        let host = format!("{scheme}://{}", host.flatten().unwrap_or_default());
-        let known = self.known.lock().get(&host).cloned();
-        let now = self.clock.now();
-        if let Some(known) = &known
-            && now.saturating_duration_since(known.since) < FRESH
-        {
-            return Ok(known.addresses.clone());
+        host: &str,
+        port: u16,
+        end: Instant,
+        cancel: Option<&CancelToken>,
+    ) -> Result<Arc<[SocketAddr]>, Problem> {
+        if let Some(address) = literal(host, port) {
+            return Ok([address].into());
         }
-        match self.lookup.resolve(uri, config, timeout) {
-            Ok(addresses) => {
-                let known = Known {
-                    addresses: addresses.clone(),
-                    since: now,
-                };
-                self.known.lock().insert(host, known);
-                Ok(addresses)
+        let key = (host.to_owned(), port);
+        let now = self.clock.now();
+        let (asked, is_first) = {
+            let mut all = self.known.lock();
+            let known = all.entry(key.clone()).or_default();
+            if let Some((addresses, since)) = &known.addresses
+                && now.saturating_duration_since(*since) < FRESH
+            {
+                return Ok(Arc::clone(addresses));
             }
-            // Where it was is a better guess than none.
-            Err(error) => match known {
-                Some(known) => {
-                    log::warn!("{host}: {error}; its address is taken to be the one before");
-                    Ok(known.addresses)
-                }
-                None => {
-                    let host = uri.host().unwrap_or_default().to_owned();
-                    Err(Unsent::at(Step::Resolve(host), error))
-                }
-            },
+            match &known.asked {
+                Some(asked) => (Arc::clone(asked), false),
+                None => (Arc::clone(known.asked.insert(Handover::new())), true),
+            }
+        };
+        if is_first {
+            self.resolver.begin(host, port, &asked);
+        }
+        let found = asked.wait(end, cancel);
+        let mut all = self.known.lock();
+        let known = all.entry(key).or_default();
+        // The first who sees the result, or gives up, lets the next one ask anew.
+        let is_theirs = |it: &Arc<_>| Arc::ptr_eq(it, &asked);
+        let gave_up = matches!(found, Err(Problem::Timeout));
+        if (found.is_ok() || gave_up) && known.asked.as_ref().is_some_and(is_theirs) {
+            known.asked = None;
+            if let Ok(Ok(addresses)) = &found {
+                known.addresses = Some((Arc::clone(addresses), now));
+            }
+        }
+        let problem = match found {
+            Ok(Ok(addresses)) => return Ok(addresses),
+            Ok(Err(reason)) => reason.into(),
+            Err(problem) => problem,
+        };
+        // Where it was is a better guess than none.
+        match (&known.addresses, problem) {
+            (_, Problem::Cancelled) => Err(Problem::Cancelled),
+            (Some((addresses, _)), problem) => {
+                log::warn!("{host}: {problem:?}; its address is taken to be the one before");
+                Ok(Arc::clone(addresses))
+            }
+            (None, problem) => Err(problem),
         }
     }
 }
 
-impl<R> fmt::Debug for Addresses<R> {
+impl fmt::Debug for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Addresses").finish_non_exhaustive()
     }
@@ -99,53 +112,79 @@ impl<R> fmt::Debug for Addresses<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU16, Ordering};
+    use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+    use std::thread;
 
+    use super::super::lookup::NotFound;
     use super::*;
     use crate::limiter::ManualClock;
 
-    /// Gives out a port for each lookup, or 0 for an error.
+    /// Gives out a port for each lookup, or none for 0.
     #[derive(Debug, Clone, Default)]
     struct Ports(Arc<AtomicU16>);
 
-    impl Resolver for Ports {
-        fn resolve(
-            &self,
-            _: &Uri,
-            _: &Config,
-            _: NextTimeout,
-        ) -> Result<ResolvedSocketAddrs, Error> {
+    impl Resolve for Ports {
+        fn begin(&self, _: &str, _: u16, result: &Arc<Handover<Found>>) {
             let port = self.0.load(Ordering::SeqCst);
-            if port == 0 {
-                return Err(Error::HostNotFound);
-            }
-            let mut addresses = self.empty();
-            addresses.push(([127, 0, 0, 1], port).into());
-            Ok(addresses)
+            result.put(match port {
+                0 => Err(NotFound::Unknown),
+                port => Ok([([127, 0, 0, 1], port).into()].into()),
+            });
         }
+    }
+
+    fn minute() -> Instant {
+        Clock::real().now() + Duration::from_secs(60)
     }
 
     #[test]
     fn an_address_is_looked_up_again_when_it_is_old_and_kept_when_that_fails() {
-        let (lookup, clock) = (Ports::default(), ManualClock::new());
-        let addresses = Addresses::new(lookup.clone(), Clock::from(&clock));
-        let ask = |url: &str, port: u16| {
-            lookup.0.store(port, Ordering::SeqCst);
-            let found = addresses.resolve(
-                &url.parse().unwrap(),
-                &Config::default(),
-                NextTimeout::default(),
-            );
+        let (ports, clock) = (Ports::default(), ManualClock::new());
+        let addresses = Addresses::with(Box::new(ports.clone()), Clock::from(&clock));
+        let ask = |host: &str, at: u16, port: u16| {
+            ports.0.store(port, Ordering::SeqCst);
+            let found = addresses.of(host, at, minute(), None);
             found.ok().map(|found| found[0].port())
         };
-        assert_eq!(ask("http://h/v1", 0), None);
-        assert_eq!(ask("http://h/v1", 1), Some(1), "a failure is not kept");
-        assert_eq!(ask("http://h/v1/x", 2), Some(1));
-        assert_eq!(ask("http://other/v1", 3), Some(3));
-        assert_eq!(ask("https://h/v1", 4), Some(4), "it has another port");
+        assert_eq!(ask("h", 80, 0), None);
+        assert_eq!(ask("h", 80, 1), Some(1), "a failure is not kept");
+        assert_eq!(ask("h", 80, 2), Some(1));
+        assert_eq!(ask("other", 80, 3), Some(3));
+        assert_eq!(ask("h", 443, 4), Some(4), "it is another port");
         clock.advance(FRESH);
-        assert_eq!(ask("http://h/v1", 0), Some(1));
-        assert_eq!(ask("http://h/v1", 5), Some(5));
+        assert_eq!(ask("h", 80, 0), Some(1));
+        assert_eq!(ask("h", 80, 5), Some(5));
+    }
+
+    /// A name server that does not answer.
+    #[derive(Default)]
+    struct Silent(Arc<AtomicUsize>, Mutex<Vec<Arc<Handover<Found>>>>);
+
+    impl Resolve for Silent {
+        fn begin(&self, _: &str, _: u16, result: &Arc<Handover<Found>>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            self.1.lock().push(Arc::clone(result));
+        }
+    }
+
+    #[test]
+    fn a_lookup_is_shared_and_a_token_or_the_time_ends_the_wait_for_it() {
+        let silent = Silent::default();
+        let begun = Arc::clone(&silent.0);
+        let addresses = Addresses::with(Box::new(silent), Clock::real());
+        let token = CancelToken::new();
+        thread::scope(|scope| {
+            let waiting =
+                [(); 8].map(|()| scope.spawn(|| addresses.of("h", 80, minute(), Some(&token))));
+            token.cancel();
+            for waiting in waiting {
+                let found = waiting.join().unwrap();
+                assert!(matches!(found, Err(Problem::Cancelled)), "{found:?}");
+            }
+        });
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        let soon = Clock::real().now() + Duration::from_millis(5);
+        let found = addresses.of("h", 80, soon, None);
+        assert!(matches!(found, Err(Problem::Timeout)), "{found:?}");
     }
 }

@@ -3,9 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use ureq::Error as Wire;
-
-use super::dial::{Step, Unsent};
+use super::problem::{Problem, Step, Unsent};
 use super::roots::Unreadable;
 use super::url::without_query;
 use crate::Error;
@@ -33,15 +31,46 @@ impl Way {
     }
 }
 
-/// The error that a failure of the wire is.
-pub(super) fn failure(url: &str, error: &Wire, way: &Way) -> Error {
-    let (kind, message, unsent) = describe(error, way);
+/// The error that a failure is after the connection was there.
+pub(super) fn failure(url: &str, problem: &Problem, way: &Way, is_deadline: bool) -> Error {
+    if let Problem::Cancelled = problem {
+        return Error::Cancelled;
+    }
+    let (kind, message) = match problem {
+        Problem::Timeout if is_deadline => passed(),
+        problem => exchanging(problem, way),
+    };
     Error::Transport {
         url: without_query(url),
         kind,
         message,
-        unsent,
+        unsent: matches!(problem, Problem::BadRequest(_)),
     }
+}
+
+/// The error that a failure is while connecting.
+pub(super) fn unsent(url: &str, failed: &Unsent, way: &Way, is_deadline: bool) -> Error {
+    if let Problem::Cancelled = failed.problem {
+        return Error::Cancelled;
+    }
+    let (kind, mut message) = match failed.problem {
+        Problem::Timeout if is_deadline => passed(),
+        _ => connecting(failed, way),
+    };
+    if failed.step == Step::Resolve && !failed.is_proxy {
+        message.push_str(way.lookup_hint());
+    }
+    Error::Transport {
+        url: without_query(url),
+        kind,
+        message,
+        unsent: true,
+    }
+}
+
+fn passed() -> Said {
+    let message = "the deadline passed before the response was complete";
+    (TransportKind::Timeout, message.to_owned())
 }
 
 /// The error that certificates are which cannot be read.
@@ -61,59 +90,40 @@ pub(super) fn no_roots(url: &str, unreadable: Unreadable) -> Error {
 /// The kind of a failure, and what to say of it.
 type Said = (TransportKind, String);
 
-/// What a failure of the wire is, and whether nothing of the request has left.
-fn describe(error: &Wire, way: &Way) -> (TransportKind, String, bool) {
-    if let Some(unsent) = Unsent::of(error) {
-        let (kind, message) = connecting(&unsent.step, &unsent.error, way);
-        // At the first step it is the server's own host that was looked up here.
-        let hint = match unsent.step {
-            Step::Resolve(_) => way.lookup_hint(),
-            _ => "",
-        };
-        return (kind, format!("{message}{hint}"), true);
-    }
-    let unsent = matches!(error, Wire::BadUri(_) | Wire::Http(_) | Wire::HostNotFound);
-    let (kind, message) = exchanging(error, way);
-    (kind, message, unsent)
-}
-
 /// A failure before the connection was there.
-fn connecting(step: &Step, error: &Wire, way: &Way) -> Said {
-    if let Wire::Io(error) = error
-        && is_exhausted(error)
-    {
-        return (TransportKind::Resources, words(error));
-    }
-    match step {
-        Step::Proxy => {
+fn connecting(failed: &Unsent, way: &Way) -> Said {
+    let (kind, message) = at_step(failed, way);
+    match (failed.is_proxy, kind) {
+        (true, TransportKind::Resources) | (false, _) => (kind, message),
+        (true, _) => {
             let proxy = way.proxy.as_deref().unwrap_or_default();
-            let (kind, message) = match (Unsent::of(error), error) {
-                (Some(inner), _) => connecting(&inner.step, &inner.error, way),
-                (None, Wire::ConnectProxyFailed(said)) => {
-                    (TransportKind::Proxy, refused_by_proxy(said))
-                }
-                (None, Wire::Timeout(_)) => (TransportKind::Proxy, late("answer", way)),
-                (None, error) => exchanging(error, way),
-            };
-            match kind {
-                TransportKind::Resources => (kind, message),
-                _ => (TransportKind::Proxy, format!("proxy {proxy}: {message}")),
-            }
+            (TransportKind::Proxy, format!("proxy {proxy}: {message}"))
         }
-        Step::Resolve(host) => (TransportKind::Dns, unresolved(host, error, way)),
-        Step::Connect => match error {
-            Wire::Io(error) => (TransportKind::Connect, words(error)),
-            Wire::Timeout(_) => (TransportKind::Connect, late("connection", way)),
-            error => (TransportKind::Connect, error.to_string()),
-        },
-        Step::Tls => securing(error, way),
     }
 }
 
-fn unresolved(host: &str, error: &Wire, way: &Way) -> String {
-    match error {
-        Wire::Io(error) => format!("cannot resolve host {host}: {}", words(error)),
-        Wire::Timeout(_) => {
+fn at_step(failed: &Unsent, way: &Way) -> Said {
+    match (failed.step, &failed.problem) {
+        (_, Problem::Io(error)) if is_exhausted(error) => (TransportKind::Resources, words(error)),
+        (Step::Resolve, problem) => {
+            let message = unresolved(&failed.host, problem, way);
+            (TransportKind::Dns, message)
+        }
+        (Step::Connect, Problem::Timeout) => (TransportKind::Connect, late("connection", way)),
+        (Step::Connect, Problem::Io(error)) => (TransportKind::Connect, words(error)),
+        (Step::Tls, problem) => securing(problem, way),
+        (Step::Tunnel, Problem::RefusedByProxy(status)) => {
+            (TransportKind::Proxy, refused_by_proxy(*status))
+        }
+        (Step::Tunnel, Problem::Timeout) => (TransportKind::Proxy, late("answer", way)),
+        (_, problem) => exchanging(problem, way),
+    }
+}
+
+fn unresolved(host: &str, problem: &Problem, way: &Way) -> String {
+    match problem {
+        Problem::Io(error) => format!("cannot resolve host {host}: {}", words(error)),
+        Problem::Timeout => {
             let late = late("answer of the name server", way);
             format!("cannot resolve host {host}: {late}")
         }
@@ -122,11 +132,10 @@ fn unresolved(host: &str, error: &Wire, way: &Way) -> String {
 }
 
 /// A failure of the TLS handshake.
-fn securing(error: &Wire, way: &Way) -> Said {
-    let inner = match error {
-        Wire::Timeout(_) => return (TransportKind::Connect, late("TLS handshake", way)),
-        Wire::Rustls(error) => error,
-        Wire::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+fn securing(problem: &Problem, way: &Way) -> Said {
+    let inner = match problem {
+        Problem::Timeout => return (TransportKind::Connect, late("TLS handshake", way)),
+        Problem::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(inner) => inner,
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let message = "connection closed during the TLS handshake; is it http://?";
@@ -137,7 +146,7 @@ fn securing(error: &Wire, way: &Way) -> Said {
                 return (TransportKind::Tls, message);
             }
         },
-        error => return (TransportKind::Tls, error.to_string()),
+        problem => return (TransportKind::Tls, exchanging(problem, way).1),
     };
     match inner {
         rustls::Error::InvalidCertificate(reason) => {
@@ -170,14 +179,9 @@ fn certificate(reason: &rustls::CertificateError) -> String {
 }
 
 /// What a proxy said in place of connecting further.
-fn refused_by_proxy(said: &str) -> String {
-    // "proxy server responded 407/407"
-    let status = said
-        .rsplit('/')
-        .next()
-        .and_then(|status| status.parse().ok());
+fn refused_by_proxy(status: Option<u16>) -> String {
     match status {
-        Some(407_u16) => {
+        Some(407) => {
             "it answers 407: it wants a user name and a password, or refuses those in its URL"
                 .to_owned()
         }
@@ -187,34 +191,35 @@ fn refused_by_proxy(said: &str) -> String {
 }
 
 /// A failure after the connection was there.
-fn exchanging(error: &Wire, way: &Way) -> Said {
-    match error {
-        Wire::Timeout(_) => {
+fn exchanging(problem: &Problem, way: &Way) -> Said {
+    match problem {
+        Problem::Timeout => {
             let message = format!("timeout: no whole response within {}", human(way.timeout));
             (TransportKind::Timeout, message)
         }
-        Wire::Io(error) if is_exhausted(error) => (TransportKind::Resources, words(error)),
-        Wire::Io(error) => (kind_of_io(error), words(error)),
-        Wire::Rustls(error) => (TransportKind::Tls, format!("TLS: {error}")),
-        Wire::Protocol(error) => {
-            let said = error.to_string();
-            if said.starts_with("chunk") {
-                let message = format!("broken in the middle of the response: {said}");
-                return (TransportKind::Disconnected, message);
-            }
-            let hint = if way.is_https {
-                ""
-            } else {
-                "; is it https://?"
+        Problem::Io(error) if is_exhausted(error) => (TransportKind::Resources, words(error)),
+        Problem::Io(error) => (kind_of_io(error), words(error)),
+        Problem::BadBody(said) => {
+            let message = format!("broken in the middle of the response: {said}");
+            (TransportKind::Disconnected, message)
+        }
+        Problem::NotHttp(said) => {
+            let hint = match way.is_https {
+                true => "",
+                false => "; is it https://?",
             };
             let message = format!("the response is not HTTP ({said}){hint}");
             (TransportKind::Other, message)
         }
-        Wire::BodyExceedsLimit(limit) => {
+        Problem::TooLarge(limit) => {
             let message = format!("the response is larger than {} MiB", limit >> 20);
             (TransportKind::Other, message)
         }
-        error => (TransportKind::Other, error.to_string()),
+        Problem::RefusedBySocks(said) => (TransportKind::Proxy, said.clone()),
+        Problem::RefusedByProxy(status) => (TransportKind::Proxy, refused_by_proxy(*status)),
+        Problem::BadRequest(said) => (TransportKind::Other, (*said).to_owned()),
+        Problem::HostNotFound => (TransportKind::Dns, "host not found".to_owned()),
+        Problem::Cancelled => (TransportKind::Other, "cancelled".to_owned()),
     }
 }
 

@@ -1,81 +1,78 @@
-//! The lookup of a host, on a thread of its own where it can take long.
-//!
-//! The wire has one, too, which panics when no thread can be started, and starts one even for an
-//! address that needs no lookup.
+//! The lookup of a host by the system, on a thread of its own: it can take long, and nobody can end it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Arc;
 use std::thread;
 
-use ureq::Error;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
+use super::handover::Handover;
+use super::problem::{Problem, copy};
 
-/// As many addresses of a host as are tried.
+/// The most addresses of a host that are tried.
 const MOST: usize = 16;
+
+/// Addresses of a host, or why there are none.
+pub(super) type Found = Result<Arc<[SocketAddr]>, NotFound>;
+
+/// Why a host has no address.
+#[derive(Debug, Clone)]
+pub(super) enum NotFound {
+    Unknown,
+    Io(Arc<io::Error>),
+}
+
+impl From<NotFound> for Problem {
+    fn from(reason: NotFound) -> Self {
+        match reason {
+            NotFound::Unknown => Self::HostNotFound,
+            NotFound::Io(error) => Self::Io(copy(&error)),
+        }
+    }
+}
+
+/// What gets asked for addresses.
+pub(super) trait Resolve: Send + Sync {
+    /// Begins a lookup, whose result is put into the handover.
+    fn begin(&self, host: &str, port: u16, result: &Arc<Handover<Found>>);
+}
 
 /// Asks the system.
 #[derive(Debug)]
-pub(super) struct Lookup;
+pub(super) struct System;
 
-impl Resolver for Lookup {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
-        let host = uri.host().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or_else(|| usual_port(uri));
-        let mut found = self.empty();
-        if let Ok(address) = host.parse::<IpAddr>() {
-            found.push(SocketAddr::new(address, port));
-            return Ok(found);
+/// An address that needs no lookup. IPv6 may be in brackets.
+pub(super) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address: IpAddr = host.parse().ok()?;
+    Some(SocketAddr::new(address, port))
+}
+
+impl Resolve for System {
+    fn begin(&self, host: &str, port: u16, result: &Arc<Handover<Found>>) {
+        let (name, theirs) = (host.to_owned(), Arc::clone(result));
+        let started = thread::Builder::new()
+            .name("paceline-lookup".to_owned())
+            .spawn(move || theirs.put(look_up(&name, port)));
+        if let Err(error) = started {
+            let reason = format!("no thread to look it up: {error}");
+            let error = io::Error::new(io::ErrorKind::OutOfMemory, reason);
+            result.put(Err(NotFound::Io(Arc::new(error))));
         }
-        let addresses = look_up(host.to_owned(), port, timeout)?;
-        for address in addresses.into_iter().take(MOST) {
-            found.push(address);
-        }
-        if found.is_empty() {
-            return Err(Error::HostNotFound);
-        }
-        Ok(found)
     }
 }
 
-/// The port of a scheme, that of a proxy included.
-fn usual_port(uri: &Uri) -> u16 {
-    let scheme = uri.scheme_str().unwrap_or_default().to_ascii_lowercase();
-    match scheme.as_str() {
-        "https" => 443,
-        "http" => 80,
-        _ => 1080,
-    }
-}
-
-fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
-    let (tell, told) = mpsc::sync_channel(1);
-    let asked = move || {
-        let found = (host.as_str(), port).to_socket_addrs();
-        // Whoever asked may have given up.
-        let _ = tell.send(found.map(Vec::from_iter));
-    };
-    let started = thread::Builder::new()
-        .name("paceline-lookup".to_owned())
-        .spawn(asked);
-    started.map_err(|error| {
-        let reason = format!("no thread to look it up: {error}");
-        Error::Io(io::Error::new(io::ErrorKind::OutOfMemory, reason))
-    })?;
-    match told.recv_timeout(*timeout.after) {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => Err(Error::Io(out_of_descriptors().unwrap_or(error))),
-        Err(RecvTimeoutError::Timeout) => Err(Error::Timeout(timeout.reason)),
-        Err(RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
+fn look_up(host: &str, port: u16) -> Found {
+    match (host, port).to_socket_addrs() {
+        Ok(found) => {
+            let found: Arc<[SocketAddr]> = found.take(MOST).collect();
+            match found.is_empty() {
+                true => Err(NotFound::Unknown),
+                false => Ok(found),
+            }
+        }
+        Err(error) => Err(NotFound::Io(Arc::new(
+            out_of_descriptors().unwrap_or(error),
+        ))),
     }
 }
 
@@ -88,35 +85,36 @@ fn out_of_descriptors() -> Option<io::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    use crate::limiter::Clock;
 
     #[test]
-    fn addresses_are_taken_as_they_are_and_names_are_looked_up() {
+    fn addresses_are_taken_as_they_are() {
         let table = [
-            ("http://127.0.0.1:81/v1", Some("127.0.0.1:81")),
-            ("https://127.0.0.1", Some("127.0.0.1:443")),
-            ("http://[::1]/v1", Some("[::1]:80")),
-            ("SOCKS5://10.0.0.1", Some("10.0.0.1:1080")),
-            ("http://no-such-host.invalid", None),
+            ("127.0.0.1", Some("127.0.0.1:81")),
+            ("[::1]", Some("[::1]:81")),
+            ("::1", Some("[::1]:81")),
+            ("localhost", None),
+            ("", None),
         ];
-        for (uri, expected) in table {
-            let found = Lookup.resolve(
-                &uri.parse().unwrap(),
-                &Config::default(),
-                NextTimeout::default(),
-            );
-            let first = found.ok().map(|found| found[0].to_string());
-            assert_eq!(first.as_deref(), expected, "{uri}");
+        for (host, expected) in table {
+            let found = literal(host, 81).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), expected, "{host}");
         }
-        let found = Lookup.resolve(
-            &"http://localhost:82".parse().unwrap(),
-            &Config::default(),
-            NextTimeout::default(),
-        );
-        assert!(
-            found
-                .unwrap()
-                .iter()
-                .all(|found| found.ip().is_loopback() && found.port() == 82)
-        );
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        let minute = Clock::real().now() + Duration::from_secs(60);
+        let ask = |host: &str| {
+            let result = Handover::new();
+            System.begin(host, 82, &result);
+            result.wait(minute, None).unwrap()
+        };
+        let found = ask("localhost").unwrap();
+        let is_right = |found: &SocketAddr| found.ip().is_loopback() && found.port() == 82;
+        assert!(!found.is_empty() && found.iter().all(is_right));
+        ask("no-such-host.invalid").unwrap_err();
     }
 }

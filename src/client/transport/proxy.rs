@@ -6,14 +6,37 @@
 
 use std::fmt;
 
-use ureq::http::Uri;
-use ureq::{Proxy as Wire, ProxyProtocol as Protocol};
+use http::Uri;
 
 use super::no_proxy::is_listed;
 use super::url::BaseUrl;
 
-/// What is spoken to a proxy.
+/// The schemes of proxies that are spoken to.
 const KNOWN: &str = "http, https, socks4, socks4a, socks5 and socks5h";
+
+/// What is spoken to a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    Https,
+    Socks4,
+    Socks4a,
+    Socks5,
+    Socks5h,
+}
+
+impl Protocol {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks4 => "socks4",
+            Self::Socks4a => "socks4a",
+            Self::Socks5 => "socks5",
+            Self::Socks5h => "socks5h",
+        }
+    }
+}
 
 /// A proxy that is used.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,7 +90,7 @@ impl Proxy {
             "http" => Protocol::Http,
             "https" => Protocol::Https,
             "socks4" => Protocol::Socks4,
-            "socks4a" => Protocol::Socks4A,
+            "socks4a" => Protocol::Socks4a,
             // Desktops write it without a number.
             "socks" | "socks5" => Protocol::Socks5,
             "socks5h" => Protocol::Socks5h,
@@ -110,25 +133,24 @@ impl Proxy {
         })
     }
 
-    /// What may never be shown.
-    pub(super) fn password(&self) -> Option<String> {
-        self.password.clone()
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
-    /// As the wire takes it.
-    pub(super) fn build(&self) -> Result<Wire, String> {
-        let mut builder = Wire::builder(self.protocol)
-            .host(&self.host)
-            .port(self.port);
-        if let Some(user) = &self.user {
-            builder = builder.username(user);
-        }
-        if let Some(password) = &self.password {
-            builder = builder.password(password);
-        }
-        builder
-            .build()
-            .map_err(|_| format!("invalid proxy address {self}"))
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    pub(super) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     /// Whether TLS is spoken to the proxy itself.
@@ -140,7 +162,7 @@ impl Proxy {
 /// What may be shown: all but the user and the password.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.protocol.to_string().to_ascii_lowercase();
+        let scheme = self.protocol.scheme();
         write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
@@ -343,22 +365,13 @@ mod tests {
             let found = (proxy.user.as_deref(), proxy.password.as_deref());
             assert_eq!(found, (user, password), "{given}");
             assert!(!format!("{proxy:?}").contains("s3cret"), "{given}");
-            let wire = proxy.build().unwrap();
-            assert_eq!(
-                (wire.username(), wire.password()),
-                (user, password),
-                "{given}"
-            );
-            assert_eq!(wire.port(), proxy.port, "{given}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_address_panics(url: String) {
-            if let Ok(proxy) = Proxy::parse(&url) {
-                let _ = proxy.build();
-            }
+            let _ = Proxy::parse(&url);
         }
     }
 }

@@ -7,16 +7,18 @@
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths, load_native_certs};
-use ureq::tls::{Certificate, RootCerts};
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDER: &str = "SSL_CERT_DIR";
 
 /// What was read. It is locked while it is read, so that it is read once.
-static READ: Mutex<Option<RootCerts>> = Mutex::new(None);
+static READ: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
 
 /// Why certificates cannot be read.
 #[derive(Debug)]
@@ -32,10 +34,10 @@ pub(super) fn are_named() -> bool {
 }
 
 /// The trusted authorities.
-pub(super) fn trusted() -> Result<RootCerts, Unreadable> {
+pub(super) fn trusted() -> Result<Arc<RootCertStore>, Unreadable> {
     let mut read = READ.lock();
     if let Some(roots) = &*read {
-        return Ok(roots.clone());
+        return Ok(Arc::clone(roots));
     }
     let (file, folders) = (named(FILE), named(FOLDER));
     let roots = if file.is_none() && folders.is_none() {
@@ -43,7 +45,7 @@ pub(super) fn trusted() -> Result<RootCerts, Unreadable> {
     } else {
         of_files(file.as_deref(), folders.as_deref())?
     };
-    Ok(read.insert(roots).clone())
+    Ok(Arc::clone(read.insert(Arc::new(roots))))
 }
 
 /// A variable that is empty is as good as none.
@@ -53,7 +55,7 @@ fn named(variable: &str) -> Option<PathBuf> {
 }
 
 /// Those of a file and of a list of folders, of which each that is named has to have some.
-fn of_files(file: Option<&Path>, folders: Option<&Path>) -> Result<RootCerts, Unreadable> {
+fn of_files(file: Option<&Path>, folders: Option<&Path>) -> Result<RootCertStore, Unreadable> {
     let mut all = Vec::new();
     if let Some(file) = file {
         let found = load_certs_from_paths(Some(file), None);
@@ -74,15 +76,11 @@ fn of_files(file: Option<&Path>, folders: Option<&Path>) -> Result<RootCerts, Un
         }
         all.extend(found.certs);
     }
-    Ok(all
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect::<Vec<_>>()
-        .into())
+    Ok(store(all))
 }
 
 /// Those of the system, or of browsers where the system has none.
-fn of_system() -> Result<RootCerts, Unreadable> {
+fn of_system() -> Result<RootCertStore, Unreadable> {
     let found = load_native_certs();
     if found.certs.is_empty() {
         let (reason, source) = first(found);
@@ -93,13 +91,17 @@ fn of_system() -> Result<RootCerts, Unreadable> {
             });
         }
         log::info!("the system has no store of certificates; those of browsers are trusted");
-        return Ok(RootCerts::WebPki);
+        let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+        return Ok(RootCertStore { roots });
     }
-    let owned = found
-        .certs
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned());
-    Ok(owned.collect::<Vec<_>>().into())
+    Ok(store(found.certs))
+}
+
+/// Those of these that can be understood: a store often has one that cannot.
+fn store(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates);
+    store
 }
 
 fn none_in(variable: &str, path: &Path, found: CertificateResult) -> Unreadable {

@@ -11,6 +11,9 @@ use ruzstd::decoding::StreamingDecoder;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// How much is unpacked between two looks at what is held, in bytes.
+const PIECE: u64 = 256 * 1024;
+
 /// How often an answer can be packed in itself.
 const MOST_LAYERS: usize = 3;
 
@@ -60,11 +63,13 @@ pub(super) fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(&GZIP) || bytes.starts_with(&ZSTD)
 }
 
-/// A whole body as it was meant, of at most `limit` bytes.
+/// A whole body as it was meant, of at most `limit` bytes. `holds` is called with the bytes that are held
+/// meanwhile, and may wait.
 pub(super) fn unpacked(
     mut bytes: Vec<u8>,
     coding: &Coding,
     limit: u64,
+    holds: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<u8>, Unpackable> {
     let broken = |name: &str, error: &io::Error| {
         Unpackable::Broken(format!("the response is broken: {name}: {error}"))
@@ -72,11 +77,12 @@ pub(super) fn unpacked(
     let mut is_unpacked = false;
     for _ in 0..MOST_LAYERS {
         let packed = bytes.as_slice();
+        let filled = |reader: &mut dyn Read| filled(reader, limit, packed.len(), holds);
         let read = if packed.starts_with(&GZIP) {
-            filled(MultiGzDecoder::new(packed), limit).map_err(|error| ("gzip", error))
+            filled(&mut MultiGzDecoder::new(packed)).map_err(|error| ("gzip", error))
         } else if packed.starts_with(&ZSTD) {
             match StreamingDecoder::new(packed) {
-                Ok(decoder) => filled(decoder, limit).map_err(|error| ("zstd", error)),
+                Ok(mut decoder) => filled(&mut decoder).map_err(|error| ("zstd", error)),
                 Err(error) => Err(("zstd", io::Error::new(ErrorKind::InvalidData, error))),
             }
         } else {
@@ -100,8 +106,9 @@ pub(super) fn unpacked(
         Coding::Deflate => {
             // The name is used for two formats; only one of them has a head to be known by.
             let packed = bytes.as_slice();
-            let read = match filled(ZlibDecoder::new(packed), limit) {
-                Err(_) if !is_zlib(packed) => filled(DeflateDecoder::new(packed), limit),
+            let filled = |reader: &mut dyn Read| filled(reader, limit, packed.len(), holds);
+            let read = match filled(&mut ZlibDecoder::new(packed)) {
+                Err(_) if !is_zlib(packed) => filled(&mut DeflateDecoder::new(packed)),
                 read => read,
             };
             let read = read.map_err(|error| broken("deflate", &error))?;
@@ -117,13 +124,23 @@ pub(super) fn foreign(name: &str) -> Unpackable {
     ))
 }
 
-/// Everything, or none if it is more than the limit.
-fn filled(reader: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+/// Everything, or none if it is more than the limit. `beside` bytes are held besides.
+fn filled(
+    reader: &mut dyn Read,
+    limit: u64,
+    beside: usize,
+    holds: &dyn Fn(usize) -> bool,
+) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let read = reader
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok((u64::try_from(read).unwrap_or(u64::MAX) <= limit).then_some(bytes))
+    loop {
+        if reader.take(PIECE).read_to_end(&mut bytes)? == 0 {
+            return Ok(Some(bytes));
+        }
+        let is_over = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit;
+        if is_over || !holds(beside.saturating_add(bytes.len())) {
+            return Ok(None);
+        }
+    }
 }
 
 /// Whether a body is JSON or a page as it is, whatever its header says.
@@ -217,6 +234,10 @@ mod tests {
 
     const TEXT: &[u8] = br#"{"id": "x", "choices": []}"#;
     const LIMIT: u64 = 10_000;
+
+    fn unpacked(bytes: Vec<u8>, coding: &Coding, limit: u64) -> Result<Vec<u8>, Unpackable> {
+        super::unpacked(bytes, coding, limit, &|_| true)
+    }
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ureq::http::Uri;
+use http::Uri;
 
 /// What a base URL ends in when somebody gives the address of an endpoint.
 const ENDPOINTS: [&str; 6] = [
@@ -140,14 +140,28 @@ impl BaseUrl {
     }
 
     /// The host and the port, as in the URL.
-    fn authority(&self) -> &str {
+    pub(super) fn authority(&self) -> &str {
         let after = self.origin.split_once("://");
         after.map_or("", |(_, authority)| authority)
+    }
+
+    /// What of a URL of this server is sent to it.
+    pub(super) fn target<'a>(&self, url: &'a str) -> &'a str {
+        url.strip_prefix(self.origin.as_str()).unwrap_or_default()
     }
 
     /// The host, an IPv6 address without its brackets.
     pub(in crate::client) fn host(&self) -> &str {
         bare(self.authority())
+    }
+
+    /// The host, an IPv6 address in its brackets.
+    pub(super) fn host_in_url(&self) -> &str {
+        let authority = self.authority();
+        match authority.rfind(']') {
+            Some(end) => authority.get(..=end).unwrap_or_default(),
+            None => self.host(),
+        }
     }
 
     pub(super) fn port(&self) -> u16 {

@@ -1,0 +1,64 @@
+//! What can go wrong while a request is sent, before it is put into words.
+
+use std::io;
+
+/// A failure of an attempt.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Io(io::Error),
+    Timeout,
+    Cancelled,
+    HostNotFound,
+    /// The proxy refused to connect further, with this status.
+    RefusedByProxy(Option<u16>),
+    /// A SOCKS proxy refused to connect further.
+    RefusedBySocks(String),
+    /// The head of the response is not HTTP.
+    NotHttp(String),
+    /// The body of the response breaks the rules of its framing.
+    BadBody(&'static str),
+    /// The response is larger than this many bytes.
+    TooLarge(u64),
+    /// The request cannot be sent as it is.
+    BadRequest(&'static str),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        // Without a number it is of `Socket`, whose time is up.
+        if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
+            return Self::Timeout;
+        }
+        Self::Io(error)
+    }
+}
+
+/// A copy of an error, as good as it can be told.
+pub(super) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// A step of connecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Looking up a host.
+    Resolve,
+    Connect,
+    Tls,
+    /// What is said to a proxy.
+    Tunnel,
+}
+
+/// A failure while connecting: nothing of the request was sent.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    pub(super) step: Step,
+    /// Whether it was the way to the proxy, or the proxy itself.
+    pub(super) is_proxy: bool,
+    /// The host of the step.
+    pub(super) host: String,
+    pub(super) problem: Problem,
+}

@@ -1,0 +1,204 @@
+//! A socket whose reads and writes end at an instant.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::bounds::time_until;
+
+/// A connected socket. Its reads and writes fail with `TimedOut` at `end`.
+///
+/// The system ends a read or a write after a time-out that it has to be told. What is left until the end
+/// is never the same twice, so it is told less: a rounded time, which is mostly that of the request
+/// before and is then not told again. Who is woken before the end waits for the rest.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: Arc<TcpStream>,
+    end: Instant,
+    read: Option<Duration>,
+    write: Option<Duration>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: Arc<TcpStream>, end: Instant) -> Self {
+        Self {
+            stream,
+            end,
+            read: None,
+            write: None,
+        }
+    }
+
+    pub(super) fn stream(&self) -> &Arc<TcpStream> {
+        &self.stream
+    }
+
+    /// Sets when reads and writes end from now on.
+    pub(super) fn set_end(&mut self, end: Instant) {
+        self.end = end;
+    }
+
+    /// Whether the peer has neither closed the connection nor sent anything.
+    pub(super) fn is_quiet(&self) -> bool {
+        is_quiet(&self.stream)
+    }
+
+    fn arm_read(&mut self) -> io::Result<()> {
+        if let Some(after) = retold(self.end, self.read)? {
+            self.stream.set_read_timeout(Some(after))?;
+            self.read = Some(after);
+        }
+        Ok(())
+    }
+
+    fn arm_write(&mut self) -> io::Result<()> {
+        if let Some(after) = retold(self.end, self.write)? {
+            self.stream.set_write_timeout(Some(after))?;
+            self.write = Some(after);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the system's time-out was up, or a signal came: both are tried again.
+fn is_brief(error: &io::Error) -> bool {
+    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    // A connection that the network has lost is a time-out by its kind, too.
+    match error.kind() {
+        Interrupted | WouldBlock => true,
+        TimedOut => cfg!(windows),
+        _ => false,
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.arm_read()?;
+            match (&*self.stream).read(buffer) {
+                Err(error) if is_brief(&error) => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.arm_write()?;
+            match (&*self.stream).write(bytes) {
+                Err(error) if is_brief(&error) => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            self.arm_write()?;
+            match send(&self.stream, pieces) {
+                Err(error) if is_brief(&error) => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Unlike the standard library's, this raises no SIGPIPE, which a program that is not Rust's own may
+/// not ignore.
+#[cfg(unix)]
+fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+    #[cfg(target_vendor = "apple")]
+    let flags = SendFlags::empty();
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = SendFlags::NOSIGNAL;
+    Ok(sendmsg(
+        stream,
+        pieces,
+        &mut SendAncillaryBuffer::default(),
+        flags,
+    )?)
+}
+
+#[cfg(not(unix))]
+fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut stream = stream;
+    stream.write_vectored(pieces)
+}
+
+#[cfg(unix)]
+fn is_quiet(stream: &TcpStream) -> bool {
+    use rustix::io::Errno;
+    use rustix::net::{RecvFlags, recv};
+    let mut byte = [0_u8; 1];
+    let found = recv(stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    matches!(found, Err(Errno::AGAIN))
+}
+
+#[cfg(not(unix))]
+fn is_quiet(stream: &TcpStream) -> bool {
+    let peek = || {
+        stream.set_nonblocking(true)?;
+        let found = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        found
+    };
+    peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// The time-out to tell the system, if it is another than it was told.
+fn retold(end: Instant, told: Option<Duration>) -> io::Result<Option<Duration>> {
+    let left = time_until(end).ok_or(ErrorKind::TimedOut)?;
+    let fits = |told: Duration| told <= left && told >= left - left / 8;
+    Ok((!told.is_some_and(fits)).then(|| rounded_down(left)))
+}
+
+/// To a multiple of a power of two that is between a sixteenth and an eighth of it. The system's shortest
+/// time-out is a microsecond, and 0 is none at all.
+fn rounded_down(left: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    let Ok(nanos) = u64::try_from(left.as_nanos()) else {
+        return left; // six centuries
+    };
+    let step = 1 << nanos.checked_ilog2().unwrap_or(0).saturating_sub(4);
+    Duration::from_nanos(nanos - nanos % step).max(SHORTEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limiter::Clock;
+
+    #[test]
+    fn a_time_out_is_told_when_it_differs_by_much() {
+        let minutes = Duration::from_secs(600);
+        let end = Clock::real().now() + minutes;
+        let told = retold(end, None).unwrap();
+        assert_eq!(told, Some(rounded_down(minutes - Duration::from_secs(1))));
+        assert_eq!(retold(end, told).unwrap(), None, "told once");
+        let near = Clock::real().now() + Duration::from_secs(30);
+        let again = retold(near, told).unwrap();
+        assert!(again.is_some_and(|again| again <= Duration::from_secs(30)));
+        let past = Clock::real().now();
+        assert_eq!(retold(past, told).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    proptest! {
+        #[test]
+        fn no_time_out_gets_longer_nor_much_shorter(nanos in 1_000_000_u64..) {
+            let left = Duration::from_nanos(nanos);
+            let told = rounded_down(left);
+            prop_assert!(told <= left);
+            prop_assert!(left - told <= left / 8, "{left:?}: {told:?}");
+        }
+    }
+}
