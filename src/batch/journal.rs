@@ -7,6 +7,7 @@
 
 mod names; // the files that a run opens
 
+use std::io;
 use std::path::Path;
 
 use super::fs::{Disk, Kind, check_room};
@@ -64,7 +65,9 @@ impl Earlier {
         let Names { disk, results, .. } = names;
         names.tell_apart()?;
         // Locked before anything is moved: a run that writes to it must not lose its file.
-        let existed = disk.stat(results).is_ok();
+        // Only a name that is certainly free was made here: what fails to be looked at may be there.
+        let existed =
+            !matches!(disk.stat(results), Err(error) if error.kind() == io::ErrorKind::NotFound);
         let results = Output::open(disk, results)?;
         if results.is_file()
             && let Err(error) = where_allowed(check_room(disk, names.results))
