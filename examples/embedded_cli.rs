@@ -1,15 +1,19 @@
-//! A small command of its own around the client: it answers the questions in its arguments.
+//! A small command of its own around the client: it answers the questions in its arguments, with a
+//! progress bar and a deadline, and Ctrl-C ends its waits at once.
 //!
 //! `cargo run --example embedded_cli --all-features -- --threads 4 "Why is the sky blue?"`
 
 mod support;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use paceline::parallel::Workers;
-use paceline::{ChatRequest, Limits, Message};
+use paceline::{CallOptions, CancelToken, ChatRequest, Clock, Limits, Message};
 use support::Service;
 
 /// Answers questions, in order, at the pace that the limits allow.
@@ -27,9 +31,12 @@ struct Args {
     /// Most tokens of one answer.
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_tokens: u64,
-    /// Most questions under way at once.
+    /// Most questions in flight at once.
     #[arg(long, value_name = "N", default_value_t = 16)]
     threads: usize,
+    /// Most seconds for all of it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    deadline: u64,
 }
 
 fn main() -> ExitCode {
@@ -55,13 +62,31 @@ fn run(args: &Args) -> Result<usize, Box<dyn Error>> {
         .limits(Limits::tokens_per_minute(args.tpm)?)
         .max_completion_tokens(args.max_tokens)
         .build()?;
-    let answers = Workers::new(args.threads)?.try_map(&args.questions, |question| {
+    let stop = CancelToken::new();
+    cancel_on_ctrl_c(&stop)?;
+    let deadline = Clock::real().now() + Duration::from_secs(args.deadline);
+    // The map starts nothing after it, and no call waits past it.
+    let call = CallOptions::new().deadline(deadline).cancel(&stop);
+
+    let bar = ProgressBar::new(args.questions.len() as u64);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {pos} of {len} {msg}",
+    )?);
+    let workers = Workers::new(args.threads)?;
+    let map = workers.options().deadline(deadline).cancel(&stop);
+    let map = map.on_progress(|progress| {
+        bar.set_position(progress.done as u64);
+        bar.set_message(format!("({} failed)", progress.failed));
+    });
+    let answers = map.try_map(&args.questions, |question| {
         let messages = [
             Message::system("Answer in one sentence."),
             Message::user(question.as_str()),
         ];
-        client.chat(ChatRequest::new(messages))
+        client.chat_with(ChatRequest::new(messages), &call)
     });
+    bar.finish_and_clear();
+
     for (question, answer) in args.questions.iter().zip(&answers) {
         match answer {
             Ok(answer) => println!("{question}\n  {}", answer.text()),
@@ -69,4 +94,23 @@ fn run(args: &Args) -> Result<usize, Box<dyn Error>> {
         }
     }
     Ok(answers.iter().filter(|answer| answer.is_err()).count())
+}
+
+#[cfg(unix)]
+fn cancel_on_ctrl_c(stop: &CancelToken) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT])?;
+    let stop = stop.clone();
+    let thread = std::thread::Builder::new().name("ctrl-c".to_owned());
+    thread.spawn(move || {
+        if signals.forever().next().is_some() {
+            stop.cancel();
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn cancel_on_ctrl_c(stop: &CancelToken) -> io::Result<()> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || stop.cancel()).map_err(io::Error::other)
 }

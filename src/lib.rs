@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | | the limiter | always |
 //! | `client` | client, token counting, parallel map, batch runs | yes |
+//! | `schemars` | JSON schemas of types for structured answers | |
 //! | `sim` | the simulator | |
 //! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
 //! | `cli` | the `paceline` command | |
@@ -56,9 +57,10 @@ mod unit; //       what limits and costs are counted in
 
 #[cfg(feature = "client")]
 pub use client::{
-    Admitted, Attempt, ChatChunk, ChatRequest, ChatResponse, ChatStream, ClientBuilder,
-    ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL,
-    Embeddings, Message, Prepared, RateLimitedClient, Repair, Response,
+    Admitted, AdmittedChat, Attempt, CallOptions, ChatChunk, ChatRequest, ChatResponse, ChatStream,
+    ClientBuilder, ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS,
+    DEFAULT_MODEL, Embeddings, Message, Prepared, PreparedChat, RateLimitedClient, Repair,
+    Response, ResponseHeaders, ToolCall,
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};

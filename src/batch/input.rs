@@ -6,6 +6,7 @@ mod asked; //      the models that it asks for
 mod begin; //      its first lines, read before anything is sent
 #[cfg(test)]
 mod fuzz_tests; // any bytes, in any shape
+mod iter; //       requests that a program makes
 mod kind; //       formats by their first bytes
 mod lines; //      lines with something in them, each with its number
 mod mark; //       byte order marks
@@ -39,6 +40,7 @@ use records::{Asked, Draft, is_known};
 use shard::Shard;
 use text::{LoneReturn, text};
 
+pub use iter::RequestLine;
 pub(super) use lines::Lines;
 pub(super) use plain::Plain;
 pub(super) use records::Records;

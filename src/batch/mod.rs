@@ -72,7 +72,7 @@ pub use finished::Finished;
 pub use fs::{check_output, is_same_file};
 pub use history::History;
 pub use hold::Hold;
-pub use input::{Input, RowFormat, plain_text, unpacked};
+pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};
 pub use machine::{InFlight, InFlightCap};
 pub use money::Money;
 pub use notice::Notice;

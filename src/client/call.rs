@@ -5,6 +5,7 @@
 
 mod attempts; //   a request from its first attempt to its last
 mod exchange; //   one attempt
+mod options; //    what one call may be told
 mod reading; //    the body of a response
 mod settlement; // what is left to do when a response is there
 
@@ -14,14 +15,17 @@ use std::time::Duration;
 
 pub(crate) use attempts::AfterAttempt;
 pub use attempts::Attempt;
+pub use options::CallOptions;
 use reading::invalid;
 pub(super) use reading::{Context, Receive, Unreceived, Whole, quote_without};
 pub(super) use settlement::{Sent, Settlement};
 
 use super::RateLimitedClient;
 use super::answer::{Body, value};
+use super::headers::ResponseHeaders;
 use super::learned::Sizes;
 use super::response::{PassedOn, Response};
+use super::secrets::Secrets;
 use super::transport::without_query;
 use crate::Result;
 use crate::cost::{Cost, ServiceTier};
@@ -158,9 +162,27 @@ impl Prepared {
     ///
     /// Those of [`Prepared::admit`] and [`Admitted::send`].
     pub fn send(self) -> Result<Response> {
-        self.admit(AcquireOptions::new())?
-            .send(AcquireOptions::new())
+        self.call(&CallOptions::new())
     }
+
+    /// Admits and sends it, with options for the whole call.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Prepared::admit`] and [`Admitted::send`].
+    pub fn call(self, options: &CallOptions<'_>) -> Result<Response> {
+        self.admit(options.acquire())?.send(options)
+    }
+}
+
+/// Headers without the credentials that a server quotes in them.
+fn hidden<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    secrets: &Secrets,
+) -> ResponseHeaders {
+    headers
+        .map(|(name, value)| (name, secrets.hide(value)))
+        .collect()
 }
 
 impl fmt::Debug for Prepared {
@@ -217,15 +239,15 @@ impl Admitted {
         self.permit.refund();
     }
 
-    /// Sends it, as often as the client's settings allow while errors may pass; `wait` can end
-    /// the waits between tries, not a try.
+    /// Sends it, as often as the client's settings allow after transient errors. The options are
+    /// [`CallOptions`], or those of a wait alone.
     ///
     /// # Errors
     ///
     /// [`Error::Api`](crate::Error::Api), [`Error::Transport`](crate::Error::Transport) or [`Error::InvalidResponse`](crate::Error::InvalidResponse) of the last try, or
     /// what ended the wait before the next one.
-    pub fn send(self, wait: AcquireOptions<'_>) -> Result<Response> {
-        self.send_with(wait, |_| {})
+    pub fn send<'a>(self, options: impl Into<CallOptions<'a>>) -> Result<Response> {
+        self.send_with(options, |_| {})
     }
 
     /// Sends it like [`send`](Admitted::send), and tells `watch` of each [`Attempt`] when it has ended:
@@ -248,12 +270,13 @@ impl Admitted {
     /// # Errors
     ///
     /// Those of [`send`](Admitted::send).
-    pub fn send_with(
+    pub fn send_with<'a>(
         self,
-        wait: AcquireOptions<'_>,
+        options: impl Into<CallOptions<'a>>,
         mut watch: impl FnMut(&Attempt<'_>),
     ) -> Result<Response> {
-        let (sent, body) = self.perform(None, wait, &Whole::default(), |tried| {
+        let client = self.request.client.clone();
+        let (sent, body) = self.perform(None, &options.into(), &Whole::default(), |tried| {
             watch(tried);
             AfterAttempt::Count
         })?;
@@ -263,6 +286,7 @@ impl Admitted {
         Ok(Response {
             status: sent.status,
             request_id: sent.request_id,
+            headers: hidden(sent.answer.headers.iter(), client.secrets()),
             url,
             body: told,
             completion: body.completion,
@@ -286,7 +310,7 @@ impl Admitted {
         holds: &dyn Fn(usize),
         watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
-        let (sent, body) = self.perform(Some(name), wait, &Whole { holds }, watch)?;
+        let (sent, body) = self.perform(Some(name), &wait.into(), &Whole { holds }, watch)?;
         sent.settlement.settle(body.usage);
         let Body {
             text,

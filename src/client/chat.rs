@@ -1,70 +1,9 @@
-//! Chat requests and answers, typed as far as most callers need.
+//! Chat requests.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::response::Response;
-use crate::cost::Usage;
-
-/// One message of a chat.
-///
-/// ```
-/// use paceline::Message;
-///
-/// let messages = [Message::system("Answer in one word."), Message::user("What is the capital of Peru?")];
-/// # let _ = messages;
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `developer`, `user`, `assistant` or `tool`.
-    pub role: String,
-    /// A string, or a list of parts: text, images, sound.
-    pub content: Value,
-    /// Tells participants of one role apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Any other field, such as `tool_calls`. Sent as it is.
-    #[serde(flatten)]
-    pub other: Map<String, Value>,
-}
-
-impl Message {
-    /// A message of any role.
-    #[must_use]
-    pub fn new(role: impl Into<String>, content: impl Into<Value>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-            name: None,
-            other: Map::new(),
-        }
-    }
-
-    /// Instructions.
-    #[must_use]
-    pub fn system(content: impl Into<Value>) -> Self {
-        Self::new("system", content)
-    }
-
-    /// What the user says.
-    #[must_use]
-    pub fn user(content: impl Into<Value>) -> Self {
-        Self::new("user", content)
-    }
-
-    /// What the model said before.
-    #[must_use]
-    pub fn assistant(content: impl Into<Value>) -> Self {
-        Self::new("assistant", content)
-    }
-
-    /// The same message with a participant's name.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-}
+use super::message::Message;
 
 /// A chat request. A plain string is one user message.
 ///
@@ -95,15 +34,94 @@ impl ChatRequest {
         }
     }
 
-    /// Sets the model. Defaults to the client's.
+    /// Adds a message at the end: the next turn of a conversation.
+    pub fn message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
+    /// Sets the model. Default: the client's.
     pub fn model(self, model: impl Into<String>) -> Self {
         self.set("model", model.into())
     }
 
-    /// Sets the output cap in tokens, reasoning included. Defaults to the client's. What is not
-    /// used of it is reserved all the same, so a tight cap is speed.
+    /// Sets the output cap in tokens, reasoning included. What is not used of it is reserved all
+    /// the same, so a tight cap is speed. Default: the client's.
     pub fn max_completion_tokens(self, tokens: u64) -> Self {
         self.set("max_completion_tokens", tokens)
+    }
+
+    /// Adds a function that the model may call, with the JSON schema of its arguments.
+    ///
+    /// ```
+    /// use paceline::ChatRequest;
+    /// use serde_json::json;
+    ///
+    /// let request = ChatRequest::from("How warm is it in Lima?").tool(
+    ///     "temperature",
+    ///     "The current temperature of a city",
+    ///     json!({"type": "object", "properties": {"city": {"type": "string"}}}),
+    /// );
+    /// # let _ = request;
+    /// ```
+    pub fn tool(mut self, name: &str, description: &str, parameters: impl Into<Value>) -> Self {
+        let parameters: Value = parameters.into();
+        let function = json!({
+            "type": "function",
+            "function": {"name": name, "description": description, "parameters": parameters},
+        });
+        match self.fields.get_mut("tools").and_then(Value::as_array_mut) {
+            Some(tools) => tools.push(function),
+            None => self = self.set("tools", json!([function])),
+        }
+        self
+    }
+
+    /// Asks for an answer that follows this JSON schema, for
+    /// [`ChatResponse::json`](super::ChatResponse::json) to read. `name` is shown to the model.
+    ///
+    /// ```
+    /// use paceline::ChatRequest;
+    /// use serde_json::json;
+    ///
+    /// let request = ChatRequest::from("Name a city in Peru.").json_schema("city", json!({
+    ///     "type": "object",
+    ///     "properties": {"name": {"type": "string"}},
+    ///     "required": ["name"],
+    ///     "additionalProperties": false,
+    /// }));
+    /// # let _ = request;
+    /// ```
+    pub fn json_schema(self, name: &str, schema: impl Into<Value>) -> Self {
+        let schema: Value = schema.into();
+        let format = json!({
+            "type": "json_schema",
+            "json_schema": {"name": name, "strict": true, "schema": schema},
+        });
+        self.set("response_format", format)
+    }
+
+    /// Asks for an answer of this type, by its JSON schema, for
+    /// [`ChatResponse::json`](super::ChatResponse::json) to read.
+    ///
+    /// As strict schemas demand, objects get all their properties required and no others.
+    ///
+    /// ```
+    /// use paceline::ChatRequest;
+    ///
+    /// #[derive(schemars::JsonSchema)]
+    /// struct City {
+    ///     name: String,
+    ///     inhabitants: u64,
+    /// }
+    ///
+    /// let request = ChatRequest::from("Name a city in Peru.").answer::<City>();
+    /// # let _ = request;
+    /// ```
+    #[cfg(feature = "schemars")]
+    pub fn answer<T: schemars::JsonSchema>(self) -> Self {
+        let (name, schema) = super::schema::strict::<T>();
+        self.json_schema(&name, schema)
     }
 
     /// Sets any field of the body, known to this crate or not.
@@ -131,65 +149,47 @@ impl From<String> for ChatRequest {
     }
 }
 
+impl From<Message> for ChatRequest {
+    fn from(message: Message) -> Self {
+        Self::new([message])
+    }
+}
+
 impl From<Vec<Message>> for ChatRequest {
     fn from(messages: Vec<Message>) -> Self {
-        Self::new(messages)
+        Self {
+            messages,
+            fields: Map::new(),
+        }
+    }
+}
+
+impl From<&Vec<Message>> for ChatRequest {
+    fn from(messages: &Vec<Message>) -> Self {
+        Self::from(messages.clone())
     }
 }
 
 impl From<&[Message]> for ChatRequest {
     fn from(messages: &[Message]) -> Self {
-        Self::new(messages.iter().cloned())
+        Self::from(messages.to_vec())
     }
 }
 
-/// The answer to a chat request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChatResponse(Response);
-
-impl ChatResponse {
-    pub(super) fn new(response: Response) -> Self {
-        Self(response)
+impl<const N: usize> From<[Message; N]> for ChatRequest {
+    fn from(messages: [Message; N]) -> Self {
+        Self::new(messages)
     }
+}
 
-    /// The text of the first choice, or of a message's first block of text; empty when it has none, as with
-    /// tool calls.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        let blocks = self.0.body.get("content").and_then(Value::as_array);
-        let mut blocks = blocks.into_iter().flatten();
-        let text = || blocks.find_map(|block| block.get("text"));
-        let found = self.choice("/message/content").or_else(text);
-        found.and_then(Value::as_str).unwrap_or_default()
+impl<const N: usize> From<&[Message; N]> for ChatRequest {
+    fn from(messages: &[Message; N]) -> Self {
+        Self::from(messages.to_vec())
     }
+}
 
-    /// Why the first choice ended: `stop`, `length`, `tool_calls`, `content_filter`; of a message `end_turn`,
-    /// `max_tokens`, `tool_use`, `refusal`.
-    #[must_use]
-    pub fn finish_reason(&self) -> Option<&str> {
-        let of_message = || self.0.body.get("stop_reason");
-        self.choice("/finish_reason").or_else(of_message)?.as_str()
-    }
-
-    /// What the request used.
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        self.0.usage
-    }
-
-    /// The whole answer.
-    #[must_use]
-    pub fn response(&self) -> &Response {
-        &self.0
-    }
-
-    /// The whole answer, to take apart.
-    #[must_use]
-    pub fn into_response(self) -> Response {
-        self.0
-    }
-
-    fn choice(&self, pointer: &str) -> Option<&Value> {
-        self.0.body.pointer("/choices/0")?.pointer(pointer)
+impl From<&ChatRequest> for ChatRequest {
+    fn from(request: &ChatRequest) -> Self {
+        request.clone()
     }
 }

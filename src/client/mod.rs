@@ -4,16 +4,22 @@ mod answer; //     what a response with a status of success is, pure
 mod authorization; // keys, and the headers that carry them
 mod azure; //      addresses at Azure, pure
 mod call; //       the way of one request, step by step
-mod chat; //       chat requests and answers
+mod chat; //       chat requests
+mod chat_response; // chat answers
 mod config; //     settings
 mod connections; // those that were opened
 mod counters; //   what a client has done so far
 mod embeddings; // vectors
 mod errors; //     errors of responses
 mod events; //     server-sent events
+mod headers; //    of a response
 mod learned; //    what is reserved for answers, from those that came
+mod message; //    one message of a chat
+mod prepared_chat; // a chat request on its way
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
+#[cfg(feature = "schemars")]
+mod schema; //     JSON schemas of types
 mod secrets; //    credentials, hidden in everything that a server says, pure
 mod sleep_until; //        a wait between two tries
 mod stream; //     chat, piece by piece
@@ -21,6 +27,7 @@ mod transport; //  HTTP: requests and responses over connections
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -31,12 +38,16 @@ pub use answer::{Completion, Repair};
 #[allow(unused_imports, reason = "for whoever reads results of earlier runs")]
 pub(crate) use answer::{completion_of, is_failure, value as value_of};
 pub(crate) use call::AfterAttempt;
-pub use call::{Admitted, Attempt, Prepared};
-pub use chat::{ChatRequest, ChatResponse, Message};
+pub use call::{Admitted, Attempt, CallOptions, Prepared};
+pub use chat::ChatRequest;
+pub use chat_response::{ChatResponse, ToolCall};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
 pub(crate) use connections::{Connections, OnConnection};
 pub use counters::ClientStats;
 pub use embeddings::Embeddings;
+pub use headers::ResponseHeaders;
+pub use message::Message;
+pub use prepared_chat::{AdmittedChat, PreparedChat};
 pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};
@@ -49,7 +60,7 @@ use stream::Begin;
 use transport::{Headers, Transport};
 
 use crate::cost::ServiceTier;
-use crate::limiter::{AcquireOptions, Registry};
+use crate::limiter::Registry;
 use crate::providers::{self, Provider, Reading};
 use crate::tokens::{Endpoint, Estimate, estimate};
 use crate::{Cost, Error, Result};
@@ -141,10 +152,32 @@ impl RateLimitedClient {
     /// Those of [`post`](RateLimitedClient::post), and [`Error::InvalidRequest`] when the request
     /// sets `stream`: that is [`chat_stream`](RateLimitedClient::chat_stream)'s.
     pub fn chat(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse> {
+        self.chat_with(request, &CallOptions::new())
+    }
+
+    /// Like [`chat`](RateLimitedClient::chat), with options for this call: a deadline, a token, a
+    /// priority, retries.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`chat`](RateLimitedClient::chat) and [`post_with`](RateLimitedClient::post_with).
+    pub fn chat_with(
+        &self,
+        request: impl Into<ChatRequest>,
+        options: &CallOptions<'_>,
+    ) -> Result<ChatResponse> {
+        self.prepare_chat(request)?.send(options)
+    }
+
+    /// Counts a chat request and finds its limiter, without waiting or sending: the first half of
+    /// [`chat`](RateLimitedClient::chat). The model and the output cap default to the client's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] when the request sets `stream`.
+    pub fn prepare_chat(&self, request: impl Into<ChatRequest>) -> Result<PreparedChat> {
         let body = self.chat_body(request.into())?;
-        Ok(ChatResponse::new(
-            self.prepare(self.chat_path(), &body)?.send()?,
-        ))
+        Ok(PreparedChat::new(self.prepare(self.chat_path(), &body)?))
     }
 
     /// Sends a chat request and returns its answer piece by piece, as it is made. Asks for the
@@ -166,6 +199,21 @@ impl RateLimitedClient {
     /// Those of [`post`](RateLimitedClient::post), until the first piece is there: until then a failure
     /// that may pass is retried.
     pub fn chat_stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream> {
+        self.chat_stream_with(request, &CallOptions::new())
+    }
+
+    /// Like [`chat_stream`](RateLimitedClient::chat_stream), with options for this call. They
+    /// bound what comes before the stream begins.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`chat_stream`](RateLimitedClient::chat_stream) and
+    /// [`post_with`](RateLimitedClient::post_with).
+    pub fn chat_stream_with(
+        &self,
+        request: impl Into<ChatRequest>,
+        options: &CallOptions<'_>,
+    ) -> Result<ChatStream> {
         let mut body = self.chat_body(request.into())?;
         body.insert("stream".to_owned(), json!(true));
         // A stream of messages says what it used in any case.
@@ -175,9 +223,8 @@ impl RateLimitedClient {
         }
         let body = Value::Object(body);
         let prepared = self.count(self.chat_path(), &body, body.to_string())?;
-        let admitted = prepared.admit(AcquireOptions::new())?;
-        let (sent, begun) =
-            admitted.perform(None, AcquireOptions::new(), &Begin, |_| AfterAttempt::Count)?;
+        let admitted = prepared.admit(options.acquire())?;
+        let (sent, begun) = admitted.perform(None, options, &Begin, |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(self.clone(), sent, begun))
     }
 
@@ -195,8 +242,24 @@ impl RateLimitedClient {
     /// Those of [`post`](RateLimitedClient::post), and [`Error::InvalidResponse`] when a vector
     /// is missing.
     pub fn embeddings<S: AsRef<str>>(&self, model: &str, inputs: &[S]) -> Result<Embeddings> {
+        self.embeddings_with(model, inputs, &CallOptions::new())
+    }
+
+    /// Like [`embeddings`](RateLimitedClient::embeddings), with options for this call.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`embeddings`](RateLimitedClient::embeddings) and
+    /// [`post_with`](RateLimitedClient::post_with).
+    pub fn embeddings_with<S: AsRef<str>>(
+        &self,
+        model: &str,
+        inputs: &[S],
+        options: &CallOptions<'_>,
+    ) -> Result<Embeddings> {
         let input: Vec<&str> = inputs.iter().map(AsRef::as_ref).collect();
-        let response = self.post("/v1/embeddings", &json!({"model": model, "input": input}))?;
+        let body = json!({"model": model, "input": input});
+        let response = self.post_with("/v1/embeddings", &body, options)?;
         Embeddings::read(&response, inputs.len())
     }
 
@@ -225,7 +288,25 @@ impl RateLimitedClient {
     /// - [`Error::Api`] when the server refuses it, for good or once too often;
     /// - [`Error::Transport`] or [`Error::InvalidResponse`] when no whole answer came.
     pub fn post(&self, path: &str, body: &impl Serialize) -> Result<Response> {
-        self.prepare(path, body)?.send()
+        self.post_with(path, body, &CallOptions::new())
+    }
+
+    /// Like [`post`](RateLimitedClient::post), with options for this call.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`post`](RateLimitedClient::post), and
+    ///
+    /// - [`Error::DeadlineExceeded`] when the deadline passes: at once when the wait is predicted to
+    ///   pass it; its source is the last failure where one was retried;
+    /// - [`Error::Cancelled`] when the token is cancelled.
+    pub fn post_with(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        options: &CallOptions<'_>,
+    ) -> Result<Response> {
+        self.prepare(path, body)?.call(options)
     }
 
     /// Counts a request and finds its limiter, without waiting or sending: the first half of
@@ -435,6 +516,10 @@ pub(crate) fn tier_of(body: &Value) -> ServiceTier {
     let name = body.get("service_tier").and_then(Value::as_str);
     name.and_then(ServiceTier::from_name).unwrap_or_default()
 }
+
+// Its locks are not poisoned by a panic, and none is held while a caller's closure runs.
+impl UnwindSafe for RateLimitedClient {}
+impl RefUnwindSafe for RateLimitedClient {}
 
 /// What a request would take.
 pub(crate) struct Weighed<'a> {

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{Completion, Repair};
+use super::headers::ResponseHeaders;
 use crate::cost::{Cost, ServiceTier, Usage};
 use crate::{Error, Result};
 
@@ -17,6 +18,8 @@ pub struct Response {
     pub status: u16,
     /// The `x-request-id` header, for the provider's support.
     pub request_id: Option<String>,
+    /// All headers.
+    pub headers: ResponseHeaders,
     /// The body as it came, but for what was [repaired](Response::repaired).
     pub body: Value,
     /// How the answer ended.
@@ -55,6 +58,33 @@ pub(crate) struct PassedOn {
 }
 
 impl Response {
+    /// A response of status 200 with this body, for tests of code that takes responses. It has used
+    /// and charged nothing.
+    ///
+    /// ```
+    /// use serde_json::json;
+    ///
+    /// let response = paceline::Response::from_body(json!({"id": "modr-1"}));
+    /// assert_eq!(response.body["id"], "modr-1");
+    /// ```
+    #[must_use]
+    pub fn from_body(body: Value) -> Self {
+        Self {
+            status: 200,
+            request_id: None,
+            headers: ResponseHeaders::default(),
+            body,
+            completion: Completion::Complete,
+            repaired: Vec::new(),
+            usage: None,
+            service_tier: None,
+            charged: Cost::default(),
+            attempts: 1,
+            waited: Duration::ZERO,
+            url: String::new(),
+        }
+    }
+
     /// The body as a type of the caller's, or of another crate.
     ///
     /// ```no_run

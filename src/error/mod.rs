@@ -74,12 +74,16 @@ pub enum Error {
         wait: Duration,
     },
 
-    /// The deadline comes before the request's turn. Refused at once when that can be predicted,
-    /// otherwise when the deadline passes.
-    #[error("the deadline comes before the request's turn: the wait was predicted to be {}", human(*wait))]
+    /// The deadline has passed, or comes before the request's turn. Refused at once when that can be
+    /// predicted, otherwise when the deadline passes.
+    #[error("{}", past_deadline(*wait, last.as_deref()))]
     DeadlineExceeded {
-        /// The wait as it was predicted when the caller joined the line.
+        /// The wait as it was predicted when the caller joined the line, or the pause that would
+        /// have ended behind the deadline. 0 when the deadline had passed already.
         wait: Duration,
+        /// The failure that would have been retried, had there been time.
+        #[source]
+        last: Option<Box<Error>>,
     },
 
     /// The limiter has a cap on [waiters](crate::RateLimiterBuilder::max_waiters), and as many
@@ -252,6 +256,17 @@ impl Error {
             path: path.into(),
             source,
         }
+    }
+}
+
+fn past_deadline(wait: Duration, last: Option<&Error>) -> String {
+    let why = match wait.is_zero() {
+        true => "the deadline has passed".to_owned(),
+        false => format!("the deadline comes first: {} to wait", human(wait)),
+    };
+    match last {
+        Some(last) => format!("{why}, after: {last}"),
+        None => why,
     }
 }
 

@@ -153,7 +153,10 @@ impl Core {
                 let waited = grant.at.since(waiter.joined());
                 Ok((grant, waited))
             }
-            Answer::TimedOut => Err(Error::DeadlineExceeded { wait: predicted }),
+            Answer::TimedOut => Err(Error::DeadlineExceeded {
+                wait: predicted,
+                last: None,
+            }),
             Answer::Cancelled => Err(Error::Cancelled),
             Answer::Closed => Err(Error::Closed),
             #[cfg(feature = "redis")]
@@ -169,6 +172,13 @@ impl Core {
         if cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
+        if self.is_late(&request) {
+            queue.reject();
+            return Err(Error::DeadlineExceeded {
+                wait: Duration::ZERO,
+                last: None,
+            });
+        }
         if let Some(grant) = self.take_at_once(queue, asked, now)? {
             return Ok(Entry::Granted(grant));
         }
@@ -179,12 +189,21 @@ impl Core {
             predicted = turn.since(now);
             if turn > deadline {
                 queue.reject();
-                return Err(Error::DeadlineExceeded { wait: predicted });
+                return Err(Error::DeadlineExceeded {
+                    wait: predicted,
+                    last: None,
+                });
             }
         }
         let waiter = queue.join(asked, deadline, cancel.cloned(), now)?;
         self.set_alarm(queue);
         Ok(Entry::Waits(waiter, predicted))
+    }
+
+    /// Whether its deadline has passed. On a tie it is granted.
+    fn is_late(&self, request: &Request<'_>) -> bool {
+        let now = || self.clock.now();
+        request.deadline.is_some_and(|deadline| now() > deadline)
     }
 
     /// Takes a cost if that needs no waiting, and serves those for whom that makes a difference:

@@ -26,6 +26,7 @@ mod window; //   how many the server has room for
 mod tests;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,8 +146,23 @@ impl RateLimiter {
         }
     }
 
-    /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when the
-    /// predicted wait passes it, else when it comes. On a tie the grant wins.
+    /// Like [`acquire`](RateLimiter::acquire), but gives up at `deadline`: at once when it has passed
+    /// or the predicted wait passes it, else when it comes. On a tie the grant wins.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Cost, Error, Limits, ManualClock, RateLimiter};
+    ///
+    /// let clock = ManualClock::new();
+    /// let limits = Limits::tokens_per_minute(60_000)?;
+    /// let limiter = RateLimiter::builder(limits).clock(&clock).build();
+    /// let deadline = clock.now();
+    /// limiter.acquire_until(Cost::tokens(10), deadline)?; // a tie
+    /// clock.advance(Duration::from_nanos(1));
+    /// let late = limiter.acquire_until(Cost::tokens(10), deadline);
+    /// assert!(matches!(late, Err(Error::DeadlineExceeded { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -298,6 +314,11 @@ impl RateLimiter {
     }
 }
 
+// A panic passes through a limiter in the callback for events alone. It is called with no lock held,
+// and a wait that it interrupts is given up, so nothing is left half done.
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
+
 /// A request is put together only where it has to wait: copied right after it has been written, it
 /// would keep the processor waiting for longer than the lock takes.
 #[inline]
@@ -308,6 +329,7 @@ fn acquire<'a>(
     place: Option<u64>,
 ) -> Result<Permit<'a>> {
     if !wait.is_cancelled()
+        && !wait.is_late(core.clock())
         && let Some(grant) = core.take_freely(cost, place)
     {
         return Ok(Permit::new(core, cost, grant, Duration::ZERO));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::core::Request;
 use super::queue::Asked;
-use super::{CancelToken, Priority};
+use super::{CancelToken, Clock, Priority};
 use crate::cost::Cost;
 
 /// What may end a wait before its turn comes, and whose work goes first. By default nothing does,
@@ -23,7 +23,7 @@ impl<'a> AcquireOptions<'a> {
         Self::default()
     }
 
-    /// Gives up at `deadline`. Defaults to never.
+    /// Gives up at `deadline`; one that has passed is refused, whatever is free. Defaults to never.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
@@ -44,6 +44,12 @@ impl<'a> AcquireOptions<'a> {
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Whether the deadline has passed. Without one, no clock is read.
+    #[inline]
+    pub(super) fn is_late(&self, clock: &Clock) -> bool {
+        self.deadline.is_some_and(|deadline| clock.now() > deadline)
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,6 +203,10 @@ impl<'a> Permit<'a> {
         Ticket::new(Arc::clone(&self.core), self.grant.place)
     }
 }
+
+// As its limiter: a panic that it passes ends it like dropping it.
+impl UnwindSafe for Permit<'_> {}
+impl RefUnwindSafe for Permit<'_> {}
 
 impl Drop for Permit<'_> {
     #[inline]

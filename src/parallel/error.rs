@@ -112,6 +112,7 @@ impl From<Skipped> for Error {
             Skipped::Stopped => Self::Stopped,
             Skipped::DeadlineExceeded => Self::DeadlineExceeded {
                 wait: std::time::Duration::ZERO,
+                last: None,
             },
             Skipped::Cancelled => Self::Cancelled,
         }

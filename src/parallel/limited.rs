@@ -42,7 +42,7 @@ pub trait LimitedParallelIterator: ParallelIterator {
     ///         permit.settle(Cost::sized(title.len() as u64, 20));
     ///         paceline::Result::Ok(answer)
     ///     })
-    ///     .collect::<Result<_, _>>()?;
+    ///     .collect::<paceline::Result<_>>()?;
     /// assert_eq!(answers[0], "CALL ME ISHMAEL.");
     /// # Ok::<(), paceline::Error>(())
     /// ```

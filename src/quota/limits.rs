@@ -40,6 +40,24 @@ impl Limits {
         LimitsBuilder::default()
     }
 
+    /// No limits at all: a limiter of these grants everything at once, until it is paused, closed or
+    /// given [others](crate::RateLimiter::set_limits).
+    ///
+    /// ```
+    /// use paceline::{Cost, Limits, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Limits::none());
+    /// limiter.try_acquire(Cost::tokens(u64::MAX))?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            quotas: Vec::new(),
+            in_flight: None,
+        }
+    }
+
     /// Tokens per minute alone, with a burst of the whole amount.
     ///
     /// # Errors
@@ -248,7 +266,7 @@ impl LimitsBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when nothing is limited at all, or an amount is 0 or above
+    /// [`Error::InvalidLimit`] when nothing is limited at all (that is [`Limits::none`]), or an amount is 0 or above
     /// [`MAX_AMOUNT`](crate::MAX_AMOUNT).
     pub fn build(self) -> Result<Limits> {
         let invalid = |what: &str, reason: &str| Error::InvalidLimit {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use paceline::batch::{Bound, Ending, Input, Money, Prices, Run};
-use paceline::{CancelToken, LimitTable, Limits, RateLimitedClient, Registry};
+use paceline::batch::{Bound, Ending, Input, Money, Prices, RequestLine, Run};
+use paceline::{CancelToken, ChatRequest, LimitTable, Limits, RateLimitedClient, Registry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -306,4 +306,18 @@ fn a_model_that_waits_for_its_limit_idles_no_other_even_with_one_in_flight() {
     let ids = first_finished(client, two_models(3, 20), 1, 21);
     let stuck = ids.iter().filter(|id| id.starts_with("m-stuck")).count();
     assert_eq!(stuck, 1, "the second one waits for a minute: {ids:?}");
+}
+
+#[test]
+fn a_run_takes_requests_from_an_iterator() {
+    let (api, folder) = (free_simulator(), TempDir::new().unwrap());
+    let request = ChatRequest::from("How far is the moon?").model("gpt-4o-mini");
+    let rows = (0..LINES).map(move |row| RequestLine::chat(format!("r{row}"), &request));
+    let input = Input::from_requests("rows", rows);
+    let run = Run::new(client(api.base_url()), input)
+        .output(folder.path().join("results.jsonl"))
+        .errors(folder.path().join("errors.jsonl"));
+    let summary = run.run().unwrap();
+    assert_eq!(summary.ending, Ending::Finished);
+    assert_eq!(results(folder.path()).len(), LINES);
 }

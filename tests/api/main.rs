@@ -17,6 +17,7 @@ mod charges; //   what the limiter is charged in the end
 mod faults; //    connections and answers that break
 mod inside; //    failures with a status of success, and answers that are not quite JSON
 mod learned; //   what is reserved for answers, where that is learned
+mod options; //   deadlines, tokens and retries of one call
 mod pace; //      many threads, one limit
 mod providers; // other providers, in their own forms
 mod proxies; //   an environment that names one

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::exchange::Failed;
 use super::reading::Receive;
 use super::settlement::{Sent, Settlement};
-use super::{Admitted, Prepared};
+use super::{Admitted, CallOptions, Prepared};
 use crate::client::retry::{
     Failure, Tries, is_rate_limit, is_repeatable, is_uncharged, is_undecided,
 };
@@ -44,7 +44,7 @@ impl Admitted {
     pub(in crate::client) fn perform<R: Receive>(
         self,
         name: Option<&str>,
-        wait: AcquireOptions<'_>,
+        options: &CallOptions<'_>,
         receive: &R,
         mut watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<(Sent, R::Received)> {
@@ -53,7 +53,9 @@ impl Admitted {
             mut permit,
         } = self;
         let counters = &request.client.inner.counters;
-        let policy = &request.client.settings().retry;
+        let wait = options.acquire();
+        let mut policy = request.client.settings().retry;
+        policy.max_retries = options.max_retries.unwrap_or(policy.max_retries);
         let mut waited = permit.waited();
         let mut attempts = 0;
         let mut tries = Tries::default();
@@ -137,10 +139,22 @@ impl Admitted {
                 Some(name) => log::info!("{name}: {error}; trying again in {pause:?}"),
                 None => log::info!("{path}: {error}; trying again in {pause:?}"),
             }
-            if !is_rate_limit(&error) {
-                request.rest(pause, wait)?;
+            if !is_rate_limit(&error) && request.rest(pause, wait)? == Rest::PastDeadline {
+                return Err(Error::DeadlineExceeded {
+                    wait: pause,
+                    last: Some(Box::new(error)),
+                });
             }
-            permit = turn.acquire(request.cost(), wait)?;
+            permit = match turn.acquire(request.cost(), wait) {
+                Ok(permit) => permit,
+                Err(Error::DeadlineExceeded { wait, .. }) => {
+                    return Err(Error::DeadlineExceeded {
+                        wait,
+                        last: Some(Box::new(error)),
+                    });
+                }
+                Err(ended) => return Err(ended),
+            };
             waited += permit.waited();
             if after == AfterAttempt::Count {
                 counters.retried();
@@ -149,16 +163,25 @@ impl Admitted {
     }
 }
 
+/// What became of a pause.
+#[derive(Debug, PartialEq, Eq)]
+enum Rest {
+    Over,
+    /// It would end behind the deadline.
+    PastDeadline,
+}
+
 impl Prepared {
-    /// Waits between two tries outside of the line, where nobody else has to wait for it.
-    fn rest(&self, pause: Duration, wait: AcquireOptions<'_>) -> Result<()> {
+    /// Waits between two attempts outside of the line, where nobody else has to wait for it. Does
+    /// not begin a pause that ends behind the deadline.
+    fn rest(&self, pause: Duration, wait: AcquireOptions<'_>) -> Result<Rest> {
         let end = self.now().checked_add(pause);
         if let Some(deadline) = wait.end()
             && end.is_none_or(|end| end > deadline)
         {
-            return Err(Error::DeadlineExceeded { wait: pause });
+            return Ok(Rest::PastDeadline);
         }
-        sleep_until(pause, wait.cancel_token())
+        sleep_until(pause, wait.cancel_token()).map(|()| Rest::Over)
     }
 
     fn now(&self) -> Instant {

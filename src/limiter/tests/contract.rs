@@ -130,7 +130,7 @@ fn a_deadline_that_cannot_be_met_is_refused_at_once_with_the_prediction() {
         until_waiting(&limiter, 1);
         // 300 are before it, so 200 more come in after 500 ms.
         let refused = limiter.acquire_timeout(Cost::tokens(200), MILLISECOND * 499);
-        assert!(matches!(refused, Err(Error::DeadlineExceeded { wait: w }) if w == wait));
+        assert!(matches!(refused, Err(Error::DeadlineExceeded { wait: w, .. }) if w == wait));
         assert_eq!(limiter.predicted_wait(Cost::tokens(200)).unwrap(), wait);
         // To the nanosecond, the grant wins.
         let granted = scope.spawn(|| limiter.acquire_timeout(Cost::tokens(200), wait));

@@ -49,7 +49,7 @@ fn every_request_is_told_of_and_counted() {
     let expected = [
         "got 60000 after 0ns",
         "no 1: the limit is used up: 1.0 ms to wait",
-        "no 5: the deadline comes before the request's turn: the wait was predicted to be 5.0 ms",
+        "no 5: the deadline comes first: 5.0 ms to wait",
         "waits for 2",
         "no 2: cancelled",
         "60000 became 59000",

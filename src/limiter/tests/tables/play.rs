@@ -219,7 +219,7 @@ fn end(answer: Answer) -> End {
     let at = whole_millis(answer.at);
     match answer.result {
         Ok(waited) => End::Granted(whole_millis(answer.joined + waited)),
-        Err(Error::DeadlineExceeded { wait }) => End::Late(at, whole_millis(wait)),
+        Err(Error::DeadlineExceeded { wait, .. }) => End::Late(at, whole_millis(wait)),
         Err(Error::Cancelled) => End::Cancelled(at),
         Err(Error::TooLarge { .. }) => End::TooLarge(at),
         Err(Error::Closed) => End::Waits,

@@ -234,24 +234,29 @@ fn a_timeout_beyond_the_end_of_time_is_none() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_still_takes_what_needs_no_wait() {
+fn a_deadline_that_has_passed_refuses_and_on_a_tie_what_is_free_is_taken() {
     let (limiter, clock) = on_manual_clock([tokens(10, 1_000, 2)]);
-    let start = clock.now();
     clock.advance(SECOND);
-    // cost, and the wait that it is refused for
+    let now = clock.now();
+    // cost, how long before now the deadline is, and the wait that it is refused for
+    let nanosecond = Duration::from_nanos(1);
     let table = [
-        (1, None),
-        (2, Some(100)),
-        (1, None),
-        (0, None),
-        (1, Some(100)),
+        (1, nanosecond, Some(ms(0))),
+        (0, nanosecond, Some(ms(0))),
+        (1, SECOND, Some(ms(0))),
+        (1, Duration::ZERO, None),
+        (2, Duration::ZERO, Some(ms(100))),
+        (1, Duration::ZERO, None),
+        (0, Duration::ZERO, None),
     ];
-    for (step, (cost, refused)) in table.into_iter().enumerate() {
-        let told = match limiter.acquire_until(Cost::tokens(cost), start) {
+    for (step, (cost, before, refused)) in table.into_iter().enumerate() {
+        let told = match limiter.acquire_until(Cost::tokens(cost), now - before) {
             Ok(_) => None,
-            Err(Error::DeadlineExceeded { wait }) => Some(wait),
+            Err(Error::DeadlineExceeded { wait, .. }) => Some(wait),
             Err(error) => panic!("step {step}: {error}"),
         };
-        assert_eq!(told, refused.map(ms), "step {step}");
+        assert_eq!(told, refused, "step {step}");
     }
+    let counters = limiter.snapshot().counters;
+    assert_eq!((counters.grants, counters.rejected), (3, 4));
 }
