@@ -41,6 +41,15 @@ pub mod batch; //  a file of requests, from line to line
 mod client; //     the blocking client
 mod cost; //       what a request asks for and what it used
 mod error; //      what can go wrong, and what to do
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "client",
+    feature = "redis",
+    feature = "sim",
+    not(paceline_loom)
+))]
+#[doc(hidden)]
+pub mod fuzz; // everything that reads what others write, as targets of a fuzzer
 mod limiter; //    the pace
 mod observation; //   what a server says of its limits
 #[cfg(feature = "client")]

@@ -25,6 +25,7 @@ const ROOMS: [&str; 13] = [
     "parallel",
     "batch",
     "sim",
+    "fuzz",
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.

@@ -28,6 +28,8 @@ pub enum Bottleneck {
         origin: LimitOrigin,
         /// How long the next request still waits.
         wait: Duration,
+        /// How much more was used of it than there was.
+        debt: u64,
     },
     /// A pause for all requests of a model, which a response asked for.
     Pause {
@@ -106,6 +108,9 @@ pub(super) struct Facts {
     pub(super) retried: u64,
     pub(super) models: Vec<ModelProgress>,
     pub(super) limiters: Vec<LimiterFacts>,
+    /// Requests that rest between two attempts because an answer asked for a long wait: the model, how
+    /// long they still rest, and why.
+    pub(super) resting: Vec<(String, Duration, String)>,
 }
 
 /// What one limiter shows.
@@ -159,7 +164,7 @@ impl Facts {
 
 impl LimiterFacts {
     /// What its first waiter waits for.
-    fn bottleneck(&self) -> Bottleneck {
+    pub(super) fn bottleneck(&self) -> Bottleneck {
         let Self {
             model,
             snapshot,
@@ -191,6 +196,7 @@ impl LimiterFacts {
                     quota: of.quota,
                     origin: of.origin,
                     wait,
+                    debt: of.level.min(0).unsigned_abs(),
                 }
             }
             // Its limits would let it go.

@@ -1,6 +1,6 @@
 //! The end of a run's time: a thread that waits for it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
@@ -18,6 +18,26 @@ impl Timer {
         start("paceline-deadline", move || {
             if ended.recv_deadline(end) == Err(RecvTimeoutError::Timeout) {
                 act();
+            }
+        })?;
+        Ok(Self { _running: running })
+    }
+}
+
+/// How often a run is looked at: rarely enough to cost nothing.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A thread that looks at a run every now and then, until this is dropped.
+pub(super) struct LookOut {
+    _running: Sender<()>,
+}
+
+impl LookOut {
+    pub(super) fn start(mut look: impl FnMut() + Send + 'static) -> Result<Self> {
+        let (running, ended) = bounded::<()>(0);
+        start("paceline-look-out", move || {
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                look();
             }
         })?;
         Ok(Self { _running: running })

@@ -28,6 +28,13 @@ mod fallback; // from the flex tier to the usual one
 mod fingerprint; // what tells a request from another
 mod finished; // who is told of each line
 mod fs; //       the calls of the file system, and files that are whole or not there
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "redis",
+    feature = "sim",
+    not(paceline_loom)
+))]
+pub(crate) mod fuzz; // files that a run reads, as inputs of a fuzzer
 mod gate; //     only what fits goes to its limiter
 mod growth; //   how many threads are worth starting
 mod history; //  what happened when
@@ -56,9 +63,11 @@ mod reasons; //  why requests failed, counted by reason
 mod record; //   one line of an output file
 mod report; //   a run as a page
 mod requests; // the requests of a run, to know its answers by
+mod resting; //  requests that wait for long between two attempts
 mod run; //      the stages put together
 mod send; //     one request, and what becomes of it
 mod spool; //    requests that wait on the disk
+mod standstill; // waits that are too long
 mod stopping; // at its bounds
 mod summary; //  what a run came to
 mod terminal; // lines for one

@@ -27,6 +27,16 @@ pub enum Notice {
         /// How long it was not.
         after: Duration,
     },
+    /// Requests of a model wait for long: more than an hour, or ten minutes for a debt, or at all for a
+    /// pause that another process asked for. After a day the run would end.
+    LongWait {
+        /// The model, or the family of models that share the limit.
+        model: String,
+        /// How long they still wait.
+        wait: Duration,
+        /// What they wait for.
+        reason: String,
+    },
     /// This side is out of descriptors, ports, threads or memory. The run has fewer requests in
     /// flight from now on, and no request fails by it.
     Exhausted {
@@ -45,6 +55,14 @@ impl fmt::Display for Notice {
             Self::Reached { after } => {
                 let after = crate::error::human(*after);
                 write!(f, "the server is reached again, after {after}")
+            }
+            Self::LongWait {
+                model,
+                wait,
+                reason,
+            } => {
+                let wait = crate::error::human(*wait);
+                write!(f, "requests of {model} wait for {wait}: {reason}")
             }
             Self::Exhausted { reason } => {
                 write!(

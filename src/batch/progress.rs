@@ -13,6 +13,7 @@ use super::machine::InFlightCap;
 use super::money::Money;
 use super::reasons::{Failure, Reasons};
 use super::record::{Record, is_retryable, reason_of};
+use super::resting::Resting;
 use crate::client::ClientStats;
 use crate::error::per;
 use crate::providers::refusal_in;
@@ -122,6 +123,8 @@ struct Counts {
     retried: AtomicU64,
     /// What asked for the last pause, by the model.
     pauses: Mutex<HashMap<String, String>>,
+    /// Requests that rest for long between two attempts.
+    resting: Mutex<Resting>,
     view: Mutex<Option<Weak<dyn View>>>,
     capped_by: Mutex<Option<InFlightCap>>,
 }
@@ -237,11 +240,12 @@ impl Watch {
         view.map(|view| view.facts())
     }
 
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let Some(mut facts) = self.view() else {
             return Facts::default();
         };
         facts.hold = self.held();
+        facts.resting = self.counts.resting.lock().now();
         facts.retried = self.counts.retried.load(Ordering::Relaxed);
         let limiters = self.client.registry().limiters().into_iter();
         let pauses = self.counts.pauses.lock();
@@ -336,6 +340,11 @@ impl Watch {
         }
     }
 
+    /// A request whose answers asked for waits is no longer in flight.
+    pub(super) fn rested(&self, custom_id: &str) {
+        self.counts.resting.lock().ended(custom_id);
+    }
+
     /// A line whose failure stands in the errors file already is left at that.
     pub(super) fn kept_failed(&self) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -351,6 +360,16 @@ impl Watch {
             if pauses.len() < MOST_PAUSES || pauses.contains_key(family) {
                 pauses.insert(family.to_owned(), pause_reason(model, api));
             }
+        }
+        if let Error::Api(api) = error
+            && let Some(wait) = api.retry_after
+            && api.kind != ErrorKind::RateLimited
+        {
+            let reason = format!("{model} asked for it ({})", api.status);
+            self.counts
+                .resting
+                .lock()
+                .rests(custom_id, model, wait, reason);
         }
         let (kind, message) = reason_of(error);
         self.counts.reasons.lock().attempted(&Failure {

@@ -390,6 +390,8 @@ impl Run {
         });
         let _timer = shared.start_timer()?;
         let _link_timer = shared.start_link_timer()?;
+        // Without a thread for it waits are not said, and nothing else is lost.
+        let _look_out = shared.start_look_out().ok();
         let lanes = Lanes::open(Arc::clone(&shared), room, memory);
         let sink = Arc::new(move |event| shared.hear(event, &lanes));
         let started = count(&client, requests, seen.clone(), &stop, &sink);

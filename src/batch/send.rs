@@ -62,6 +62,9 @@ pub(super) fn send(
         ..
     } = course;
     shared.watch.ended(has_failed);
+    if has_failed {
+        shared.watch.rested(&custom_id);
+    }
     match result {
         Ok(response) => {
             room.succeeded();

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 
 use super::bounds::Bound;
 use super::common_cause::{Cause, End};
-use super::deadline::Timer;
+use super::deadline::{LookOut, Timer};
 use super::gate::{Claim, Refused, Used};
 use super::link_gate::LinkTimer;
 use super::money::Money;
 use super::run::Shared;
+use super::standstill::Standstill;
 use super::summary::Ending;
 use crate::{Error, Prepared, Result};
 
@@ -92,6 +93,27 @@ impl Shared {
         self.link.start_timer(move |reason| {
             if !stop.is_cancelled() {
                 let cause = Ending::Unreachable(reason);
+                verdict.lock().cause.get_or_insert(cause);
+                stop.cancel();
+            }
+        })
+    }
+
+    /// Looks, as long as what is returned is kept, for waits that are to be said, and stops the run when
+    /// all that is left waits for more than a day.
+    pub(super) fn start_look_out(&self) -> Result<LookOut> {
+        let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
+        let (watch, notices) = (self.watch.clone(), self.terms.notices.clone());
+        let mut standstill = Standstill::default();
+        LookOut::start(move || {
+            let seen = standstill.look(&watch.facts());
+            for notice in &seen.notices {
+                notices.tell(notice);
+            }
+            if let Some(reason) = seen.end
+                && !stop.is_cancelled()
+            {
+                let cause = Ending::LongWait(reason);
                 verdict.lock().cause.get_or_insert(cause);
                 stop.cancel();
             }

@@ -112,13 +112,15 @@ pub enum Ending {
     /// The certificate of the server, or of the proxy, is not valid. No request failed by it, and a
     /// later run sends them.
     Certificate(String),
+    /// All that is left would have to wait for more than a day, for this reason. A later run goes on.
+    LongWait(String),
     /// It met a bound. What was under way was finished; a later run goes on.
     Bound(Bound),
 }
 
 impl Ending {
     /// `finished`, `interrupted`, `account_error`, `forbidden`, `same_failure`,
-    /// `unreachable`, `certificate`, or the [name](Bound::name) of a bound.
+    /// `unreachable`, `certificate`, `long_wait`, or the [name](Bound::name) of a bound.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -129,6 +131,7 @@ impl Ending {
             Self::SameFailure(_) => "same_failure",
             Self::Unreachable(_) => "unreachable",
             Self::Certificate(_) => "certificate",
+            Self::LongWait(_) => "long_wait",
             Self::Bound(bound) => bound.name(),
         }
     }
@@ -141,7 +144,8 @@ impl Ending {
             | Self::Forbidden(reason)
             | Self::SameFailure(reason)
             | Self::Unreachable(reason)
-            | Self::Certificate(reason) => Some(reason),
+            | Self::Certificate(reason)
+            | Self::LongWait(reason) => Some(reason),
             Self::Finished | Self::Interrupted | Self::Bound(_) => None,
         }
     }
@@ -283,7 +287,8 @@ mod tests {
             Some(Ending::Forbidden(_)) => Ending::SameFailure(reason()),
             Some(Ending::SameFailure(_)) => Ending::Unreachable(reason()),
             Some(Ending::Unreachable(_)) => Ending::Certificate(reason()),
-            Some(Ending::Certificate(_)) => Ending::Bound(Bound::Tokens {
+            Some(Ending::Certificate(_)) => Ending::LongWait(reason()),
+            Some(Ending::LongWait(_)) => Ending::Bound(Bound::Tokens {
                 budget: 1,
                 used: 0,
                 needed: 2,

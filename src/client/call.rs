@@ -280,7 +280,8 @@ impl Admitted {
             watch(tried);
             AfterAttempt::Count
         })?;
-        let charged = sent.settlement.settle(body.usage);
+        let usage = sent.settlement.believed(body.usage);
+        let charged = sent.settlement.settle(usage);
         let url = sent.answer.url();
         let told = value(&body.text).map_err(|error| invalid(&sent.answer, error.to_string()))?;
         Ok(Response {
@@ -291,7 +292,7 @@ impl Admitted {
             body: told,
             completion: body.completion,
             repaired: body.repaired,
-            usage: body.usage,
+            usage,
             service_tier: body.tier,
             charged,
             attempts: sent.attempts,
@@ -311,11 +312,12 @@ impl Admitted {
         watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
         let (sent, body) = self.perform(Some(name), &wait.into(), &Whole { holds }, watch)?;
-        sent.settlement.settle(body.usage);
+        let usage = sent.settlement.believed(body.usage);
+        sent.settlement.settle(usage);
         let Body {
             text,
             repaired,
-            usage,
+            usage: _,
             tier,
             completion,
             output_tokens: _,

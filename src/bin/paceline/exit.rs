@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     /// Nothing can succeed: an account error, a server that is never reached, failures that are all
     /// alike. The run can be resumed.
     Refused = 3,
-    /// Stopped at a bound of the caller's; the run can be resumed.
+    /// Stopped at a bound of the caller's, or by a wait of more than a day; the run can be resumed.
     Bound = 4,
     /// Stopped by Ctrl-C or the end of the terminal; the run can be resumed.
     Interrupted = 130,
@@ -42,7 +42,7 @@ impl Exit {
             | Ending::SameFailure(_)
             | Ending::Unreachable(_)
             | Ending::Certificate(_) => Self::Refused,
-            Ending::Bound(_) => Self::Bound,
+            Ending::Bound(_) | Ending::LongWait(_) => Self::Bound,
             Ending::Interrupted => stopped,
             _ if has_failures => Self::SomeFailed,
             _ => Self::Success,
@@ -102,6 +102,7 @@ mod tests {
             Ending::SameFailure(reason()),
             Ending::Unreachable(reason()),
             Ending::Certificate(reason()),
+            Ending::LongWait(reason()),
             Ending::Bound(Bound::Tokens {
                 budget: 1,
                 used: 0,

@@ -187,6 +187,7 @@ mod tests {
             quota: Quota::per_minute(Unit::Tokens, 30_000).unwrap(),
             origin,
             wait: Duration::from_secs(seconds),
+            debt: 0,
         }
     }
 

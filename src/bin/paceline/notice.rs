@@ -3,6 +3,7 @@
 use paceline::batch::Notice;
 
 use crate::say::say;
+use crate::utc;
 
 /// Says it on standard error.
 pub(crate) fn tell(notice: &Notice) {
@@ -22,6 +23,14 @@ fn text(notice: &Notice) -> String {
         Notice::Connecting { base_url } => {
             format!("still connecting to {base_url}; is --base-url right?")
         }
+        Notice::LongWait {
+            model,
+            wait,
+            reason,
+        } => format!(
+            "requests of {model} wait until {}: {reason}",
+            utc::until(utc::now(), *wait)
+        ),
         other => other.to_string(),
     }
 }

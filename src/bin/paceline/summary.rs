@@ -141,6 +141,10 @@ pub(crate) fn print(
             say!("paceline: stopped by a certificate: {reason}");
             say!("paceline: no request failed by it; the same command resumes the run");
         }
+        Ending::LongWait(reason) => {
+            say!("paceline: stopped: all that is left would wait for more than a day: {reason}");
+            say!("paceline: nothing is lost; the same command resumes the run");
+        }
         Ending::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
             let done = dealt_with(summary);

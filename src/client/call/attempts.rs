@@ -85,6 +85,7 @@ impl Admitted {
                             permit,
                             accounting: request.client.settings().accounting,
                             cached_is_free: request.client.cached_is_free(),
+                            prompt: request.estimate.prompt,
                             cap: request.estimate.output,
                             sizes: request.sizes,
                         },

@@ -47,6 +47,22 @@ pub(in crate::client) struct Answer {
 pub(in crate::client) struct Headers(HeaderMap);
 
 impl Headers {
+    /// Those of a text, one a line, as far as HTTP has them.
+    #[cfg(any(test, fuzzing))]
+    #[allow(
+        dead_code,
+        reason = "a fuzzer's, of which some sets of features have none"
+    )]
+    pub(in crate::client) fn of_lines(text: &str) -> Self {
+        use ureq::http::{HeaderName, HeaderValue};
+        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+        let headers = pairs.filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name.trim()).ok()?;
+            Some((name, HeaderValue::try_from(value.trim()).ok()?))
+        });
+        Self(headers.collect())
+    }
+
     /// Those that are text, in order.
     pub(in crate::client) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter();

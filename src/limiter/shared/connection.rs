@@ -197,7 +197,7 @@ impl StoreConnection {
                 *value = self.ask(&again)?.pop().unwrap_or_default();
             }
         }
-        values.into_iter().map(answer).collect()
+        values.into_iter().map(reply).collect()
     }
 
     /// Has commands run, and returns what each brought, be it an error of that command alone.
@@ -246,7 +246,7 @@ fn command(name: &str, script: &str, keys: &Keys, sync: &SyncRequest, identity: 
     command
 }
 
-fn answer(value: Value) -> Result<StoreReply, StoreError> {
+pub(super) fn reply(value: Value) -> Result<StoreReply, StoreError> {
     let nonsense = || StoreError("the script's answer makes no sense".to_owned());
     let values = match value {
         Value::Array(values) => values,

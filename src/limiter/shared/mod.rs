@@ -78,6 +78,13 @@
 mod account; //    what a line has with the store
 mod address; //    where the store is, secrets unseen
 mod connection; // the way there
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "client",
+    feature = "sim",
+    not(paceline_loom)
+))]
+pub(crate) mod fuzz; // what a store answers, as inputs of a fuzzer
 mod inspect; //    how shared limiters stand, for people
 #[cfg(all(test, not(paceline_loom)))]
 mod memory; //     a store for tests

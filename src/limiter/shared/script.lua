@@ -48,14 +48,49 @@ local function read_limits(packed)
   return quotas
 end
 
+-- What stands in the store may have been written by anybody. What this script would not have written is
+-- refused: a key of another type goes, and a limiter that is not whole is forgotten, so that its
+-- processes say anew what its limits are. It never stands for "no limit".
+for i, wanted in ipairs({'hash', 'zset', 'zset', 'hash'}) do
+  local found = redis.pcall('TYPE', KEYS[i])['ok']
+  if found and found ~= 'none' and found ~= wanted then redis.call('DEL', KEYS[i]) end
+end
+local AHEAD = 240000000 -- how far times lie ahead at most: four times the longest horizon
+local YEAR = 366 * 24 * 60 * 60 * 1000000
+local function within(text, least, most)
+  local value = tonumber(text or '')
+  return value and value >= least and value <= most and value == math.floor(value)
+end
+
 local state = redis.call('HMGET', KEYS[1],
   'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants',
   'counted', 'paces')
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
+local function is_whole()
+  local time, seen = state[6], state[8]
+  if not (within(epoch, 1, LARGEST) and within(seen, 0, LARGEST) and within(state[9], 0, LARGEST)
+      and within(time, 0, tonumber(seen) + AHEAD)) then
+    return false
+  end
+  local flat, levels = numbers(limits), numbers(state[5])
+  if #flat % 10 ~= 0 or #flat * 2 ~= #levels * 10 then return false end
+  if #flat == 0 and stated ~= '' then return false end
+  for i = 1, #flat, 10 do
+    local full, level = flat[i + 9], (i - 1) / 5 + 1
+    for _, at in ipairs({2, 6, 7, 8, 9}) do
+      if not within(flat[i + at], 1, LARGEST) then return false end
+    end
+    if not (within(flat[i], 0, 3) and within(flat[i + 4], 0, LARGEST)
+        and within(levels[level], -LARGEST, full)
+        and within(levels[level + 1], 0, tonumber(seen) + AHEAD)) then
+      return false
+    end
+  end
+  return true
+end
+if incarnation and not is_whole() then incarnation, state[9], state[10] = false, false, false end
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
--- Limits that do not fit the levels are none that this script has written: all is forgotten.
-if incarnation and #numbers(limits or '') * 2 ~= #numbers(state[5]) * 10 then incarnation = false end
 
 -- By unit, what was ever booked (1 to 4) and what moved the levels besides (5 to 8): what was taken,
 -- less what came back. They begin anew at 0 with an incarnation, or where they would not be exact.
@@ -160,13 +195,14 @@ else
   if incarnation ~= known and not joins then return {0} end
   quotas = read_limits(limits)
   local levels, paces = numbers(state[5]), numbers(state[11])
-  time, pause = tonumber(state[6]), tonumber(state[7])
+  time, pause = tonumber(state[6]), 0
+  if within(state[7], 0, tonumber(state[8]) + YEAR) then pause = tonumber(state[7]) end
   -- A clock that has stepped back takes all of its times along.
   local step = math.min(now - tonumber(state[8]), 0)
   time, pause = time + step, pause + step
   for i, quota in ipairs(quotas) do
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
-    quota.pace = paces[i] or MILLION
+    quota.pace = within(paces[i], 1, 1000 * MILLION) and paces[i] or MILLION
   end
   advance(math.max(now, time))
   -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
@@ -181,13 +217,21 @@ else
 end
 
 -- What dead processes had booked and cannot have used comes back.
+local function record_of(who)
+  local record = numbers(string.match(redis.call('HGET', KEYS[4], who) or '', '^[^|]*'))
+  for i = 1, 11 do
+    if not within(record[i], 0, LARGEST) then return {} end
+  end
+  return record
+end
 local function forget(who)
-  local record = redis.call('HGET', KEYS[4], who)
+  local record = record_of(who)
   redis.call('ZREM', KEYS[2], who)
   redis.call('ZREM', KEYS[3], who)
   redis.call('HDEL', KEYS[4], who)
-  return numbers(string.match(record or '', '^[^|]*'))
+  return record
 end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '(' .. int(now + AHEAD), '+inf')
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(now), 'LIMIT', 0, 4)) do
   if who ~= me then
     local record = forget(who)
@@ -197,7 +241,7 @@ end
 
 -- What this process tells. A visit that is repeated because its answer was lost tells it once, and
 -- what was booked in it comes back: nobody knows of it.
-local record = numbers(string.match(redis.call('HGET', KEYS[4], me) or '', '^[^|]*'))
+local record = record_of(me)
 local repeated = record[1] == turn
 if repeated then give({record[6], record[7], record[8], record[9]}) end
 if not repeated then
@@ -266,8 +310,8 @@ if asked > 0 then
     local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
     is_allowed = since[1] <= tonumber(first[2]) + horizon / 2
     if is_allowed then break end
-    local other = numbers(string.match(redis.call('HGET', KEYS[4], first[1]) or '', '^[^|]*'))
-    if other[10] and now <= other[10] + horizon / 2 then
+    local other = record_of(first[1])
+    if other[10] and other[10] <= now + AHEAD and now <= other[10] + horizon / 2 then
       come = math.min(math.max(other[10], now) + horizon / 32, now + horizon / 2)
       break
     end
