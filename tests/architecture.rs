@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "sync",
     "unit",
     "error",

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use super::answer::{read, read_chunk, value};
 use super::authorization::Secret;
+use super::errors::{api_error, error_inside};
 use super::events::next_event;
-use super::feedback::{Heard, api_error, error_inside, quote};
 use super::secrets::Secrets;
 use super::transport::{BaseUrl, Headers};
 use crate::error::Error;
+use crate::providers::{ProviderTable, Reading, quote};
 use crate::tokens::Endpoint;
 
 const ENDPOINTS: [Endpoint; 5] = [
@@ -28,7 +29,9 @@ fn now() -> SystemTime {
 /// Headers, one a line.
 pub(crate) fn headers(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let mut heard = Heard::read(&Headers::of_lines(&text), now());
+    let lines = Headers::of_lines(&text);
+    let lines: Vec<(&str, &str)> = lines.iter().collect();
+    let mut heard = ProviderTable::global().read(None, &lines, now());
     for status in [200, 429, 503] {
         heard.judge(status, None);
         let error = api_error(status, &heard, b"{}");
@@ -42,7 +45,7 @@ pub(crate) fn headers(bytes: &[u8]) {
 /// The body of an error, behind a line with its status.
 pub(crate) fn error_body(bytes: &[u8]) {
     let (status, body) = split(bytes);
-    let mut heard = Heard::default();
+    let mut heard = Reading::default();
     let api = api_error(status, &heard, body);
     heard.judge(status, Some(&api));
     let _ = (heard.wait(), quote(&String::from_utf8_lossy(body)));
@@ -66,8 +69,8 @@ pub(crate) fn success_body(bytes: &[u8]) {
         };
         assert!(value(&body.text).is_ok(), "not JSON: {}", body.text);
         if let Some(fault) = body.fault {
-            let error = error_inside(200, &Heard::default(), &body.text, fault);
-            Heard::default().judge(200, Some(&error));
+            let error = error_inside(200, &Reading::default(), &body.text, fault);
+            Reading::default().judge(200, Some(&error));
         }
     }
 }

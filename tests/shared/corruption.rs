@@ -27,10 +27,19 @@ type Corrupt = (&'static str, &'static [&'static [&'static str]]);
 
 const CORRUPTIONS: [Corrupt; 34] = [
     ("no limits", &[&["HSET", STATE, "limits", ""]]),
-    ("no limits and no levels", &[&["HSET", STATE, "limits", "", "levels", ""]]),
+    (
+        "no limits and no levels",
+        &[&["HSET", STATE, "limits", "", "levels", ""]],
+    ),
     ("limits of words", &[&["HSET", STATE, "limits", "hello"]]),
-    ("limits of zeros", &[&["HSET", STATE, "limits", "0 0 0 0 0 0 0 0 0 0"]]),
-    ("negative limits", &[&["HSET", STATE, "limits", "1 -9 -9 -9 -9 0 -1 -1 -1 -1"]]),
+    (
+        "limits of zeros",
+        &[&["HSET", STATE, "limits", "0 0 0 0 0 0 0 0 0 0"]],
+    ),
+    (
+        "negative limits",
+        &[&["HSET", STATE, "limits", "1 -9 -9 -9 -9 0 -1 -1 -1 -1"]],
+    ),
     ("larger limits", &[&["HSET", STATE, "limits", LARGER]]),
     ("no levels", &[&["HSET", STATE, "levels", ""]]),
     ("huge levels", &[&["HSET", STATE, "levels", HUGE]]),
@@ -38,7 +47,10 @@ const CORRUPTIONS: [Corrupt; 34] = [
     ("no time", &[&["HDEL", STATE, "time"]]),
     ("a time of words", &[&["HSET", STATE, "time", "x"]]),
     ("a time far ahead", &[&["HSET", STATE, "time", FAR]]),
-    ("a time that is no number", &[&["HSET", STATE, "time", "nan"]]),
+    (
+        "a time that is no number",
+        &[&["HSET", STATE, "time", "nan"]],
+    ),
     ("a pause far ahead", &[&["HSET", STATE, "pause", FAR]]),
     ("a pause of words", &[&["HSET", STATE, "pause", "x"]]),
     ("no pause", &[&["HDEL", STATE, "pause"]]),
@@ -46,29 +58,63 @@ const CORRUPTIONS: [Corrupt; 34] = [
     ("a last visit of words", &[&["HSET", STATE, "seen", "x"]]),
     ("grants of words", &[&["HSET", STATE, "grants", "x"]]),
     ("counts of words", &[&["HSET", STATE, "counted", "x"]]),
-    ("huge counts", &[&["HSET", STATE, "counted", "9e300 -99999999999999999999"]]),
+    (
+        "huge counts",
+        &[&["HSET", STATE, "counted", "9e300 -99999999999999999999"]],
+    ),
     ("a pace of 0", &[&["HSET", STATE, "paces", "0 0"]]),
-    ("a huge pace", &[&["HSET", STATE, "paces", "99999999999999"]]),
+    (
+        "a huge pace",
+        &[&["HSET", STATE, "paces", "99999999999999"]],
+    ),
     ("a negative pace", &[&["HSET", STATE, "paces", "-5"]]),
     ("an epoch of words", &[&["HSET", STATE, "epoch", "x"]]),
-    ("another incarnation", &[&["HSET", STATE, "incarnation", "x"]]),
-    ("a state that is a text", &[&["DEL", STATE], &["SET", STATE, "x"]]),
-    ("a line that is a text", &[&["DEL", LINE], &["SET", LINE, "x"]]),
-    ("processes that are a list", &[&["DEL", ALIVE], &["RPUSH", ALIVE, "x"]]),
-    ("records that are a text", &[&["DEL", PEOPLE], &["SET", PEOPLE, "x"]]),
+    (
+        "another incarnation",
+        &[&["HSET", STATE, "incarnation", "x"]],
+    ),
+    (
+        "a state that is a text",
+        &[&["DEL", STATE], &["SET", STATE, "x"]],
+    ),
+    (
+        "a line that is a text",
+        &[&["DEL", LINE], &["SET", LINE, "x"]],
+    ),
+    (
+        "processes that are a list",
+        &[&["DEL", ALIVE], &["RPUSH", ALIVE, "x"]],
+    ),
+    (
+        "records that are a text",
+        &[&["DEL", PEOPLE], &["SET", PEOPLE, "x"]],
+    ),
     (
         "a head that never comes",
         &[
             &["ZADD", LINE, "-inf", "ghost"],
-            &["HSET", PEOPLE, "ghost", "1 0 0 0 0 0 0 0 0 9999999999999999 5|x"],
+            &[
+                "HSET",
+                PEOPLE,
+                "ghost",
+                "1 0 0 0 0 0 0 0 0 9999999999999999 5|x",
+            ],
         ],
     ),
-    ("a process that never dies", &[&["ZADD", ALIVE, FAR, "ghost"]]),
+    (
+        "a process that never dies",
+        &[&["ZADD", ALIVE, FAR, "ghost"]],
+    ),
     (
         "a dead process that gives back more than there is",
         &[
             &["ZADD", ALIVE, "1", "ghost"],
-            &["HSET", PEOPLE, "ghost", "1 9e99 99999999999999999999 1 1 1 1 1 1 1 1|x"],
+            &[
+                "HSET",
+                PEOPLE,
+                "ghost",
+                "1 9e99 99999999999999999999 1 1 1 1 1 1 1 1|x",
+            ],
         ],
     ),
     ("nothing at all", &[&["FLUSHALL"]]),
@@ -104,7 +150,8 @@ fn survives_each(server: &Server) {
         }
         take(&limiter, 60, what);
         // Two horizons of the limit are what may be taken late, and a moment is what the test takes.
-        let most = 2 * BURST as u128 + u128::from(RATE) * (began.elapsed() + HORIZON * 2).as_millis() / 1_000;
+        let most = 2 * BURST as u128
+            + u128::from(RATE) * (began.elapsed() + HORIZON * 2).as_millis() / 1_000;
         assert!(75 <= most, "{what}: 75 tokens in {:?}", began.elapsed());
         // What was refused has been repaired.
         let limits = server.say(&["HGET", STATE, "limits"]);
@@ -145,6 +192,7 @@ fn a_failover_is_an_outage_until_a_whole_visit_has_succeeded() {
     take(&limiter, 60, "read-only");
     server.say(&["REPLICAOF", "NO", "ONE"]);
     take(&limiter, 60, "after");
-    let most = 4 * u128::from(BURST) + u128::from(RATE) * (began.elapsed() + HORIZON * 4).as_millis() / 1_000;
+    let most = 4 * u128::from(BURST)
+        + u128::from(RATE) * (began.elapsed() + HORIZON * 4).as_millis() / 1_000;
     assert!(140 <= most, "140 tokens in {:?}", began.elapsed());
 }

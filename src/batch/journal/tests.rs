@@ -275,7 +275,7 @@ fn a_run_that_has_written_everything_does_not_fail_for_an_old_word() {
         write(&mut journal, &[success("a"), failure("b", "no")]);
         journal.sync().unwrap();
         // What is to take the file's place cannot be made, and so on.
-        crash.plan(Some((at, Fault::Fails(std::io::ErrorKind::StorageFull, 1))));
+        crash.plan(Some((at, Fault::Fails(io::ErrorKind::StorageFull, 1))));
         let finished = journal.finish();
         if !crash.has_failed() {
             break;

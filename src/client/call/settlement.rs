@@ -100,7 +100,7 @@ mod tests {
         let used = |input_tokens, output_tokens| Usage {
             input_tokens,
             output_tokens,
-            cached_tokens: 0,
+            ..Usage::default()
         };
         let table = [
             (used(10, 5), true),

@@ -54,7 +54,7 @@ impl Headers {
         reason = "a fuzzer's, of which some sets of features have none"
     )]
     pub(in crate::client) fn of_lines(text: &str) -> Self {
-        use ureq::http::{HeaderName, HeaderValue};
+        use http::{HeaderName, HeaderValue};
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
         let headers = pairs.filter_map(|(name, value)| {
             let name = HeaderName::try_from(name.trim()).ok()?;
