@@ -47,8 +47,8 @@ fn a_deadline_that_has_passed_sends_nothing_and_takes_nothing() {
     assert_eq!(level(&limiter), before);
     assert_eq!(
         limiter.snapshot().counters.rejected,
-        3,
-        "embeddings have another limiter"
+        2,
+        "embeddings and requests without a model have other limiters"
     );
     assert!(server.requests().is_empty());
 }
@@ -74,7 +74,7 @@ fn a_deadline_within_a_pause_carries_the_failure_before_it() {
         assert!(
             error
                 .to_string()
-                .contains("1.0 h to wait, after: the server answered"),
+                .contains("to wait, after: the server answered"),
             "{error}"
         );
         let last = error

@@ -67,7 +67,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         ),
         (&["--max-failures", "0"], &["--max-failures", "at least 1"]),
         (&["--deadline", "0"], &["--deadline", "above 0"]),
-        (&["--max-cost", "5"], &["--prices <FILE>"]),
+        (&["--max-cost", "5"], &["--prices <FILE|builtin>"]),
         (
             &["--prices", "p", "--max-cost", "5 USD"],
             &["--max-cost", "a number such as 12.50 is needed"],

@@ -36,10 +36,12 @@ fn a_wait_of_a_year_is_said_and_ends_the_run() {
         ]);
         let done = folder.whole_lines("in.results.jsonl");
         assert!((2..30).contains(&done), "{done} of 30 are done");
+        let failed = folder.whole_lines("in.errors.jsonl");
         assert_eq!(
-            folder.whole_lines("in.errors.jsonl"),
+            failed,
             0,
-            "no request failed by it"
+            "a request failed by it: {:?}",
+            folder.read("in.errors.jsonl")
         );
         // The same command goes on.
         folder.run(&server.base_url).ends_with(0);
@@ -62,7 +64,7 @@ fn usage_that_has_wrapped_stops_nothing() {
     ];
     let output = folder
         .paceline(args)
-        .args(["--charge", "usage"])
+        .args(["--accounting", "actual"])
         .ends_with(0);
     output.says(&["4294967300 tokens", "not believed"]);
     folder.assert_each_once(30);

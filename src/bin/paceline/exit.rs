@@ -55,6 +55,8 @@ impl Exit {
             // Nothing that was typed stands in it.
             return match error.print() {
                 Ok(()) => Self::Success,
+                // Whoever read it has had enough.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Self::Success,
                 Err(_) => Self::Usage,
             };
         }

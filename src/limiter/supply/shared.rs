@@ -32,8 +32,6 @@ pub(in crate::limiter) struct Shared {
     /// its limits are divided, they are this process's part, to grant by.
     buckets: Buckets,
     pub(super) pace: Option<Box<Adaptive>>,
-    /// The limits that this process was given: they hold here, whatever the store says.
-    ceiling: Buckets,
     /// What the store had counted when the estimator was last told.
     counted: Option<Spent>,
     /// What has come in beyond the burst of each of the estimator's buckets since then. Where others have
@@ -65,7 +63,6 @@ impl Shared {
             guesses: guesses.copied().collect(),
             part: None,
             buckets: whole(account.quotas(), now),
-            ceiling: ceiling(account.quotas(), account.horizon(), now),
             account,
             pace,
             counted: None,
@@ -88,7 +85,6 @@ impl Shared {
     pub(super) fn advance(&mut self, now: Tick) {
         self.account.take_in(now);
         self.buckets.refill(now);
-        self.ceiling.refill(now);
         if let Some(pace) = &mut self.pace {
             self.spilled.resize(pace.buckets.0.len(), 0.0);
             for (spilled, level) in self.spilled.iter_mut().zip(&mut pace.buckets.0) {
@@ -135,9 +131,7 @@ impl Shared {
             false => self.buckets.covers(cost),
         };
         let mut own = self.own();
-        is_booked
-            && self.ceiling.covers(cost)
-            && own.all(|level| level.covers(cost.amount(level.unit())))
+        is_booked && own.all(|level| level.covers(cost.amount(level.unit())))
     }
 
     /// The estimator's buckets that the store does not keep.
@@ -157,7 +151,6 @@ impl Shared {
             false => self.buckets.due(cost),
         };
         let own = self.own();
-        let booked = booked.max(self.ceiling.due(cost));
         own.fold(booked, |due, level| {
             due.max(level.due(cost.amount(level.unit())))
         })
@@ -165,7 +158,6 @@ impl Shared {
 
     pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
         self.follow_counts(now);
-        self.ceiling.take(cost);
         match self.account.is_fed() {
             true => self.account.take(cost),
             false => {
@@ -181,7 +173,6 @@ impl Shared {
 
     pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
         self.account.settle(reserved, actual);
-        self.ceiling.settle(reserved, actual);
         if !self.account.is_fed() {
             self.buckets.settle(reserved, actual);
         }
@@ -347,9 +338,6 @@ impl Shared {
 
     pub(super) fn set_limits(&mut self, limits: &Limits, now: Tick) {
         self.account.order(Order::Hold(limits.quotas().to_vec(), 0));
-        let held = ceiling(limits.quotas(), self.account.horizon(), now);
-        let quotas: Vec<Quota> = held.0.iter().map(Bucket::quota).collect();
-        self.ceiling.replace(&quotas, now);
         if let Some(pace) = &mut self.pace {
             pace.restate(limits, now);
         }
@@ -503,17 +491,6 @@ const MILLION: i64 = 1_000_000;
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]
 fn whole_units(units: f64) -> i64 {
     units.floor() as i64
-}
-
-/// Buckets of those of these quotas that are stated. What the store has booked may be taken later than it
-/// was due, so there is room for what comes in within two horizons more.
-fn ceiling(quotas: &[Quota], horizon: Duration, at: Tick) -> Buckets {
-    let stated = quotas.iter().filter(|quota| !quota.is_provisional());
-    let roomy = stated.map(|quota| {
-        let late = quota.amount_in(horizon * 2);
-        quota.with_burst(quota.burst().saturating_add(late))
-    });
-    whole(&roomy.collect::<Vec<_>>(), at)
 }
 
 /// Full buckets of these quotas.
