@@ -202,7 +202,7 @@ impl<'a> ToolCall<'a> {
 mod tests {
     use super::*;
 
-    fn answer(message: Value, completion: Completion) -> ChatResponse {
+    fn answer(message: &Value, completion: Completion) -> ChatResponse {
         let mut response = Response::from_body(json!({"choices": [{"message": message}]}));
         response.completion = completion;
         ChatResponse(response)
@@ -233,7 +233,7 @@ mod tests {
             ),
         ];
         for (step, (message, completion, expected)) in table.into_iter().enumerate() {
-            let answer = answer(message, completion);
+            let answer = answer(&message, completion);
             let error = answer
                 .json::<std::collections::BTreeMap<String, u8>>()
                 .unwrap_err();
@@ -249,7 +249,7 @@ mod tests {
             {"function": {"name": "g"}},
         ]);
         let answer = answer(
-            json!({"role": "assistant", "content": null, "tool_calls": calls}),
+            &json!({"role": "assistant", "content": null, "tool_calls": calls}),
             Completion::Complete,
         );
         let found: Vec<_> = answer

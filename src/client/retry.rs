@@ -6,6 +6,9 @@ use crate::limiter::Advice;
 use crate::tokens::Endpoint;
 use crate::{Error, ErrorKind};
 
+/// Waits are spread by a quarter, and by no more than that of this: a spread counts as our own time, and
+/// must not use up what a request may take where a server names hours.
+const MOST_SPREAD: Duration = Duration::from_secs(240);
 /// Refusals for a rate limit that weigh as much as one failure: they cost nothing, and on an
 /// account with others several may come in a row.
 const REFUSALS_PER_RETRY: u32 = 4;
@@ -122,7 +125,8 @@ impl RetryPolicy {
         let count = tries.failures.max(tries.unlucky);
         let backoff = failure.advice.back_off(count);
         let wait = told.map_or(backoff, |told| told.max(backoff));
-        let jitter = wait.div_f64(4.0).mul_f64(random.clamp(0.0, 1.0));
+        let jitter = wait.min(MOST_SPREAD).div_f64(4.0);
+        let jitter = jitter.mul_f64(random.clamp(0.0, 1.0));
         let wait = wait.saturating_add(jitter);
         // What the server asks for is waited out, however long it is.
         let ours = wait.saturating_sub(told.unwrap_or_default());

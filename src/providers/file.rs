@@ -254,11 +254,9 @@ impl Common {
         self.concurrency_words = other.concurrency_words.or(self.concurrency_words.take());
         self.statuses.extend(other.statuses);
         // Of these a file adds to what there is.
-        let more = |more: Option<Vec<String>>, mine: Option<Vec<String>>| {
-            let all: Vec<_> = more.into_iter().chain(mine).flatten().collect();
-            (!all.is_empty()).then_some(all)
-        };
-        self.silent = more(other.silent, self.silent.take());
+        let silent = other.silent.into_iter().chain(self.silent.take());
+        let silent: Vec<_> = silent.flatten().collect();
+        self.silent = (!silent.is_empty()).then_some(silent);
         let rules = other.errors.into_iter().chain(self.errors.take());
         self.errors = Some(rules.flatten().collect());
     }

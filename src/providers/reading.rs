@@ -68,8 +68,10 @@ impl Reading {
         let limits = dialect
             .limits
             .read(headers.iter().copied(), &dialect.words.silent, now);
-        let mut feedback = Observation::default();
-        feedback.limits = limits.reports;
+        let feedback = Observation {
+            limits: limits.reports,
+            ..Observation::default()
+        };
         Self {
             request_id: request_id.map(str::to_owned),
             retry_after: wait.map(|(wait, _)| wait),

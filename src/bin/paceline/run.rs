@@ -217,8 +217,12 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         extract::write(&arguments.shape, &results, &requests),
         summarized,
     ];
-    let failed: Vec<_> = written.iter().filter_map(|it| it.as_ref().err()).collect();
-    if let Some(exit) = failed.into_iter().map(Exit::of_error).last() {
+    // Each is said; the status is that of the last.
+    let mut failed = None;
+    for error in written.iter().filter_map(|it| it.as_ref().err()) {
+        failed = Some(Exit::of_error(error));
+    }
+    if let Some(exit) = failed {
         return Ok(exit);
     }
     Ok(Exit::of_summary(&summary, signal.exit()))

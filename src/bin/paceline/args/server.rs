@@ -28,7 +28,7 @@ pub(crate) struct Server {
     /// Overrule the built-in table of providers, in TOML: headers, errors, limits, authorization
     #[arg(long, value_name = "FILE", help_heading = SENDING)]
     pub(crate) provider_table: Option<PathBuf>,
-    /// Name the environment variable that holds the key [default: the provider's, else OPENAI_API_KEY]
+    /// Name the environment variable that holds the key [default: the provider's, else `OPENAI_API_KEY`]
     #[arg(long, value_name = "NAME", help_heading = SENDING)]
     pub(crate) api_key_env: Option<String>,
     // What is given is checked elsewhere: the parser would quote it, and it may be a key.
