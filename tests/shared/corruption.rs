@@ -150,7 +150,7 @@ fn survives_each(server: &Server) {
         }
         take(&limiter, 60, what);
         // Two horizons of the limit are what may be taken late, and a moment is what the test takes.
-        let most = 2 * BURST as u128
+        let most = 2 * u128::from(BURST)
             + u128::from(RATE) * (began.elapsed() + HORIZON * 2).as_millis() / 1_000;
         assert!(75 <= most, "{what}: 75 tokens in {:?}", began.elapsed());
         // What was refused has been repaired.
