@@ -1,6 +1,6 @@
 //! Calling waiters back from another thread.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -37,10 +37,12 @@ struct Shared {
     watchers: Mutex<Watchers>,
 }
 
-/// Who is to be told, by address: a weak reference keeps its address from being used again.
+/// Who is to be told, in the order in which they came.
 #[derive(Default)]
 struct Watchers {
-    by_address: HashMap<usize, Weak<dyn Watcher>>,
+    all: Vec<Weak<dyn Watcher>>,
+    /// Of these. A weak reference keeps its address from being used again.
+    addresses: HashSet<usize>,
     /// The dead make room when there are as many as this, so that watching takes constant time.
     full: usize,
 }
@@ -74,7 +76,7 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         let watchers = std::mem::take(&mut *self.0.watchers.lock());
-        for watcher in watchers.by_address.values().filter_map(Weak::upgrade) {
+        for watcher in watchers.all.iter().filter_map(Weak::upgrade) {
             watcher.cancelled();
         }
     }
@@ -88,16 +90,25 @@ impl CancelToken {
     /// Has `watcher` told when the token is cancelled. The caller looks at the flag afterwards.
     pub(crate) fn watch(&self, watcher: &Weak<dyn Watcher>) {
         let mut watchers = self.0.watchers.lock();
-        let Watchers { by_address, full } = &mut *watchers;
+        let Watchers {
+            all,
+            addresses,
+            full,
+        } = &mut *watchers;
         // One that stands already takes no second place.
-        by_address
-            .entry(watcher.as_ptr().cast::<()>().addr())
-            .or_insert_with(|| Weak::clone(watcher));
-        if by_address.len() > *full {
-            by_address.retain(|_, known| known.strong_count() > 0);
-            *full = by_address.len().saturating_mul(2).max(FEW);
+        if addresses.insert(address(watcher)) {
+            all.push(Weak::clone(watcher));
+        }
+        if all.len() > *full {
+            all.retain(|known| known.strong_count() > 0);
+            *addresses = all.iter().map(address).collect();
+            *full = all.len().saturating_mul(2).max(FEW);
         }
     }
+}
+
+fn address(watcher: &Weak<dyn Watcher>) -> usize {
+    watcher.as_ptr().cast::<()>().addr()
 }
 
 impl fmt::Debug for CancelToken {
@@ -122,7 +133,7 @@ mod tests {
     #[test]
     fn a_core_is_told_once_and_those_that_are_gone_make_room() {
         let token = CancelToken::new();
-        let watchers = || token.0.watchers.lock().by_address.len();
+        let watchers = || token.0.watchers.lock().all.len();
         let watch = |core: &Arc<Core>| token.watch(&(Arc::downgrade(core) as Weak<dyn Watcher>));
         let cores = [(); 2].map(|()| Arc::new(Core(1)));
         cores.iter().chain(&cores).for_each(watch);
