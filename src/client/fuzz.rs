@@ -67,7 +67,7 @@ pub(crate) fn success_body(bytes: &[u8]) {
         let Ok(body) = read(endpoint, bytes.to_vec()) else {
             continue;
         };
-        assert!(value(&body.text).is_ok(), "not JSON: {}", body.text);
+        assert_json(&body.text);
         if let Some(fault) = body.fault {
             let error = error_inside(200, &Reading::default(), &body.text, fault);
             Reading::default().judge(200, Some(&error));
@@ -80,8 +80,16 @@ pub(crate) fn events(bytes: &[u8]) {
     let mut lines = Cursor::new(bytes);
     while let Ok(Some(event)) = next_event(&mut lines) {
         if let Ok(chunk) = read_chunk(&event) {
-            assert!(value(&chunk.text).is_ok(), "not JSON: {}", chunk.text);
+            assert_json(&chunk.text);
         }
+    }
+}
+
+/// JSON, of which some readers refuse numbers that no double can hold.
+fn assert_json(text: &str) {
+    if let Err(error) = value(text) {
+        let is_range = error.to_string().contains("number out of range");
+        assert!(is_range, "not JSON: {text}");
     }
 }
 

@@ -172,7 +172,11 @@ proptest! {
                 prop_assert_eq!(value(&text).unwrap(), json);
             }
             (Ok(_), Err(error)) => prop_assert!(false, "{error:?}"),
-            (Err(error), Err(Unreadable::EndsEarly(_))) => prop_assert!(error.is_eof(), "{error}"),
+            (Err(error), Err(Unreadable::EndsEarly(_))) => {
+                // In a string without an end serde stops at the first control character, which is repaired here.
+                let is_control = error.to_string().contains("control character");
+                prop_assert!(error.is_eof() || is_control, "{error}");
+            }
             (Err(_), Err(Unreadable::NotJson(_))) => {}
             (Err(_), Ok(body)) => {
                 let is_strange = value(&text).is_ok();
