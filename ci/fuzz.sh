@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Replays the corpus of every parser, and a minute of inputs that are made of it at random. Where the
+# Replays the corpus of every parser, and half a minute of inputs that are made of it at random. Where the
 # toolchain has cargo-fuzz, PACELINE_LONG=1 fuzzes each target for ten minutes more.
 set -euo pipefail
-export PACELINE_FUZZ_SECONDS=${PACELINE_FUZZ_SECONDS:-60} PACELINE_FUZZ_SEED=${PACELINE_FUZZ_SEED:-$(date +%j)}
+export PACELINE_FUZZ_SECONDS=${PACELINE_FUZZ_SECONDS:-30} PACELINE_FUZZ_SEED=${PACELINE_FUZZ_SEED:-$(date +%j)}
 echo "seed $PACELINE_FUZZ_SEED"
 cargo test --locked --all-features --lib fuzz::
 if [ "${PACELINE_LONG:-}" = 1 ]; then
