@@ -201,7 +201,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 fn plan(file: &str) -> Result<u64> {
     let limits = Limits::builder().tokens_per_minute(PLENTY);
     let client = RateLimitedClient::builder()
-        .api_key("not needed")
+        .api_key("not-needed")
         .prompt_rule(paceline::tokens::PromptRule::Tokens)
         .limits(limits.build()?)
         .build()?;

@@ -35,7 +35,7 @@ impl Service {
             Self::Real => builder,
             Self::Simulated(simulator) => builder
                 .base_url(simulator.base_url())
-                .api_key("none needed"),
+                .api_key("none-needed"),
         }
     }
 }
