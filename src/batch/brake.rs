@@ -54,7 +54,7 @@ impl Brake {
 
 impl Watcher for Brake {
     fn cancelled(&self) {
-        // With the lock, so that nobody is between its look and its sleep.
+        // Notifies under the lock: a thread between its check and its wait would miss it.
         let _pulled = self.pulled.lock();
         self.changed.notify_all();
     }

@@ -1,8 +1,8 @@
 //! How many requests may be in flight when this side is out of descriptors, ports, threads or
 //! memory. Pure: [`CapacityGate`](super::capacity_gate) waits.
 
-/// Found by failing: whoever finds nothing left shows that those in flight have it all. It grows by
-/// an eighth each time that as many requests as are allowed have succeeded, since what was missing
+/// Found by failing: an attempt that finds nothing left shows that the requests in flight have it all.
+/// It grows by an eighth each time that as many requests as are allowed have succeeded, since what was missing
 /// may have been taken by another program.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Capacity {

@@ -13,13 +13,13 @@ use crate::limiter::{CancelToken, Clock, Watcher};
 
 /// The pause of a request after its first attempt that found nothing left; it doubles.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest. What is missing may be taken by another program, and nobody tells when it is back.
+/// The longest. Another program may hold what is missing, and the system does not signal its return.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// # Locking
 ///
 /// Who waits looks at the number in flight and at the token under the lock, and whatever lowers the
-/// one or cancels the other notifies under it, once there is a limit. Until then nobody takes the
+/// one or cancels the other notifies under it, once there is a limit. Until then no thread takes the
 /// lock: a request that gets through while the first one fails is one more, which does no harm.
 pub(super) struct CapacityGate {
     active: AtomicUsize,
@@ -97,7 +97,7 @@ impl CapacityGate {
     fn leave(&self) {
         self.active.fetch_sub(1, Ordering::SeqCst);
         if self.is_limited.load(Ordering::SeqCst) {
-            let _looking = self.state.lock(); // nobody is between its look and its sleep
+            let _looking = self.state.lock(); // no thread is between its check and its wait
             self.room.notify_one();
         }
     }

@@ -104,7 +104,7 @@ pub(super) fn begin(mut input: Input, stop: &CancelToken) -> Result<Input> {
     let bell = Bell::on(stop);
     start("paceline-begin", move || {
         let checked = input.check();
-        // Nobody listens when the run was stopped meanwhile.
+        // The receiver is gone when the run was stopped meanwhile.
         let _ = told.send(checked.map(|()| input));
     })?;
     select! {

@@ -155,7 +155,7 @@ impl Gate {
 
 impl Watcher for Gate {
     fn cancelled(&self) {
-        let _looking = self.state.lock(); // nobody is between its look and its sleep
+        let _looking = self.state.lock(); // no thread is between its check and its wait
         self.changed.notify_all();
     }
 }

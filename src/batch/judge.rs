@@ -73,7 +73,7 @@ impl Judge {
             let hold = suspicion.map(|cause| Hold::Suspicion(cause.reason().to_owned()));
             self.holds.suspicion(hold);
             self.is_suspicious.store(is_suspicious, Ordering::Relaxed);
-            // Under the lock, so that nobody is between its look and its sleep.
+            // Notifies under the lock: a thread between its check and its wait would miss it.
             self.changed.notify_all();
         }
         stops

@@ -170,7 +170,7 @@ impl LinkGate {
 
 impl Watcher for LinkGate {
     fn cancelled(&self) {
-        let _looking = self.link.lock(); // nobody is between its look and its sleep
+        let _looking = self.link.lock(); // no thread is between its check and its wait
         self.changed.notify_all();
         self.becomes_due.notify_all();
     }

@@ -1,7 +1,7 @@
 //! Cells of CSV that a spreadsheet would run as a formula: `=HYPERLINK(…)`, `@SUM(…)`, `+cmd|…`.
 //!
-//! An answer is what a model was made to say, perhaps by a prompt of somebody else's. Whoever opens the
-//! file in a spreadsheet has it run there. OWASP names the beginnings; the wide forms are taken for the
+//! An answer is what a model was made to say, perhaps by another person's prompt. A spreadsheet
+//! that opens the file runs it. OWASP names the beginnings; the wide forms are taken for the
 //! others where a language has them.
 
 use std::borrow::Cow;

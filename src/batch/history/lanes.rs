@@ -70,7 +70,7 @@ pub(in crate::batch) struct Limit {
     pub(in crate::batch) others: f64,
     /// Whether the server has said what it is.
     pub(in crate::batch) told: bool,
-    /// Whether it is a guess that nobody has confirmed.
+    /// Whether it is a guess, not confirmed by the server.
     pub(in crate::batch) is_guess: bool,
 }
 
