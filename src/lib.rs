@@ -69,7 +69,7 @@ pub use client::{
     Admitted, AdmittedChat, Attempt, CallOptions, ChatChunk, ChatRequest, ChatResponse, ChatStream,
     ClientBuilder, ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS,
     DEFAULT_MODEL, Embeddings, Message, Prepared, PreparedChat, RateLimitedClient, Repair,
-    Response, ResponseHeaders, ToolCall,
+    Response, ResponseHeaders, ToolCall, is_credential_header,
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};

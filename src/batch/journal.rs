@@ -201,6 +201,9 @@ impl Journal {
         self.results.repair(Holds::Results, damage)?;
         self.errors.repair(Holds::Failures, &errors)?;
         if has_old_words {
+            // A result of a run that was killed may not be on the disk yet. Were its failure taken out first, a
+            // power cut would leave neither.
+            self.results.sync()?;
             let thinned = self.errors.thin_out(|at, line| {
                 let is_old = |id: &String| {
                     has_result(ids, id, line)

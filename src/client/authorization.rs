@@ -80,7 +80,8 @@ pub(super) fn headers(
             let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
             return Err(Error::Config(message));
         }
-        if is_credential(name) && !value.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if is_credential_header(name) && !value.0.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        {
             let message = format!("header {name:?}: its value has characters that no key has");
             return Err(Error::Config(message));
         }
@@ -132,8 +133,15 @@ pub(super) fn headers(
     Ok(stated)
 }
 
-/// Whether a header's value is a credential, by its name.
-pub(super) fn is_credential(name: &str) -> bool {
+/// Tells by a header's name whether its value is a credential, which is never shown and belongs in no
+/// process argument. Letters' case does not matter.
+///
+/// ```
+/// assert!(paceline::is_credential_header("X-Api-Key"));
+/// assert!(!paceline::is_credential_header("Idempotency-Key"));
+/// ```
+#[must_use]
+pub fn is_credential_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     // This one is a key to a request, and opens nothing.
     let mut parts = name.split(['-', '_', '.']);

@@ -44,6 +44,7 @@ use serde_json::{Map, Value, json};
 pub use answer::{Completion, Repair};
 #[allow(unused_imports, reason = "for whoever reads results of earlier runs")]
 pub(crate) use answer::{completion_of, is_failure, value as value_of};
+pub use authorization::is_credential_header;
 pub(crate) use call::AfterAttempt;
 pub use call::{Admitted, Attempt, CallOptions, Prepared};
 pub use chat::ChatRequest;

@@ -55,7 +55,7 @@ use proxy::proxy_for;
 use tls::Tls;
 use url::is_url;
 
-use super::authorization::{Secret, is_credential};
+use super::authorization::{Secret, is_credential_header};
 use super::config::Settings;
 use super::connections::Connections;
 use crate::{Error, Result};
@@ -245,7 +245,7 @@ fn sent_always(headers: &[(String, Secret)]) -> HeaderMap {
     let stated = headers.iter().filter_map(|(name, value)| {
         let name = HeaderName::try_from(name.as_str()).ok()?; // checked by `is_header`
         let mut value = HeaderValue::try_from(value.0.as_str()).ok()?;
-        value.set_sensitive(is_credential(name.as_str()));
+        value.set_sensitive(is_credential_header(name.as_str()));
         Some((name, value))
     });
     let mut headers: HeaderMap = stated.collect();

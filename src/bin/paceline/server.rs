@@ -4,26 +4,9 @@ use std::env::{self, VarError};
 use std::sync::Arc;
 
 use paceline::providers::{Provider, ProviderTable};
-use paceline::{ClientBuilder, Error, Result};
+use paceline::{ClientBuilder, Error, Result, is_credential_header};
 
 use crate::args::{DEFAULT_KEY, Server};
-
-/// Parts of a header's name that say that its value is a secret.
-const SECRETS: [&str; 13] = [
-    "apikey",
-    "auth",
-    "authentication",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-    "key",
-    "passwd",
-    "password",
-    "secret",
-    "signature",
-    "token",
-];
 
 /// A client of the API that the flags name: where it is, with which key and headers.
 pub(crate) fn connect(builder: ClientBuilder, server: &Server) -> Result<ClientBuilder> {
@@ -91,7 +74,7 @@ pub(crate) fn check(server: &Server) -> Result<()> {
         for header in given {
             let (name, _) = split(flag, header)?;
             let name = name.to_ascii_lowercase();
-            if flag == "--header" && is_secret(&name) {
+            if flag == "--header" && is_credential_header(&name) {
                 return Err(Error::Config(format!(
                     "--header {name}: it carries a secret, which others could read on the command \
                      line; put it into an environment variable, and say --header-env {name}=VARIABLE"
@@ -144,13 +127,6 @@ fn split<'a>(flag: &str, header: &'a str) -> Result<(&'a str, &'a str)> {
             "{flag}: NAME={what} is needed, NAME being that of a header"
         ))
     })
-}
-
-/// Whether a header's value is a secret, by its name in lower case.
-fn is_secret(name: &str) -> bool {
-    let mut parts = name.split(['-', '_', '.']);
-    // This one is a key to a request, and opens nothing.
-    name != "idempotency-key" && parts.any(|part| SECRETS.contains(&part))
 }
 
 /// The value of a variable that a flag names. `what` is the flag, and what is missing without.

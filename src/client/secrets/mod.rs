@@ -16,7 +16,7 @@ use std::ops::Range;
 use patterns::Patterns;
 use views::{plain, undone};
 
-use super::authorization::{Secret, is_credential};
+use super::authorization::{Secret, is_credential_header};
 
 /// What stands in place of a credential.
 const HIDDEN: &str = "[secret]";
@@ -44,7 +44,7 @@ impl Secrets {
                 Some((scheme, value)) if is_scheme(scheme) => value.trim(),
                 _ => value.0.as_str(),
             };
-            match (is_credential(name), is_public(name)) {
+            match (is_credential_header(name), is_public(name)) {
                 (true, _) => secrets.add(value),
                 // Of any other header, which may hold ordinary words, the value as a whole.
                 (false, false) => secrets.patterns.add_whole(value),
