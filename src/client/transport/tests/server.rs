@@ -51,9 +51,11 @@ impl Server {
 
     /// Answers before it has read anything, and closes the connection.
     pub(super) fn early(answer: &'static str) -> Self {
-        Self::serving(Arc::new(move |mut stream: TcpStream, _: &State| {
+        Self::serving(Arc::new(move |mut stream: TcpStream, state: &State| {
             let _ = stream.write_all(answer.as_bytes());
-            let _ = stream.shutdown(Shutdown::Both);
+            // No handle of it is left. One that is only shut down reads no more and does not say so: then a
+            // client that is still writing waits for its time-out.
+            state.seen.lock().open.clear();
         }))
     }
 
