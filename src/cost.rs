@@ -50,6 +50,14 @@ impl Cost {
         }
     }
 
+    /// Whether it is no less than another in any unit.
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        self.requests >= other.requests
+            && self.tokens >= other.tokens
+            && self.input_tokens >= other.input_tokens
+            && self.output_tokens >= other.output_tokens
+    }
+
     pub(crate) const fn saturating_add(self, other: Self) -> Self {
         Self {
             requests: self.requests.saturating_add(other.requests),

@@ -5,7 +5,7 @@
 //! beside them.
 
 #[cfg(not(paceline_loom))]
-pub(crate) use parking_lot::{Condvar, Mutex};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(paceline_loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(paceline_loom))]
@@ -18,7 +18,7 @@ pub(crate) use loom::thread;
 #[cfg(all(test, paceline_loom))]
 pub(crate) use model::wake_for_nothing;
 #[cfg(paceline_loom)]
-pub(crate) use model::{Condvar, Mutex};
+pub(crate) use model::{Condvar, Mutex, MutexGuard};
 
 /// loom's locks with `parking_lot`'s methods: no poisoning, and a wait that borrows its guard.
 #[cfg(paceline_loom)]

@@ -40,7 +40,7 @@ use super::window::Landing;
 use crate::cost::Cost;
 use crate::observation::Observation;
 use crate::quota::Limits;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::unit::Unit;
 use crate::{Error, Result};
 
@@ -225,14 +225,19 @@ impl Core {
     /// Ends a permit: corrects what was taken for `reserved` to `actual`, up or down, and gives
     /// back its place in flight if it has one.
     pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: Option<(Landing, Tick)>) {
-        self.change(|queue, now| {
-            if let Some((landing, sent)) = lands {
-                queue.landed(landing, sent, now);
-            }
-            if actual != reserved {
-                queue.settle(reserved, actual, now);
-            }
-        });
+        let mut queue = self.queue.lock();
+        if queue.settle_freely(reserved, actual, lands.is_some()) {
+            drop(queue);
+        } else {
+            self.change_in(queue, |queue, now| {
+                if let Some((landing, sent)) = lands {
+                    queue.landed(landing, sent, now);
+                }
+                if actual != reserved {
+                    queue.settle(reserved, actual, now);
+                }
+            });
+        }
         if actual != reserved {
             self.tell(|| Event::Settled { reserved, actual });
         }
@@ -313,7 +318,15 @@ impl Core {
     /// on the way.
     #[inline]
     fn with<T>(&self, act: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
-        let mut queue = self.queue.lock();
+        self.with_in(self.queue.lock(), act)
+    }
+
+    #[inline]
+    fn with_in<T>(
+        &self,
+        mut queue: MutexGuard<'_, WaitQueue>,
+        act: impl FnOnce(&mut WaitQueue, Tick) -> T,
+    ) -> T {
         let now = self.clock.tick();
         let result = act(&mut queue, now);
         let answered = queue.take_answered();
@@ -330,7 +343,15 @@ impl Core {
 
     /// Makes a change that can bring someone's turn nearer, and answers whoever's it is.
     fn change<T>(&self, change: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
-        self.with(|queue, now| {
+        self.change_in(self.queue.lock(), change)
+    }
+
+    fn change_in<T>(
+        &self,
+        queue: MutexGuard<'_, WaitQueue>,
+        change: impl FnOnce(&mut WaitQueue, Tick) -> T,
+    ) -> T {
+        self.with_in(queue, |queue, now| {
             queue.bring_up_to(now);
             let result = change(queue, now);
             queue.serve(now);

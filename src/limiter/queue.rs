@@ -134,7 +134,10 @@ impl WaitQueue {
         place: Option<u64>,
         now: Tick,
     ) -> Option<Grant> {
-        self.slots.advance(now);
+        // A window only opens as time passes, so it is looked at where it is too small.
+        if !self.slots.has(1) {
+            self.slots.advance(now);
+        }
         if !self.is_free(now) {
             return None;
         }
@@ -200,7 +203,7 @@ impl WaitQueue {
 
     /// What has been taken from every quota is a grant.
     #[inline]
-    fn granted(&mut self, cost: &Cost, place: u64, spent: Option<Box<Spent>>, now: Tick) -> Grant {
+    fn granted(&mut self, cost: &Cost, place: u64, spent: Option<Spent>, now: Tick) -> Grant {
         self.counters.grants += 1;
         self.spent = self.spent.saturating_add(*cost);
         Grant {

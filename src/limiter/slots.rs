@@ -124,10 +124,20 @@ impl Slots {
         taken
     }
 
-    /// Gives a place back that was taken at `sent`.
-    pub(super) fn give(&mut self, landing: Landing, sent: Tick, now: Tick) {
+    /// Whether it makes no difference when a place is given back: nobody measures.
+    pub(super) fn is_timeless(&self) -> bool {
+        self.window.is_none()
+    }
+
+    /// Gives a place back.
+    pub(super) fn give_place(&mut self) {
         debug_assert!(self.taken > 0, "given back twice");
         self.taken = self.taken.saturating_sub(1);
+    }
+
+    /// Gives a place back that was taken at `sent`.
+    pub(super) fn give(&mut self, landing: Landing, sent: Tick, now: Tick) {
+        self.give_place();
         if let Some(window) = &mut self.window {
             window.landed(landing, sent, self.taken, now);
             self.follow();

@@ -217,6 +217,9 @@ impl Window {
 
     /// Goes on to `now`.
     pub(in crate::limiter) fn advance(&mut self, now: Tick) {
+        if now == self.now {
+            return; // asked twice for one change
+        }
         self.now = now;
         if let Phase::Opening(from, Some(since)) = self.phase {
             let doublings = now.since(since).as_secs_f64() / DOUBLING.as_secs_f64();

@@ -69,6 +69,9 @@ impl Bucket {
             other: self.other.take(),
             ..Self::full(quota, self.at)
         };
+        if let Some(other) = &mut self.other {
+            other.last_charge = None; // it was of another scale
+        }
         self.fill_at(quota.amount() as f64 * speed);
         self.set_units(left);
     }
@@ -89,8 +92,17 @@ impl Bucket {
 
     /// Charges `ratio` times what a cost says, and holds `reserve` units back.
     pub(in crate::limiter) fn charge(&mut self, ratio: f64, reserve: f64) {
+        let told = Some((ratio, reserve));
+        if self
+            .other
+            .as_ref()
+            .is_some_and(|other| other.last_charge == told)
+        {
+            return;
+        }
         let reserve = scaled_units(reserve, self.period).clamp(0, self.full);
         let other = self.otherwise();
+        other.last_charge = told;
         other.per_million = whole_amount(ratio * MILLION as f64);
         other.reserve = reserve;
     }

@@ -17,6 +17,27 @@ impl WaitQueue {
         self.supply.settle(reserved, actual, now);
     }
 
+    /// Ends a permit that costs no more than it reserved, if nobody waits for what that gives back and
+    /// the time makes no difference. Returns false and changes nothing if it does.
+    ///
+    /// A bucket that is given something and then refilled stands where it would after a refill first:
+    /// both are cut off at the burst alone.
+    pub(in crate::limiter) fn settle_freely(
+        &mut self,
+        reserved: Cost,
+        actual: Cost,
+        lands: bool,
+    ) -> bool {
+        let is_free = self.priorities.is_empty()
+            && reserved.covers(actual)
+            && (!lands || self.slots.is_timeless())
+            && self.supply.give_freely(reserved, actual);
+        if is_free && lands {
+            self.slots.give_place();
+        }
+        is_free
+    }
+
     /// A request has left the place among those in flight that it took at `sent`.
     pub(in crate::limiter) fn landed(&mut self, landing: Landing, sent: Tick, now: Tick) {
         self.slots.give(landing, sent, now);
@@ -47,7 +68,7 @@ impl WaitQueue {
         let seen = GrantObservation {
             cost,
             at: grant.at,
-            spent: grant.spent.as_deref(),
+            spent: grant.spent.as_ref(),
             observation,
         };
         let effect = self.supply.observe(&seen, now);

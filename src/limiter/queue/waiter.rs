@@ -67,9 +67,8 @@ pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) in_flight: u64,
     /// What became of it, as far as is known: for its end.
     pub(in crate::limiter) landing: Landing,
-    /// What had been spent in all, this grant included, if anybody listens. Apart, because every
-    /// grant is copied a few times on its way, and most limiters listen to nobody.
-    pub(super) spent: Option<Box<Spent>>,
+    /// What had been spent in all, this grant included, if an estimator observes.
+    pub(super) spent: Option<Spent>,
 }
 
 /// Who has been taken out of the line, to be told when the line's lock is free.

@@ -118,7 +118,7 @@ impl Supply {
     /// Takes a cost at `now` if that is all that has to be looked at, as is so for most. `None` says that
     /// more has to be, and takes nothing.
     #[inline(always)]
-    pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Option<Box<Spent>>> {
+    pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Option<Spent>> {
         match self {
             Self::Fixed(buckets) => buckets.take_freely(cost, now).then_some(None),
             Self::Adaptive(adaptive) => adaptive.take_freely(cost, now).map(Some),
@@ -149,7 +149,7 @@ impl Supply {
 
     /// Takes a cost that is covered, from every quota at once. Returns what has been spent in all, where
     /// answers are compared with that.
-    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
         match self {
             Self::Fixed(buckets) => {
                 buckets.take(cost);
@@ -158,6 +158,19 @@ impl Supply {
             Self::Adaptive(adaptive) => Some(adaptive.take(cost, now)),
             #[cfg(feature = "redis")]
             Self::Shared(shared) => shared.take(cost, now),
+        }
+    }
+
+    /// Gives back what `actual` has less than `reserved`, if that takes no look at the clock.
+    pub(super) fn give_freely(&mut self, reserved: Cost, actual: Cost) -> bool {
+        match self {
+            Self::Fixed(buckets) => {
+                buckets.settle(reserved, actual);
+                true
+            }
+            Self::Adaptive(_) => false,
+            #[cfg(feature = "redis")]
+            Self::Shared(_) => false,
         }
     }
 

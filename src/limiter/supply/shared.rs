@@ -156,7 +156,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
         self.follow_counts(now);
         match self.account.is_fed() {
             true => self.account.take(cost),

@@ -222,12 +222,14 @@ impl<'a> Play<'a> {
             return;
         }
         self.audit.settled(reserved, actual, self.line.now);
-        self.line.change(|queue, now| {
-            if lands {
-                queue.landed(Landing::Unknown, now, now);
-            }
-            queue.settle(reserved, actual, now);
-        });
+        if !self.line.queue.settle_freely(reserved, actual, lands) {
+            self.line.change(|queue, now| {
+                if lands {
+                    queue.landed(Landing::Unknown, now, now);
+                }
+                queue.settle(reserved, actual, now);
+            });
+        }
         self.reference.settle(reserved, actual, lands);
     }
 

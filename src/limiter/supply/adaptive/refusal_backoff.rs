@@ -72,6 +72,9 @@ impl RefusalBackoff {
 
     /// What is to be kept back at `now`, in seconds of the rate.
     pub(super) fn kept(&self, now: Tick) -> f64 {
+        if self.kept <= 0.0 {
+            return 0.0; // as is so for most, and each grant asks
+        }
         let age = now.since(self.kept_at).as_secs_f64();
         self.kept * 0.5_f64.powf(age / HALF_LIFE)
     }

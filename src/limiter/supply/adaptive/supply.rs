@@ -31,13 +31,13 @@ impl Adaptive {
         }
     }
 
-    pub(in crate::limiter) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Box<Spent>> {
+    pub(in crate::limiter) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
         let is_taken = self.buckets.take_freely(cost, now);
         is_taken.then(|| self.granted(cost, now))
     }
 
     /// Takes a cost. Returns what has been spent in all, for its answer to be compared with.
-    pub(in crate::limiter) fn take(&mut self, cost: Cost, now: Tick) -> Box<Spent> {
+    pub(in crate::limiter) fn take(&mut self, cost: Cost, now: Tick) -> Spent {
         self.buckets.take(cost);
         self.granted(cost, now)
     }
@@ -59,8 +59,8 @@ impl Adaptive {
         let _ = self.granted(cost, now);
     }
 
-    fn granted(&mut self, cost: Cost, now: Tick) -> Box<Spent> {
-        Box::new(self.estimator.granted(cost, &mut self.buckets.0, now))
+    fn granted(&mut self, cost: Cost, now: Tick) -> Spent {
+        self.estimator.granted(cost, &mut self.buckets.0, now)
     }
 
     pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
