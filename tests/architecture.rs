@@ -29,7 +29,8 @@ const ROOMS: [&str; 14] = [
 ];
 
 /// Files that alone may name a crate, where there are two with a space between.
-const HOMES: [(&str, &str); 13] = [
+const HOMES: [(&str, &str); 14] = [
+    ("fs4::", "batch/fs"),
     ("webpki_roots::", "client/transport/roots.rs"),
     ("tiktoken_rs::", "tokens/encoding.rs"),
     ("regex_syntax::", "tokens/counter/classes.rs"),

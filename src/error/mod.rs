@@ -2,14 +2,16 @@
 
 mod api;
 mod input;
+mod message;
 mod transport;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
 pub use input::InputKind;
+pub(crate) use message::{human, per};
 pub use transport::TransportKind;
 
 use crate::unit::Unit;
@@ -31,12 +33,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(matches!(refused, Err(Error::TooLarge { cost: 1_001, amount: 1_000, .. })));
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A quota, limit or setting has a value that cannot work, such as a limit of 0. Correct the
     /// value that the message names.
-    #[error("{what}: {reason}")]
     InvalidLimit {
         /// Which quota or setting.
         what: String,
@@ -45,7 +46,6 @@ pub enum Error {
     },
 
     /// A limits file could not be understood. The message has the line and the column.
-    #[error("limits file {}: {reason}", file.display())]
     LimitsFile {
         /// The file as it was named.
         file: PathBuf,
@@ -55,7 +55,6 @@ pub enum Error {
 
     /// The cost is above what the quota grants in its whole period, so waiting would never help.
     /// Make the request smaller, lower its output cap, or raise the limit.
-    #[error("a request of {cost} {unit} can never pass a limit of {amount} {unit} per {}", per(*period))]
     TooLarge {
         /// The unit of the quota that it does not fit.
         unit: Unit,
@@ -68,7 +67,6 @@ pub enum Error {
     },
 
     /// [`try_acquire`](crate::RateLimiter::try_acquire) would have had to wait this long.
-    #[error("the limit is used up: {} to wait", human(*wait))]
     WouldBlock {
         /// The predicted wait, counted from the call.
         wait: Duration,
@@ -76,49 +74,40 @@ pub enum Error {
 
     /// The deadline has passed, or comes before the request's turn. Refused at once when that can be
     /// predicted, otherwise when the deadline passes.
-    #[error("{}", past_deadline(*wait, last.as_deref()))]
     DeadlineExceeded {
         /// The wait as it was predicted when the caller joined the line, or the pause that would
         /// have ended behind the deadline. 0 when the deadline had passed already.
         wait: Duration,
         /// The failure that would have been retried, had there been time.
-        #[source]
         last: Option<Box<Error>>,
     },
 
     /// The limiter has a cap on [waiters](crate::RateLimiterBuilder::max_waiters), and as many
     /// wait. Come again later, or raise the cap.
-    #[error("the line is full: {waiters} wait already")]
     QueueFull {
         /// How many wait.
         waiters: usize,
     },
 
     /// The limiter was [closed](crate::RateLimiter::close).
-    #[error("the limiter is closed")]
     Closed,
 
     /// The caller's [`CancelToken`](crate::CancelToken) was cancelled.
-    #[error("cancelled")]
     Cancelled,
 
     /// A thread whose stack holds a permit of
     /// `map_limited` (`parallel::LimitedParallelIterator`) would have had to wait for another one,
     /// possibly for ever. Move the inner call out of the closure, or drop the permit before it.
-    #[error("nested map_limited: this thread holds a permit already and must not wait for another")]
     Nested,
 
     /// The store over which the limiter is shared cannot be reached, and nothing is to be granted
     /// without it: see `OnStoreOutage::Fail` of feature `redis`. Come again later; the log says why.
-    #[error("the store over which the limits are shared cannot be reached")]
     StoreDown,
 
     /// The refill scheduler thread could not be started. The system is out of threads or memory.
-    #[error("cannot start the refill scheduler thread: {0}")]
-    Scheduler(#[source] io::Error),
+    Scheduler(io::Error),
 
     /// The worker threads could not be started. Ask for fewer, or raise the system's limit.
-    #[error("cannot start {threads} worker threads: {reason}")]
     Threads {
         /// How many were asked for.
         threads: usize,
@@ -127,21 +116,17 @@ pub enum Error {
     },
 
     /// A client setting is missing or wrong: no key, a base URL that is none. Nothing was sent.
-    #[error("{0}")]
     Config(String),
 
     /// The request cannot be sent as it is: its body is not an object, a field has the wrong
     /// type. Nothing was sent and nothing was charged.
-    #[error("invalid request: {0}")]
     InvalidRequest(String),
 
     /// The server answered, with an error.
-    #[error(transparent)]
-    Api(#[from] Box<ApiError>),
+    Api(Box<ApiError>),
 
     /// No answer came: the connection, the TLS handshake or the transfer failed, or a timeout
     /// passed. Retried by the client unless the request may not be sent twice.
-    #[error("{url}: {message}")]
     Transport {
         /// Where the request went, without its query.
         url: String,
@@ -155,7 +140,6 @@ pub enum Error {
 
     /// A response came that is not what the API promises, such as a page in place of JSON. The client
     /// asks once more, and not more often.
-    #[error("{url}: malformed response: {message}")]
     InvalidResponse {
         /// Where the request went, without its query.
         url: String,
@@ -165,11 +149,9 @@ pub enum Error {
 
     /// The item was not tried, because an earlier one met an account error that every other
     /// would meet too.
-    #[error("not sent: an earlier request met an error that stops the whole run")]
     Stopped,
 
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -180,7 +162,6 @@ pub enum Error {
     /// A results file holds answers to other requests under the ids of this input: the prompt, the
     /// model or a setting has changed since, or rows have moved. Nothing was sent, and no file was
     /// changed. Start over, or name another results file.
-    #[error("{}", other_answers(file, *others, *same, *by_position))]
     OtherAnswers {
         /// The results file.
         file: PathBuf,
@@ -194,7 +175,6 @@ pub enum Error {
 
     /// An output file holds what a simulated API answered, and the run is against a real one, or the
     /// other way round. Nothing was sent, and no file was changed. Name another file.
-    #[error("{}", simulated_answers(file, *simulated))]
     SimulatedAnswers {
         /// The output file.
         file: PathBuf,
@@ -205,7 +185,6 @@ pub enum Error {
     /// An input cannot be used as a whole: a file of another format, a table whose quotes are left
     /// open, lines of which none can be sent. Nothing of it was sent, unless it was found in the
     /// middle of an input that can be read only once.
-    #[error("{message}")]
     Input {
         /// Where, what is wrong, and what to do.
         message: String,
@@ -214,7 +193,6 @@ pub enum Error {
     },
 
     /// A batch could not start or go on, for a reason that is not one request's alone.
-    #[error("{0}")]
     Batch(String),
 }
 
@@ -256,71 +234,5 @@ impl Error {
             path: path.into(),
             source,
         }
-    }
-}
-
-fn past_deadline(wait: Duration, last: Option<&Error>) -> String {
-    let why = match wait.is_zero() {
-        true => "the deadline has passed".to_owned(),
-        false => format!("the deadline comes first: {} to wait", human(wait)),
-    };
-    match last {
-        Some(last) => format!("{why}, after: {last}"),
-        None => why,
-    }
-}
-
-fn other_answers(file: &Path, others: u64, same: u64, by_position: bool) -> String {
-    let plural = if others == 1 { "" } else { "s" };
-    let same = match same {
-        0 => String::new(),
-        same => format!(" and {same} to these"),
-    };
-    let moved = match by_position {
-        true => {
-            "; ids are numbers of rows here, so rows that moved have others: let a column hold them"
-        }
-        false => "",
-    };
-    format!(
-        "{} holds {others} answer{plural} to other requests{same}: the prompt, the model, a setting or \
-         the input has changed since; nothing was sent{moved}",
-        file.display()
-    )
-}
-
-fn simulated_answers(file: &Path, simulated: bool) -> String {
-    let (found, run) = match simulated {
-        true => ("of a simulated API", "a real one"),
-        false => ("of a real API", "a simulated one"),
-    };
-    format!(
-        "{} holds answers {found}, and this run is against {run}; nothing was sent",
-        file.display()
-    )
-}
-
-/// A duration as a person reads it: one decimal, in the unit that fits.
-pub(crate) fn human(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 1.0 {
-        format!("{:.1} ms", seconds * 1_000.0)
-    } else if seconds < 120.0 {
-        format!("{seconds:.1} s")
-    } else if seconds < 7_200.0 {
-        format!("{:.1} min", seconds / 60.0)
-    } else {
-        format!("{:.1} h", seconds / 3_600.0)
-    }
-}
-
-/// A period as it stands behind "per".
-pub(crate) fn per(period: Duration) -> String {
-    match (period.as_secs(), period.subsec_nanos()) {
-        (1, 0) => "second".to_owned(),
-        (60, 0) => "minute".to_owned(),
-        (3_600, 0) => "hour".to_owned(),
-        (86_400, 0) => "day".to_owned(),
-        _ => human(period),
     }
 }

@@ -1,5 +1,7 @@
 //! Base64, decoded as far as somebody reads, and `data:` URLs.
 
+use super::boundary::floor_char_boundary;
+
 /// The bytes behind a text in Base64, in the plain and the URL-safe alphabet. White space is skipped, and
 /// anything else that is no Base64 ends it.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub(super) fn data_url(url: &str) -> Option<(&str, &str)> {
     /// A media type with its parameters is not longer.
     const LONGEST: usize = 256;
     let rest = strip_prefix(url, "data:")?;
-    let head = &rest[..rest.floor_char_boundary(LONGEST)];
+    let head = &rest[..floor_char_boundary(rest, LONGEST)];
     let (head, _) = head.split_once(',')?;
     let kind = head.get(..head.len().checked_sub(BASE64.len())?)?;
     strip_prefix(head.get(kind.len()..)?, BASE64)?;

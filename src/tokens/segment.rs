@@ -3,6 +3,8 @@
 //! Where a text is cut depends on what stands before the cut alone. So texts that begin alike
 //! have the same first segments, and what was counted for one is known for the others.
 
+use super::boundary::floor_char_boundary;
+
 /// The least bytes of a segment that is not the last one. It is a few microseconds' worth of
 /// counting, a hundred times what it takes to find out that it has been counted before.
 pub(super) const SEGMENT: usize = 512;
@@ -25,7 +27,7 @@ pub(super) fn first_split(text: &str, least: usize) -> Option<usize> {
     if text.len() <= least {
         return None;
     }
-    let start = text.floor_char_boundary(least);
+    let start = floor_char_boundary(text, least);
     let mut before = text[..start].chars().next_back();
     for (index, after) in text[start..].char_indices() {
         if before.is_some_and(|before| always_splits(before, after)) {

@@ -11,10 +11,11 @@ pub(super) mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use fs4::TryLockError;
 
 use crate::{Error, Result};
 

@@ -1,10 +1,12 @@
 //! The file system of the system.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use fs4::TryLockError;
 
 use super::{Disk, FileId, FileSystem, How, Kind, OpenFile, Rights, Stat, folder_of, resolve};
 
@@ -97,7 +99,7 @@ impl OpenFile for File {
     }
 
     fn try_lock(&self) -> Result<(), TryLockError> {
-        self.try_lock()
+        fs4::FileExt::try_lock(self)
     }
 
     fn stat(&self) -> io::Result<Stat> {

@@ -68,7 +68,9 @@ impl Response {
             Body::Events(events) => {
                 events.truncate(events.len() / 2 + 1);
                 if let Some(last) = events.last_mut() {
-                    last.truncate(last.floor_char_boundary(last.len() / 2));
+                    let half = last.len() / 2;
+                    let half = (half..).find(|&at| last.is_char_boundary(at));
+                    last.truncate(half.unwrap_or(0));
                     // The end of an event, so that a reader sees it and its wrong JSON.
                     last.push_str("\n\n");
                 }

@@ -1,5 +1,7 @@
 //! The part of a model's name that says which family it is of.
 
+use crate::tokens::boundary::floor_char_boundary;
+
 /// Bytes of a name that are looked at. The families' names are shorter, so what is cut off changes
 /// nothing.
 pub(super) const MOST: usize = 64;
@@ -17,7 +19,7 @@ impl Name {
         let bare = bare(model);
         let mut length = bare.len();
         if length > MOST {
-            length = bare.floor_char_boundary(MOST);
+            length = floor_char_boundary(bare, MOST);
         }
         let mut bytes = [0; MOST];
         if let (Some(to), Some(from)) = (bytes.get_mut(..length), bare.as_bytes().get(..length)) {

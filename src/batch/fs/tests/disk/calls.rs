@@ -1,9 +1,10 @@
 //! The calls.
 
 use std::ffi::OsString;
-use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use fs4::TryLockError;
 
 use super::super::super::{FileSystem, How, Kind, OpenFile, Rights, Stat};
 use super::{CrashDisk, Entry, Fault, Inode, Mutation, Write, index};
