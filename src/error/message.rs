@@ -58,9 +58,9 @@ impl fmt::Display for Error {
             Self::InvalidResponse { url, message } => {
                 write!(f, "{url}: malformed response: {message}")
             }
-            Self::Stopped => f.write_str(
-                "not sent: an earlier request met an error that stops the whole run",
-            ),
+            Self::Stopped => {
+                f.write_str("not sent: an earlier request met an error that stops the whole run")
+            }
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::OtherAnswers {
                 file,
