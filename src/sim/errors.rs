@@ -31,6 +31,18 @@ impl Refusal {
         }
     }
 
+    /// An error that a test has written.
+    pub(super) fn scripted(status: u16, message: String) -> Self {
+        Self {
+            kind: match status {
+                429 => "rate_limit_exceeded",
+                500.. => "server_error",
+                _ => INVALID,
+            },
+            ..Self::new(status, message)
+        }
+    }
+
     pub(super) fn malformed_json() -> Self {
         Self::new(
             400,

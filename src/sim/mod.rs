@@ -54,7 +54,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use config::{
-    ChargeRule, DailyLimits, Dialect, Fault, LimitHeaders, SimConfig, SimLimits, TokenCounter,
+    ChargeRule, DailyLimits, Dialect, Fault, LimitHeaders, SimAnswer, SimConfig, SimLimits,
+    SimRequest, TokenCounter,
 };
 pub use ledger::Counted;
 pub use report::{ModelReport, SimReport, Violation};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::SimConfig;
 use super::answers::{Asked, Endpoint};
 use super::charge::charge_answer;
 use super::clock::{Stop, now};
+use super::config::Said;
 use super::config::{ChargeRule, Dialect, Fault};
 use super::dialect::{over_limit, rate_limit_headers};
 use super::draw::Draw;
@@ -20,6 +20,7 @@ use super::prompt_cache::PromptCache;
 use super::report::SimReport;
 use super::route::{Route, route};
 use super::slots::Slots;
+use super::{SimConfig, SimRequest};
 
 /// The simulated API, apart from connections.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ struct Counters {
     no_slot: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
+    scripted: AtomicU64,
 }
 
 impl Default for Counters {
@@ -57,6 +59,7 @@ impl Default for Counters {
             no_slot: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             most_in_flight: AtomicU64::default(),
+            scripted: AtomicU64::default(),
         }
     }
 }
@@ -219,6 +222,19 @@ impl Service {
             Ok(asked) => asked,
             Err(refusal) => return Some(Answer::Whole(self.refuse(refusal, dialect))),
         };
+        let said = self.said(request);
+        if let Said::Status {
+            status,
+            message,
+            retry_after,
+        } = said
+        {
+            let mut response = Refusal::scripted(status, message).into_response(dialect);
+            if let Some(wait) = retry_after {
+                response.header("retry-after-ms", wait.as_millis().to_string());
+            }
+            return Some(Answer::Whole(response));
+        }
         let mut draw = Draw::new(config.seed, body);
         let latency = draw.lognormal(config.latency, config.latency_spread);
         let charge = asked.charge(&config.charging);
@@ -255,7 +271,7 @@ impl Service {
             let (beginnings, tokens) = asked.prompt();
             asked.cached = self.prompt_cache.visit(beginnings, tokens);
         }
-        let (mut response, used) = asked.answer(config, draw);
+        let (mut response, used) = asked.answer(config, draw, &said);
         match config.charging.rule {
             ChargeRule::Sum | ChargeRule::Max => {}
             ChargeRule::Usage => {
@@ -279,6 +295,21 @@ impl Service {
             }
             _ => Answer::Whole(response),
         })
+    }
+
+    /// What a test has written for a request.
+    fn said(&self, request: &Request) -> Said {
+        if self.config.script.is_empty() {
+            return Said::MadeUp;
+        }
+        let body = serde_json::from_slice(&request.body).unwrap_or_default();
+        let number = self.counters.scripted.fetch_add(1, Ordering::Relaxed);
+        let request = SimRequest {
+            number,
+            path: &request.path,
+            body: &body,
+        };
+        self.config.script.answer(&request).0
     }
 
     fn list_models(&self) -> Response {

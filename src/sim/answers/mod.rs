@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::SimConfig;
 use super::charge::charge;
-use super::config::{Charging, Dialect};
+use super::config::{Charging, Dialect, Said};
 use super::draw::Draw;
 use super::errors::Refusal;
 use super::http::Response;
@@ -187,14 +187,22 @@ impl Asked {
         charge(charging, self.prompt_tokens, self.cap, self.charged)
     }
 
-    /// The answer, which depends on the settings and the draw alone, and the tokens that its
-    /// usage says.
-    pub(super) fn answer(&self, config: &SimConfig, mut draw: Draw) -> (Response, u64) {
+    /// The answer, which depends on the settings, the draw and what a test has written alone, and the
+    /// tokens that its usage says.
+    pub(super) fn answer(
+        &self,
+        config: &SimConfig,
+        mut draw: Draw,
+        said: &Said,
+    ) -> (Response, u64) {
         let id = format!("{:016x}", draw.next());
         let wished = self.length.map(|length| length..=length);
         let lengths = wished.as_ref().or(config.output_tokens.as_ref());
         let outputs: Vec<Output> = (0..self.choices)
-            .map(|_| Output::draw(&self.shape, &self.hints, &mut draw, self.cap, lengths))
+            .map(|_| {
+                let drawn = || Output::draw(&self.shape, &self.hints, &mut draw, self.cap, lengths);
+                Output::scripted(said, self.cap).unwrap_or_else(drawn)
+            })
             .collect();
         let output: u64 = outputs.iter().map(Output::tokens).sum();
         let answer = match &self.form {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use super::super::config::Said;
 use super::super::draw::Draw;
 use super::Words;
 use super::hints::Hints;
@@ -89,6 +90,18 @@ impl Output {
                     arguments: Text::cut_at(arguments.to_string(), cap),
                 }
             }
+        }
+    }
+
+    /// An answer that a test has written, or None where it is to be made up.
+    pub(super) fn scripted(said: &Said, cap: Option<u64>) -> Option<Self> {
+        match said {
+            Said::MadeUp | Said::Status { .. } => None,
+            Said::Text(text) => Some(Self::Json(Text::cut_at(text.clone(), cap))),
+            Said::Call { name, arguments } => Some(Self::Call {
+                name: name.clone(),
+                arguments: Text::cut_at(arguments.clone(), cap),
+            }),
         }
     }
 

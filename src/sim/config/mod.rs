@@ -5,6 +5,7 @@ mod dialect; //  whose API it is
 mod faults; //   what goes wrong
 mod headers; //  what answers say of the limits
 mod limiting; // how the limits are enforced
+mod script; //   answers that a test has written
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,8 @@ pub(super) use headers::HeaderRules;
 pub use headers::LimitHeaders;
 pub use limiting::DailyLimits;
 pub(super) use limiting::{Change, Limiting, NeighbourRule};
+pub(super) use script::{Said, Script};
+pub use script::{SimAnswer, SimRequest};
 
 /// The limits that the simulator enforces on one model. `None` is no limit, and the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +68,7 @@ pub struct SimConfig {
     pub(super) dialect: Dialect,
     pub(super) slots: Option<SlotRule>,
     pub(super) prompt_cache: bool,
+    pub(super) script: Script,
 }
 
 impl SimConfig {
@@ -91,6 +95,7 @@ impl SimConfig {
             dialect: Dialect::default(),
             slots: None,
             prompt_cache: false,
+            script: Script::default(),
         }
     }
 
@@ -218,6 +223,7 @@ impl fmt::Debug for SimConfig {
             dialect,
             slots,
             prompt_cache,
+            script,
         } = self;
         f.debug_struct("SimConfig")
             .field("port", port)
@@ -236,6 +242,7 @@ impl fmt::Debug for SimConfig {
             .field("dialect", dialect)
             .field("slots", slots)
             .field("prompt_cache", prompt_cache)
+            .field("answer", script)
             .finish()
     }
 }

@@ -11,6 +11,7 @@ mod dialects; //  what clients of other providers see
 mod faults; //    what goes wrong
 mod lifecycle; // threads and connections end
 mod limits; //    admission as clients see it
+mod script; //    answers that a test has written
 mod servers; //   other ways to charge, count and speak
 mod shapes; //    tools, schemas, streams
 mod wire; //      HTTP, well and badly spoken
