@@ -85,7 +85,7 @@ pub(super) fn headers(
             let message = format!("header {name:?}: its value has characters that no key has");
             return Err(Error::Config(message));
         }
-        if OF_THE_WIRE.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_of_the_wire(name) {
             let message = format!("header {name:?}: each request has its own");
             return Err(Error::Config(message));
         }
@@ -131,6 +131,11 @@ pub(super) fn headers(
         stated.push(header);
     }
     Ok(stated)
+}
+
+/// Whether each request has this header of its own.
+pub(super) fn is_of_the_wire(name: &str) -> bool {
+    OF_THE_WIRE.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// Tells by a header's name whether its value is a credential, which is never shown and belongs in no

@@ -303,7 +303,8 @@ impl Admitted {
     /// Sends it like [`send_with`](Admitted::send_with), for an answer that is only passed on: it
     /// is not taken apart. After each attempt `watch` says what it counts as; until it has, the
     /// request is not in flight and is not sent again. `name` is what the log calls it. `holds` is
-    /// called with the bytes of the response that are held while it is read, and may wait.
+    /// called with the bytes of the response that are held while it is read, and may wait. An attempt
+    /// in flight goes on behind the deadline of `wait` and when its token is cancelled.
     pub(crate) fn pass_on(
         self,
         name: &str,
@@ -311,7 +312,8 @@ impl Admitted {
         holds: &dyn Fn(usize),
         watch: impl FnMut(&Attempt<'_>) -> AfterAttempt,
     ) -> Result<PassedOn> {
-        let (sent, body) = self.perform(Some(name), &wait.into(), &Whole { holds }, watch)?;
+        let options = CallOptions::of_waits(wait);
+        let (sent, body) = self.perform(Some(name), &options, &Whole { holds }, watch)?;
         let usage = sent.settlement.believed(body.usage);
         sent.settlement.settle(usage);
         let Body {

@@ -8,11 +8,11 @@ use super::authorization::{KeySource, Secret, headers};
 use super::azure;
 use super::retry::RetryPolicy;
 use super::secrets::Secrets;
-use super::transport::{BaseUrl, Transport};
+use super::transport::{BaseUrl, HttpTransport, Replaced, Transport};
 use crate::cost::Accounting;
-use crate::limiter::Registry;
 #[cfg(feature = "redis")]
 use crate::limiter::SharedStore;
+use crate::limiter::{RateLimiter, Registry};
 use crate::providers::{Provider, ProviderTable};
 use crate::quota::{LimitTable, Limits};
 use crate::tokens::{ModelTable, PromptRule, Quantile};
@@ -92,7 +92,9 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) read_timeout: Option<Duration>,
     pub(super) max_idle_connections: usize,
+    pub(super) transport: Option<Replaced>,
 }
 
 impl Default for ClientBuilder {
@@ -120,7 +122,9 @@ impl Default for ClientBuilder {
                 retry: RetryPolicy::default(),
                 timeout: Duration::from_secs(600),
                 connect_timeout: Duration::from_secs(10),
+                read_timeout: None,
                 max_idle_connections: 1_024,
+                transport: None,
             },
         }
     }
@@ -217,6 +221,21 @@ impl ClientBuilder {
     pub fn registry(mut self, registry: Arc<Registry>) -> Self {
         self.registry = registry;
         self
+    }
+
+    /// Has all requests pass this limiter, whatever their model: one that the caller has made, or shares with
+    /// other work. Without [`adaptive`](crate::RateLimiterBuilder::adaptive) it holds what it is told, and
+    /// pauses when the server refuses.
+    ///
+    /// ```
+    /// use paceline::{Limits, RateLimitedClient, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+    /// let client = RateLimitedClient::builder().api_key("secret").limiter(limiter).build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn limiter(self, limiter: RateLimiter) -> Self {
+        self.registry(Arc::new(Registry::single(limiter)))
     }
 
     /// Gives the client a registry of its own, with these limits by model.
@@ -346,14 +365,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the most time that one try may take, from connecting to the answer's last byte.
-    /// Defaults to 10 minutes.
+    /// Caps the time of one attempt, from connecting to the last byte of the response. All time
+    /// limits stand in a table at [`CallOptions`](super::CallOptions#time-limits). Default: 10 min.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// Sets the most time that connecting may take, TLS included. Defaults to 10 seconds.
+    /// Caps each wait for more of a body that has begun, such as the silence between two pieces of a
+    /// stream. Default: none; [`timeout`](ClientBuilder::timeout) ends the attempt.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.read_timeout = Some(timeout);
+        self
+    }
+
+    /// Caps the time of connecting, TLS included. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -363,6 +389,13 @@ impl ClientBuilder {
     /// of them connects anew. Does not limit the threads. Defaults to 1,024.
     pub fn max_idle_connections(mut self, connections: usize) -> Self {
         self.settings.max_idle_connections = connections.max(1);
+        self
+    }
+
+    /// Sends requests by `transport` in place of the crate's own HTTP client: see [`HttpTransport`]. Proxies,
+    /// certificates, DNS and connections are then its own. Default: none.
+    pub fn transport(mut self, transport: impl HttpTransport + 'static) -> Self {
+        self.settings.transport = Some(Replaced::new(transport));
         self
     }
 
@@ -395,6 +428,10 @@ impl ClientBuilder {
         for (what, timeout) in [
             ("timeout", self.settings.timeout),
             ("connect timeout", self.settings.connect_timeout),
+            (
+                "read timeout",
+                self.settings.read_timeout.unwrap_or(Duration::MAX),
+            ),
         ] {
             if timeout.is_zero() {
                 return Err(Error::InvalidLimit {

@@ -59,6 +59,7 @@ pub use prepared_chat::{AdmittedChat, PreparedChat};
 pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};
+pub use transport::{HttpRequest, HttpResponse, HttpTransport};
 
 use config::Settings;
 use counters::Counters;
@@ -164,7 +165,7 @@ impl RateLimitedClient {
     }
 
     /// Like [`chat`](RateLimitedClient::chat), with options for this call: a deadline, a token, a
-    /// priority, retries.
+    /// priority, time-outs, headers, retries.
     ///
     /// # Errors
     ///
@@ -210,8 +211,8 @@ impl RateLimitedClient {
         self.chat_stream_with(request, &CallOptions::new())
     }
 
-    /// Like [`chat_stream`](RateLimitedClient::chat_stream), with options for this call. They
-    /// bound what comes before the stream begins.
+    /// Like [`chat_stream`](RateLimitedClient::chat_stream), with options for this call. Deadline,
+    /// token and time-outs hold until the stream ends, retries until it begins.
     ///
     /// # Errors
     ///

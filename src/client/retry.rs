@@ -168,6 +168,7 @@ pub(super) fn is_uncharged(error: &Error) -> bool {
     match error {
         Error::Transport { unsent, .. } => *unsent,
         Error::Api(api) => matches!(api.kind, ErrorKind::TooLarge | ErrorKind::Capacity),
+        Error::DeadlineExceeded { last, .. } => last.as_deref().is_some_and(is_uncharged),
         _ => false,
     }
 }
@@ -186,7 +187,9 @@ fn may_pass(error: &Error, advice: Option<bool>) -> bool {
     // The server's advice is about the request. It cannot make an account or a size right.
     let is_final = matches!(error, Error::Api(api)
         if matches!(api.kind, ErrorKind::Account | ErrorKind::TooLarge));
-    !is_final && advice.unwrap_or_else(|| error.is_retryable())
+    // Nor can it make a deadline or a token of the caller's come undone.
+    let is_ended = matches!(error, Error::DeadlineExceeded { .. } | Error::Cancelled);
+    !is_final && !is_ended && advice.unwrap_or_else(|| error.is_retryable())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod pool; //       connections that wait for a request
 mod problem; //    what can go wrong
 mod proxy; //      which one the environment names, pure
 mod redirect; //   what to do about one, pure
+mod replaced; //   a transport of the caller's in its place
 mod request; //    the head of a request, pure
 mod roots; //      the authorities that are trusted
 mod socket; //     reads and writes that end at an instant
@@ -31,13 +32,15 @@ mod url; //        base URLs, and where a path leads from them
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use answer::{Answer, Headers};
-pub(super) use bounds::Bounds;
+pub(super) use bounds::{Bounds, Timeouts};
+pub(super) use replaced::Replaced;
+pub use replaced::{HttpRequest, HttpResponse, HttpTransport};
+pub(super) use request::Outgoing;
 pub(super) use url::{BaseUrl, without_query};
 
 use addresses::Addresses;
@@ -46,7 +49,7 @@ use bounds::Limits;
 use connection::{Connection, Unsendable};
 use dial::{Dialer, Terms};
 use failure::{Way, failure, no_roots, unsent};
-use head::Head;
+use head::Framing;
 use incoming::Incoming;
 use interrupt::Interrupt;
 use pool::Pool;
@@ -60,12 +63,10 @@ use super::config::Settings;
 use super::connections::Connections;
 use crate::{Error, Result};
 
-/// The longest time-out that is set: it is added to an instant, which has an end.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
-
 /// Sends requests over pooled connections.
 pub(super) struct Transport {
     base_url: BaseUrl,
+    headers: HeaderMap,
     /// The headers as they are sent, with the host.
     constant: Vec<u8>,
     dialer: Dialer,
@@ -73,6 +74,8 @@ pub(super) struct Transport {
     way: Arc<Way>,
     pool: Arc<Pool>,
     opened: Connections,
+    /// Sends in its place.
+    replaced: Option<Replaced>,
 }
 
 impl Transport {
@@ -86,9 +89,11 @@ impl Transport {
         let way = Way {
             proxy: proxy.as_ref().map(ToString::to_string),
             is_https: base_url.is_https(),
-            timeout: settings.timeout.min(MAX_TIMEOUT),
-            connect_timeout: settings.connect_timeout.min(MAX_TIMEOUT),
+            timeout: settings.timeout,
+            connect_timeout: settings.connect_timeout,
+            read_timeout: settings.read_timeout,
         };
+        let way = way.with(Timeouts::default());
         let dialer = Dialer {
             host: base_url.host_in_url().to_owned(),
             port: base_url.port(),
@@ -100,14 +105,17 @@ impl Transport {
         if dialer.is_secure() && roots::are_named() {
             roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
         }
+        let headers = sent_always(headers);
         Ok(Self {
-            constant: request::constant(base_url.authority(), &sent_always(headers)),
+            constant: request::constant(base_url.authority(), &headers),
+            headers,
             base_url,
             dialer,
             tls: Tls::default(),
             way: Arc::new(way),
             pool: Arc::new(Pool::new(settings.max_idle_connections)),
             opened: Connections::default(),
+            replaced: settings.transport.clone(),
         })
     }
 
@@ -144,14 +152,27 @@ impl Transport {
 
     /// Sends a JSON body and returns when the head of the answer is there. Reading the answer ends at
     /// the same bounds.
-    pub(super) fn post(&self, path: &str, body: &[u8], bounds: Bounds<'_>) -> Result<Answer> {
+    pub(super) fn post(&self, outgoing: &Outgoing<'_>) -> Result<Answer> {
+        let Outgoing {
+            path, body, bounds, ..
+        } = *outgoing;
         let url = self.url(path);
-        let Way {
-            timeout,
-            connect_timeout,
-            ..
-        } = *self.way;
-        let limits = Limits::new(bounds, timeout, connect_timeout);
+        let way = match bounds.timeouts == Timeouts::default() {
+            true => Arc::clone(&self.way),
+            false => Arc::new((*self.way).clone().with(bounds.timeouts)),
+        };
+        let limits = Limits::new(bounds, &way);
+        if let Some(replaced) = &self.replaced {
+            let headers = outgoing.headers(&self.headers);
+            let sent = replaced.send(&HttpRequest::new(&url, &headers, body, &limits))?;
+            let arrived = Arrived {
+                status: sent.status,
+                headers: sent.headers,
+                framing: Framing::Close,
+                body: Incoming::of(sent.body),
+            };
+            return Ok(Answer::new(arrived, url, &way, limits.is_deadline));
+        }
         let interrupt = bounds.cancel.map(Interrupt::new);
         let interrupt = interrupt.as_ref();
         let failed = |problem: &Problem| {
@@ -161,15 +182,17 @@ impl Transport {
             } else {
                 problem
             };
-            failure(&url, problem, &self.way, limits.is_deadline)
+            failure(&url, problem, &way, limits.is_deadline)
         };
-        let head = request::post(self.base_url.target(&url), &self.constant, body.len());
+        let own = outgoing.constant(self.base_url.authority(), &self.headers);
+        let constant = own.as_ref().unwrap_or(&self.constant);
+        let head = request::post(self.base_url.target(&url), constant, body.len());
         let head = head.map_err(|problem| failed(&problem))?;
         let mut pooled = self.pool.take();
         let (connection, head) = loop {
             let mut connection = match pooled.take() {
                 Some(connection) => connection,
-                None => self.connect(&url, &limits, interrupt)?,
+                None => self.connect(&url, &way, &limits, interrupt)?,
             };
             connection.set_end(limits.end);
             if let Some(interrupt) = interrupt {
@@ -185,26 +208,16 @@ impl Transport {
                 }
             }
         };
-        Ok(self.arrived(head, connection, url, &limits, interrupt))
-    }
-
-    fn arrived(
-        &self,
-        head: Head,
-        connection: Connection,
-        url: String,
-        limits: &Limits<'_>,
-        interrupt: Option<&Arc<Interrupt>>,
-    ) -> Answer {
         let pool = head.keeps_alive.then(|| Arc::clone(&self.pool));
-        let body = Incoming::new(connection, head.framing, pool, interrupt.cloned());
+        let interrupt = interrupt.cloned();
+        let body = Incoming::new(connection, head.framing, pool, interrupt, &limits);
         let arrived = Arrived {
             status: head.status,
             headers: head.headers,
             framing: head.framing,
             body,
         };
-        Answer::new(arrived, url, &self.way, limits.is_deadline)
+        Ok(Answer::new(arrived, url, &way, limits.is_deadline))
     }
 
     /// Opens a connection.
@@ -212,6 +225,7 @@ impl Transport {
     fn connect(
         &self,
         url: &str,
+        way: &Way,
         limits: &Limits<'_>,
         interrupt: Option<&Arc<Interrupt>>,
     ) -> Result<Connection> {
@@ -228,8 +242,8 @@ impl Transport {
             tls: tls.as_ref(),
         };
         let opened = self.dialer.open(terms);
-        let opened =
-            opened.map_err(|failed| unsent(url, &failed, &self.way, limits.is_deadline))?;
+        let is_deadline = limits.is_connect_deadline();
+        let opened = opened.map_err(|failed| unsent(url, &failed, way, is_deadline))?;
         self.opened.opens();
         Ok(opened)
     }

@@ -44,7 +44,7 @@ pub struct ApiError {
     /// whose limit it is.
     pub retry_after: Option<Duration>,
     /// The whole body, when it is JSON.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "providers")]
     pub body: Option<serde_json::Value>,
 }
 

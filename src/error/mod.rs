@@ -2,6 +2,7 @@
 
 mod api;
 mod input;
+mod make;
 mod message;
 mod transport;
 

@@ -54,6 +54,13 @@ impl Admitted {
         } = self;
         let counters = &request.client.inner.counters;
         let wait = options.acquire();
+        let own = match options.own_terms() {
+            Ok(own) => own,
+            Err(error) => {
+                permit.refund();
+                return Err(error);
+            }
+        };
         let mut policy = request.client.settings().retry;
         policy.max_retries = options.max_retries.unwrap_or(policy.max_retries);
         let mut waited = permit.waited();
@@ -65,7 +72,7 @@ impl Admitted {
         loop {
             attempts += 1;
             let began = request.now();
-            let exchanged = request.exchange(&mut permit, receive);
+            let exchanged = request.exchange(&mut permit, receive, &own);
             let took = request.now().saturating_duration_since(began);
             let tried = Attempt {
                 number: attempts,
@@ -129,7 +136,8 @@ impl Admitted {
                 AfterAttempt::Count => policy.wait(&failure, tries, elapsed, fastrand::f64()),
                 AfterAttempt::Free => Some(Duration::ZERO),
             };
-            let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable(&request.path));
+            let is_repeatable = own.is_idempotent() || is_repeatable(&request.path);
+            let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable);
             let Some(pause) = pause else {
                 return Err(error);
             };

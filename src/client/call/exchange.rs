@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Prepared;
+use super::options::OwnTerms;
 use super::reading::{Context, Receive, Unreceived, refused};
-use crate::client::transport::{Answer, Bounds};
+use crate::client::transport::{Answer, Outgoing};
 use crate::error::ApiError;
 use crate::limiter::{Advice, Permit};
 use crate::observation::{Observation, Outcome};
@@ -30,12 +31,18 @@ impl Prepared {
         &self,
         permit: &mut Permit<'_>,
         receive: &R,
+        own: &OwnTerms<'_>,
     ) -> Result<(Answer, Option<String>, R::Received), Failed> {
         self.client.inner.counters.sent();
         let transport = self.client.transport();
         let secrets = self.client.secrets();
         let path = self.client.path(&self.path, &self.model);
-        let sent = transport.post(&path, self.body.as_bytes(), Bounds::default());
+        let sent = transport.post(&Outgoing {
+            path: &path,
+            body: self.body.as_bytes(),
+            headers: Some(&own.headers),
+            bounds: own.bounds(self.limiter.clock()),
+        });
         let mut answer = sent.map_err(|mut error| {
             secrets.hide_in_error(&mut error);
             Failed {

@@ -1,10 +1,18 @@
 //! What one call may be told beside its request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::limiter::{AcquireOptions, CancelToken, Priority};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Options of one call: what ends it early, whose work goes first, how often it is retried.
+use crate::client::authorization::{Secret, is_credential_header, is_of_the_wire};
+use crate::client::transport::{Bounds, Timeouts};
+use crate::limiter::{AcquireOptions, CancelToken, Clock, Priority};
+use crate::{Error, Result};
+
+/// The header by which a server knows a request that comes again.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Options of one call: what ends it early, whose work goes first, its time-outs, headers and retries.
 ///
 /// Every call takes them: [`chat_with`](crate::RateLimitedClient::chat_with),
 /// [`chat_stream_with`](crate::RateLimitedClient::chat_stream_with),
@@ -32,17 +40,26 @@ use crate::limiter::{AcquireOptions, CancelToken, Priority};
 ///
 /// | limit | bounds | default | then |
 /// |---|---|---|---|
-/// | [`deadline`](Self::deadline) | the wait for the limiter and pauses; no attempt begins after it | none | [`DeadlineExceeded`](crate::Error::DeadlineExceeded), with the last failure as its source |
-/// | [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) | one attempt, from connecting to the last byte | 10 min | [`Transport`](crate::Error::Transport) of kind [`Timeout`](crate::TransportKind::Timeout), retried |
-/// | [`ClientBuilder::connect_timeout`](crate::ClientBuilder::connect_timeout) | connecting, TLS included | 10 s | `Transport` of kind [`Connect`](crate::TransportKind::Connect), retried |
+/// | [`deadline`](Self::deadline) | the whole call: waits, pauses, attempts, a stream to its end | none | [`DeadlineExceeded`](crate::Error::DeadlineExceeded), with the last failure as its source |
+/// | [`timeout`](Self::timeout), [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) | one attempt, from connecting to the last byte | 10 min | [`Transport`](crate::Error::Transport) of kind [`Timeout`](crate::TransportKind::Timeout), retried |
+/// | [`read_timeout`](Self::read_timeout), [`ClientBuilder::read_timeout`](crate::ClientBuilder::read_timeout) | each silence within a response, such as between two pieces of a stream | none | the same |
+/// | [`connect_timeout`](Self::connect_timeout), [`ClientBuilder::connect_timeout`](crate::ClientBuilder::connect_timeout) | connecting, TLS included | 10 s | `Transport` of kind [`Connect`](crate::TransportKind::Connect), retried |
 /// | [`ClientBuilder::retry_for`](crate::ClientBuilder::retry_for) | attempts and our own pauses together | 1 h | the error of the last attempt |
 /// | [`max_retries`](Self::max_retries), [`ClientBuilder::max_retries`](crate::ClientBuilder::max_retries) | the number of attempts | 5 retries | the error of the last attempt |
+/// | [`AcquireOptions::deadline`](crate::AcquireOptions::deadline) | one wait for a limiter | none | `DeadlineExceeded` |
 /// | [`MapOptions::deadline`](crate::parallel::MapOptions::deadline) | starting further items of a map | none | [`Skipped`](crate::parallel::Skipped) |
+/// | the deadline of a [`batch`](crate::batch) run | starting further requests; those in flight are finished | none | the run ends and can be continued |
+///
+/// A part of a stream that has been handed out is not sent again: there a time-out ends the stream.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct CallOptions<'a> {
     wait: AcquireOptions<'a>,
     pub(super) max_retries: Option<u32>,
+    timeouts: Timeouts,
+    headers: Vec<(String, Secret)>,
+    /// Whether the deadline and the token end waits alone.
+    finishes_attempts: bool,
 }
 
 impl<'a> CallOptions<'a> {
@@ -51,16 +68,16 @@ impl<'a> CallOptions<'a> {
         Self::default()
     }
 
-    /// Ends the waits of the call at `deadline`, and begins no attempt after it: a wait or a pause that
-    /// is predicted to pass it is refused at once. An attempt that has begun then is ended by its
-    /// [time-out](crate::ClientBuilder::timeout). Default: none.
+    /// Ends the call at `deadline`. A wait or a pause that is predicted to pass it is refused at once, and
+    /// an attempt in flight ends when it comes: the server may then charge it all the same. Default:
+    /// none.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.wait = self.wait.deadline(deadline);
         self
     }
 
-    /// Ends the waits of the call as soon as `token` is cancelled, and begins no attempt after that. An
-    /// attempt that has begun then is finished. Default: none.
+    /// Ends the call as soon as `token` is cancelled, wherever it is: in a wait, in a pause, or in an
+    /// attempt, whose connection is closed. Default: none.
     pub fn cancel(mut self, token: &'a CancelToken) -> Self {
         self.wait = self.wait.cancel(token);
         self
@@ -79,9 +96,130 @@ impl<'a> CallOptions<'a> {
         self
     }
 
+    /// Caps the time of each attempt, from connecting to the last byte.
+    /// Default: [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.attempt = Some(timeout);
+        self
+    }
+
+    /// Caps the time of connecting, TLS included.
+    /// Default: [`ClientBuilder::connect_timeout`](crate::ClientBuilder::connect_timeout).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = Some(timeout);
+        self
+    }
+
+    /// Caps each silence within a response, such as between two pieces of a stream.
+    /// Default: [`ClientBuilder::read_timeout`](crate::ClientBuilder::read_timeout).
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.read = Some(timeout);
+        self
+    }
+
+    /// Adds a header to the request, in place of the client's of the same name. The call fails with
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) where HTTP cannot carry it, and for
+    /// [credentials](crate::is_credential_header), which belong to a client: they are hidden in all that
+    /// it says. Default: none.
+    ///
+    /// ```
+    /// use paceline::CallOptions;
+    ///
+    /// let options = CallOptions::new().header("OpenAI-Beta", "assistants=v2");
+    /// # let _ = options;
+    /// ```
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), Secret(value.into())));
+        self
+    }
+
+    /// Sends an `Idempotency-Key`, by which a server knows a request that it has done already: so it is
+    /// retried where that might otherwise do it twice. To be drawn anew for each request. Default: none.
+    ///
+    /// ```
+    /// use paceline::CallOptions;
+    ///
+    /// let options = CallOptions::new().idempotency_key("order-4711");
+    /// # let _ = options;
+    /// ```
+    pub fn idempotency_key(self, key: impl Into<String>) -> Self {
+        self.header(IDEMPOTENCY_KEY, key)
+    }
+
+    /// Options that end waits alone: an attempt in flight is finished.
+    pub(super) fn of_waits(wait: AcquireOptions<'a>) -> Self {
+        Self {
+            finishes_attempts: true,
+            ..wait.into()
+        }
+    }
+
     /// What of it concerns the limiter.
     pub(crate) fn acquire(&self) -> AcquireOptions<'a> {
         self.wait
+    }
+
+    /// What of it concerns the transport.
+    pub(super) fn own_terms(&self) -> Result<OwnTerms<'a>> {
+        let all = [
+            self.timeouts.attempt,
+            self.timeouts.connect,
+            self.timeouts.read,
+        ];
+        if all.contains(&Some(Duration::ZERO)) {
+            let message = "a time-out of 0: a time above 0 is needed".to_owned();
+            return Err(Error::InvalidRequest(message));
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let invalid = |reason| Error::InvalidRequest(format!("header {name:?}: {reason}"));
+            if is_credential_header(name) {
+                return Err(invalid("credentials are a client's; set it there"));
+            }
+            if is_of_the_wire(name) {
+                return Err(invalid("each request has its own"));
+            }
+            let both = HeaderName::try_from(name.as_str()).ok();
+            let both = both.zip(HeaderValue::try_from(value.0.trim()).ok());
+            let (name, value) =
+                both.ok_or_else(|| invalid("its name or value cannot be sent in HTTP"))?;
+            headers.insert(name, value);
+        }
+        Ok(OwnTerms {
+            headers,
+            timeouts: self.timeouts,
+            deadline: self.wait.end().filter(|_| !self.finishes_attempts),
+            cancel: self.wait.cancel_token().filter(|_| !self.finishes_attempts),
+        })
+    }
+}
+
+/// What each attempt of a call is sent with beside the client's settings.
+pub(super) struct OwnTerms<'a> {
+    pub(super) headers: HeaderMap,
+    timeouts: Timeouts,
+    deadline: Option<Instant>,
+    cancel: Option<&'a CancelToken>,
+}
+
+impl<'a> OwnTerms<'a> {
+    /// The bounds of an attempt that begins now. The deadline is one of `clock`'s instants, and the
+    /// transport goes by real time.
+    pub(super) fn bounds(&self, clock: &Clock) -> Bounds<'a> {
+        let in_real_time = |deadline: Instant| {
+            let left = deadline.saturating_duration_since(clock.now());
+            Clock::real().now().checked_add(left)
+        };
+        Bounds {
+            deadline: self.deadline.and_then(in_real_time),
+            cancel: self.cancel,
+            timeouts: self.timeouts,
+        }
+    }
+
+    /// Whether the server knows the request when it comes again.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.headers.contains_key(IDEMPOTENCY_KEY)
     }
 }
 

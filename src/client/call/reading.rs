@@ -127,7 +127,13 @@ fn whole(
         true
     };
     if let Err(mut error) = answer.read(&mut bytes, &reads_on) {
-        if let Error::Transport { message, .. } = &mut error
+        let lost = match &mut error {
+            Error::DeadlineExceeded {
+                last: Some(last), ..
+            } => last,
+            error => error,
+        };
+        if let Error::Transport { message, .. } = lost
             && !bytes.is_empty()
         {
             let begins = quote(&secrets.hide(&start(&bytes)));

@@ -21,6 +21,9 @@ impl Secrets {
                 self.hide_in_all(&mut [message]);
                 cut(message, MAX_MESSAGE);
             }
+            Error::DeadlineExceeded {
+                last: Some(last), ..
+            } => self.hide_in_error(last),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::bounds::Timeouts;
 use super::problem::{Problem, Step, Unsent};
 use super::roots::Unreadable;
 use super::url::without_query;
@@ -17,9 +18,23 @@ pub(super) struct Way {
     pub(super) is_https: bool,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
+    /// The longest wait for more of a body.
+    pub(super) read_timeout: Option<Duration>,
 }
 
+/// The longest time-out that is set: it is added to an instant, which has an end.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 impl Way {
+    /// The way with these time-outs in place of its own, each at most a year.
+    pub(super) fn with(mut self, timeouts: Timeouts) -> Self {
+        let bounded = |timeout: Duration| timeout.min(MAX_TIMEOUT);
+        self.timeout = bounded(timeouts.attempt.unwrap_or(self.timeout));
+        self.connect_timeout = bounded(timeouts.connect.unwrap_or(self.connect_timeout));
+        self.read_timeout = timeouts.read.or(self.read_timeout).map(bounded);
+        self
+    }
+
     /// What helps where hosts are looked up here though a proxy could do it.
     fn lookup_hint(&self) -> &'static str {
         let proxy = self.proxy.as_deref().unwrap_or_default();
@@ -36,15 +51,28 @@ pub(super) fn failure(url: &str, problem: &Problem, way: &Way, is_deadline: bool
     if let Problem::Cancelled = problem {
         return Error::Cancelled;
     }
-    let (kind, message) = match problem {
-        Problem::Timeout if is_deadline => passed(),
-        problem => exchanging(problem, way),
+    let is_late = is_deadline && matches!(problem, Problem::Timeout);
+    let (kind, message) = match is_late {
+        true => (TransportKind::Timeout, "no complete response".to_owned()),
+        false => exchanging(problem, way),
     };
-    Error::Transport {
+    let error = Error::Transport {
         url: without_query(url),
         kind,
         message,
         unsent: matches!(problem, Problem::BadRequest(_)),
+    };
+    late_if(is_late, error)
+}
+
+/// The error of an attempt that its deadline has ended.
+fn late_if(is_late: bool, error: Error) -> Error {
+    match is_late {
+        true => Error::DeadlineExceeded {
+            wait: Duration::ZERO,
+            last: Some(Box::new(error)),
+        },
+        false => error,
     }
 }
 
@@ -53,24 +81,21 @@ pub(super) fn unsent(url: &str, failed: &Unsent, way: &Way, is_deadline: bool) -
     if let Problem::Cancelled = failed.problem {
         return Error::Cancelled;
     }
-    let (kind, mut message) = match failed.problem {
-        Problem::Timeout if is_deadline => passed(),
-        _ => connecting(failed, way),
+    let is_late = is_deadline && matches!(failed.problem, Problem::Timeout);
+    let (kind, mut message) = match is_late {
+        true => (TransportKind::Timeout, "no connection".to_owned()),
+        false => connecting(failed, way),
     };
     if failed.step == Step::Resolve && !failed.is_proxy {
         message.push_str(way.lookup_hint());
     }
-    Error::Transport {
+    let error = Error::Transport {
         url: without_query(url),
         kind,
         message,
         unsent: true,
-    }
-}
-
-fn passed() -> Said {
-    let message = "the deadline passed before the response was complete";
-    (TransportKind::Timeout, message.to_owned())
+    };
+    late_if(is_late, error)
 }
 
 /// The error that certificates are which cannot be read.
@@ -195,6 +220,10 @@ fn exchanging(problem: &Problem, way: &Way) -> Said {
     match problem {
         Problem::Timeout => {
             let message = format!("timeout: no whole response within {}", human(way.timeout));
+            (TransportKind::Timeout, message)
+        }
+        Problem::Silence(limit) => {
+            let message = format!("timeout: no more of the response within {}", human(*limit));
             (TransportKind::Timeout, message)
         }
         Problem::Io(error) if is_exhausted(error) => (TransportKind::Resources, words(error)),

@@ -1,12 +1,15 @@
 //! What can go wrong while a request is sent, before it is put into words.
 
 use std::io;
+use std::time::Duration;
 
 /// A failure of an attempt.
 #[derive(Debug)]
 pub(super) enum Problem {
     Io(io::Error),
     Timeout,
+    /// Nothing more of a body came for this long.
+    Silence(Duration),
     Cancelled,
     HostNotFound,
     /// The proxy refused to connect further, with this status.

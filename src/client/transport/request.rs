@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 
+use super::bounds::Bounds;
 use super::problem::Problem;
 
 const USER_AGENT: &str = concat!("paceline/", env!("CARGO_PKG_VERSION"));
@@ -30,6 +31,33 @@ fn is_ours(name: &str) -> bool {
         name,
         "host" | "content-length" | "transfer-encoding" | "connection" | "expect" | "upgrade"
     )
+}
+
+/// One request to send.
+#[derive(Clone, Copy)]
+pub(in crate::client) struct Outgoing<'a> {
+    pub(in crate::client) path: &'a str,
+    pub(in crate::client) body: &'a [u8],
+    /// Headers beside those of every request, and in place of those of the same name.
+    pub(in crate::client) headers: Option<&'a HeaderMap>,
+    pub(in crate::client) bounds: Bounds<'a>,
+}
+
+impl Outgoing<'_> {
+    /// The headers of this request in bytes, where they are not those of every request.
+    pub(super) fn constant(&self, host: &str, always: &HeaderMap) -> Option<Vec<u8>> {
+        self.headers.filter(|headers| !headers.is_empty())?;
+        Some(constant(host, &self.headers(always)))
+    }
+
+    /// The headers of every request with its own.
+    pub(super) fn headers(&self, always: &HeaderMap) -> HeaderMap {
+        let mut all = always.clone();
+        for (name, value) in self.headers.into_iter().flatten() {
+            all.insert(name, value.clone());
+        }
+        all
+    }
 }
 
 /// The head of a POST of `length` bytes.

@@ -16,9 +16,18 @@ fn transport(base: &str) -> Transport {
     Transport::new(base, &[], &ClientBuilder::default().settings).unwrap()
 }
 
+fn post(transport: &Transport, body: &[u8], bounds: Bounds<'_>) -> Result<Answer> {
+    transport.post(&Outgoing {
+        path: "/v1/x",
+        body,
+        headers: None,
+        bounds,
+    })
+}
+
 /// Status and body of an answer.
 fn ask(transport: &Transport, body: &[u8]) -> Result<(u16, Vec<u8>)> {
-    let mut answer = transport.post("/v1/x", body, Bounds::default())?;
+    let mut answer = post(transport, body, Bounds::default())?;
     let mut bytes = Vec::new();
     answer.read(&mut bytes, &|_| true)?;
     Ok((answer.status, bytes))

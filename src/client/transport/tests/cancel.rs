@@ -23,11 +23,12 @@ fn cancelled(url: &str, body: &[u8], is_there: impl FnOnce()) -> Error {
     let bounds = Bounds {
         deadline: None,
         cancel: Some(&token),
+        ..Bounds::default()
     };
     let began = after(Duration::ZERO);
     let error = thread::scope(|scope| {
         let asking = scope.spawn(|| {
-            let mut answer = transport.post("/v1/x", body, bounds)?;
+            let mut answer = post(&transport, body, bounds)?;
             answer.read(&mut Vec::new(), &|_| true)
         });
         is_there();
@@ -112,8 +113,9 @@ fn a_token_that_was_cancelled_before_ends_an_attempt_at_once_and_leaves_other_re
     let bounds = Bounds {
         deadline: None,
         cancel: Some(&token),
+        ..Bounds::default()
     };
-    let mut answer = transport.post("/v1/x", b"{}", bounds).unwrap();
+    let mut answer = post(&transport, b"{}", bounds).unwrap();
     let mut bytes = Vec::new();
     answer.read(&mut bytes, &|_| true).unwrap();
     assert_eq!(bytes, b"ok");
@@ -122,7 +124,7 @@ fn a_token_that_was_cancelled_before_ends_an_attempt_at_once_and_leaves_other_re
     drop(answer);
     assert_eq!(ask(&transport, b"{}").unwrap().1, b"ok");
     assert_eq!(transport.connections().opened(), 1);
-    let refused = transport.post("/v1/x", b"{}", bounds).err();
+    let refused = post(&transport, b"{}", bounds).err();
     assert!(matches!(refused, Some(Error::Cancelled)), "{refused:?}");
     assert_eq!(server.requests().len(), 2);
 }
@@ -136,14 +138,27 @@ fn a_deadline_ends_an_attempt_and_says_so() {
         let bounds = Bounds {
             deadline: Some(after(Duration::from_millis(50))),
             cancel: None,
+            ..Bounds::default()
         };
         let read = |mut answer: Answer| answer.read(&mut Vec::new(), &|_| true);
-        let ended = transport.post("/v1/x", b"{}", bounds).and_then(read);
-        let Err(Error::Transport { kind, message, .. }) = ended else {
+        let ended = post(&transport, b"{}", bounds).and_then(read);
+        let Err(Error::DeadlineExceeded {
+            last: Some(last), ..
+        }) = ended
+        else {
             panic!("{ended:?}");
         };
-        assert_eq!(kind, TransportKind::Timeout);
-        assert!(message.contains("deadline"), "{message}");
+        assert!(
+            matches!(
+                *last,
+                Error::Transport {
+                    kind: TransportKind::Timeout,
+                    unsent: false,
+                    ..
+                }
+            ),
+            "{last:?}"
+        );
         assert!(after(Duration::ZERO) >= bounds.deadline.unwrap());
         assert!(bounds.deadline.unwrap().elapsed() < SOON);
         server.wait_for_closed(1);

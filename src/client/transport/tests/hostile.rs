@@ -8,7 +8,7 @@ fn failure(answer: Vec<u8>) -> (TransportKind, String) {
     let server = Server::start(move |_, _| Some(answer.clone()));
     let transport = transport(&server.url());
     // The server closes the connection when it has nothing more to say.
-    let mut answer = match transport.post("/v1/x", b"{}", Bounds::default()) {
+    let mut answer = match post(&transport, b"{}", Bounds::default()) {
         Ok(answer) => answer,
         Err(error) => return said(error),
     };
@@ -117,7 +117,7 @@ fn who_watches_what_is_held_can_end_the_reading() {
     );
     let server = Server::start(move |_, _| Some(answer.clone().into_bytes()));
     let transport = transport(&server.url());
-    let mut answer = transport.post("/v1/x", b"{}", Bounds::default()).unwrap();
+    let mut answer = post(&transport, b"{}", Bounds::default()).unwrap();
     let mut bytes = Vec::new();
     answer.read(&mut bytes, &|held| held < 1 << 20).unwrap();
     assert!((1 << 20..2 << 20).contains(&bytes.len()), "{}", bytes.len());
