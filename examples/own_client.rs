@@ -106,9 +106,7 @@ mod tests {
         std::thread::scope(|scope| {
             let ask = || client.ask("Why?", AcquireOptions::new()).ok();
             let waiting = scope.spawn(ask);
-            while client.limiter.snapshot().waiters == 0 {
-                std::thread::yield_now();
-            }
+            clock.wait_for_waiters(1);
             clock.advance(Duration::from_secs(60));
             assert_eq!(waiting.join().unwrap(), Some(200));
         });

@@ -23,6 +23,8 @@
 //! |---|---|---|
 //! | | the limiter | always |
 //! | `client` | client, token counting, parallel map, batch runs | yes |
+//! | `providers` | reading responses of providers, for a limiter without the client | with `client` |
+//! | `ureq` | a middleware that limits an agent of `ureq` 3 | |
 //! | `schemars` | JSON schemas of types for structured answers | |
 //! | `sim` | the simulator | |
 //! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
@@ -54,7 +56,7 @@ mod limiter; //    the pace
 mod observation; //   what a server says of its limits
 #[cfg(feature = "client")]
 pub mod parallel; // map helpers
-#[cfg(feature = "client")]
+#[cfg(feature = "providers")]
 pub mod providers; // what each provider's API says and wants
 mod quota; //      what is allowed
 #[cfg(feature = "sim")]
@@ -62,21 +64,24 @@ pub mod sim; //    an API that enforces limits
 mod sync; //       locks that a model checker can replace
 #[cfg(feature = "client")]
 pub mod tokens; // how large a request is
-mod unit; //       what limits and costs are counted in
+mod unit;
+#[cfg(feature = "ureq")]
+pub mod ureq; //   a middleware //       what limits and costs are counted in
 
 #[cfg(feature = "client")]
 pub use client::{
     Admitted, AdmittedChat, Attempt, CallOptions, ChatChunk, ChatRequest, ChatResponse, ChatStream,
     ClientBuilder, ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS,
-    DEFAULT_MODEL, Embeddings, Message, Prepared, PreparedChat, RateLimitedClient, Repair,
-    Response, ResponseHeaders, ToolCall, is_credential_header,
+    DEFAULT_MODEL, Embeddings, HttpRequest, HttpResponse, HttpTransport, Message, Prepared,
+    PreparedChat, RateLimitedClient, Repair, Response, ResponseHeaders, ToolCall,
+    is_credential_header,
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};
 pub use limiter::{
-    AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, LimitOrigin,
-    ManualClock, Permit, Priority, QuotaSnapshot, RateLimiter, RateLimiterBuilder, Registry,
-    Snapshot, Ticket, Waiter, limiter_for,
+    AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, KeyedLimiters,
+    LimitOrigin, Limiter, ManualClock, Permit, Priority, QuotaSnapshot, RateLimiter,
+    RateLimiterBuilder, Registry, Reservation, Snapshot, Ticket, Waiter, limiter_for,
 };
 #[cfg(feature = "redis")]
 pub use limiter::{

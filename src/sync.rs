@@ -7,12 +7,12 @@
 #[cfg(not(paceline_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(paceline_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[cfg(not(paceline_loom))]
 pub(crate) use std::thread;
 
 #[cfg(paceline_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[cfg(paceline_loom)]
 pub(crate) use loom::thread;
 #[cfg(all(test, paceline_loom))]

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "sync",
     "unit",
     "error",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 14] = [
     "observation",
     "limiter",
     "providers",
+    "ureq",
     "tokens",
     "client",
     "parallel",

@@ -118,6 +118,11 @@ impl RateLimiterBuilder {
         self
     }
 
+    pub(super) fn hook(mut self, hook: &Hook) -> Self {
+        self.hook = Some(Arc::clone(hook));
+        self
+    }
+
     /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();

@@ -1,11 +1,17 @@
 //! The time that a limiter goes by: the real one, or one that a test moves.
 
+#[cfg(not(paceline_loom))]
+mod crowd; //  who waits by it, for tests
 mod manual; // time that a test moves
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(not(paceline_loom))]
+use std::sync::Weak;
 use std::time::Instant;
 
+#[cfg(not(paceline_loom))]
+pub(super) use crowd::Waiting;
 pub use manual::ManualClock;
 
 use super::alarm::{Alarms, Due};
@@ -48,6 +54,28 @@ impl Clock {
             Source::Real => Instant::now(),
             Source::Manual(clock) => clock.now(),
         }
+    }
+
+    /// Has the waiters of a queue counted, where a test may wait for them.
+    #[cfg(not(paceline_loom))]
+    pub(super) fn counts(&self, queue: Weak<dyn Waiting>) {
+        if let Source::Manual(clock) = &self.source {
+            clock.counts(queue);
+        }
+    }
+
+    /// A waiter has joined a queue. Called without its lock.
+    #[cfg(not(paceline_loom))]
+    pub(super) fn joined(&self) {
+        if let Source::Manual(clock) = &self.source {
+            clock.joined();
+        }
+    }
+
+    /// Whether it is the machine's.
+    #[cfg(not(paceline_loom))]
+    pub(super) fn is_real(&self) -> bool {
+        matches!(self.source, Source::Real)
     }
 
     /// The time now, as a tick.

@@ -11,13 +11,15 @@
 //!   once, because it stands in line once. Each waiter has a Condvar and a small lock of its own,
 //!   and looks at its answer under that before it sleeps, so the notify cannot fall in between. So
 //!   a thread that is woken contends with nobody.
-//! - Nobody waits with a timeout. What time has to bring (the head's turn, a deadline) is an
+//! - Nobody waits with a timeout, but for the first 5 s where the log is to say what it waits for. What time has to bring (the head's turn, a deadline) is an
 //!   alarm, set under the lock by whoever finds that it is needed earlier than the one set
 //!   before. An alarm may come too early or for nothing; it is then set again if needed.
 //! - Time is read with the lock held, so it does not run backward from one holder to the next.
 //! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
 //!   waiter's own lock is taken with no other one held.
 
+#[cfg(not(paceline_loom))]
+mod long_waits; // what the log says of them
 #[cfg(feature = "redis")]
 mod store; //    filled from a store that others share
 #[cfg(feature = "redis")]
@@ -31,6 +33,8 @@ use super::alarm::{Alarms, Due, Ring};
 use super::bucket::Tick;
 use super::cancel::{CancelToken, Watcher};
 use super::clock::Clock;
+#[cfg(not(paceline_loom))]
+use super::clock::Waiting;
 use super::event::{Event, Hook, about};
 use super::queue::{Answer, Asked, Grant, Parked, Rules, WaitQueue};
 #[cfg(feature = "redis")]
@@ -43,6 +47,8 @@ use crate::quota::Limits;
 use crate::sync::{Mutex, MutexGuard};
 use crate::unit::Unit;
 use crate::{Error, Result};
+#[cfg(not(paceline_loom))]
+use long_waits::LongWaits;
 
 /// What a limiter's clones and permits share.
 pub(crate) struct Core {
@@ -50,6 +56,8 @@ pub(crate) struct Core {
     alarms: Arc<dyn Alarms>,
     queue: Mutex<WaitQueue>,
     hook: Option<Hook>,
+    #[cfg(not(paceline_loom))]
+    said: LongWaits,
     /// Who goes to the store for it, if it is shared over one.
     #[cfg(feature = "redis")]
     pub(super) registration: std::sync::OnceLock<Registration>,
@@ -79,15 +87,21 @@ impl Core {
         hook: Option<Hook>,
     ) -> Arc<Self> {
         let queue = WaitQueue::new(limits, rules, clock.tick());
-        Arc::new_cyclic(|me| Self {
+        let core = Arc::new_cyclic(|me| Self {
             alarms: clock.alarms(),
             clock,
             queue: Mutex::new(queue),
             hook,
+            #[cfg(not(paceline_loom))]
+            said: LongWaits::default(),
             #[cfg(feature = "redis")]
             registration: std::sync::OnceLock::new(),
             me: Weak::clone(me),
-        })
+        });
+        #[cfg(not(paceline_loom))]
+        core.clock
+            .counts(Weak::clone(&core.me) as Weak<dyn Waiting>);
+        core
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -148,7 +162,9 @@ impl Core {
         };
         self.tell(|| Event::Waiting { cost });
         std::mem::forget(place);
-        match waiter.wait() {
+        #[cfg(not(paceline_loom))]
+        self.clock.joined();
+        match self.answer_of(&waiter) {
             Answer::Granted(grant) => {
                 let waited = grant.at.since(waiter.joined());
                 Ok((grant, waited))
@@ -163,6 +179,23 @@ impl Core {
             Answer::StoreDown => Err(Error::StoreDown),
             Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
         }
+    }
+
+    #[cfg(paceline_loom)]
+    fn answer_of(&self, waiter: &Parked) -> Answer {
+        waiter.wait()
+    }
+
+    /// Blocks until a waiter is answered. After a while the log says what it waits for.
+    #[cfg(not(paceline_loom))]
+    fn answer_of(&self, waiter: &Parked) -> Answer {
+        if !self.clock.is_real() || !LongWaits::are_logged() {
+            return waiter.wait();
+        }
+        waiter.wait_for(LongWaits::AFTER).unwrap_or_else(|| {
+            self.said.say(self.clock.now(), || self.snapshot());
+            waiter.wait()
+        })
     }
 
     /// Takes a cost after all, or joins the line. Its token is watched by now: if it is cancelled
@@ -405,6 +438,13 @@ impl Ring for Core {
             queue.serve(now.max(set_for));
             self.alarm_needed(queue)
         })
+    }
+}
+
+#[cfg(not(paceline_loom))]
+impl Waiting for Core {
+    fn waiting(&self) -> usize {
+        self.snapshot().waiters
     }
 }
 

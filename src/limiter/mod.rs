@@ -8,6 +8,8 @@ mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
 mod core; //     the lock and the line of waiters
 mod event; //    what happens, told as it happens
+mod keyed; //    a limiter for each key
+mod object; //   acquiring behind a trait object
 mod options; //     what may end a wait early
 mod permit; //   a granted cost, to be settled
 mod priority; // whose work goes first
@@ -49,6 +51,8 @@ pub use cancel::CancelToken;
 pub(crate) use cancel::Watcher;
 pub use clock::{Clock, ManualClock};
 pub use event::Event;
+pub use keyed::KeyedLimiters;
+pub use object::{Limiter, Reservation};
 pub use options::AcquireOptions;
 pub use permit::Permit;
 pub use priority::Priority;
@@ -314,6 +318,28 @@ impl RateLimiter {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         self.core.clock()
+    }
+
+    /// Whether nobody holds it and a new one would grant the same.
+    fn is_idle(&self) -> bool {
+        if Arc::strong_count(&self.core) > 1 {
+            return false;
+        }
+        let Snapshot {
+            quotas,
+            in_flight,
+            waiters,
+            paused_for,
+            closed,
+            ..
+        } = self.snapshot();
+        let full = |it: &QuotaSnapshot| i64::try_from(it.quota.burst()).unwrap_or(i64::MAX);
+        let is_full = |it: &QuotaSnapshot| it.level >= full(it);
+        quotas.iter().all(is_full)
+            && in_flight == 0
+            && waiters == 0
+            && paused_for.is_zero()
+            && !closed
     }
 
     /// True when both are clones of one limiter.

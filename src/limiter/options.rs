@@ -19,24 +19,28 @@ pub struct AcquireOptions<'a> {
 
 impl<'a> AcquireOptions<'a> {
     /// A wait for as long as it takes.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            deadline: None,
+            cancel: None,
+            priority: Priority::Interactive,
+        }
     }
 
     /// Gives up at `deadline`; one that has passed is refused, whatever is free. Defaults to never.
-    pub fn deadline(mut self, deadline: Instant) -> Self {
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Gives up when `token` is cancelled. Defaults to none.
-    pub fn cancel(mut self, token: &'a CancelToken) -> Self {
+    pub const fn cancel(mut self, token: &'a CancelToken) -> Self {
         self.cancel = Some(token);
         self
     }
 
     /// Sets whose work it is. Defaults to [`Priority::Interactive`].
-    pub fn priority(mut self, priority: Priority) -> Self {
+    pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }

@@ -16,22 +16,28 @@
 //! does not sleep, and looks at the heap again before it does.
 
 use std::collections::BinaryHeap;
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::alarm::{Alarm, Alarms, Due, Ring};
 use crate::sync::thread::{Builder, JoinHandle, current};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering};
 use crate::{Error, Result};
 
 /// The name of the thread, as debuggers and `top -H` show it.
 const THREAD_NAME: &str = "paceline-refill";
 
+/// What a child of `fork` is told that would have to wait.
+const FORKED: &str = "this process is a fork, and threads stay in the parent: fork before the first \
+                      wait, or start a new program";
+
 /// The scheduler's handle. The process has [one](Scheduler::global); tests make their own.
 pub(crate) struct Scheduler {
-    /// Whether the thread is there: what most callers of [`ready`](Alarms::ready) find, who need
-    /// not stand in line for it.
-    is_ready: AtomicBool,
+    /// The process in which the thread is, 0 before it was started: what most callers of
+    /// [`ready`](Alarms::ready) find, who need not stand in line for it. A child of `fork` has the
+    /// number and not the thread.
+    process: AtomicU32,
     thread: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
 }
@@ -54,7 +60,7 @@ struct State {
 impl Scheduler {
     pub(super) fn new() -> Self {
         Self {
-            is_ready: AtomicBool::new(false),
+            process: AtomicU32::new(0),
             thread: Mutex::new(None),
             shared: Arc::new(Shared {
                 state: Mutex::new(State::default()),
@@ -80,8 +86,12 @@ impl Scheduler {
 
 impl Alarms for Scheduler {
     fn ready(&self) -> Result<()> {
-        if self.is_ready.load(Ordering::Acquire) {
-            return Ok(());
+        let here = std::process::id();
+        match self.process.load(Ordering::Acquire) {
+            0 => {}
+            process if process == here => return Ok(()),
+            // No lock is touched: whoever held one in the parent is not there to let go of it.
+            _ => return Err(Error::Scheduler(io::Error::other(FORKED))),
         }
         let mut thread = self.thread.lock();
         if thread.is_none() {
@@ -89,7 +99,7 @@ impl Alarms for Scheduler {
             let started = Builder::new().name(THREAD_NAME.to_owned());
             let started = started.spawn(move || shared.run());
             *thread = Some(started.map_err(Error::Scheduler)?);
-            self.is_ready.store(true, Ordering::Release);
+            self.process.store(here, Ordering::Release);
         }
         Ok(())
     }
@@ -273,6 +283,18 @@ mod tests {
             shared.upgrade().is_none(),
             "the thread is gone with all it held"
         );
+    }
+
+    #[test]
+    fn a_child_of_a_fork_gets_an_error_and_does_not_wait() {
+        let scheduler = Scheduler::new();
+        scheduler.ready().unwrap();
+        // As if its number were another process's. Its lock is held, as it may be in a child.
+        let _held = scheduler.thread.lock();
+        scheduler.ready().unwrap();
+        scheduler.process.fetch_add(1, Ordering::SeqCst);
+        let error = scheduler.ready().unwrap_err();
+        assert!(error.to_string().contains("a fork"), "{error}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 
 #[cfg(feature = "redis")]
 use super::SharedStore;
+use super::event::{Event, Hook};
 use super::{Clock, RateLimiter};
-use crate::quota::LimitTable;
+use crate::quota::{LimitTable, Limits};
 
 /// How much the time that requests take to the server is taken to vary, unless told otherwise.
 pub const DEFAULT_JITTER: Duration = Duration::from_millis(100);
@@ -27,6 +28,10 @@ pub struct Registry {
     table: LimitTable,
     jitter: Duration,
     clock: Clock,
+    max_waiters: Option<usize>,
+    hook: Option<Hook>,
+    /// The one limiter of all models.
+    single: Option<RateLimiter>,
     #[cfg(feature = "redis")]
     shared: Option<SharedStore>,
     limiters: Mutex<HashMap<String, RateLimiter>>,
@@ -40,10 +45,68 @@ impl Registry {
             table,
             jitter: DEFAULT_JITTER,
             clock: Clock::real(),
+            max_waiters: None,
+            hook: None,
+            single: None,
             #[cfg(feature = "redis")]
             shared: None,
             limiters: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// A registry in which all models have this limiter: for one that the caller has made.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use paceline::{Limits, RateLimiter, Registry};
+    ///
+    /// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+    /// let registry = Registry::single(limiter.clone());
+    /// assert!(registry.limiter_for("any-model").is_same(&limiter));
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[must_use]
+    pub fn single(limiter: RateLimiter) -> Self {
+        let mut registry = Self::new(LimitTable::empty(Limits::none()));
+        registry.single = Some(limiter);
+        registry
+    }
+
+    /// Puts a limiter in for a model and all that share its limits, in place of the one that it would make or
+    /// has made. Those who hold that one keep it.
+    pub fn insert(&self, model: &str, limiter: RateLimiter) {
+        let family = self.table.family_of(model).to_owned();
+        self.limiters.lock().insert(family, limiter);
+    }
+
+    /// Caps the wait queue of each limiter that it makes: see
+    /// [`RateLimiterBuilder::max_waiters`](super::RateLimiterBuilder::max_waiters). Default: no cap.
+    #[must_use]
+    pub fn max_waiters(mut self, most: usize) -> Self {
+        self.max_waiters = Some(most);
+        self
+    }
+
+    /// Registers a callback for events of all limiters that it makes: see
+    /// [`RateLimiterBuilder::on_event`](super::RateLimiterBuilder::on_event). Default: none.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use paceline::{Event, LimitTable, RateLimitedClient, Registry};
+    ///
+    /// let registry = Registry::new(LimitTable::default()).max_waiters(500).on_event(|event| {
+    ///     if let Event::Granted { waited, .. } = event {
+    ///         println!("waited {waited:?}");
+    ///     }
+    /// });
+    /// # #[cfg(feature = "client")]
+    /// let client = RateLimitedClient::builder().api_key("secret").registry(Arc::new(registry)).build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
     }
 
     /// Sets how much the time that requests take to the server may vary. Defaults to
@@ -73,7 +136,9 @@ impl Registry {
     /// One of the same settings that shares its limiters.
     #[cfg(all(feature = "client", feature = "redis"))]
     pub(crate) fn sharing(&self, store: &SharedStore) -> Self {
-        let registry = Self::new(self.table.clone()).jitter(self.jitter);
+        let mut registry = Self::new(self.table.clone()).jitter(self.jitter);
+        registry.max_waiters = self.max_waiters;
+        registry.hook.clone_from(&self.hook);
         registry.share(store)
     }
 
@@ -97,15 +162,24 @@ impl Registry {
     /// caller.
     #[must_use]
     pub fn limiter_for(&self, model: &str) -> RateLimiter {
+        if let Some(single) = &self.single {
+            return single.clone();
+        }
         let family = self.table.family_of(model);
         let mut limiters = self.limiters.lock();
         if let Some(limiter) = limiters.get(family) {
             return limiter.clone();
         }
         let limits = self.table.limits_for(model).clone();
-        let limiter = RateLimiter::builder(limits)
+        let mut limiter = RateLimiter::builder(limits)
             .adaptive(self.jitter)
             .clock(self.clock.clone());
+        if let Some(most) = self.max_waiters {
+            limiter = limiter.max_waiters(most);
+        }
+        if let Some(hook) = &self.hook {
+            limiter = limiter.hook(hook);
+        }
         #[cfg(feature = "redis")]
         let limiter = match &self.shared {
             Some(store) => limiter.share(store, family),
@@ -120,6 +194,9 @@ impl Registry {
     /// sorted.
     #[must_use]
     pub fn limiters(&self) -> Vec<(String, RateLimiter)> {
+        if let Some(single) = &self.single {
+            return vec![("all models".to_owned(), single.clone())];
+        }
         let limiters = self.limiters.lock();
         let mut all: Vec<_> = limiters
             .iter()
@@ -160,7 +237,37 @@ pub fn limiter_for(model: &str) -> RateLimiter {
 #[allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod tests {
     use super::*;
-    use crate::quota::Limits;
+    use crate::cost::Cost;
+    use crate::{Error, ManualClock};
+
+    #[test]
+    fn callbacks_queue_caps_and_limiters_of_the_caller_s() {
+        let denied = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&denied);
+        let limits = Limits::tokens_per_minute(60).unwrap();
+        let registry = Registry::new(LimitTable::empty(limits))
+            .clock(&ManualClock::new())
+            .max_waiters(0)
+            .on_event(move |event| {
+                if let Event::Denied { cost, .. } = event {
+                    list.lock().push(cost.tokens);
+                }
+            });
+        let made = registry.limiter_for("a");
+        let full = made
+            .acquire(Cost::tokens(59))
+            .and_then(|_| made.acquire(Cost::tokens(50)));
+        assert!(matches!(full, Err(Error::QueueFull { .. })), "{full:?}");
+        assert_eq!(*denied.lock(), [50]);
+
+        let own = RateLimiter::new(Limits::none());
+        registry.insert("a", own.clone());
+        assert!(registry.limiter_for("a").is_same(&own));
+        assert!(!registry.limiter_for("b").is_same(&own));
+        let single = Registry::single(own.clone());
+        assert!(single.limiter_for("a").is_same(&single.limiter_for("b")));
+        assert!(single.limiters()[0].1.is_same(&own));
+    }
 
     #[test]
     fn every_thread_gets_the_same_limiter_for_every_name_of_a_model() {

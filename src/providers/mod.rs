@@ -3,6 +3,16 @@
 //!
 //! The table is data ([`ProviderTable`]). It says which header means which unit and period, what errors mean,
 //! where a wait stands, and how a provider is asked.
+#![cfg_attr(
+    not(feature = "client"),
+    allow(
+        dead_code,
+        unused_imports,
+        unreachable_pub,
+        rustdoc::broken_intra_doc_links,
+        reason = "without the client a part of it only observes"
+    )
+)]
 
 mod clock; //     the forms in which headers tell times
 mod day; //       when a provider's day ends
@@ -13,6 +23,7 @@ mod errors; //    the error in a body, and its kind
 mod file; //      the table in TOML
 mod form; //      a chat request in a provider's own form
 mod headers; //   how limits stand
+mod observe; //   for limiters without the client
 mod provider; //  one entry of the table
 mod quotas; //    what an error names as used up
 mod reading; //   what one response says
@@ -24,14 +35,20 @@ mod tests; //     whatever a server sends
 pub use provider::{OutputCap, Provider};
 pub use table::ProviderTable;
 
+#[cfg(feature = "client")]
 pub(crate) use errors::{Inside, quote};
+#[cfg(feature = "client")]
 pub(crate) use form::CHAT;
+#[cfg(feature = "client")]
 pub(crate) use reading::Reading;
 
+#[cfg(feature = "client")]
 use crate::error::ApiError;
+#[cfg(feature = "client")]
 use crate::observation::Refusal;
 
 /// What the message of a refusal says of the limit that it is for.
+#[cfg(feature = "client")]
 pub(crate) fn refusal_in(error: &ApiError) -> Refusal {
     refusals::refusal(error, false, &ProviderTable::global().any().words)
 }

@@ -136,7 +136,7 @@ impl Limits {
     }
 }
 
-#[cfg(feature = "client")]
+#[cfg(feature = "providers")]
 impl Limits {
     /// The keys of one table of a limits file, a line for each quota, in their order.
     ///

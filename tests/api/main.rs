@@ -11,6 +11,8 @@
     reason = "clippy knows tests by their attribute, and these have helpers beside them"
 )]
 
+#[cfg(feature = "ureq")]
+mod agent; //     of ureq, behind a limiter
 mod batch; //     runs: who is told of each line, and what stops them
 mod calls; //     what is sent and what comes back
 mod charges; //   what the limiter is charged in the end
@@ -27,4 +29,5 @@ mod scripted; //  a server that does as it is told
 mod secrets; //   the key shows nowhere
 mod streams; //   answers piece by piece
 mod support; //   clients and servers for all of them
+mod transports; // in place of the crate's own
 mod way; //       what fails between here and the server

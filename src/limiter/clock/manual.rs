@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::super::alarm::{Alarm, Alarms, Due, Ring};
+#[cfg(not(paceline_loom))]
+use super::crowd::{Crowd, Waiting};
 use crate::Result;
 use crate::sync::Mutex;
 
@@ -35,6 +37,8 @@ pub struct ManualClock(Arc<Hands>);
 struct Hands {
     origin: Instant,
     state: Mutex<HandsState>,
+    #[cfg(not(paceline_loom))]
+    crowd: Crowd,
 }
 
 struct HandsState {
@@ -56,6 +60,8 @@ impl ManualClock {
                 elapsed: Duration::ZERO,
                 pending: BinaryHeap::new(),
             }),
+            #[cfg(not(paceline_loom))]
+            crowd: Crowd::default(),
         }))
     }
 
@@ -97,6 +103,41 @@ impl ManualClock {
         let target = self.now() + by.min(CENTURY);
         self.0.move_to(target);
         self.ring_until(target);
+    }
+
+    /// Blocks until `count` threads wait in the limiters of this clock: so a test knows that they have come
+    /// before it moves the clock on. Never returns if they do not come.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Cost, Limits, ManualClock, RateLimiter};
+    ///
+    /// let clock = ManualClock::new();
+    /// let limits = Limits::tokens_per_minute(60_000)?;
+    /// let limiter = RateLimiter::builder(limits).clock(&clock).build();
+    /// limiter.acquire(Cost::tokens(60_000))?; // the whole bucket
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| limiter.acquire(Cost::tokens(1_000)).map(|it| it.waited()));
+    ///     clock.wait_for_waiters(1);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     assert_eq!(waiting.join().unwrap()?, Duration::from_secs(1));
+    ///     Ok::<(), paceline::Error>(())
+    /// })?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    #[cfg(not(paceline_loom))]
+    pub fn wait_for_waiters(&self, count: usize) {
+        self.0.crowd.wait_for(count);
+    }
+
+    #[cfg(not(paceline_loom))]
+    pub(super) fn counts(&self, queue: Weak<dyn Waiting>) {
+        self.0.crowd.add(queue);
+    }
+
+    #[cfg(not(paceline_loom))]
+    pub(super) fn joined(&self) {
+        self.0.crowd.joined();
     }
 
     fn ring_until(&self, target: Instant) {
@@ -173,6 +214,34 @@ mod tests {
         fn ring(&self, _: Tick) -> Option<Due> {
             None
         }
+    }
+
+    #[test]
+    fn waiters_are_counted_as_they_come_and_go() {
+        use crate::{Cost, Limits, RateLimiter};
+        let clock = ManualClock::new();
+        let make = || {
+            let limits = Limits::tokens_per_minute(60).unwrap();
+            let limiter = RateLimiter::builder(limits).clock(&clock).build();
+            drop(limiter.acquire(Cost::tokens(60)).unwrap());
+            limiter
+        };
+        drop(make());
+        let limiters = [make(), make()];
+        clock.wait_for_waiters(0);
+        std::thread::scope(|scope| {
+            for limiter in &limiters {
+                scope.spawn(|| drop(limiter.acquire(Cost::tokens(1)).unwrap()));
+            }
+            clock.wait_for_waiters(2);
+            clock.advance(Duration::from_secs(1));
+            // Answered, whether or not its thread has run since, none of them counts.
+            scope.spawn(|| drop(limiters[0].acquire(Cost::tokens(2)).unwrap()));
+            clock.wait_for_waiters(1);
+            let waiting = limiters.iter().map(|it| it.snapshot().waiters);
+            assert_eq!(waiting.sum::<usize>(), 1);
+            clock.advance(Duration::from_secs(2));
+        });
     }
 
     #[test]

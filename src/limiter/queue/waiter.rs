@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::thread::Thread;
+#[cfg(not(paceline_loom))]
+use std::time::Duration;
 
 use super::super::Priority;
 use super::super::bucket::Tick;
@@ -139,6 +141,15 @@ impl Parked {
                 None => self.answered.wait(&mut answer),
             }
         }
+    }
+
+    /// Blocks until it is answered, for at most so long.
+    #[cfg(not(paceline_loom))]
+    pub(in crate::limiter) fn wait_for(&self, most: Duration) -> Option<Answer> {
+        let mut answer = self.answer.lock();
+        let is_open = |answer: &mut Option<Answer>| answer.is_none();
+        self.answered.wait_while_for(&mut answer, is_open, most);
+        answer.take()
     }
 
     fn tell(&self, answer: Answer) {
