@@ -35,20 +35,14 @@ mod tests; //     whatever a server sends
 pub use provider::{OutputCap, Provider};
 pub use table::ProviderTable;
 
-#[cfg(feature = "client")]
 pub(crate) use errors::{Inside, quote};
-#[cfg(feature = "client")]
 pub(crate) use form::CHAT;
-#[cfg(feature = "client")]
 pub(crate) use reading::Reading;
 
-#[cfg(feature = "client")]
 use crate::error::ApiError;
-#[cfg(feature = "client")]
 use crate::observation::Refusal;
 
 /// What the message of a refusal says of the limit that it is for.
-#[cfg(feature = "client")]
 pub(crate) fn refusal_in(error: &ApiError) -> Refusal {
     refusals::refusal(error, false, &ProviderTable::global().any().words)
 }

@@ -213,7 +213,7 @@ impl Quota {
     }
 
     /// Refuses an amount that no waiting would help.
-    #[cfg(feature = "providers")]
+    #[cfg(feature = "client")]
     pub(crate) fn check(&self, wanted: u64) -> Result<()> {
         match wanted <= self.amount {
             true => Ok(()),
@@ -232,7 +232,7 @@ impl Quota {
     }
 
     /// The time in which `amount` comes in, rounded up to a nanosecond.
-    #[cfg(feature = "providers")]
+    #[cfg(feature = "client")]
     pub(crate) fn time_for(&self, amount: u64) -> Duration {
         // Below 2^64 · 2^52.
         let nanos = u128::from(amount) * self.period.as_nanos();
