@@ -361,7 +361,7 @@ fn options_that_cannot_be_sent_take_nothing() {
         CallOptions::new().header("bad name", "s3cret"),
         CallOptions::new().header("x-a", "s3cret\r\nx-b: c"),
         CallOptions::new().header("Content-Length", "7"),
-        CallOptions::new().timeout(MILLISECOND * 0),
+        CallOptions::new().timeout(std::time::Duration::ZERO),
     ] {
         let error = client.chat_with("a", &options).unwrap_err();
         assert!(matches!(error, Error::InvalidRequest(_)), "{error}");
