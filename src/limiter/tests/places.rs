@@ -54,7 +54,7 @@ fn the_end_of_a_permit_serves_the_head_and_no_more_than_fit() {
     thread::scope(|scope| {
         for place in 1..=3 {
             let (limiter, done) = (&limiter, done.clone());
-            scope.spawn(move || done.send((place, limiter.acquire(Cost::tokens(1)))));
+            scope.spawn(move || drop(done.send((place, limiter.acquire(Cost::tokens(1))))));
             until_waiting(limiter, place);
         }
         let stands = limiter.snapshot();
