@@ -22,22 +22,32 @@
 //! | feature | holds | default |
 //! |---|---|---|
 //! | | the limiter | always |
-//! | `client` | client, token counting, parallel map, batch runs | yes |
-//! | `providers` | reading responses of providers, for a limiter without the client | with `client` |
+//! | `providers` | reading responses of providers, for a limiter without the client | by `client` |
 //! | `ureq` | a middleware that limits an agent of `ureq` 3 | |
+//! | `tokens` | token counting, limits in files | by `client` |
+//! | `client` | client, parallel map | yes |
+//! | `batch` | runs over files and tables of requests; brings `client` | |
 //! | `schemars` | JSON schemas of types for structured answers | |
 //! | `sim` | the simulator | |
 //! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
 //! | `cli` | the `paceline` command | |
 #![cfg_attr(
-    not(all(feature = "client", feature = "sim")),
+    not(all(feature = "batch", feature = "sim")),
     allow(
         rustdoc::broken_intra_doc_links,
         reason = "the list above names every feature"
     )
 )]
+#![cfg_attr(
+    not(feature = "batch"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what rooms above use; a build with all features shows what is dead"
+    )
+)]
 
-#[cfg(feature = "client")]
+#[cfg(feature = "batch")]
 pub mod batch; //  a file of requests, from line to line
 #[cfg(feature = "client")]
 mod client; //     the blocking client
@@ -45,7 +55,7 @@ mod cost; //       what a request asks for and what it used
 mod error; //      what can go wrong, and what to do
 #[cfg(all(
     any(test, fuzzing),
-    feature = "client",
+    feature = "batch",
     feature = "redis",
     feature = "sim",
     not(paceline_loom)
@@ -62,11 +72,11 @@ mod quota; //      what is allowed
 #[cfg(feature = "sim")]
 pub mod sim; //    an API that enforces limits
 mod sync; //       locks that a model checker can replace
-#[cfg(feature = "client")]
+#[cfg(feature = "tokens")]
 pub mod tokens; // how large a request is
-mod unit;
+mod unit; //       what limits and costs are counted in
 #[cfg(feature = "ureq")]
-pub mod ureq; //   a middleware //       what limits and costs are counted in
+pub mod ureq; //   a middleware that limits an agent
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -95,6 +105,6 @@ pub use quota::{
 pub use unit::Unit;
 
 /// The examples of the README are tested as those of the documentation are.
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "batch"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

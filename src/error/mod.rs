@@ -229,7 +229,6 @@ impl Error {
         }
     }
 
-    #[cfg(feature = "client")]
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
             path: path.into(),

@@ -29,7 +29,7 @@ mod tests;
 
 #[cfg(all(
     any(test, fuzzing),
-    feature = "client",
+    feature = "batch",
     feature = "redis",
     feature = "sim",
     not(paceline_loom)

@@ -136,7 +136,7 @@ impl Limits {
     }
 }
 
-#[cfg(feature = "providers")]
+#[cfg(any(feature = "providers", feature = "tokens"))]
 impl Limits {
     /// The keys of one table of a limits file, a line for each quota, in their order.
     ///

@@ -1,6 +1,6 @@
 //! What is allowed: an amount of one unit per period, and sets of such quotas.
 
-#[cfg(feature = "providers")]
+#[cfg(any(feature = "providers", feature = "tokens"))]
 mod file; //    limits written down in TOML
 mod limits; //  the quotas of one model or family
 mod names; //   which models are the same to a limit
@@ -10,7 +10,7 @@ mod table; //   limits by model
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(feature = "providers")]
+#[cfg(any(feature = "providers", feature = "tokens"))]
 pub(crate) use file::{from_toml, place};
 pub use limits::{Limits, LimitsBuilder};
 pub use names::base_model;
@@ -213,7 +213,6 @@ impl Quota {
     }
 
     /// Refuses an amount that no waiting would help.
-    #[cfg(feature = "client")]
     pub(crate) fn check(&self, wanted: u64) -> Result<()> {
         match wanted <= self.amount {
             true => Ok(()),
@@ -232,7 +231,6 @@ impl Quota {
     }
 
     /// The time in which `amount` comes in, rounded up to a nanosecond.
-    #[cfg(feature = "client")]
     pub(crate) fn time_for(&self, amount: u64) -> Duration {
         // Below 2^64 · 2^52.
         let nanos = u128::from(amount) * self.period.as_nanos();

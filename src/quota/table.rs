@@ -168,7 +168,7 @@ fn minute(requests: Option<u64>, tokens: u64) -> Limits {
     Limits::from_quotas(quotas.collect())
 }
 
-#[cfg(feature = "providers")]
+#[cfg(any(feature = "providers", feature = "tokens"))]
 impl LimitTable {
     /// Reads limits from a TOML file.
     ///

@@ -62,7 +62,7 @@ pub use report::{ModelReport, SimReport, Violation};
 
 #[cfg(all(
     any(test, fuzzing),
-    feature = "client",
+    feature = "batch",
     feature = "redis",
     not(paceline_loom)
 ))]

@@ -80,7 +80,7 @@ mod address; //    where the store is, secrets unseen
 mod connection; // the way there
 #[cfg(all(
     any(test, fuzzing),
-    feature = "client",
+    feature = "batch",
     feature = "sim",
     not(paceline_loom)
 ))]

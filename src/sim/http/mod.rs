@@ -3,7 +3,7 @@
 mod body; //     how long a body is, and reading it
 #[cfg(all(
     any(test, fuzzing),
-    feature = "client",
+    feature = "batch",
     feature = "redis",
     not(paceline_loom)
 ))]
