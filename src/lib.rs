@@ -31,6 +31,7 @@
 //! | `sim` | the simulator | |
 //! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
 //! | `cli` | the `paceline` command | |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "batch", feature = "sim")),
     allow(

@@ -38,11 +38,11 @@ const HOMES: [(&str, &str); 14] = [
     ("csv::", "batch/"),
     (
         "flate2::",
-        "batch/input/unpack.rs tokens/counter/ranks.rs client/transport/unpack.rs",
+        "batch/input/unpack.rs client/transport/unpack.rs",
     ),
     (
         "ruzstd::",
-        "batch/input/unpack.rs client/transport/unpack.rs",
+        "batch/input/unpack.rs client/transport/unpack.rs tokens/counter/ranks.rs",
     ),
     ("twox_hash::", "batch/ tokens/counter/memory.rs"),
     ("rustls_native_certs::", "client/transport/roots.rs"),

@@ -5,16 +5,16 @@
 
 use std::io::Read;
 
-use flate2::read::GzDecoder;
+use ruzstd::decoding::StreamingDecoder;
 
-pub(super) const O200K: &[u8] = include_bytes!("ranks/o200k_base.gz");
+pub(super) const O200K: &[u8] = include_bytes!("ranks/o200k_base.zst");
 pub(super) const O200K_TOKENS: usize = 199_998;
 
-pub(super) const CL100K: &[u8] = include_bytes!("ranks/cl100k_base.gz");
+pub(super) const CL100K: &[u8] = include_bytes!("ranks/cl100k_base.zst");
 pub(super) const CL100K_TOKENS: usize = 100_256;
 
 /// Those of `r50k_base`, and 24 more.
-pub(super) const P50K: &[u8] = include_bytes!("ranks/p50k_base.gz");
+pub(super) const P50K: &[u8] = include_bytes!("ranks/p50k_base.zst");
 pub(super) const P50K_TOKENS: usize = 50_280;
 pub(super) const R50K_TOKENS: usize = 50_256;
 
@@ -22,7 +22,9 @@ pub(super) const R50K_TOKENS: usize = 50_256;
 pub(super) fn unpacked(file: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     // The files are part of the program, and a test compares all that comes out of them.
-    let _ = GzDecoder::new(file).read_to_end(&mut packed);
+    if let Ok(mut decoder) = StreamingDecoder::new(file) {
+        let _ = decoder.read_to_end(&mut packed);
+    }
     packed
 }
 
