@@ -32,6 +32,12 @@ impl Bucket {
         self.in_units((self.level + came_in - self.full).max(0))
     }
 
+    /// What comes in, in units per second.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn fills_at(&self) -> f64 {
+        self.rate as f64 / self.quota.period().as_secs_f64()
+    }
+
     /// What is held back because it may not be there.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn reserve(&self) -> f64 {

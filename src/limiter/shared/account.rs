@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::bucket::Tick;
 use super::super::supply::adaptive::Spent;
+use super::notes::{MOST_AT_ONCE, Note, Outgoing};
 use super::reservations::{Amounts, Counts, Reservations, Sums, add, amounts, fits, sub};
 use super::sync::{Joins, Order, Told};
 use super::{OnStoreOutage, StoreSnapshot};
@@ -29,6 +30,9 @@ pub(in crate::limiter) struct Account {
     pending_since: Option<Tick>,
     /// What was told in a sync that was not answered: to be told again, word for word.
     unheard: Option<Told>,
+    /// The number of the last note that was read, and what is passed on with the next sync.
+    noted: u64,
+    observed: Option<(Tick, Note)>,
     incarnation: String,
     epoch: u64,
     /// When the last booking is due that is known of, by the store's clock.
@@ -53,6 +57,7 @@ pub(in crate::limiter) struct Account {
     at_once: Vec<u64>,
     cut: Option<Cut>,
     people: People,
+    present: u64,
     /// How many share it at least, as far as is known beforehand.
     expected: u64,
     snapshot: StoreSnapshot,
@@ -85,6 +90,8 @@ impl Account {
             pending: Told::default(),
             pending_since: None,
             unheard: None,
+            noted: 0,
+            observed: None,
             incarnation: String::new(),
             epoch: 0,
             time: 0,
@@ -101,6 +108,7 @@ impl Account {
             at_once: Vec::new(),
             cut: None,
             people: People::default(),
+            present: 1,
             expected: 1,
             snapshot: StoreSnapshot::default(),
         }
@@ -243,6 +251,19 @@ impl Account {
         }
     }
 
+    /// Passes on what was observed: at once if that is urgent, else the newest with the next sync.
+    pub(in crate::limiter) fn pass_on(&mut self, note: Note, at: Tick, is_urgent: bool) {
+        if !is_urgent {
+            self.observed = Some((at, note));
+            return;
+        }
+        let orders = &self.pending.orders;
+        let notes = orders.iter().filter(|it| matches!(it, Order::Note(_)));
+        if notes.count() < MOST_AT_ONCE {
+            self.order(Order::Note(Outgoing::new(&note, at)));
+        }
+    }
+
     /// Has other limits held by all, unless somebody else has changed them meanwhile.
     pub(in crate::limiter) fn hold(&mut self, quotas: Vec<Quota>) {
         let orders = &mut self.pending.orders;
@@ -281,6 +302,11 @@ impl Account {
         let (answered, others) = self.at_once.drain(..).partition(|place| *place < before);
         self.at_once = others;
         answered
+    }
+
+    /// How many are there now.
+    pub(in crate::limiter) fn present(&self) -> u64 {
+        self.present.max(1)
     }
 
     /// How many share the limiter, as far as was known of late.

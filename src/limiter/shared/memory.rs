@@ -3,10 +3,11 @@
 //! It does what `script.lua` does, by a limiter's own buckets in place of steps, and is no copy of it:
 //! where both agree with the limits of one process, as the tests of each hold, they agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::super::bucket::{Bucket, Tick};
+use super::notes::{KEPT, Noted};
 use super::reservations::{Amounts, Counts};
 use super::scale;
 use super::sync::{Order, StoreReply, SyncReply, SyncRequest};
@@ -27,7 +28,12 @@ pub(in crate::limiter) struct MemoryStore {
     moved: Counts,
     /// Since when the first waiter of each process waits that has not been booked for.
     line: BTreeMap<String, u64>,
+    noted: u64,
+    /// The last notes, with their numbers and authors.
+    notes: VecDeque<(u64, String, Noted)>,
     people: BTreeMap<String, Record>,
+    /// Whose estimate is booked by, and when it was last told.
+    speaker: Option<(String, u64)>,
 }
 
 /// What is known of one process.
@@ -88,7 +94,19 @@ impl MemoryStore {
             booked: self.booked,
             moved: self.moved,
             limits: (self.epoch != sync.epoch).then(|| self.quotas.clone()),
+            noted: self.noted,
+            notes: self.notes_for(sync),
         }))
+    }
+
+    /// What others have observed since the process read any.
+    fn notes_for(&self, sync: &SyncRequest) -> Vec<Noted> {
+        let is_new = self.incarnation.as_ref() != Some(&sync.incarnation);
+        let notes = self
+            .notes
+            .iter()
+            .filter(|(number, author, _)| *author != sync.name && (*number > sync.noted || is_new));
+        notes.map(|(.., note)| note.clone()).collect()
     }
 
     fn advance(&mut self, to: u64) {
@@ -148,11 +166,12 @@ impl MemoryStore {
         self.take(sync.told.taken);
         self.give(sync.told.given);
         for order in &sync.told.orders {
-            self.follow(order, sync.at, now);
+            self.follow(order, sync, now);
         }
     }
 
-    fn follow(&mut self, order: &Order, at: Tick, now: u64) {
+    fn follow(&mut self, order: &Order, sync: &SyncRequest, now: u64) {
+        let at = sync.at;
         match order {
             Order::Pause(until) => {
                 let length = u64::try_from(until.since(at).as_micros()).unwrap_or(u64::MAX);
@@ -168,23 +187,54 @@ impl MemoryStore {
                 self.set(*unit, *period, |level| level.available().min(*left));
             }
             Order::Left(left) => {
+                let other = self.speaker.iter().find(|(name, _)| *name != sync.name);
+                let speaks = other.is_none_or(|(_, spoke)| now > spoke + self.horizon);
+                if speaks {
+                    self.speaker = Some((sync.name.clone(), now));
+                }
                 let index = left.unit as usize;
                 let spent = self.booked[index] + self.moved[index] - left.counted;
-                let pace = left.pace as f64 / 1e6;
-                let ahead = Duration::from_micros(self.time - now).mul_f64(pace);
+                let highest = if left.may_raise { 20.0 } else { 1.0 };
+                let pace = |quota: Quota| {
+                    let pace = left.comes_in as f64 / 1e3 / quota.amount() as f64;
+                    pace.clamp(0.01, highest)
+                };
+                let ahead = Duration::from_micros(self.time - now);
                 for level in &mut self.levels {
-                    if level.is_of(left.unit, left.period) {
-                        level.fill_at(level.quota().amount() as f64 * pace);
+                    if level.is_of(left.unit, left.period) && speaks {
+                        let most = u64::try_from(left.most).unwrap_or(0).max(1);
+                        let quota = level.quota();
+                        let whole = self
+                            .quotas
+                            .iter()
+                            .find(|whole| level.is_of(whole.unit(), whole.period()));
+                        let burst = whole.map_or(quota.burst(), |whole| whole.burst());
+                        level.pace(quota.with_burst(most.min(burst)), 1.0);
+                        level.fill_at(quota.amount() as f64 * pace(quota));
                     }
                 }
                 self.set(left.unit, left.period, |level| {
-                    let came = level.quota().amount_in(ahead).cast_signed();
+                    let quota = level.quota();
+                    let came = quota.amount_in(ahead.mul_f64(pace(quota))).cast_signed();
                     let is_left = left.left - spent + came;
-                    match left.may_raise {
-                        true => is_left,
-                        false => is_left.min(level.available()),
+                    match (speaks, left.may_raise, left.is_refused) {
+                        (true, true, _) => is_left,
+                        (true, false, _) | (false, _, true) => is_left.min(level.available()),
+                        (false, _, false) => level.available(),
                     }
                 });
+            }
+            Order::Note(note) => {
+                self.noted += 1;
+                let age = u64::try_from(at.since(note.at).as_micros()).unwrap_or(u64::MAX);
+                let note = Noted {
+                    at: now.saturating_sub(age),
+                    text: note.text.clone(),
+                };
+                self.notes.push_back((self.noted, sync.name.clone(), note));
+                if self.notes.len() > KEPT {
+                    self.notes.pop_front();
+                }
             }
             Order::Quiesce => self.advance(self.time.max(now + self.horizon)),
         }

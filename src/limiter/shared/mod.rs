@@ -88,6 +88,7 @@ pub(crate) mod fuzz; // what a store answers, as inputs of a fuzzer
 mod inspect; //    how shared limiters stand, for people
 #[cfg(all(test, not(paceline_loom)))]
 mod memory; //     a store for tests
+mod notes; //      what processes observe, for all
 mod reservations; //       what is booked, by time
 mod scale; //      quotas in the store's steps
 mod store; //      the handle and its settings
@@ -102,6 +103,7 @@ pub(super) use account::Account;
 pub use inspect::{StoreLimiter, StoreProcess};
 #[cfg(all(test, not(paceline_loom)))]
 pub(super) use memory::MemoryStore;
+pub(super) use notes::Note;
 pub(super) use scale::part;
 pub use store::{OnStoreOutage, SharedStore, SharedStoreBuilder};
 pub(super) use store_worker::Registration;

@@ -96,6 +96,11 @@ impl Reservations {
         Some(used)
     }
 
+    /// What the store had booked before anything is known of it here.
+    pub(super) fn begin_with(&mut self, booked: Counts) {
+        self.booked.get_or_insert(booked);
+    }
+
     /// The store counts anew.
     pub(super) fn count_anew(&mut self) {
         self.booked = None;

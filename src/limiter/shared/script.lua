@@ -31,6 +31,7 @@ end
 local me, known, known_epoch, known_time = text(), text(), number(), number()
 local horizon, life, expiry = number(), number(), number()
 local turn, waiters, label = number(), number(), text()
+local read = number()
 local given, taken, late = amounts(), amounts(), amounts()
 
 local clock = redis.call('TIME')
@@ -41,8 +42,9 @@ local function read_limits(packed)
   local flat, quotas = numbers(packed), {}
   for i = 1, #flat, 10 do
     quotas[#quotas + 1] = {
-      unit = flat[i] + 1, period = flat[i + 2], start = flat[i + 4],
-      rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9], pace = 1000000,
+      unit = flat[i] + 1, amount = flat[i + 1], period = flat[i + 2], start = flat[i + 4],
+      rate = flat[i + 6], scale = flat[i + 7], tick = flat[i + 8], full = flat[i + 9], whole = flat[i + 9],
+      pace = 1000000,
     }
   end
   return quotas
@@ -64,7 +66,7 @@ end
 
 local state = redis.call('HMGET', KEYS[1],
   'incarnation', 'epoch', 'limits', 'stated', 'levels', 'time', 'pause', 'seen', 'grants',
-  'counted', 'paces')
+  'counted', 'paces', 'noted', 'notes', 'speaker', 'spoke', 'fulls')
 local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local function is_whole()
@@ -104,6 +106,22 @@ local function count(list, cost, sign)
   end
 end
 for _, list in ipairs({BOOKED, MOVED}) do count(list, {0, 0, 0, 0}, 1) end
+
+-- What processes have observed of the server: the last ones, each with its number, its time and its
+-- author. They are passed on and never looked into.
+local MOST_NOTES = 64
+local noted, notes = 0, {}
+-- Whose estimate is booked by, and when it was last told.
+local speaker, spoke = '', 0
+if incarnation then
+  if within(state[15], 0, LARGEST) then speaker, spoke = state[14] or '', tonumber(state[15]) end
+  if within(state[12], 0, LARGEST) then noted = tonumber(state[12]) end
+  for nth, at, author, body in string.gmatch(state[13] or '', '(%d+) (%d+) (%S+) ([^\n]*)\n') do
+    if #notes < MOST_NOTES and within(nth, 1, noted) and within(at, 0, LARGEST) then
+      notes[#notes + 1] = {nth = tonumber(nth), at = tonumber(at), author = author, body = body}
+    end
+  end
+end
 
 -- What comes in within so many ticks: at the pace that an estimator has told, in millionths.
 local MILLION = 1000000
@@ -194,7 +212,7 @@ if not incarnation then
 else
   if incarnation ~= known and not joins then return {0} end
   quotas = read_limits(limits)
-  local levels, paces = numbers(state[5]), numbers(state[11])
+  local levels, paces, fulls = numbers(state[5]), numbers(state[11]), numbers(state[16])
   time, pause = tonumber(state[6]), 0
   if within(state[7], 0, tonumber(state[8]) + YEAR) then pause = tonumber(state[7]) end
   -- A clock that has stepped back takes all of its times along.
@@ -203,7 +221,9 @@ else
   for i, quota in ipairs(quotas) do
     quota.level, quota.at = levels[2 * i - 1], levels[2 * i] + step
     quota.pace = within(paces[i], 1, 1000 * MILLION) and paces[i] or MILLION
+    if within(fulls[i], 1, quota.whole) then quota.full = fulls[i] end
   end
+  for _, note in ipairs(notes) do note.at = math.max(note.at + step, 0) end
   advance(math.max(now, time))
   -- A store that was restored, or a replica that took over, may have forgotten the last bookings.
   if incarnation == known and known_time > tonumber(state[6]) then
@@ -277,21 +297,38 @@ for _ = 1, number() do
     -- So much is left now, with so much counted. What has been counted since is taken from it, and
     -- what comes in until the levels' time is added: they stand ahead of now.
     local unit, period, left, then_counted = number() + 1, number(), number(), number()
-    local may_raise, pace = text() == '1', number()
+    local may_raise, refused, comes_in, most = text() == '1', text() == '1', number(), number()
+    -- The estimators of all differ a little, so one of them speaks. Others take over when it is silent
+    -- for a horizon, and lower what is left when they were refused.
+    local speaks = speaker == me or now > spoke + horizon or now < spoke
+    if speaks and not repeated then speaker, spoke = me, now end
     local spent = counted[BOOKED + unit] + counted[MOVED + unit] - then_counted
     for _, quota in ipairs(quotas) do
       if not repeated and incarnation == known and math.abs(spent) < LARGEST / 2
           and quota.unit == unit and quota.period == period then
-        quota.pace = pace
+        if speaks then
+          local pace = math.floor(comes_in * 1000 / quota.amount)
+          quota.pace = math.max(math.min(pace, (may_raise and 20 or 1) * MILLION), MILLION / 100)
+          quota.full = math.min(quota.whole, math.max(most * quota.scale, quota.scale))
+        end
         local came = comes(quota, math.floor((quota.at - now) / quota.tick))
         local level = math.min(left * quota.scale, LARGEST) + math.min(came, LARGEST)
         level = level - math.max(math.min(spent * quota.scale, LARGEST), -LARGEST)
         level = math.max(math.min(level, quota.full), -LARGEST)
-        if may_raise or level < quota.level then quota.level = level end
+        if speaks and may_raise or (speaks or refused) and level < quota.level then
+          quota.level = level
+        end
       end
     end
-  elseif order == 'hush' then
+  elseif order == 'quiesce' then
     if not repeated then advance(math.max(time, now + horizon)) end
+  elseif order == 'note' then
+    local age, body = number(), text()
+    if not repeated then
+      noted = noted + 1
+      notes[#notes + 1] = {nth = noted, at = math.max(now - age, 0), author = me, body = body}
+      if #notes > MOST_NOTES then table.remove(notes, 1) end
+    end
   end
 end
 
@@ -382,15 +419,20 @@ else
   redis.call('HSET', KEYS[4], me, ints(mine) .. '|' .. label)
 end
 
-local levels, paces = {}, {}
+local levels, paces, fulls = {}, {}, {}
 for i, quota in ipairs(quotas) do
   levels[2 * i - 1], levels[2 * i] = quota.level, quota.at
-  paces[i] = quota.pace
+  paces[i], fulls[i] = quota.pace, quota.full
+end
+local lines = {}
+for i, note in ipairs(notes) do
+  lines[i] = int(note.nth) .. ' ' .. int(note.at) .. ' ' .. note.author .. ' ' .. note.body .. '\n'
 end
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', int(epoch), 'limits', limits,
   'stated', stated, 'levels', ints(levels), 'time', int(time), 'pause', int(pause),
   'seen', int(now), 'grants', int(grants), 'counted', ints(counted),
-  'paces', ints(paces))
+  'paces', ints(paces), 'fulls', ints(fulls), 'noted', int(noted), 'notes', table.concat(lines),
+  'speaker', speaker, 'spoke', int(spoke))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], expiry) end
 
 local answer = {1, incarnation, now, epoch, time, pause, people, come, #dues}
@@ -401,4 +443,14 @@ for _, quota in ipairs(quotas) do
 end
 for i = 1, 8 do answer[#answer + 1] = counted[i] end
 answer[#answer + 1] = epoch ~= known_epoch and limits or ''
+answer[#answer + 1] = noted
+answer[#answer + 1] = 0
+local many = #answer
+for _, note in ipairs(notes) do
+  if note.author ~= me and (note.nth > read or incarnation ~= known) then
+    answer[many] = answer[many] + 1
+    answer[#answer + 1] = note.at
+    answer[#answer + 1] = note.body
+  end
+end
 return answer

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::super::bucket::Tick;
+use super::notes::{Noted, Outgoing};
 use super::reservations::{Amounts, Counts};
 use super::scale;
 use crate::quota::Quota;
@@ -26,6 +27,8 @@ pub(in crate::limiter) struct SyncRequest {
     pub(super) time: u64,
     /// Counts the syncs that were answered: one that is repeated has the same.
     pub(super) turn: u64,
+    /// The number of the last note that it has read.
+    pub(super) noted: u64,
     /// How many wait in all; none, if the process takes its leave.
     pub(super) waiters: Option<usize>,
     pub(super) told: Told,
@@ -60,8 +63,12 @@ pub(in crate::limiter) struct Left {
     pub(in crate::limiter) counted: i64,
     /// Whether more can be left than the store has counted.
     pub(in crate::limiter) may_raise: bool,
-    /// What it fills at, in millionths of the quota's rate.
-    pub(in crate::limiter) pace: i64,
+    /// Whether a request has been refused since the store was last told.
+    pub(in crate::limiter) is_refused: bool,
+    /// What comes in within a period, in thousandths of a unit.
+    pub(in crate::limiter) comes_in: i64,
+    /// The most that can be left.
+    pub(in crate::limiter) most: i64,
 }
 
 /// What changes for all who share the limiter.
@@ -80,6 +87,8 @@ pub(in crate::limiter) enum Order {
     Left(Left),
     /// Nothing is booked for a horizon: others have still to tell what they used.
     Quiesce,
+    /// What was observed, for all who share the limiter.
+    Note(Outgoing),
 }
 
 /// What a process holds the limits to be.
@@ -148,6 +157,9 @@ pub(in crate::limiter) struct SyncReply {
     pub(in crate::limiter) moved: Counts,
     /// The limits, if they are not those of the epoch that the process knew.
     pub(in crate::limiter) limits: Option<Vec<Quota>>,
+    /// The number of the last note, and what others have observed since the process last read any.
+    pub(in crate::limiter) noted: u64,
+    pub(in crate::limiter) notes: Vec<Noted>,
 }
 
 impl SyncRequest {
@@ -165,6 +177,7 @@ impl SyncRequest {
             self.waiters
                 .map_or_else(|| "-1".to_owned(), |waiters| waiters.to_string()),
             identity.label.clone(),
+            self.noted.to_string(),
         ];
         for amounts in [self.told.given, self.told.taken, self.late] {
             args.extend(amounts.map(|amount| amount.min(MOST).to_string()));
@@ -208,11 +221,17 @@ impl Order {
                 args.extend([
                     left.counted.to_string(),
                     u8::from(left.may_raise).to_string(),
-                    left.pace.to_string(),
+                    u8::from(left.is_refused).to_string(),
+                    left.comes_in.clamp(1, MOST.cast_signed()).to_string(),
+                    left.most.clamp(0, MOST.cast_signed()).to_string(),
                 ]);
                 args
             }
             Self::Quiesce => vec!["quiesce".to_owned()],
+            Self::Note(note) => {
+                let age = micros(now.since(note.at));
+                vec!["note".to_owned(), age, note.text.clone()]
+            }
         }
     }
 }
@@ -258,6 +277,13 @@ impl StoreReply {
             "" => None,
             limits => Some(scale::decode(limits)?),
         };
+        let (noted, count) = (int(&mut words)?, int(&mut words)?);
+        let notes = (0..count).map(|_| {
+            let at = u64::try_from(int(&mut words)?).unwrap_or(0);
+            let text = text(&mut words)?;
+            Some(Noted { at, text })
+        });
+        let notes: Vec<Noted> = notes.collect::<Option<_>>()?;
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
         Some(Self::Synced(Box::new(SyncReply {
             incarnation,
@@ -272,6 +298,8 @@ impl StoreReply {
             booked,
             moved,
             limits,
+            noted: unsigned(noted),
+            notes,
         })))
     }
 }
@@ -314,6 +342,7 @@ mod tests {
             epoch: 3,
             time: 55,
             turn: 9,
+            noted: 8,
             waiters: Some(2),
             told: Told {
                 given: [1, 2, 3, 4],
@@ -322,6 +351,10 @@ mod tests {
                     Order::Pause(Tick(5_005_007)),
                     Order::SetLevel(Unit::Tokens, Duration::from_secs(60), -4),
                     Order::Quiesce,
+                    Order::Note(Outgoing {
+                        at: Tick(7),
+                        text: "seen".to_owned(),
+                    }),
                 ],
             },
             at: Tick(5_007),
@@ -344,8 +377,8 @@ mod tests {
         let said = sync().arguments(&identity).join(",");
         assert_eq!(
             said,
-            "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,1,2,3,4,4503599627370496,6,7,8,\
-             0,0,0,0,0,3,pause,5000,level,1,60000000,-4,quiesce,1,1,12,1,15,10,5"
+            "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,8,1,2,3,4,4503599627370496,6,7,8,\
+             0,0,0,0,0,4,pause,5000,level,1,60000000,-4,quiesce,note,5,seen,1,1,12,1,15,10,5"
         );
         let leave = SyncRequest {
             waiters: None,
@@ -362,6 +395,8 @@ mod tests {
         words.extend(ints(&[100, 3, 120, 0, 2, 0, 2, 105, 110, 1, -5]));
         words.extend(ints(&[1, 2, 3, 4, -5, 6, 7, 8]));
         words.push(Word::Text(String::new()));
+        words.extend(ints(&[9, 1, 103]));
+        words.push(Word::Text("seen".to_owned()));
         let Some(StoreReply::Synced(heard)) = StoreReply::read(words.clone()) else {
             panic!("it is an answer");
         };
@@ -371,6 +406,8 @@ mod tests {
         );
         assert_eq!((heard.booked, heard.moved), ([1, 2, 3, 4], [-5, 6, 7, 8]));
         assert_eq!((heard.people, heard.time, heard.limits), (2, 120, None));
+        let (at, text) = (103, "seen".to_owned());
+        assert_eq!((heard.noted, heard.notes), (9, vec![Noted { at, text }]));
         assert_eq!(StoreReply::read(ints(&[0])), Some(StoreReply::Forgotten));
         for length in 0..words.len() {
             assert_eq!(

@@ -12,7 +12,9 @@
 use std::time::Duration;
 
 use super::super::bucket::{Bucket, Tick};
-use super::super::shared::{Account, Left, OnStoreOutage, Order, SyncReply, SyncRequest, part};
+use super::super::shared::{
+    Account, Left, Note, OnStoreOutage, Order, SyncReply, SyncRequest, part,
+};
 use super::adaptive::{Adaptive, is_given_back};
 use super::buckets::Buckets;
 use super::forecast::Forecast;
@@ -41,6 +43,8 @@ pub(in crate::limiter) struct Shared {
     kept: Vec<bool>,
     /// Whether an answer has been observed since the store was told.
     has_news: bool,
+    /// Whether a refusal has.
+    was_refused: bool,
     /// Its part of the limits, kept until the store has answered: one that comes back and refuses is
     /// away again at once, which is no new beginning.
     part: Option<Buckets>,
@@ -69,6 +73,7 @@ impl Shared {
             spilled: Vec::new(),
             kept: Vec::new(),
             has_news: false,
+            was_refused: false,
         }
     }
 
@@ -195,15 +200,56 @@ impl Shared {
         let Some(pace) = &mut self.pace else {
             return Effect::default();
         };
+        let here = pace.spent();
         let observed = pace.observe(seen, now);
         let is_refused = matches!(seen.observation.outcome, Outcome::Refused(_));
-        self.has_news |= is_refused || !seen.observation.limits.is_empty();
+        self.was_refused |= is_refused;
+        self.has_news |= seen.observation.outcome != Outcome::Unknown;
+        // How many a process has in flight is its own affair.
+        let is_for_room =
+            matches!(seen.observation.outcome, Outcome::Refused(it) if it.is_for_room);
+        if let (Some(spent), Some(counted), false) = (seen.spent, self.counted, is_for_room) {
+            let note = Note {
+                cost: seen.cost,
+                counted: spent.moved(here, counted).amounts(),
+                observation: seen.observation.clone(),
+            };
+            self.account.pass_on(note, seen.at, is_refused);
+        }
+        self.has_observed(now);
+        observed
+    }
+
+    /// Observes what others have: when their requests were granted, and their notes.
+    fn read(&mut self, notes: Vec<(Tick, Note)>, now: Tick) -> Option<Effect> {
+        let (Some(pace), Some(counted)) = (&mut self.pace, self.counted) else {
+            return None;
+        };
+        let mut effect = None;
+        for (at, note) in notes {
+            let spent = Spent::of(note.counted).moved(counted, pace.spent());
+            let seen = GrantObservation {
+                cost: note.cost,
+                at,
+                spent: Some(&spent),
+                observation: &note.observation,
+            };
+            effect = Some(pace.observe(&seen, now));
+            self.has_news = true;
+        }
+        if effect.is_some() {
+            self.has_observed(now);
+        }
+        effect
+    }
+
+    fn has_observed(&mut self, now: Tick) {
+        let Some(pace) = &self.pace else { return };
         self.kept = vec![false; pace.buckets.0.len()];
         for found in pace.found().iter().filter(|found| found.left.is_some()) {
             self.kept[found.index] = true;
         }
         self.share_limits(now);
-        observed
     }
 
     /// Has all hold what the limits are found to be.
@@ -238,7 +284,7 @@ impl Shared {
                         *quota = found.quota;
                     }
                 }
-                None if found.is_reported => quotas.push(found.quota),
+                None if found.is_reported || found.is_found => quotas.push(found.quota),
                 None => {}
             }
         }
@@ -388,6 +434,7 @@ impl Shared {
         let known = self.known();
         let sync = self.account.sync(line, waiters, room, held, known, now);
         self.has_news &= sync.is_none();
+        self.was_refused &= sync.is_none();
         sync
     }
 
@@ -402,18 +449,17 @@ impl Shared {
             let (unit, period) = (found.quota.unit(), found.quota.period());
             let spilled = self.spilled.get(found.index).copied().unwrap_or_default();
             let left = whole_units((found.left? + spilled) / found.ratio);
-            // What it fills at in our count, in millionths of the limit.
-            let pace = match found.is_own {
-                true => whole_units(1e6 * (1.0 - found.others) / found.ratio),
-                false => MILLION,
-            };
+            // In our count.
+            let comes_in = found.fills_at * period.as_secs_f64() / found.ratio;
             Some(Order::Left(Left {
                 unit,
                 period,
                 left,
                 counted: counted.amount(unit),
-                may_raise: found.is_own,
-                pace: pace.clamp(MILLION / 100, MILLION * 20),
+                may_raise: found.may_raise,
+                is_refused: self.was_refused,
+                comes_in: whole_units(comes_in * 1e3),
+                most: whole_units(found.most / found.ratio),
             }))
         });
         known.collect()
@@ -429,9 +475,16 @@ impl Shared {
     ) -> Option<Tick> {
         self.account.heard(sync, heard, &local);
         self.part = None;
-        if let (Some(pace), Some(quotas)) = (&mut self.pace, &heard.limits) {
-            pace.adopt(quotas, local(heard.now));
+        if let Some(pace) = &mut self.pace {
+            pace.divide(self.account.present());
+            if let Some(quotas) = &heard.limits {
+                pace.adopt(quotas, local(heard.now));
+            }
         }
+        self.advance(local(heard.now));
+        let notes = heard.notes.iter();
+        let notes = notes.filter_map(|note| Some((local(note.at), Note::decode(&note.text)?)));
+        self.read(notes.collect(), local(heard.now));
         let mut buckets = whole(self.account.quotas(), local(heard.time));
         for (level, left) in buckets.0.iter_mut().zip(&heard.levels) {
             level.set_available(*left);
@@ -485,8 +538,6 @@ impl Shared {
         parts.collect()
     }
 }
-
-const MILLION: i64 = 1_000_000;
 
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]
 fn whole_units(units: f64) -> i64 {

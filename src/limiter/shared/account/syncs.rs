@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::super::bucket::Tick;
 use super::super::OnStoreOutage;
+use super::super::notes::Outgoing;
 use super::super::reservations::{Sums, amounts};
 use super::super::sync::{Ask, MOST_ASKS, Order, SyncReply, SyncRequest};
 use super::{Account, Cut, beyond, count, give};
@@ -89,6 +90,9 @@ impl Account {
             Some(told) => told.clone(),
             None => {
                 self.pending.orders.extend(known);
+                let observed = self.observed.take();
+                let observed = observed.map(|(at, note)| Order::Note(Outgoing::new(&note, at)));
+                self.pending.orders.extend(observed);
                 self.unheard
                     .insert(std::mem::take(&mut self.pending))
                     .clone()
@@ -106,6 +110,7 @@ impl Account {
             epoch: self.epoch,
             time: self.time,
             turn: self.turn,
+            noted: self.noted,
             waiters: Some(waiters),
             told,
             at: now,
@@ -129,6 +134,7 @@ impl Account {
                 epoch: self.epoch,
                 time: self.time,
                 turn: self.turn,
+                noted: self.noted,
                 waiters: None,
                 told,
                 at: Tick(0),
@@ -156,6 +162,8 @@ impl Account {
         }
         self.incarnation.clone_from(&heard.incarnation);
         self.epoch = heard.epoch;
+        self.noted = heard.noted;
+        self.present = heard.people;
         self.time = heard.time;
         if let Some(quotas) = &heard.limits {
             self.quotas.clone_from(quotas);
@@ -167,6 +175,7 @@ impl Account {
             self.reservations.add(local(*due), ask.amounts, booked);
             count(&mut booked, ask.amounts, -1);
         }
+        self.reservations.begin_with(booked);
         let now = local(heard.now);
         self.synced = now;
         // Those without a place are asked for when one is free, or else looked after in a while.

@@ -39,6 +39,8 @@ fn heard(now: u64, dues: &[u64], come: Option<u64>) -> SyncReply {
         booked: [0; 4],
         moved: [0; 4],
         limits: None,
+        noted: 0,
+        notes: Vec::new(),
     }
 }
 

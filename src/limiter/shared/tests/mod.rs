@@ -57,6 +57,7 @@ impl Process {
                 epoch: 0,
                 time: 0,
                 turn: 1,
+                noted: 0,
                 waiters: Some(0),
                 told: Told::default(),
                 at: crate::limiter::bucket::Tick(0),

@@ -172,7 +172,9 @@ fn left(left: i64, counted: i64, may_raise: bool, pace: i64) -> Order {
         left,
         counted,
         may_raise,
-        pace,
+        is_refused: false,
+        comes_in: pace,
+        most: i64::MAX,
     })
 }
 
@@ -191,7 +193,9 @@ fn what_an_estimator_takes_to_be_left_is_booked_by_less_what_was_counted_since()
             left,
             counted,
             may_raise,
-            pace: 1_000_000,
+            is_refused: false,
+            comes_in: 1_000_000,
+            most: i64::MAX,
         })
     };
     let table = [

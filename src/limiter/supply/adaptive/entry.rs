@@ -75,6 +75,13 @@ impl Entry {
         }
     }
 
+    /// Whether refusals have shown what nobody says.
+    #[cfg(feature = "redis")]
+    pub(super) fn is_found(&self) -> bool {
+        let is_found = self.search.as_ref().is_some_and(LimitSearch::is_found);
+        is_found && self.is_provisional() && !self.is_removed
+    }
+
     fn is_doubtful(&self) -> bool {
         self.words == 1 && self.silences >= SILENT && self.limit_estimator.stated().is_none()
     }

@@ -34,6 +34,30 @@ impl Spent {
         }
     }
 
+    /// What this is on another scale, on which `here` is `there`.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn moved(self, here: Self, there: Self) -> Self {
+        let moved =
+            |this: i64, here: i64, there: i64| there.saturating_add(this.saturating_sub(here));
+        Self {
+            requests: moved(self.requests, here.requests, there.requests),
+            tokens: moved(self.tokens, here.tokens, there.tokens),
+            input_tokens: moved(self.input_tokens, here.input_tokens, there.input_tokens),
+            output_tokens: moved(self.output_tokens, here.output_tokens, there.output_tokens),
+        }
+    }
+
+    /// In the order of [`Cost::amounts`].
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn amounts(self) -> [i64; Unit::COUNT] {
+        [
+            self.requests,
+            self.tokens,
+            self.input_tokens,
+            self.output_tokens,
+        ]
+    }
+
     /// The same and `cost`.
     pub(super) fn and(self, cost: Cost) -> Self {
         let sum = |sum: i64, amount: u64| sum.saturating_add_unsigned(amount);

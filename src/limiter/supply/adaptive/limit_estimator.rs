@@ -66,6 +66,7 @@ pub(super) struct LimitEstimator {
     /// The largest bucket that the server's words are consistent with, in seconds; 0 for none.
     bucket: f64,
     jitter: Duration,
+    is_refused: bool,
 }
 
 /// When a request was admitted, and what had been spent then by all that the server had charged
@@ -112,6 +113,7 @@ impl LimitEstimator {
             short: ShortWindows::default(),
             bucket: 0.0,
             jitter,
+            is_refused: false,
             quota,
         }
     }
@@ -131,6 +133,12 @@ impl LimitEstimator {
     /// Whether the server has said what is left.
     pub(super) fn is_observed(&self) -> bool {
         self.heard_of.is_some()
+    }
+
+    /// Whether a refusal has said when there would be enough.
+    #[cfg(feature = "redis")]
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// Whether a careful start makes sense: with a second of a day's rate nobody gets anywhere.
@@ -254,13 +262,24 @@ impl LimitEstimator {
     }
 
     /// Hears that the server's bucket seems to be of this size, in units. The largest counts: a
-    /// window seems to be of any size, and of its limit or more at its beginning.
-    pub(super) fn observe_bucket(&mut self, units: f64, then: Moment, level: &mut Bucket) {
+    /// window seems to be of any size, and of its limit or more at its beginning. `is_exact` says that
+    /// the time until it is full was not rounded to seconds.
+    pub(super) fn observe_bucket(
+        &mut self,
+        units: f64,
+        is_exact: bool,
+        then: Moment,
+        level: &mut Bucket,
+    ) {
         if then.at < self.changed {
             return;
         }
         let before = self.bucket();
-        self.bucket = self.bucket.max(self.seconds(units));
+        let seconds = self.seconds(units);
+        self.bucket = self.bucket.max(seconds);
+        if is_exact && self.short.seems(seconds, self.bucket, self.at) {
+            self.spread_evenly(level);
+        }
         let bucket = self.bucket();
         if bucket != before {
             level.pace(bucket, 1.0);
@@ -295,11 +314,7 @@ impl LimitEstimator {
     ) -> Duration {
         let in_vain = self.refusal_backoff.refused(then.at, self.at);
         if then.at >= self.changed && self.short.refused(self.bucket, self.at) {
-            // What seemed to be others and charges was the window.
-            (self.external_use, self.count_error) = (0.0, 0.0);
-            self.filter.forget_foreign();
-            level.pace(self.bucket(), 1.0);
-            self.set_rate(level);
+            self.spread_evenly(level);
         }
         // Without a period it may speak of another limit of the unit.
         if let Some(limit) = refusal.limit.filter(|_| refusal.period.is_some()) {
@@ -309,6 +324,7 @@ impl LimitEstimator {
             return in_vain;
         };
         let wait = told.max(in_vain);
+        self.is_refused = true;
         if self.short.is_on() {
             return wait; // then the next window begins, and what is left of this one does not matter
         }
@@ -324,6 +340,15 @@ impl LimitEstimator {
         level.set_units(level.units().min(self.left_now(left, then)));
         self.changed = then.at;
         wait
+    }
+
+    /// Begins or ends to spread requests over short windows. What seemed to be others and charges was
+    /// the window.
+    fn spread_evenly(&mut self, level: &mut Bucket) {
+        (self.external_use, self.count_error) = (0.0, 0.0);
+        self.filter.forget_foreign();
+        level.pace(self.bucket(), 1.0);
+        self.set_rate(level);
     }
 
     fn correct(&mut self, units: f64, then: Moment, level: &mut Bucket) {

@@ -62,6 +62,8 @@ pub(in crate::limiter) struct Estimator {
     refused: Cost,
     /// A limit below a request's cost that one answer has named.
     doubted: Option<(Unit, Scope, u64)>,
+    /// How many go by the same limits.
+    processes: u64,
 }
 
 /// A request that was granted, as its answer is heard.
@@ -100,18 +102,21 @@ pub(in crate::limiter) struct Found {
     pub(in crate::limiter) quota: Quota,
     /// Whether the server has said it.
     pub(in crate::limiter) is_reported: bool,
+    /// Whether nobody has said it and refusals have shown it.
+    pub(in crate::limiter) is_found: bool,
     /// Whether there is no such limit after all.
     pub(in crate::limiter) is_void: bool,
     /// The place of its level.
     pub(in crate::limiter) index: usize,
     /// What is left of it for sure, once that is known.
     pub(in crate::limiter) left: Option<f64>,
-    /// Whether that is said of this very limit, and not of a larger one that the user's is within.
-    pub(in crate::limiter) is_own: bool,
+    /// Whether more can be left than was counted: nobody has stated a smaller limit.
+    pub(in crate::limiter) may_raise: bool,
+    /// What comes in, in units per second, and the most that can be left.
+    pub(in crate::limiter) fills_at: f64,
+    pub(in crate::limiter) most: f64,
     /// What the server charges for each unit that is reserved.
     pub(in crate::limiter) ratio: f64,
-    /// The share of the limit that others use.
-    pub(in crate::limiter) others: f64,
 }
 
 impl Estimator {
@@ -127,6 +132,7 @@ impl Estimator {
             jitter,
             refused: Cost::default(),
             doubted: None,
+            processes: 1,
         };
         let mut levels = Vec::new();
         for quota in limits.quotas() {
@@ -171,6 +177,8 @@ impl Estimator {
         levels: &mut Vec<Bucket>,
         now: Tick,
     ) -> usize {
+        let mut ramp = ramp;
+        ramp.divide(self.processes);
         let limit_estimator =
             LimitEstimator::new(quota, scope, self.jitter, now, self.history.spent);
         levels.push(Bucket::starting(limit_estimator.bucket(), now));
@@ -435,7 +443,8 @@ impl Estimator {
         let Some(left) = left else { return };
         if let Some(reset) = report.reset {
             let bucket = left + reset.as_secs_f64() * limit_estimator.rate();
-            limit_estimator.observe_bucket(bucket, then, level);
+            let is_exact = reset.subsec_nanos() != 0;
+            limit_estimator.observe_bucket(bucket, is_exact, then, level);
         }
         limit_estimator.observe_left(left, then, level);
     }
@@ -636,6 +645,26 @@ impl Estimator {
         }
     }
 
+    /// What has been spent in all.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn spent(&self) -> Spent {
+        self.history.spent
+    }
+
+    /// So many processes go by the same limits, each at its part of a careful start.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn divide(&mut self, processes: u64, levels: &mut [Bucket]) {
+        if self.processes == processes {
+            return;
+        }
+        self.processes = processes;
+        for entry in &mut self.entries {
+            entry.ramp.divide(processes);
+            entry.follow_ramp(levels);
+            entry.follow_search(levels);
+        }
+    }
+
     /// Takes limits that others have been told, as the newest word of them, and adds those that it lacks.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn adopt(
@@ -699,12 +728,16 @@ impl Estimator {
                 is_void: entry.is_removed,
                 index: entry.level,
                 left: left(entry, &levels[entry.level]),
-                is_own: entry.limit_estimator.is_reported() && !entry.limit_estimator.is_capped(),
+                is_found: entry.is_found(),
+                may_raise: !entry.limit_estimator.is_capped()
+                    && (entry.limit_estimator.is_reported()
+                        || entry.limit_estimator.stated().is_none()),
+                fills_at: levels[entry.level].fills_at(),
+                most: levels[entry.level].capacity(),
                 ratio: match entry.limit_estimator.known_ratio() {
                     Some(ratio) => ratio,
                     None => entry.limit_estimator.ratio().max(1.0),
                 },
-                others: entry.limit_estimator.external_use().max(0.0),
             }
         });
         found.collect()
@@ -740,6 +773,9 @@ fn minute_of(unit: Unit, per_second: f64) -> Option<Quota> {
 
 #[cfg(feature = "redis")]
 fn left(entry: &Entry, level: &Bucket) -> Option<f64> {
-    let is_known = entry.limit_estimator.is_observed() && !entry.is_removed;
-    is_known.then(|| level.units() - level.reserve())
+    let is_known = entry.limit_estimator.is_observed()
+        || entry.limit_estimator.is_refused()
+        || entry.is_found();
+    (is_known && !entry.is_removed && !entry.is_unseen)
+        .then(|| level.units() - level.reserve().min(level.capacity() / 2.0))
 }

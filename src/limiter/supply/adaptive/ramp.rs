@@ -34,6 +34,8 @@ pub(super) struct Ramp {
     since: Tick,
     /// Whether it has to be regained step by step.
     is_held: bool,
+    /// How many go by the same limit, each at its part of the speed.
+    parts: f64,
 }
 
 impl Ramp {
@@ -48,6 +50,7 @@ impl Ramp {
             speed: if is_provisional { ASSUMED } else { 1.0 },
             since: now,
             is_held: false,
+            parts: 1.0,
         }
     }
 
@@ -57,6 +60,7 @@ impl Ramp {
             speed: 1.0,
             since: Tick::default(),
             is_held: false,
+            parts: 1.0,
         }
     }
 
@@ -70,6 +74,12 @@ impl Ramp {
         self.speed = speed;
     }
 
+    /// So many go by the same limit. What the others spend is known too late to slow this one down, so
+    /// each begins with its part.
+    pub(super) fn divide(&mut self, parts: u64) {
+        self.parts = parts.max(1) as f64;
+    }
+
     /// Makes `level` hold back what is above the speed.
     pub(super) fn apply(&self, level: &mut Bucket, quota: Quota) {
         self.apply_with(Self::AT_ONCE, level, quota);
@@ -77,9 +87,9 @@ impl Ramp {
 
     /// The same with so many seconds of the rate at once.
     pub(super) fn apply_with(&self, at_once: f64, level: &mut Bucket, quota: Quota) {
-        let at_once = Duration::from_secs_f64(at_once * self.speed.min(1.0));
+        let at_once = Duration::from_secs_f64(at_once * self.speed.min(1.0) / self.parts);
         let burst = quota.amount_in(at_once).min(quota.burst());
-        level.pace(quota.with_burst(burst), self.speed);
+        level.pace(quota.with_burst(burst), self.speed / self.parts);
     }
 
     /// A request that was granted at `sent` has passed the limits. `is_observed` says whether the

@@ -33,10 +33,14 @@ const FIRST_HOLD: Duration = Duration::from_secs(2);
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// A rate so many times what was measured that nobody refuses is that of another limit.
 const CHANGED: f64 = 1.5;
+/// The longest that is held after that.
+const CHANGED_HOLD: Duration = Duration::from_secs(8);
 /// Refusals are measured against an earlier one within this time: older limits are no guide.
 const MEMORY: Duration = Duration::from_secs(60);
 /// A measurement over fewer requests is not worth telling.
 const FEW: f64 = 10.0;
+/// One over so many is exact to a twentieth.
+const MANY: f64 = 20.0;
 
 /// What is known of a limit that has to be found.
 #[derive(Debug, Clone)]
@@ -113,7 +117,8 @@ impl LimitSearch {
         };
         self.rate *= (time.min(DOUBLING).as_secs_f64() / doubling.as_secs_f64()).exp2();
         if is_changed {
-            self.hold = FIRST_HOLD;
+            // Or a bucket lets in more until it is empty.
+            self.hold = self.hold.min(CHANGED_HOLD);
         }
     }
 
@@ -127,23 +132,37 @@ impl LimitSearch {
         while self.refusals.len() > 1 && sent.since(self.refusals[0].0) > MEMORY {
             self.refusals.pop_front();
         }
-        let since = self.refusals.front().copied();
+        let measured = self.measure(sent, admitted, size);
         self.refusals.push_back((sent, admitted));
         let before = self.found;
-        self.rate = match since {
+        self.rate = match measured {
             None => self.rate * FIRST,
-            Some((first, then)) => {
-                let time = sent.since(first).as_secs_f64().max(1e-3);
-                let came_in = (admitted - then).max(0.0);
+            Some((came_in, rate)) => {
                 self.found |= came_in >= FEW * size;
-                let measured = came_in / time;
-                measured.clamp(self.rate * LEAST, self.rate) * MARGIN
+                rate.clamp(self.rate * LEAST, self.rate) * MARGIN
             }
         };
         self.measured = self.rate;
+        // Refused while it is held, it has not been right.
+        if sent >= self.held_until {
+            self.hold = (self.hold * 2).min(LONGEST_HOLD);
+        }
         self.held_until = now.after(self.hold);
-        self.hold = (self.hold * 2).min(LONGEST_HOLD);
         self.found && !before
+    }
+
+    /// What has come in since an earlier refusal, and the units per second that are let in at least: what
+    /// came in while the bucket was full was lost, so no two refusals show more than the rate.
+    fn measure(&self, sent: Tick, admitted: f64, size: f64) -> Option<(f64, f64)> {
+        let since = |(first, then): &(Tick, f64)| {
+            let time = sent.since(*first).as_secs_f64().max(1e-3);
+            let came_in = (admitted - then).max(0.0);
+            (came_in, came_in / time)
+        };
+        let all = self.refusals.iter().map(since);
+        let sure = all.clone().filter(|(came_in, _)| *came_in >= MANY * size);
+        let best = sure.max_by(|(_, a), (_, b)| a.total_cmp(b));
+        best.or_else(|| all.take(1).last())
     }
 }
 

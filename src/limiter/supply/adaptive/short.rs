@@ -2,8 +2,10 @@
 //! second stands, it is over.
 //!
 //! Requests that leave evenly and a little below the rate fit into every window, wherever it begins.
-//! What they lack is a margin for their sizes, which differ; a server is met like that once it has refused
-//! five times what seemed to be there, and no longer if that does not help: then somebody else is there.
+//! What they lack is a margin for their sizes, which differ. A server is met like that once its words are
+//! those of a window: what remains and what comes in until it is whole again is a bucket's size at any time,
+//! and any size for a window. Or once it has refused five times what seemed to be there. It is no longer met
+//! like that if it does not help: then somebody else is there.
 
 use std::time::Duration;
 
@@ -13,12 +15,17 @@ use crate::limiter::bucket::Tick;
 const SHORT: f64 = 2.5;
 /// Refusals before it is met like that.
 const BEFORE: u32 = 5;
+/// A bucket that seems to be so much smaller than it has seemed is none, once it has so often.
+const SMALLER: f64 = 0.7;
+const OFTEN: u32 = 3;
 /// What goes at once then, in seconds of the rate: next to nothing.
 pub(super) const AT_ONCE: f64 = 0.02;
 /// The part of the rate that is used then.
-pub(super) const USED: f64 = 0.955;
+pub(super) const USED: f64 = 0.95;
 /// Where more than one refusal comes in this time on average, it does not help.
 const HELPS: Duration = Duration::from_millis(1_500);
+/// The same where the server's words are those of a window.
+const HELPS_SURELY: Duration = Duration::from_millis(500);
 /// From when on that is judged.
 const JUDGED: Duration = Duration::from_secs(6);
 
@@ -26,6 +33,7 @@ const JUDGED: Duration = Duration::from_secs(6);
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShortWindows {
     refusals: u32,
+    smaller: u32,
     since: Option<Tick>,
     gave_up: bool,
 }
@@ -33,6 +41,20 @@ pub(super) struct ShortWindows {
 impl ShortWindows {
     pub(super) fn is_on(&self) -> bool {
         self.since.is_some()
+    }
+
+    /// An answer's words are those of a bucket of this size, where the largest that it has seemed to be is
+    /// `most`, in seconds. Returns whether something has changed.
+    pub(super) fn seems(&mut self, bucket: f64, most: f64, now: Tick) -> bool {
+        if self.gave_up || self.is_on() || most > SHORT {
+            return false;
+        }
+        self.smaller += u32::from(bucket < SMALLER * most);
+        if self.smaller < OFTEN {
+            return false;
+        }
+        (self.since, self.refusals) = (Some(now), 0);
+        true
     }
 
     /// A request was refused at `now`, of a limit whose bucket seems to be of this size, in seconds.
@@ -50,7 +72,11 @@ impl ShortWindows {
             None => false,
             Some(since) => {
                 let time = now.since(since);
-                self.gave_up = time > JUDGED && HELPS * self.refusals > time;
+                let helps = match self.smaller >= OFTEN {
+                    true => HELPS_SURELY,
+                    false => HELPS,
+                };
+                self.gave_up = time > JUDGED && helps * self.refusals > time;
                 if self.gave_up {
                     self.since = None;
                 }
@@ -63,6 +89,22 @@ impl ShortWindows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_of_any_size_is_a_window() {
+        let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
+        let mut bucket = ShortWindows::default();
+        assert!((0..100).all(|_| !bucket.seems(0.98, 1.0, at(1.0))));
+        let mut long = ShortWindows::default();
+        assert!((0..100).all(|_| !long.seems(1.0, 60.0, at(1.0))));
+        let mut window = ShortWindows::default();
+        assert!(
+            [2.0, 1.0, 1.2, 1.9]
+                .iter()
+                .all(|it| !window.seems(*it, 2.0, at(1.0)))
+        );
+        assert!(window.seems(0.5, 2.0, at(1.1)) && window.is_on());
+    }
 
     #[test]
     fn refusals_of_a_short_bucket_start_it_and_many_more_end_it() {

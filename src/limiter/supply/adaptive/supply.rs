@@ -42,21 +42,29 @@ impl Adaptive {
         self.granted(cost, now)
     }
 
-    /// Counts what others have spent. It uses up a careful start, too, but leaves no debt there: whoever
-    /// begins later would never come to it.
+    /// Counts what others have spent. A careful start is of this process alone.
     ///
     /// As if it had been granted now: it is not known when it left, and that is the noise of what answers
     /// to requests say that leave about now.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn count(&mut self, cost: Cost, now: Tick) {
-        for level in &mut self.buckets.0 {
-            let before = level.units();
+        let levels = self.buckets.0.iter_mut();
+        for level in levels.filter(|level| !level.is_hidden()) {
             level.take(cost.amount(level.unit()));
-            if level.is_hidden() {
-                level.set_units(level.units().max(before.min(0.0)));
-            }
         }
         let _ = self.granted(cost, now);
+    }
+
+    /// What has been spent in all.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn spent(&self) -> Spent {
+        self.estimator.spent()
+    }
+
+    /// So many processes go by the same limits.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn divide(&mut self, processes: u64) {
+        self.estimator.divide(processes, &mut self.buckets.0);
     }
 
     fn granted(&mut self, cost: Cost, now: Tick) -> Spent {

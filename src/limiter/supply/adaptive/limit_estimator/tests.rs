@@ -64,7 +64,7 @@ impl Limit {
 
     fn hears_bucket(&mut self, units: f64, then: Moment) {
         self.limit_estimator
-            .observe_bucket(units, then, &mut self.level);
+            .observe_bucket(units, true, then, &mut self.level);
     }
 
     fn hears_left(&mut self, units: f64, then: Moment) {

@@ -4,17 +4,17 @@ use super::world::{Said, Server, World};
 use super::{LIMIT, RATE, REQUESTS, SEEDS, limits};
 
 /// What a server does, and what a run may come to at worst: refusals, and the time against the ideal.
-struct Case {
-    name: &'static str,
-    server: Server,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) server: Server,
     /// What all charges are together.
-    total: f64,
-    ideal: f64,
-    refused: usize,
-    ratio: f64,
+    pub(super) total: f64,
+    pub(super) ideal: f64,
+    pub(super) refused: usize,
+    pub(super) ratio: f64,
 }
 
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let saying = |said, burst| Server {
         said,
         ..Server::new(LIMIT, burst)

@@ -286,6 +286,9 @@ enum Event {
     Answered(usize, Grant, Observation),
     /// One of the server's slots is free again.
     Served(usize, Grant),
+    /// A process dies.
+    #[cfg(feature = "redis")]
+    Dies(usize),
 }
 
 /// A run of many requests, one after the other into the line.
@@ -304,6 +307,10 @@ pub(super) struct World {
     waiting: Vec<(usize, u64)>,
     priorities: Vec<VecDeque<usize>>,
     in_lane: Vec<Option<usize>>,
+    /// Whose each request is, and whether it has been answered.
+    owners: Vec<usize>,
+    is_done: Vec<bool>,
+    is_dead: Vec<bool>,
     outcome: Outcome,
 }
 
@@ -342,6 +349,9 @@ impl World {
             waiting: Vec::new(),
             priorities: vec![(0..requests).collect()],
             in_lane: vec![None],
+            owners: vec![0; requests],
+            is_done: vec![false; requests],
+            is_dead: vec![false],
             outcome: Outcome::default(),
             server,
         }
@@ -365,7 +375,10 @@ impl World {
                 continue;
             };
             self.happens(event, now);
-            for process in 0..self.queues.len() {
+            for process in (0..self.queues.len())
+                .filter(|it| !self.is_dead[*it])
+                .collect::<Vec<_>>()
+            {
                 self.queues[process].serve(Tick(now));
                 self.collect(process, now);
                 if let Some(alarm) = self.queues[process].alarm_needed() {
@@ -429,8 +442,11 @@ impl World {
                 };
                 self.at(now, latency, Event::Answered(request, grant, observation));
             }
+            Event::Answered(request, ..) if self.is_dead[self.owners[request]] => {}
+            #[cfg(feature = "redis")]
+            Event::Dies(process) => self.dies(process, now),
             Event::Answered(request, grant, observation) => {
-                let queue = &mut self.queues[request % self.priorities.len()];
+                let queue = &mut self.queues[self.owners[request]];
                 queue.bring_up_to(Tick(now));
                 let cost = Cost::tokens(self.costs[request].0);
                 queue.observe(&grant, cost, &observation, Tick(now));
@@ -441,6 +457,7 @@ impl World {
                 queue.landed(landing, grant.at, Tick(now));
                 if observation.outcome == crate::Outcome::Admitted {
                     self.outcome.ended = seconds;
+                    self.is_done[request] = true;
                     self.outcome.answers += 1;
                 } else {
                     self.refusals[request] += 1;
@@ -475,22 +492,22 @@ impl World {
             priority: Priority::Batch,
             place,
         };
-        let process = request % self.queues.len();
+        let process = self.owners[request];
         let waiter = self.queues[process].join(asked, None, None, Tick(now));
         self.waiting.push((request, waiter.unwrap().place()));
     }
 
     /// Sends those whose turn has come.
     fn collect(&mut self, process: usize, now: u64) {
-        let processes = self.queues.len();
         let Some(answered) = self.queues[process].take_answered() else {
             return;
         };
         for (waiter, answer) in answered.iter() {
+            let owners = &self.owners;
             let index = self
                 .waiting
                 .iter()
-                .position(|(of, place)| of % processes == process && *place == waiter.place());
+                .position(|(of, place)| owners[*of] == process && *place == waiter.place());
             let (request, _) = self.waiting.swap_remove(index.unwrap());
             match answer {
                 Answer::Granted(grant) => {
