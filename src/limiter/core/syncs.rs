@@ -57,10 +57,12 @@ impl WaitQueue {
         };
         let pause = shared.heard(sync, heard, &local);
         let late = shared.account.answered_at_once(*before);
+        let is_trusted = shared.is_trusted();
         if let Some(until) = pause {
             self.set_pause(until);
         }
-        if heard.limits.is_some() {
+        if heard.limits.is_some() || !heard.notes.is_empty() {
+            self.trust(is_trusted);
             self.release_too_large();
         }
         let now = local(heard.now);

@@ -32,6 +32,11 @@ impl WaitQueue {
         self.next_place
     }
 
+    /// Whether somebody who knows has said what the limits are.
+    pub(in crate::limiter) fn trust(&mut self, is_trusted: bool) {
+        self.slots.observe(|window, _| window.trust(is_trusted));
+    }
+
     /// How many more may be in flight.
     pub(in crate::limiter) fn room(&self) -> usize {
         self.slots.free()

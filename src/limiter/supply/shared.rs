@@ -221,11 +221,13 @@ impl Shared {
     }
 
     /// Observes what others have: when their requests were granted, and their notes.
-    fn read(&mut self, notes: Vec<(Tick, Note)>, now: Tick) -> Option<Effect> {
+    fn read(&mut self, notes: Vec<(Tick, Note)>, now: Tick) {
         let (Some(pace), Some(counted)) = (&mut self.pace, self.counted) else {
-            return None;
+            return;
         };
-        let mut effect = None;
+        if notes.is_empty() {
+            return;
+        }
         for (at, note) in notes {
             let spent = Spent::of(note.counted).moved(counted, pace.spent());
             let seen = GrantObservation {
@@ -234,13 +236,16 @@ impl Shared {
                 spent: Some(&spent),
                 observation: &note.observation,
             };
-            effect = Some(pace.observe(&seen, now));
-            self.has_news = true;
+            // Its author has told the store of a pause.
+            let _ = pace.observe(&seen, now);
         }
-        if effect.is_some() {
-            self.has_observed(now);
-        }
-        effect
+        self.has_news = true;
+        self.has_observed(now);
+    }
+
+    /// Whether somebody who knows has said what the limits are.
+    pub(in crate::limiter) fn is_trusted(&self) -> bool {
+        self.pace.as_ref().is_some_and(|pace| pace.is_trusted())
     }
 
     fn has_observed(&mut self, now: Tick) {

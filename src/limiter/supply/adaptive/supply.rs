@@ -61,6 +61,12 @@ impl Adaptive {
         self.estimator.spent()
     }
 
+    /// Whether somebody who knows has said what the limits are.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn is_trusted(&self) -> bool {
+        self.estimator.is_trusted()
+    }
+
     /// So many processes go by the same limits.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn divide(&mut self, processes: u64) {
