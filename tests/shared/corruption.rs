@@ -22,10 +22,14 @@ const HUGE: &str = "999999999999999999 1 999999999999999999 1";
 /// A limit a hundred times as large, as the script would have written it.
 const LARGER: &str = "1 10000 1000000 1000 1000 0 1 100 1 100000";
 
+/// What others have observed, in numbers that nobody has counted and words that nobody has said.
+const NOTES: &str = "1 9999999999999999999 x y\n99 1 x 9223372036854775807 -9223372036854775808 0 0 \
+    1 1 18446744073709551615 0 r 1 60000000 1 1 18446744073709551615 0\n";
+
 /// Writes something in place of what the script has written.
 type Corrupt = (&'static str, &'static [&'static [&'static str]]);
 
-const CORRUPTIONS: [Corrupt; 34] = [
+const CORRUPTIONS: [Corrupt; 39] = [
     ("no limits", &[&["HSET", STATE, "limits", ""]]),
     (
         "no limits and no levels",
@@ -68,6 +72,20 @@ const CORRUPTIONS: [Corrupt; 34] = [
         &[&["HSET", STATE, "paces", "99999999999999"]],
     ),
     ("a negative pace", &[&["HSET", STATE, "paces", "-5"]]),
+    ("a bucket of 0", &[&["HSET", STATE, "fulls", "0 0"]]),
+    ("a huge bucket", &[&["HSET", STATE, "fulls", FAR]]),
+    (
+        "notes of words",
+        &[&["HSET", STATE, "noted", "x", "notes", "a b c d\n1 2 3\n"]],
+    ),
+    (
+        "notes that come from nowhere",
+        &[&["HSET", STATE, "noted", FAR, "notes", NOTES]],
+    ),
+    (
+        "a speaker who speaks later",
+        &[&["HSET", STATE, "speaker", "x", "spoke", FAR]],
+    ),
     ("an epoch of words", &[&["HSET", STATE, "epoch", "x"]]),
     (
         "another incarnation",

@@ -239,6 +239,7 @@ impl LimitEstimator {
         self.bucket = 0.0;
         self.external_use = 0.0;
         self.refusal_backoff.forget();
+        self.short.forget();
         level.resize(self.bucket());
         if let Some(left) = left {
             // From here on the filter takes it: what is left is all that is known.
@@ -263,7 +264,7 @@ impl LimitEstimator {
 
     /// Hears that the server's bucket seems to be of this size, in units. The largest counts: a
     /// window seems to be of any size, and of its limit or more at its beginning. `is_exact` says that
-    /// the time until it is full was not rounded to seconds.
+    /// something remained, and that the time until it is full was not rounded to seconds.
     pub(super) fn observe_bucket(
         &mut self,
         units: f64,
@@ -277,7 +278,7 @@ impl LimitEstimator {
         let before = self.bucket();
         let seconds = self.seconds(units);
         self.bucket = self.bucket.max(seconds);
-        if is_exact && self.short.seems(seconds, self.bucket, self.at) {
+        if is_exact && self.short.seems(seconds, self.at) {
             self.spread_evenly(level);
         }
         let bucket = self.bucket();

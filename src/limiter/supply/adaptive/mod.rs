@@ -443,7 +443,7 @@ impl Estimator {
         let Some(left) = left else { return };
         if let Some(reset) = report.reset {
             let bucket = left + reset.as_secs_f64() * limit_estimator.rate();
-            let is_exact = reset.subsec_nanos() != 0;
+            let is_exact = reset.subsec_nanos() != 0 && left > 0.0;
             limit_estimator.observe_bucket(bucket, is_exact, then, level);
         }
         limit_estimator.observe_left(left, then, level);

@@ -143,11 +143,13 @@ impl LimitSearch {
             }
         };
         self.measured = self.rate;
-        // Refused while it is held, it has not been right.
-        if sent >= self.held_until {
+        // What is measured within a few requests, or refused while it is held, is not right for long.
+        let is_sure = measured.is_some_and(|(came_in, _)| came_in >= MANY * size);
+        let was_right = is_sure && sent >= self.held_until;
+        self.held_until = now.after(self.hold);
+        if was_right {
             self.hold = (self.hold * 2).min(LONGEST_HOLD);
         }
-        self.held_until = now.after(self.hold);
         self.found && !before
     }
 
@@ -159,10 +161,10 @@ impl LimitSearch {
             let came_in = (admitted - then).max(0.0);
             (came_in, came_in / time)
         };
-        let all = self.refusals.iter().map(since);
+        let mut all = self.refusals.iter().map(since);
         let sure = all.clone().filter(|(came_in, _)| *came_in >= MANY * size);
         let best = sure.max_by(|(_, a), (_, b)| a.total_cmp(b));
-        best.or_else(|| all.take(1).last())
+        best.or_else(|| all.next())
     }
 }
 

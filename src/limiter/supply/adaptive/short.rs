@@ -18,6 +18,8 @@ const BEFORE: u32 = 5;
 /// A bucket that seems to be so much smaller than it has seemed is none, once it has so often.
 const SMALLER: f64 = 0.7;
 const OFTEN: u32 = 3;
+/// After so many words of one size it is a bucket: of a window, every third would be of a smaller one.
+const SURELY: u32 = 20;
 /// What goes at once then, in seconds of the rate: next to nothing.
 pub(super) const AT_ONCE: f64 = 0.02;
 /// The part of the rate that is used then.
@@ -33,7 +35,11 @@ const JUDGED: Duration = Duration::from_secs(6);
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShortWindows {
     refusals: u32,
+    /// The largest bucket that answers seemed to speak of, in seconds, and how many seemed far smaller.
+    most: f64,
     smaller: u32,
+    /// How many there were.
+    seen: u32,
     since: Option<Tick>,
     gave_up: bool,
 }
@@ -43,13 +49,20 @@ impl ShortWindows {
         self.since.is_some()
     }
 
-    /// An answer's words are those of a bucket of this size, where the largest that it has seemed to be is
-    /// `most`, in seconds. Returns whether something has changed.
-    pub(super) fn seems(&mut self, bucket: f64, most: f64, now: Tick) -> bool {
-        if self.gave_up || self.is_on() || most > SHORT {
+    /// The limit is another one: what its bucket seemed to be is no guide.
+    pub(super) fn forget(&mut self) {
+        (self.most, self.smaller, self.seen) = (0.0, 0, 0);
+    }
+
+    /// An answer's words are those of a bucket of this size, in seconds, of which something remains: where
+    /// nothing does, a debt is counted in. Returns whether something has changed.
+    pub(super) fn seems(&mut self, bucket: f64, now: Tick) -> bool {
+        self.most = self.most.max(bucket);
+        self.seen = self.seen.saturating_add(1);
+        if self.gave_up || self.is_on() || self.most > SHORT {
             return false;
         }
-        self.smaller += u32::from(bucket < SMALLER * most);
+        self.smaller += u32::from(bucket < SMALLER * self.most);
         if self.smaller < OFTEN {
             return false;
         }
@@ -60,7 +73,9 @@ impl ShortWindows {
     /// A request was refused at `now`, of a limit whose bucket seems to be of this size, in seconds.
     /// Returns whether something has changed.
     pub(super) fn refused(&mut self, bucket: f64, now: Tick) -> bool {
-        if self.gave_up || bucket <= 0.0 || bucket > SHORT {
+        // Many words, none of which a window would say: others are there.
+        let is_bucket = self.seen >= SURELY && self.smaller == 0;
+        if self.gave_up || bucket <= 0.0 || bucket > SHORT || is_bucket {
             return false;
         }
         self.refusals += 1;
@@ -94,16 +109,29 @@ mod tests {
     fn a_bucket_of_any_size_is_a_window() {
         let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
         let mut bucket = ShortWindows::default();
-        assert!((0..100).all(|_| !bucket.seems(0.98, 1.0, at(1.0))));
+        assert!((0..100).all(|_| !bucket.seems(0.98, at(1.0))));
         let mut long = ShortWindows::default();
-        assert!((0..100).all(|_| !long.seems(1.0, 60.0, at(1.0))));
+        assert!(!long.seems(60.0, at(1.0)));
+        assert!((0..100).all(|_| !long.seems(1.0, at(1.0))));
         let mut window = ShortWindows::default();
         assert!(
             [2.0, 1.0, 1.2, 1.9]
                 .iter()
-                .all(|it| !window.seems(*it, 2.0, at(1.0)))
+                .all(|it| !window.seems(*it, at(1.0)))
         );
-        assert!(window.seems(0.5, 2.0, at(1.1)) && window.is_on());
+        assert!(window.seems(0.5, at(1.1)) && window.is_on());
+        let mut halved = ShortWindows::default();
+        assert!(!halved.seems(2.0, at(1.0)));
+        halved.forget();
+        assert!((0..100).all(|_| !halved.seems(1.0, at(1.0))));
+    }
+
+    #[test]
+    fn refusals_of_what_is_surely_a_bucket_are_for_others() {
+        let at = |seconds: f64| Tick::default().after(Duration::from_secs_f64(seconds));
+        let mut bucket = ShortWindows::default();
+        assert!((0..SURELY).all(|_| !bucket.seems(1.0, at(1.0))));
+        assert!((0..100).all(|_| !bucket.refused(1.0, at(1.0))));
     }
 
     #[test]

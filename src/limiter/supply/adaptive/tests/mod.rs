@@ -112,6 +112,18 @@ fn scenarios() -> Vec<Scenario> {
             ..Scenario::new("a steady neighbour", with_neighbour(0.25), given()).at_worst(2, 1.02)
         },
         Scenario {
+            total: 17.0,
+            ..Scenario::new(
+                "a steady neighbour, burst of 2 s",
+                Server {
+                    neighbour: Some((0.5, 0.25)),
+                    ..Server::new(LIMIT, 2.0)
+                },
+                given(),
+            )
+            .at_worst(8, 1.05)
+        },
+        Scenario {
             total: 75.0,
             ideal: 27.5, // 60 + 27.5 less five charges of 2.5
             ..Scenario::new("a bursty neighbour", with_neighbour(5.0), given()).at_worst(20, 1.10)
