@@ -208,7 +208,7 @@ impl MemoryStore {
                             .quotas
                             .iter()
                             .find(|whole| level.is_of(whole.unit(), whole.period()));
-                        let burst = whole.map_or(quota.burst(), |whole| whole.burst());
+                        let burst = whole.map_or(quota.burst(), Quota::burst);
                         level.pace(quota.with_burst(most.min(burst)), 1.0);
                         level.fill_at(quota.amount() as f64 * pace(quota));
                     }
