@@ -15,6 +15,8 @@ use crate::unit::Unit;
 /// assert_eq!(cost.amount(Unit::Requests), 1);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Cost {
     /// Requests; 1 for anything that is sent.
     pub requests: u64,
@@ -58,6 +60,20 @@ impl Cost {
             && self.output_tokens >= other.output_tokens
     }
 
+    /// The same for this many requests, such as a batch that is sent as one; 0 for what no limit on requests
+    /// counts.
+    ///
+    /// ```
+    /// use paceline::Cost;
+    ///
+    /// assert_eq!(Cost::tokens(500).with_requests(20).requests, 20);
+    /// ```
+    #[must_use]
+    pub const fn with_requests(mut self, requests: u64) -> Self {
+        self.requests = requests;
+        self
+    }
+
     pub(crate) const fn saturating_add(self, other: Self) -> Self {
         Self {
             requests: self.requests.saturating_add(other.requests),
@@ -86,7 +102,16 @@ impl Cost {
 }
 
 /// What a request turned out to use, as its answer says.
+///
+/// ```
+/// use paceline::Usage;
+///
+/// let used = Usage::new(1_200, 300).with_cached(1_024).with_reasoning(128);
+/// assert_eq!(used.total(), 1_500);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Usage {
     /// Tokens of the prompt.
     pub input_tokens: u64,
@@ -97,10 +122,14 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Those of the prompt's tokens that the server keeps for later requests. They may cost more.
     pub cache_write_tokens: u64,
+    /// Those of the answer's tokens with which the model thought, where it says so.
+    pub reasoning_tokens: u64,
 }
 
 /// The class of service in which a request was answered, which its price depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ServiceTier {
     /// The usual one.
@@ -130,6 +159,39 @@ impl ServiceTier {
 }
 
 impl Usage {
+    /// The usage of a request whose prompt and answer had this many tokens.
+    #[must_use]
+    pub const fn new(input_tokens: u64, output_tokens: u64) -> Self {
+        Self {
+            input_tokens,
+            output_tokens,
+            cached_tokens: 0,
+            cache_write_tokens: 0,
+            reasoning_tokens: 0,
+        }
+    }
+
+    /// The same with this many cached tokens in the prompt.
+    #[must_use]
+    pub const fn with_cached(mut self, tokens: u64) -> Self {
+        self.cached_tokens = tokens;
+        self
+    }
+
+    /// The same with this many tokens of the prompt written to a cache.
+    #[must_use]
+    pub const fn with_cache_writes(mut self, tokens: u64) -> Self {
+        self.cache_write_tokens = tokens;
+        self
+    }
+
+    /// The same with this many reasoning tokens in the answer.
+    #[must_use]
+    pub const fn with_reasoning(mut self, tokens: u64) -> Self {
+        self.reasoning_tokens = tokens;
+        self
+    }
+
     /// Input and output together.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -189,7 +251,7 @@ impl Accounting {
     /// use paceline::{Accounting, Usage};
     ///
     /// let reserved = Accounting::PromptPlusCap.reserve(250, 1_000);
-    /// let used = Usage { input_tokens: 240, output_tokens: 60, ..Usage::default() };
+    /// let used = Usage::new(240, 60);
     /// assert_eq!(Accounting::PromptPlusCap.settle(reserved, used).tokens, 1_250);
     /// assert_eq!(Accounting::Actual.settle(reserved, used).tokens, 300);
     /// ```

@@ -22,6 +22,7 @@
 //! | feature | holds | default |
 //! |---|---|---|
 //! | | the limiter | always |
+//! | `serde` | `Serialize` of costs, usage and snapshots | by `client` |
 //! | `providers` | reading responses of providers, for a limiter without the client | by `client` |
 //! | `ureq` | a middleware that limits an agent of `ureq` 3 | |
 //! | `tokens` | token counting, limits in files | by `client` |
@@ -81,11 +82,11 @@ pub mod ureq; //   a middleware that limits an agent
 
 #[cfg(feature = "client")]
 pub use client::{
-    Admitted, AdmittedChat, Attempt, CallOptions, ChatChunk, ChatRequest, ChatResponse, ChatStream,
-    ClientBuilder, ClientStats, Completion, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS,
-    DEFAULT_MODEL, Embeddings, HttpRequest, HttpResponse, HttpTransport, Message, Prepared,
-    PreparedChat, RateLimitedClient, Repair, Response, ResponseHeaders, ToolCall,
-    is_credential_header,
+    Admitted, AdmittedChat, ApiRequest, Attempt, CallOptions, ChatChunk, ChatRequest, ChatResponse,
+    ChatStream, ClientBuilder, ClientStats, Completion, DEFAULT_BASE_URL,
+    DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL, Embeddings, Form, HttpRequest, HttpResponse,
+    HttpTransport, Message, Prepared, PreparedChat, RateLimitedClient, RawResponse, Repair,
+    Response, ResponseHeaders, ToolCall, is_credential_header,
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{ApiError, Error, ErrorKind, InputKind, Result, TransportKind};

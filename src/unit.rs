@@ -4,6 +4,8 @@ use std::fmt;
 
 /// What a quota counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Unit {
     /// Requests, whatever their size.
@@ -29,5 +31,37 @@ impl fmt::Display for Unit {
             Self::InputTokens => "input tokens",
             Self::OutputTokens => "output tokens",
         })
+    }
+}
+
+/// Durations as seconds, for those who read a serialized form elsewhere.
+#[cfg(feature = "serde")]
+pub(crate) mod seconds {
+    use std::time::Duration;
+
+    use serde::Serializer;
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    /// The same where there may be none.
+    pub(crate) mod maybe {
+        use super::{Duration, Serializer};
+
+        #[allow(clippy::ref_option, reason = "serde calls it so")]
+        pub(crate) fn serialize<S: Serializer>(
+            duration: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match duration {
+                Some(duration) => serializer.serialize_some(&duration.as_secs_f64()),
+                None => serializer.serialize_none(),
+            }
+        }
     }
 }

@@ -51,7 +51,7 @@ const LONGEST_CURRENCY: usize = 8;
 ///     input = 2
 ///     output = 8
 /// "#)?;
-/// let usage = Usage { input_tokens: 1_000, output_tokens: 500, ..Usage::default() };
+/// let usage = Usage::new(1_000, 500);
 /// let cost = prices.cost("gpt-4o-mini-2024-07-18", usage).unwrap();
 /// assert_eq!(cost.to_string(), "0.00045");
 /// assert_eq!(prices.cost("gpt-4o", usage), None);

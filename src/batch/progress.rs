@@ -24,7 +24,7 @@ const MOST_PAUSES: usize = 64;
 
 /// Where a run stands. Its numbers are read one by one, so while requests are under way they may
 /// be of slightly different moments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Lines of the input, if that is known.
@@ -136,7 +136,7 @@ pub(super) trait View: Send + Sync {
 }
 
 /// Where the requests of one limiter stand, in this run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct ModelProgress {
     /// The model, or the family of models that share the limiter.

@@ -24,6 +24,7 @@ use super::RateLimitedClient;
 use super::answer::{Body, value};
 use super::headers::ResponseHeaders;
 use super::learned::Sizes;
+use super::raw::ApiRequest;
 use super::response::{PassedOn, Response};
 use super::secrets::Secrets;
 use super::transport::without_query;
@@ -47,6 +48,8 @@ pub struct Prepared {
     has_model: bool,
     /// What is known of the answers to such requests, where that is learned.
     sizes: Option<Arc<Sizes>>,
+    /// What is sent in place of a JSON body, and whether its cost is stated.
+    raw: Option<Box<(ApiRequest, bool)>>,
 }
 
 impl Prepared {
@@ -69,6 +72,7 @@ impl Prepared {
             tier: ServiceTier::default(),
             has_model: true,
             sizes,
+            raw: None,
         }
     }
 
@@ -77,6 +81,9 @@ impl Prepared {
     /// now.
     #[must_use]
     pub fn cost(&self) -> Cost {
+        if let Some((raw, true)) = self.raw.as_deref() {
+            return raw.stated_cost();
+        }
         let cap = self.estimate.output;
         let output = self.sizes.as_ref().map_or(cap, |sizes| sizes.reserve(cap));
         self.charge(output)
@@ -96,6 +103,12 @@ impl Prepared {
 
     pub(crate) fn with_model(mut self, has_model: bool) -> Self {
         self.has_model = has_model;
+        self
+    }
+
+    /// The same of another method, or with another body. `is_stated` says whether its cost is.
+    pub(super) fn with_raw(mut self, raw: ApiRequest, is_stated: bool) -> Self {
+        self.raw = Some(Box::new((raw, is_stated)));
         self
     }
 
@@ -176,7 +189,7 @@ impl Prepared {
 }
 
 /// Headers without the credentials that a server quotes in them.
-fn hidden<'a>(
+pub(super) fn hidden<'a>(
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     secrets: &Secrets,
 ) -> ResponseHeaders {

@@ -95,6 +95,18 @@ pub(super) struct Settings {
     pub(super) read_timeout: Option<Duration>,
     pub(super) max_idle_connections: usize,
     pub(super) transport: Option<Replaced>,
+    pub(super) proxy: ProxyChoice,
+    /// In PEM.
+    pub(super) root_certificates: Option<Vec<u8>>,
+}
+
+/// Which proxy is used.
+#[derive(Debug, Clone)]
+pub(super) enum ProxyChoice {
+    Environment,
+    Direct,
+    /// A URL, which may hold a password.
+    Named(Secret),
 }
 
 impl Default for ClientBuilder {
@@ -125,6 +137,8 @@ impl Default for ClientBuilder {
                 read_timeout: None,
                 max_idle_connections: 1_024,
                 transport: None,
+                proxy: ProxyChoice::Environment,
+                root_certificates: None,
             },
         }
     }
@@ -389,6 +403,46 @@ impl ClientBuilder {
     /// of them connects anew. Does not limit the threads. Defaults to 1,024.
     pub fn max_idle_connections(mut self, connections: usize) -> Self {
         self.settings.max_idle_connections = connections.max(1);
+        self
+    }
+
+    /// Sends everything through this proxy, whatever the environment says: `http://`, `https://`, `socks4://`,
+    /// `socks4a://`, `socks5://` or `socks5h://`, with `user:password@` where it wants them. The password
+    /// is never printed. Default: that of the [environment](ClientBuilder#proxies).
+    ///
+    /// ```
+    /// use paceline::RateLimitedClient;
+    ///
+    /// let client = RateLimitedClient::builder()
+    ///     .api_key("secret")
+    ///     .proxy("socks5h://user:password@proxy.example:1080")
+    ///     .build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.settings.proxy = ProxyChoice::Named(Secret(url.into()));
+        self
+    }
+
+    /// Connects directly, whatever proxy the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.settings.proxy = ProxyChoice::Direct;
+        self
+    }
+
+    /// Trusts the authorities of these certificates, in PEM, in place of those of the environment, the system
+    /// and browsers: for a gateway with a certificate of its own. Default: see
+    /// [certificates](ClientBuilder#certificates).
+    ///
+    /// ```no_run
+    /// use paceline::RateLimitedClient;
+    ///
+    /// let pem = std::fs::read("gateway-ca.pem").expect("the file is there");
+    /// let client = RateLimitedClient::builder().root_certificates(pem).build()?;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.settings.root_certificates = Some(pem.into());
         self
     }
 

@@ -23,6 +23,7 @@ mod headers; //    of a response
 mod learned; //    what is reserved for answers, from those that came
 mod message; //    one message of a chat
 mod prepared_chat; // a chat request on its way
+mod raw; //        requests that are not JSON, or not answered with it
 mod response; //   a whole answer
 mod retry; //      whether and when to try again, pure
 #[cfg(feature = "schemars")]
@@ -56,6 +57,7 @@ pub use embeddings::Embeddings;
 pub use headers::ResponseHeaders;
 pub use message::Message;
 pub use prepared_chat::{AdmittedChat, PreparedChat};
+pub use raw::{ApiRequest, Form, RawResponse};
 pub(crate) use response::PassedOn;
 pub use response::Response;
 pub use stream::{ChatChunk, ChatStream};
@@ -230,8 +232,62 @@ impl RateLimitedClient {
             body.entry("stream_options")
                 .or_insert_with(|| json!({"include_usage": true}));
         }
+        self.stream(self.chat_path(), body, options)
+    }
+
+    /// Sends any JSON object to any path of the API, with `stream` set, and returns the answer event by event:
+    /// for Responses, and for chat requests of other crates.
+    ///
+    /// ```no_run
+    /// use serde_json::json;
+    ///
+    /// let client = paceline::RateLimitedClient::new()?;
+    /// let question = json!({"model": "gpt-4.1", "input": "Tell me a long story."});
+    /// let mut stream = client.post_stream("/responses", &question)?;
+    /// for event in stream.by_ref() {
+    ///     print!("{}", event?.text());
+    /// }
+    /// println!("\n{:?}", stream.usage());
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`chat_stream`](RateLimitedClient::chat_stream).
+    pub fn post_stream(&self, path: &str, body: &impl Serialize) -> Result<ChatStream> {
+        self.post_stream_with(path, body, &CallOptions::new())
+    }
+
+    /// Like [`post_stream`](RateLimitedClient::post_stream), with options for this call, which hold until the
+    /// stream ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`chat_stream_with`](RateLimitedClient::chat_stream_with).
+    pub fn post_stream_with(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        options: &CallOptions<'_>,
+    ) -> Result<ChatStream> {
+        let invalid = |message: String| Error::InvalidRequest(message);
+        let body = serde_json::to_value(body)
+            .map_err(|error| invalid(format!("the body is not JSON: {error}")))?;
+        let Value::Object(mut body) = body else {
+            return Err(invalid("the body is not an object".to_owned()));
+        };
+        body.insert("stream".to_owned(), json!(true));
+        self.stream(path, body, options)
+    }
+
+    fn stream(
+        &self,
+        path: &str,
+        body: Map<String, Value>,
+        options: &CallOptions<'_>,
+    ) -> Result<ChatStream> {
         let body = Value::Object(body);
-        let prepared = self.count(self.chat_path(), &body, body.to_string())?;
+        let prepared = self.count(path, &body, body.to_string())?;
         let admitted = prepared.admit(options.acquire())?;
         let (sent, begun) = admitted.perform(None, options, &Begin, |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(self.clone(), sent, begun))
@@ -541,7 +597,7 @@ pub(crate) struct Weighed<'a> {
 /// Read as a whole, a stream makes no sense, and each further try would be charged.
 fn is_whole(body: &Value) -> Result<()> {
     if body.get("stream") == Some(&Value::Bool(true)) {
-        let message = "only chat_stream can read a stream; leave out \"stream\"";
+        let message = "post_stream and chat_stream read streams; leave out \"stream\"";
         return Err(Error::InvalidRequest(message.to_owned()));
     }
     Ok(())

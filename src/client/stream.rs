@@ -24,7 +24,7 @@ const MAX_REST: u64 = 4 * 1024;
 pub struct ChatChunk(Value);
 
 impl ChatChunk {
-    /// The text that this piece adds to the first choice; empty when it adds none.
+    /// The text that this piece adds to the first choice, or to a response; empty when it adds none.
     #[must_use]
     pub fn text(&self) -> &str {
         // The latter from servers that answer in one piece.
@@ -36,7 +36,15 @@ impl ChatChunk {
             "/content/0/text",
         ];
         let mut found = places.iter().filter_map(|place| self.0.pointer(place));
-        found.find_map(Value::as_str).unwrap_or_default()
+        // Of a stream of responses.
+        let of_response = || match self.0.get("type")?.as_str()? {
+            "response.output_text.delta" => self.0.get("delta")?.as_str(),
+            _ => None,
+        };
+        found
+            .find_map(Value::as_str)
+            .or_else(of_response)
+            .unwrap_or_default()
     }
 
     /// The whole piece.
@@ -117,6 +125,8 @@ pub struct ChatStream {
     client: RateLimitedClient,
     first: Option<String>,
     is_whole: bool,
+    /// Whether the last event was handed out.
+    is_over: bool,
     /// None once the stream has ended, well or not.
     lines: Option<Lines>,
     settlement: Option<Settlement>,
@@ -136,6 +146,7 @@ impl ChatStream {
             client,
             first: Some(begun.first),
             is_whole: begun.is_whole,
+            is_over: false,
             lines: Some(begun.lines),
             settlement: Some(sent.settlement),
             usage: None,
@@ -172,6 +183,9 @@ impl ChatStream {
     }
 
     fn next_chunk(&mut self) -> Result<Option<ChatChunk>> {
+        if self.is_over {
+            return Ok(None);
+        }
         loop {
             let Some(event) = self.next_event()?.filter(|event| event != "[DONE]") else {
                 return Ok(None);
@@ -188,7 +202,13 @@ impl ChatStream {
             let body = value(&chunk.text).map_err(|_| invalid(&event))?;
             self.usage = merged(self.usage, chunk.usage, chunk.output_tokens);
             if chunk.is_stop {
-                return Ok(None);
+                // The last event of a response has all of it.
+                self.is_over = body.get("response").is_some();
+                if !self.is_over {
+                    return Ok(None);
+                }
+                self.completion = chunk.completion;
+                return Ok(Some(ChatChunk(body)));
             }
             let choices = body.get("choices").and_then(Value::as_array);
             // The last chunk has the usage and nothing else.
@@ -250,6 +270,7 @@ fn merged(known: Option<Usage>, said: Option<Usage>, output: Option<u64>) -> Opt
             output_tokens: known.output_tokens.max(said.output_tokens),
             cached_tokens: known.cached_tokens.max(said.cached_tokens),
             cache_write_tokens: known.cache_write_tokens.max(said.cache_write_tokens),
+            reasoning_tokens: known.reasoning_tokens.max(said.reasoning_tokens),
         }),
         (known, said) => said.or(known),
     };

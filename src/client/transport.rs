@@ -59,7 +59,7 @@ use tls::Tls;
 use url::is_url;
 
 use super::authorization::{Secret, is_credential_header};
-use super::config::Settings;
+use super::config::{ProxyChoice, Settings};
 use super::connections::Connections;
 use crate::{Error, Result};
 
@@ -84,8 +84,14 @@ impl Transport {
         headers: &[(String, Secret)],
         settings: &Settings,
     ) -> Result<Self> {
-        let proxy = proxy_for(&base_url, |name| std::env::var(name).ok());
+        let proxy = match &settings.proxy {
+            ProxyChoice::Environment => proxy_for(&base_url, |name| std::env::var(name).ok()),
+            ProxyChoice::Direct => Ok(None),
+            ProxyChoice::Named(url) => proxy::named(&url.0).map(Some),
+        };
         let proxy = proxy.map_err(Error::Config)?;
+        let roots = settings.root_certificates.as_deref().map(roots::of_pem);
+        let roots = roots.transpose().map_err(Error::Config)?.map(Arc::new);
         let way = Way {
             proxy: proxy.as_ref().map(ToString::to_string),
             is_https: base_url.is_https(),
@@ -102,7 +108,7 @@ impl Transport {
             addresses: Addresses::new(),
         };
         // What somebody has named is looked at before anything is done with it.
-        if dialer.is_secure() && roots::are_named() {
+        if dialer.is_secure() && roots.is_none() && roots::are_named() {
             roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
         }
         let headers = sent_always(headers);
@@ -111,7 +117,7 @@ impl Transport {
             headers,
             base_url,
             dialer,
-            tls: Tls::default(),
+            tls: Tls::new(roots),
             way: Arc::new(way),
             pool: Arc::new(Pool::new(settings.max_idle_connections)),
             opened: Connections::default(),
@@ -150,11 +156,15 @@ impl Transport {
         of_url.chain(of_proxy).map(str::to_owned).collect()
     }
 
-    /// Sends a JSON body and returns when the head of the answer is there. Reading the answer ends at
+    /// Sends a request and returns when the head of the answer is there. Reading the answer ends at
     /// the same bounds.
-    pub(super) fn post(&self, outgoing: &Outgoing<'_>) -> Result<Answer> {
+    pub(super) fn send(&self, outgoing: &Outgoing<'_>) -> Result<Answer> {
         let Outgoing {
-            path, body, bounds, ..
+            method,
+            path,
+            body,
+            bounds,
+            ..
         } = *outgoing;
         let url = self.url(path);
         let way = match bounds.timeouts == Timeouts::default() {
@@ -164,7 +174,7 @@ impl Transport {
         let limits = Limits::new(bounds, &way);
         if let Some(replaced) = &self.replaced {
             let headers = outgoing.headers(&self.headers);
-            let sent = replaced.send(&HttpRequest::new(&url, &headers, body, &limits))?;
+            let sent = replaced.send(&HttpRequest::new(outgoing, &url, &headers, &limits))?;
             let arrived = Arrived {
                 status: sent.status,
                 headers: sent.headers,
@@ -186,7 +196,7 @@ impl Transport {
         };
         let own = outgoing.constant(self.base_url.authority(), &self.headers);
         let constant = own.as_ref().unwrap_or(&self.constant);
-        let head = request::post(self.base_url.target(&url), constant, body.len());
+        let head = request::head(method, self.base_url.target(&url), constant, body.len());
         let head = head.map_err(|problem| failed(&problem))?;
         let mut pooled = self.pool.take();
         let (connection, head) = loop {

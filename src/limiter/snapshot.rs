@@ -8,6 +8,7 @@ use crate::quota::Quota;
 
 /// How a limiter stands at one moment: all of it read under one lock.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Each quota with its level, in the order of their declaration. In an adaptive limiter
@@ -29,6 +30,10 @@ pub struct Snapshot {
     pub head_cost: Option<Cost>,
     /// How long the first of them still has to wait, if nothing changes. None if nobody waits, or
     /// if it waits for a place in flight.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::maybe::serialize")
+    )]
     pub head_due: Option<Duration>,
     /// The quota that the first of them waits for longest, a careful start aside. None if nobody
     /// waits, or if it waits for a place in flight.
@@ -36,6 +41,10 @@ pub struct Snapshot {
     /// What has happened since the limiter was made.
     pub counters: Counters,
     /// How much of a pause is left.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::serialize")
+    )]
     pub paused_for: Duration,
     /// Whether the limiter is closed.
     pub closed: bool,
@@ -46,6 +55,7 @@ pub struct Snapshot {
 
 /// How one quota stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct QuotaSnapshot {
     /// The quota.
@@ -67,6 +77,8 @@ pub struct QuotaSnapshot {
 
 /// Where a limit comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum LimitOrigin {
     /// The caller states it.
@@ -90,6 +102,7 @@ impl LimitOrigin {
 
 /// What has happened in a limiter since it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counters {
     /// Permits granted.
@@ -97,8 +110,16 @@ pub struct Counters {
     /// Those of them that stood in line.
     pub waited: u64,
     /// How long they stood there, in all.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::serialize")
+    )]
     pub total_wait: Duration,
     /// How long the one did that waited longest.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::serialize")
+    )]
     pub longest_wait: Duration,
     /// Grants that went past others who waited, delaying nobody; see
     /// [`bypass`](super::RateLimiterBuilder::bypass).
@@ -124,6 +145,7 @@ impl Counters {
 
 /// Somebody who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Waiter {
     /// The name of the thread, if it has one.
@@ -133,9 +155,21 @@ pub struct Waiter {
     /// In which lane.
     pub priority: Priority,
     /// For how long it has waited.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::serialize")
+    )]
     pub waited: Duration,
     /// How long it still has to, if nobody comes or goes; those in flight aside.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::maybe::serialize")
+    )]
     pub due: Option<Duration>,
     /// How long it would, if its deadline came first.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::maybe::serialize")
+    )]
     pub deadline: Option<Duration>,
 }

@@ -134,13 +134,16 @@ impl Said {
 }
 
 /// The error of a body, or else the body: some have its fields at the top, some in a list.
-fn error_in(body: &Value) -> &Value {
+fn error_in<'a>(body: &'a Value) -> &'a Value {
     let body = match body {
         Value::Array(list) => list.first().unwrap_or(body),
         _ => body,
     };
-    let error = body.get("error").filter(|error| !error.is_null());
-    error.unwrap_or(body)
+    let error = |body: &'a Value| body.get("error").filter(|error| !error.is_null());
+    // In an event of a stream of responses it stands a floor below.
+    error(body)
+        .or_else(|| error(body.get("response")?))
+        .unwrap_or(body)
 }
 
 fn error_in_choices(body: &Value) -> Option<&Value> {

@@ -49,9 +49,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Quota {
     unit: Unit,
     amount: u64,
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::unit::seconds::serialize")
+    )]
     period: Duration,
     burst: u64,
     /// What stands ready at first, if that is less than the burst.

@@ -56,6 +56,7 @@ impl PromptRule {
 /// [`prompt`](Estimate::prompt) and [`output`](Estimate::output) are what
 /// [`Accounting::reserve`](crate::Accounting::reserve) takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Tokens of the prompt in the model's encoding, with the overhead of the chat format.
     pub tokens: u64,

@@ -23,10 +23,12 @@ mod options; //   deadlines, tokens and retries of one call
 mod pace; //      many threads, one limit
 mod providers; // other providers, in their own forms
 mod proxies; //   an environment that names one
+mod raw; //       files, sound and lists
 mod refusals; //  errors that no retry makes right
 mod retries; //   errors that may pass
 mod scripted; //  a server that does as it is told
 mod secrets; //   the key shows nowhere
+mod serialized; // what programs show of it all
 mod streams; //   answers piece by piece
 mod support; //   clients and servers for all of them
 mod transports; // in place of the crate's own

@@ -78,13 +78,8 @@ fn a_deadline_within_a_pause_carries_the_failure_before_it() {
                 .contains("to wait, after: the server answered"),
             "{error}"
         );
-        let last = error
-            .source()
-            .and_then(|last| last.downcast_ref::<Box<Error>>());
-        assert!(
-            matches!(last.map(|last| &**last), Some(Error::Api(_))),
-            "{error:?}"
-        );
+        let last = error.source().and_then(|last| last.downcast_ref::<Error>());
+        assert!(matches!(last, Some(Error::Api(_))), "{error:?}");
         assert_eq!(server.requests().len(), 1);
     }
 }

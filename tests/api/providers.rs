@@ -39,12 +39,7 @@ fn a_chat_with_anthropic_is_a_message_with_its_headers_and_its_usage() {
     let answer = client.chat("Name the largest moon of Saturn.").unwrap();
     assert_eq!(answer.text(), "Titan.");
     assert_eq!(answer.finish_reason(), Some("end_turn"));
-    let used = Usage {
-        input_tokens: 60,
-        output_tokens: 5,
-        cached_tokens: 30,
-        cache_write_tokens: 20,
-    };
+    let used = Usage::new(60, 5).with_cached(30).with_cache_writes(20);
     assert_eq!(answer.usage(), Some(used));
     let response = answer.into_response();
     assert_eq!(response.request_id.as_deref(), Some("req_9"));
@@ -97,12 +92,7 @@ fn a_stream_of_messages_is_read_to_its_end_and_settled_with_its_usage() {
         .map(|piece| piece.unwrap().text().to_owned())
         .collect();
     assert_eq!(pieces.concat(), "Titan.");
-    let used = Usage {
-        input_tokens: 30,
-        output_tokens: 15,
-        cached_tokens: 5,
-        ..Usage::default()
-    };
+    let used = Usage::new(30, 15).with_cached(5);
     assert_eq!(stream.usage(), Some(used));
     assert_eq!(stream.completion(), paceline::Completion::CutOff);
     assert_eq!(body(&server.requests()[0])["stream"], true);

@@ -8,6 +8,8 @@ use paceline::{
     Accounting, ChatStream, Completion, Error, ErrorKind, Limits, RateLimitedClient, Registry,
 };
 
+use serde_json::json;
+
 use super::scripted::{Scripted, Step};
 use super::support::{builder, client, free_simulator, left_by, level, still};
 
@@ -256,4 +258,60 @@ fn a_request_has_its_place_in_flight_until_its_answer_has_ended() {
     assert_eq!(in_flight(), 1);
     drop(stream);
     assert_eq!(in_flight(), 0);
+}
+
+#[test]
+fn a_response_streams_its_text_and_ends_with_all_of_it() {
+    let simulator = free_simulator();
+    let registry = still();
+    let client = paying_by_usage(&simulator, &registry);
+    let limiter = registry.limiter_for("gpt-4o-mini");
+    let before = level(&limiter);
+    let body =
+        json!({"model": "gpt-4o-mini", "input": "Tell me a story.", "max_output_tokens": 50});
+    let mut stream = client.post_stream("/responses", &body).unwrap();
+    let (mut text, mut last) = (String::new(), None);
+    for event in stream.by_ref() {
+        let event = event.unwrap();
+        text.push_str(event.text());
+        last = Some(event);
+    }
+    let last = last.unwrap();
+    let whole = &last.body()["response"]["output"][0]["content"][0]["text"];
+    assert_eq!(whole.as_str(), Some(text.as_str()));
+    let usage = stream.usage().unwrap();
+    assert!(usage.input_tokens > 0 && usage.output_tokens > 0);
+    let used = i64::try_from(usage.total()).unwrap();
+    assert_eq!(level(&limiter), before - used);
+    let ends = [Completion::Complete, Completion::CutOff];
+    assert!(ends.contains(&stream.completion()));
+}
+
+#[test]
+fn a_response_that_fails_in_its_stream_is_an_error() {
+    let begun = r#"{"type":"response.created","response":{"status":"in_progress","output":[],"error":null}}"#;
+    let delta = r#"{"type":"response.output_text.delta","delta":"a"}"#;
+    let table = [
+        r#"{"type":"response.failed","response":{"status":"failed","output":[],"error":{"code":"server_error","message":"no luck"}}}"#,
+        r#"{"type":"error","code":"server_error","message":"no luck"}"#,
+    ];
+    for failed in table {
+        let server = Scripted::start([events(&[begun, delta, failed])]);
+        let client = client(server.base_url());
+        let stream = client.post_stream("/responses", &json!({"model": "m", "input": "a"}));
+        let mut found: Vec<_> = stream.unwrap().collect();
+        let error = found.pop().unwrap().unwrap_err();
+        assert!(error.to_string().contains("no luck"), "{error}");
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+    // One that was cut short by its cap is an answer.
+    let cut = r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[{"type":"message","content":[{"type":"output_text","text":"a"}]}],"usage":{"input_tokens":3,"output_tokens":1}}}"#;
+    let server = Scripted::start([events(&[begun, delta, cut])]);
+    let client = client(server.base_url());
+    let mut stream = client
+        .post_stream("/responses", &json!({"input": "a"}))
+        .unwrap();
+    assert_eq!(text(&mut stream), "a");
+    assert_eq!(stream.completion(), Completion::CutOff);
+    assert_eq!(stream.usage().unwrap().total(), 4);
 }

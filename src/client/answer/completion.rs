@@ -15,7 +15,8 @@
 /// }
 /// # Ok::<(), paceline::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Completion {
     /// By itself. Also every answer that has no such end, such as embeddings.

@@ -43,7 +43,8 @@ pub(super) struct Fields {
     /// The tokens of the answer, where nothing is said of the prompt: in a stream of messages.
     pub(super) output_tokens: Option<u64>,
     pub(super) tier: Option<ServiceTier>,
-    /// `type` is `message_stop`: the last event of a stream of messages.
+    /// `type` says that it is the last event of a stream: `message_stop` of messages, `response.completed`
+    /// or `response.incomplete` of responses.
     pub(super) is_stop: bool,
 }
 
@@ -160,7 +161,9 @@ impl Fields {
                     match word(cursor)? {
                         Some(b"error") => self.is_error = true,
                         Some(b"response") => self.is_response = true,
-                        Some(b"message_stop") => self.is_stop = true,
+                        Some(b"message_stop" | b"response.completed" | b"response.incomplete") => {
+                            self.is_stop = true;
+                        }
                         Some(_) => self.is_named |= name == b"object",
                         None => {}
                     }
@@ -176,12 +179,31 @@ impl Fields {
                     };
                     Ok(())
                 }
+                b"response" => self.response(cursor),
                 // Of a stream of messages, what it adds.
                 b"message" | b"delta" => self.message(cursor),
                 b"stop_reason" | b"finish_reason" | b"done_reason" => self.ended(cursor),
                 _ => cursor.skip(),
             }
         })
+    }
+
+    /// The response that an event of its stream tells of.
+    fn response(&mut self, cursor: &mut Cursor<'_>) -> Read {
+        if cursor.kind()? != Kind::Object {
+            return cursor.skip();
+        }
+        let mut inner = Self::default();
+        inner.object(cursor)?;
+        self.usage = inner.usage.or(self.usage);
+        self.tier = inner.tier.or(self.tier);
+        self.error |= inner.error;
+        self.refused |= inner.refused;
+        self.cut_off |= inner.cut_off;
+        self.has_content |= inner.has_content;
+        self.output = inner.output;
+        self.status = inner.status;
+        Ok(())
     }
 
     /// One of `choices`, or of Gemini's `candidates`.

@@ -73,8 +73,14 @@ pub(super) fn chunk_fault(found: &Fields) -> Option<Fault> {
         Some(Fault::Error)
     } else if found.choice_error {
         Some(Fault::ErrorInChoice)
+    } else if found.ended_by_error {
+        Some(Fault::EndedByError)
     } else {
-        found.ended_by_error.then_some(Fault::EndedByError)
+        match found.status {
+            Status::Failed => Some(Fault::Status("failed")),
+            Status::Cancelled => Some(Fault::Status("cancelled")),
+            _ => None,
+        }
     }
 }
 

@@ -136,7 +136,10 @@ impl Admitted {
                 AfterAttempt::Count => policy.wait(&failure, tries, elapsed, fastrand::f64()),
                 AfterAttempt::Free => Some(Duration::ZERO),
             };
-            let is_repeatable = own.is_idempotent() || is_repeatable(&request.path);
+            let raw = request.raw.as_deref();
+            let is_repeatable = own.is_idempotent()
+                || raw.is_some_and(|(raw, _)| raw.is_idempotent())
+                || is_repeatable(&request.path);
             let pause = pause.filter(|_| !is_undecided(&error) || is_repeatable);
             let Some(pause) = pause else {
                 return Err(error);

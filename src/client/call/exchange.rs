@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Prepared;
 use super::options::OwnTerms;
 use super::reading::{Context, Receive, Unreceived, refused};
+use crate::client::raw::ApiRequest;
 use crate::client::transport::{Answer, Outgoing};
 use crate::error::ApiError;
 use crate::limiter::{Advice, Permit};
@@ -37,10 +38,13 @@ impl Prepared {
         let transport = self.client.transport();
         let secrets = self.client.secrets();
         let path = self.client.path(&self.path, &self.model);
-        let sent = transport.post(&Outgoing {
+        let raw = self.raw.as_deref().map(|(raw, _)| raw);
+        let headers = own.with_content_type(raw.and_then(ApiRequest::content_type));
+        let sent = transport.send(&Outgoing {
+            method: raw.map_or("POST", ApiRequest::method),
             path: &path,
-            body: self.body.as_bytes(),
-            headers: Some(&own.headers),
+            body: raw.map_or(self.body.as_bytes(), ApiRequest::body),
+            headers: Some(&headers),
             bounds: own.bounds(self.limiter.clock()),
         });
         let mut answer = sent.map_err(|mut error| {

@@ -1,7 +1,9 @@
 //! What one call may be told beside its request.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::client::authorization::{Secret, is_credential_header, is_of_the_wire};
@@ -214,6 +216,18 @@ impl<'a> OwnTerms<'a> {
             deadline: self.deadline.and_then(in_real_time),
             cancel: self.cancel,
             timeouts: self.timeouts,
+        }
+    }
+
+    /// The headers of the call, with what its body is where that is not JSON.
+    pub(super) fn with_content_type(&self, kind: Option<&str>) -> Cow<'_, HeaderMap> {
+        match kind.and_then(|kind| HeaderValue::try_from(kind).ok()) {
+            Some(kind) if !self.headers.contains_key(CONTENT_TYPE) => {
+                let mut headers = self.headers.clone();
+                headers.insert(CONTENT_TYPE, kind);
+                Cow::Owned(headers)
+            }
+            _ => Cow::Borrowed(&self.headers),
         }
     }
 

@@ -49,6 +49,11 @@ pub(super) struct Proxy {
     password: Option<String>,
 }
 
+/// The proxy that the caller names.
+pub(super) fn named(url: &str) -> Result<Proxy, String> {
+    Proxy::parse(url).map_err(|reason| format!("proxy: {reason}"))
+}
+
 /// The proxy for a base URL, or none. `variable` is the environment.
 pub(super) fn proxy_for(
     base: &BaseUrl,

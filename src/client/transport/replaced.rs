@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::bounds::Limits;
+use super::request::Outgoing;
 use crate::limiter::CancelToken;
 use crate::{Error, Result};
 
@@ -66,16 +67,16 @@ pub struct HttpRequest<'a> {
 
 impl<'a> HttpRequest<'a> {
     pub(super) fn new(
+        outgoing: &Outgoing<'a>,
         url: &'a str,
         headers: &'a HeaderMap,
-        body: &'a [u8],
         limits: &Limits<'a>,
     ) -> Self {
         Self {
-            method: "POST",
+            method: outgoing.method,
             url,
             headers,
-            body,
+            body: outgoing.body,
             end: limits.end,
             connect_end: limits.connect_end,
             cancel: limits.cancel,

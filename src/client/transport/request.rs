@@ -36,6 +36,7 @@ fn is_ours(name: &str) -> bool {
 /// One request to send.
 #[derive(Clone, Copy)]
 pub(in crate::client) struct Outgoing<'a> {
+    pub(in crate::client) method: &'static str,
     pub(in crate::client) path: &'a str,
     pub(in crate::client) body: &'a [u8],
     /// Headers beside those of every request, and in place of those of the same name.
@@ -60,19 +61,28 @@ impl Outgoing<'_> {
     }
 }
 
-/// The head of a POST of `length` bytes.
-pub(super) fn post(target: &str, constant: &[u8], length: usize) -> Result<Vec<u8>, Problem> {
+/// The head of a request with a body of `length` bytes.
+pub(super) fn head(
+    method: &str,
+    target: &str,
+    constant: &[u8],
+    length: usize,
+) -> Result<Vec<u8>, Problem> {
     let is_plain = |byte: u8| (0x21..0x7f).contains(&byte);
     if !target.starts_with('/') || !target.bytes().all(is_plain) {
         return Err(Problem::BadRequest("the path is no part of a URL"));
     }
     let length = length.to_string();
     let mut bytes = Vec::with_capacity(64 + target.len() + constant.len());
-    bytes.extend_from_slice(b"POST ");
+    bytes.extend_from_slice(method.as_bytes());
+    bytes.push(b' ');
     bytes.extend_from_slice(target.as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\n");
     bytes.extend_from_slice(constant);
-    push(&mut bytes, "content-length", length.as_bytes());
+    // What has no body need not say so, but for a POST.
+    if length != "0" || method == "POST" {
+        push(&mut bytes, "content-length", length.as_bytes());
+    }
     bytes.extend_from_slice(b"\r\n");
     Ok(bytes)
 }
@@ -96,7 +106,7 @@ mod tests {
         headers.insert("x-y", HeaderValue::from_static("z"));
         headers.insert("content-length", HeaderValue::from_static("7"));
         let constant = constant("h:80", &headers);
-        let head = String::from_utf8(post("/v1/x?y=1", &constant, 3).unwrap()).unwrap();
+        let head = String::from_utf8(head("POST", "/v1/x?y=1", &constant, 3).unwrap()).unwrap();
         let agent = format!("user-agent: {USER_AGENT}");
         let lines: Vec<&str> = head.split("\r\n").collect();
         let expected = [
@@ -110,8 +120,11 @@ mod tests {
             "",
         ];
         assert_eq!(lines, expected);
+        let get = String::from_utf8(super::head("GET", "/v1/x", &constant, 0).unwrap()).unwrap();
+        assert!(get.starts_with("GET /v1/x HTTP/1.1\r\n"), "{get}");
+        assert!(!get.contains("content-length"), "{get}");
         for target in ["", "v1", "/a b", "/a\r\nx: y", "/\u{e9}", "/\0"] {
-            post(target, &constant, 0).unwrap_err();
+            super::head("POST", target, &constant, 0).unwrap_err();
         }
     }
 }

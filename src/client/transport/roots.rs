@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths, load_native_certs};
 
 const FILE: &str = "SSL_CERT_FILE";
@@ -77,6 +78,17 @@ fn of_files(file: Option<&Path>, folders: Option<&Path>) -> Result<RootCertStore
         all.extend(found.certs);
     }
     Ok(store(all))
+}
+
+/// Those in a text in PEM.
+pub(super) fn of_pem(pem: &[u8]) -> Result<RootCertStore, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|error| format!("root certificates: no certificates in PEM: {error}"))?;
+    let store = store(all);
+    match store.is_empty() {
+        true => Err("root certificates: no certificates in PEM".to_owned()),
+        false => Ok(store),
+    }
 }
 
 /// Those of the system, or of browsers where the system has none.

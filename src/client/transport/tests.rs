@@ -17,7 +17,8 @@ fn transport(base: &str) -> Transport {
 }
 
 fn post(transport: &Transport, body: &[u8], bounds: Bounds<'_>) -> Result<Answer> {
-    transport.post(&Outgoing {
+    transport.send(&Outgoing {
+        method: "POST",
         path: "/v1/x",
         body,
         headers: None,

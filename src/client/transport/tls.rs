@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::problem::Problem;
 use super::roots::{Unreadable, trusted};
@@ -13,16 +13,30 @@ use super::stream::Stream;
 /// The settings of a client's sessions, which the first connection makes: reading certificates takes
 /// some milliseconds that a client of plain HTTP need not wait.
 #[derive(Debug, Default)]
-pub(super) struct Tls(Mutex<Option<Arc<ClientConfig>>>);
+pub(super) struct Tls {
+    made: Mutex<Option<Arc<ClientConfig>>>,
+    /// The authorities that the caller trusts, in place of those of the process.
+    roots: Option<Arc<RootCertStore>>,
+}
 
 impl Tls {
+    pub(super) fn new(roots: Option<Arc<RootCertStore>>) -> Self {
+        Self {
+            made: Mutex::default(),
+            roots,
+        }
+    }
+
     /// Settles what it needs to be.
     pub(super) fn settings(&self) -> Result<Arc<ClientConfig>, Unreadable> {
-        let mut settings = self.0.lock();
+        let mut settings = self.made.lock();
         if let Some(settings) = &*settings {
             return Ok(Arc::clone(settings));
         }
-        let roots = trusted()?;
+        let roots = match &self.roots {
+            Some(roots) => Arc::clone(roots),
+            None => trusted()?,
+        };
         let provider = rustls::crypto::CryptoProvider::get_default().cloned();
         let provider =
             provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

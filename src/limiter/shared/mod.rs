@@ -111,6 +111,7 @@ pub(super) use sync::{Left, Order, StoreReply, SyncReply, SyncRequest};
 
 /// What a limiter has with the store over which it is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct StoreSnapshot {
     /// Whether the store could be reached of late.

@@ -21,7 +21,7 @@ pub(super) fn usage(cursor: &mut Cursor<'_>) -> Read<Said> {
     let (mut prompt_cache, mut input_cache) = (Cache::default(), Cache::default());
     // Anthropic's, which are not among its input tokens.
     let mut beside = Cache::default();
-    let mut tier = None;
+    let (mut tier, mut reasoning) = (None, None);
     cursor.object(|cursor, name| {
         match name {
             b"prompt_tokens" => prompt = number(cursor)?,
@@ -30,6 +30,9 @@ pub(super) fn usage(cursor: &mut Cursor<'_>) -> Read<Said> {
             b"output_tokens" => output = number(cursor)?,
             b"prompt_tokens_details" => prompt_cache = cache(cursor)?,
             b"input_tokens_details" => input_cache = cache(cursor)?,
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                reasoning = detail(cursor)?.or(reasoning);
+            }
             b"cache_read_input_tokens" => beside.read = number(cursor)?,
             b"cache_creation_input_tokens" => beside.written = number(cursor)?,
             b"service_tier" => tier = service_tier(cursor)?,
@@ -51,6 +54,7 @@ pub(super) fn usage(cursor: &mut Cursor<'_>) -> Read<Said> {
         output_tokens: completion.or(output).unwrap_or(0),
         cached_tokens: inside.read.or(beside.read).unwrap_or(0),
         cache_write_tokens: inside.written.or(beside.written).unwrap_or(0),
+        reasoning_tokens: reasoning.unwrap_or(0),
     });
     Ok(Said {
         usage,
@@ -82,6 +86,22 @@ fn cache(cursor: &mut Cursor<'_>) -> Read<Cache> {
         match name {
             b"cached_tokens" => found.read = number(cursor)?,
             b"cache_write_tokens" => found.written = number(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The tokens of reasoning among those of an answer.
+fn detail(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
+    if cursor.kind()? != Kind::Object {
+        return cursor.skip().map(|()| None);
+    }
+    let mut found = None;
+    cursor.object(|cursor, name| {
+        match name {
+            b"reasoning_tokens" => found = number(cursor)?,
             _ => cursor.skip()?,
         }
         Ok(())

@@ -208,6 +208,25 @@ fn how_an_answer_ended_is_read_in_the_words_of_any_provider() {
 }
 
 #[test]
+fn reasoning_is_read_from_the_details_of_an_answer() {
+    let of = |details: &str| {
+        let body = json!({
+            "choices": [{"message": {"content": "a"}}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 9, (details): {"reasoning_tokens": 5, "x": [1]}},
+        });
+        let body = read(Chat, body.to_string().into_bytes()).unwrap();
+        body.usage.unwrap().reasoning_tokens
+    };
+    let found = [
+        "completion_tokens_details",
+        "output_tokens_details",
+        "details",
+    ]
+    .map(of);
+    assert_eq!(found, [5, 5, 0]);
+}
+
+#[test]
 fn usage_is_read_under_the_names_of_any_endpoint() {
     let used = |input_tokens, output_tokens, cached_tokens| {
         Some(Usage {
