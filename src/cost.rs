@@ -127,6 +127,13 @@ pub struct Usage {
 }
 
 /// The class of service in which a request was answered, which its price depends on.
+///
+/// ```
+/// use paceline::ServiceTier;
+///
+/// assert_eq!(ServiceTier::from_name("flex"), Some(ServiceTier::Flex));
+/// assert_eq!(ServiceTier::from_name("auto"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -204,6 +211,14 @@ impl Usage {
 /// Providers differ and documents disagree with captured headers, so it is a setting. The wrong
 /// choice costs time ([`PromptPlusCap`](Accounting::PromptPlusCap) where the server gives unused output back) or
 /// refusals ([`Actual`](Accounting::Actual) where it does not).
+///
+/// ```
+/// use paceline::Accounting;
+///
+/// assert_eq!(Accounting::PromptPlusCap.reserve(250, 1_000).tokens, 1_250);
+/// assert_eq!(Accounting::Larger.reserve(250, 1_000).tokens, 1_000);
+/// assert_eq!(Accounting::PromptOnly.reserve(250, 1_000).tokens, 250);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Accounting {

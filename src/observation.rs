@@ -68,6 +68,13 @@ impl Observation {
 }
 
 /// What became of a request, as far as limits are concerned.
+///
+/// ```
+/// use paceline::{Observation, Outcome};
+///
+/// assert_eq!(Observation::admitted().outcome, Outcome::Admitted);
+/// assert_eq!(Observation::default().outcome, Outcome::Unknown);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -83,6 +90,14 @@ pub enum Outcome {
 }
 
 /// What one answer says of one limit. Any of it may be missing.
+///
+/// ```
+/// use paceline::{LimitStatus, Unit};
+///
+/// let mut status = LimitStatus::of(Unit::Requests);
+/// (status.limit, status.remaining) = (Some(500), Some(499));
+/// assert_eq!(status.reset, None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitStatus {
@@ -116,6 +131,14 @@ impl LimitStatus {
 }
 
 /// Whose limit a server speaks of. Limits of both kinds hold at once.
+///
+/// ```
+/// use paceline::{LimitStatus, Scope, Unit};
+///
+/// let mut status = LimitStatus::of(Unit::Tokens);
+/// status.scope = Scope::Project;
+/// # let _ = status;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Scope {
@@ -127,6 +150,16 @@ pub enum Scope {
 }
 
 /// What a refusal for a limit (429) says of that limit. Any of it may be missing.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::{Observation, Refusal};
+///
+/// let mut refusal = Refusal::default();
+/// refusal.wait = Some(Duration::from_secs(3));
+/// let observation = Observation::refused(refusal);
+/// # let _ = observation;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Refusal {

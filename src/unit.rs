@@ -3,6 +3,12 @@
 use std::fmt;
 
 /// What a quota counts.
+///
+/// ```
+/// use paceline::Unit;
+///
+/// assert_eq!(Unit::InputTokens.to_string(), "input tokens");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

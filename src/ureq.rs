@@ -59,6 +59,20 @@ const MOST: u64 = 64 * 1024;
 ///
 /// A response carries a [`Reserved`] in its extensions. With `http_status_as_error` (ureq's default) the
 /// headers of a refusal are not seen, and the wait that it names is not known.
+///
+/// ```
+/// use paceline::ureq::RateLimit;
+/// use paceline::{Cost, Limits, RateLimiter};
+/// use ureq::Agent;
+///
+/// let limiter = RateLimiter::new(Limits::builder().requests_per_minute(60).build()?);
+/// let agent: Agent = Agent::config_builder()
+///     .middleware(RateLimit::new(limiter).default_cost(Cost::tokens(0)))
+///     .build()
+///     .into();
+/// # let _ = agent;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct RateLimit {
@@ -83,11 +97,35 @@ impl RateLimit {
 }
 
 /// When a request gives up waiting for its limiter, for the extensions of a request.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::Clock;
+/// use paceline::ureq::Deadline;
+/// use ureq::Agent;
+///
+/// let agent = Agent::new_with_defaults();
+/// let deadline = Deadline(Clock::real().now() + Duration::from_secs(30));
+/// let request = agent.get("https://api.openai.com/v1/models").extension(deadline);
+/// # let _ = request;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 
 /// What was reserved for a request, in the extensions of its response: to be settled with what it used.
 /// Dropped with the response, it keeps its charge.
+///
+/// ```no_run
+/// use paceline::Cost;
+/// use paceline::ureq::Reserved;
+/// use ureq::Agent;
+///
+/// let agent = Agent::new_with_defaults(); // with the middleware
+/// let response = agent.get("https://api.openai.com/v1/models").call().expect("an answer");
+/// if let Some(reserved) = response.extensions().get::<Reserved>() {
+///     reserved.settle(Cost::tokens(77));
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Reserved(Arc<Mutex<Option<Permit<'static>>>>);
 

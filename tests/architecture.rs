@@ -209,3 +209,53 @@ fn each_crate_has_its_home() {
         assert!(found > 0, "nobody names {name}");
     }
 }
+
+/// Types of the public API that have their examples elsewhere.
+const WITHOUT_EXAMPLE: [&str; 1] = ["InputKind"];
+
+#[test]
+fn every_public_type_has_an_example() {
+    fn walk(folder: &Path, missing: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            match path.is_dir() {
+                true if ["bin", "fuzz", "tests"].contains(&name.as_str()) => {}
+                true => walk(&path, missing),
+                false if name.ends_with(".rs") && !name.ends_with("tests.rs") => {
+                    let text = fs::read_to_string(&path).unwrap();
+                    missing.extend(types_without_example(&text));
+                }
+                false => {}
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    walk(&source(), &mut missing);
+    missing.retain(|name| !WITHOUT_EXAMPLE.contains(&name.as_str()));
+    assert!(missing.is_empty(), "without an example: {missing:?}");
+    let text = "/// A.\npub struct A;\n/// B.\n/// ```\n/// ```\n#[derive(Debug)]\npub enum B {}\n";
+    assert_eq!(types_without_example(text), ["A"]);
+}
+
+/// The public types of a file in whose documentation no block of code stands.
+fn types_without_example(text: &str) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut has_example = false;
+    for line in text.lines().take_while(|line| *line != "mod tests {") {
+        let kinds = ["pub struct ", "pub enum ", "pub trait "];
+        if let Some(rest) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) {
+            let is_name = |char: char| char.is_alphanumeric() || char == '_';
+            let end = rest.find(|char| !is_name(char)).unwrap_or(rest.len());
+            if !has_example {
+                missing.push(rest[..end].to_owned());
+            }
+        }
+        let is_above = line.starts_with("///")
+            || line.starts_with("#[")
+            || line.starts_with("    ")
+            || line.starts_with(")]");
+        has_example = is_above && (has_example || line.starts_with("/// ```"));
+    }
+    missing
+}

@@ -10,6 +10,19 @@ use crate::limiter::{LimitOrigin, Snapshot};
 use crate::quota::Quota;
 
 /// What holds a run back at one moment: what would have to change for it to go faster.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Bottleneck, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// if let Bottleneck::Limit { model, quota, .. } = watch.bottleneck() {
+///     println!("{model}: {} {} a minute bind", quota.amount(), quota.unit());
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Bottleneck {

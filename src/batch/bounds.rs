@@ -17,6 +17,18 @@ pub(super) struct Bounds {
 
 /// The bound at which a run stopped. What was under way is finished and written, and a later run
 /// goes on, with bounds of its own.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Ending, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let summary = run.budget_tokens(1_000_000).run()?;
+/// if let Ending::Bound(bound) = summary.ending {
+///     println!("stopped at {}", bound.name());
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {

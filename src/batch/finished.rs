@@ -10,6 +10,18 @@ use super::run::Outcome;
 use crate::{Completion, Usage};
 
 /// A line that is finished and written.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let run = run.on_result(|line| {
+///     println!("{}: {}", line.custom_id.unwrap_or("a bad line"), line.succeeded);
+/// });
+/// run.run()?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Finished<'a> {

@@ -367,6 +367,7 @@ mod tests {
             kind: crate::TransportKind::Other,
             message: String::new(),
             unsent,
+            source: None,
         };
         let lost = Error::InvalidResponse {
             url: String::new(),

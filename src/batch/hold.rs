@@ -7,6 +7,19 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 /// What holds up a run besides its limits: no request begins as long as it stands.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Hold, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// if let Some(Hold::Unreachable { reason, .. }) = watch.held() {
+///     println!("cannot reach the server: {reason}");
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hold {

@@ -21,6 +21,18 @@ const UNKNOWN_IN_FLIGHT: u64 = 1_000;
 const UNKNOWN_MEMORY: u64 = 512 * 1024 * 1024;
 
 /// What caps how many requests of a run are in flight at once.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{InFlightCap, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let summary = run.run()?;
+/// if summary.in_flight_capped_by == Some(InFlightCap::OpenFiles) {
+///     println!("raise the limit of open files to have more in flight");
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -5,6 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a [run](super::Run) has to say while it runs: each once, and not once for each request.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Notice, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// run.on_notice(|notice| match notice {
+///     Notice::Unreachable { base_url, reason, .. } => println!("{base_url}: {reason}"),
+///     _ => {}
+/// })
+/// .run()?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {

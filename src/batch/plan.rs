@@ -23,6 +23,16 @@ use crate::{Cost, Error, RateLimitedClient, Result};
 const MOST_BAD_LINES: usize = 2_000;
 
 /// What a run would take.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let plan = run.plan()?;
+/// println!("{} requests, {:?} at least", plan.requests(), plan.shortest());
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
@@ -46,6 +56,17 @@ pub struct Plan {
 }
 
 /// What a run would take of one model's limits.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// for model in run.plan()?.models {
+///     println!("{}: {} requests", model.model, model.requests);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ModelPlan {

@@ -24,6 +24,18 @@ const MOST_PAUSES: usize = 64;
 
 /// Where a run stands. Its numbers are read one by one, so while requests are under way they may
 /// be of slightly different moments.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// let progress = watch.progress();
+/// println!("{} of {:?} lines", progress.done(), progress.total);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -91,6 +103,17 @@ impl Progress {
 }
 
 /// Tells where a run stands, from any thread, while it runs and after. Clones watch the same run.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch();
+/// std::thread::spawn(move || println!("{} done", watch.progress().done()));
+/// run.run()?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Watch {
     client: RateLimitedClient,
@@ -136,6 +159,19 @@ pub(super) trait View: Send + Sync {
 }
 
 /// Where the requests of one limiter stand, in this run.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// for model in watch.models() {
+///     println!("{}: {} in flight", model.model, model.in_flight);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct ModelProgress {

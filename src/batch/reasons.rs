@@ -13,6 +13,19 @@ const LONGEST: usize = 300;
 ///
 /// It takes constant memory: 12 reasons are told apart, and [`others`](Reasons::others) counts the
 /// rest.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// for reason in watch.reasons().by_count() {
+///     println!("{}: {} failed, {} retried", reason.reason, reason.failed, reason.retried);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasons {
     /// In the order in which they came up.
@@ -23,6 +36,19 @@ pub struct Reasons {
 }
 
 /// One reason for which attempts or lines failed.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let watch = run.watch(); // for another thread
+/// run.run()?;
+/// if let Some(latest) = watch.reasons().latest() {
+///     println!("{}: {}", latest.reason, latest.message);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reason {

@@ -359,6 +359,7 @@ mod tests {
             kind: TransportKind::Connect,
             message: "refused".to_owned(),
             unsent: true,
+            source: None,
         };
         let record = Record::failure("a".to_owned(), Fingerprint(0x17), &error);
         let line = json(&record);

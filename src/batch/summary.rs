@@ -16,6 +16,17 @@ use crate::limiter::{LimitOrigin, QuotaSnapshot, Registry};
 use crate::{Error, Result, Unit};
 
 /// What a run came to. Serializes to the keys of the command's `--summary`.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let summary = run.run()?;
+/// println!("{} succeeded, {} failed", summary.succeeded, summary.failed);
+/// summary.write("summary.json")?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
@@ -89,6 +100,18 @@ pub struct Summary {
 }
 
 /// How a run ended.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{Ending, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// match run.run()?.ending {
+///     Ending::Finished => println!("done"),
+///     ending => println!("{}: {:?}", ending.name(), ending.reason()),
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Ending {

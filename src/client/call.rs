@@ -34,6 +34,17 @@ use crate::limiter::{AcquireOptions, Permit, RateLimiter};
 use crate::tokens::{Endpoint, Estimate};
 
 /// A request that has been counted and waits to be admitted. Nothing is charged yet.
+///
+/// ```no_run
+/// use serde_json::json;
+///
+/// let client = paceline::RateLimitedClient::new()?;
+/// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+/// println!("{} tokens for {}", request.cost().tokens, request.model());
+/// let answer = request.send()?;
+/// println!("{}", answer.body["output"]);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[must_use = "a prepared request does nothing until it is sent"]
 pub struct Prepared {
     client: RateLimitedClient,
@@ -210,6 +221,18 @@ impl fmt::Debug for Prepared {
 
 /// A request that its limiter has admitted, to be sent now. One that will not be sent after all
 /// is [withdrawn](Admitted::withdraw); dropping it keeps its charge, as dropping a permit does.
+///
+/// ```no_run
+/// use paceline::{AcquireOptions, RateLimitedClient};
+/// use serde_json::json;
+///
+/// let client = RateLimitedClient::new()?;
+/// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+/// let admitted = request.admit(AcquireOptions::new())?;
+/// println!("waited {:?}", admitted.waited());
+/// admitted.withdraw(); // it is not needed after all
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[must_use = "an admitted request has been paid for and not sent"]
 #[derive(Debug)]
 pub struct Admitted {

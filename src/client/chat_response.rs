@@ -164,6 +164,15 @@ impl ChatResponse {
 }
 
 /// A function that the model calls: see [`ChatResponse::tool_calls`].
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// let answer = client.chat("How warm is it in Lima?")?;
+/// for call in answer.tool_calls() {
+///     println!("{call:?}");
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolCall<'a> {

@@ -4,6 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts since the client was made. They are read one by one, so while requests are under way
 /// they may be of slightly different moments.
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// client.chat("Hello")?;
+/// let stats = client.stats();
+/// println!("{} attempts, {} refused", stats.sent, stats.rate_limited);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct ClientStats {

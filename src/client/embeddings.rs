@@ -7,6 +7,13 @@ use crate::cost::Usage;
 use crate::{Error, Result};
 
 /// The vectors of a list of texts.
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// let found = client.embeddings("text-embedding-3-small", &["a river", "a bank"])?;
+/// println!("{} vectors, {:?}", found.vectors.len(), found.usage);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Embeddings {

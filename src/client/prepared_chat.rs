@@ -58,6 +58,16 @@ impl Deref for PreparedChat {
 }
 
 /// A chat request that its limiter has admitted, to be sent now: see [`Admitted`].
+///
+/// ```no_run
+/// use paceline::{AcquireOptions, CallOptions, RateLimitedClient};
+///
+/// let client = RateLimitedClient::new()?;
+/// let request = client.prepare_chat("Name the largest moon of Saturn.")?;
+/// let admitted = request.admit(AcquireOptions::new())?;
+/// println!("{}", admitted.send(&CallOptions::new())?.text());
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "an admitted request has been paid for and not sent"]
 pub struct AdmittedChat(Admitted);

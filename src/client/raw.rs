@@ -273,6 +273,15 @@ fn escaped(name: &str) -> String {
 }
 
 /// A response with whatever bytes it has.
+///
+/// ```no_run
+/// use paceline::{ApiRequest, CallOptions, RateLimitedClient};
+///
+/// let client = RateLimitedClient::new()?;
+/// let file = client.send(ApiRequest::get("/files/file-1/content"), &CallOptions::new())?;
+/// println!("{} bytes of {:?}", file.bytes().len(), file.headers.get("content-type"));
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RawResponse {

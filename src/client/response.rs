@@ -11,6 +11,15 @@ use crate::cost::{Cost, ServiceTier, Usage};
 use crate::{Error, Result};
 
 /// A whole answer, and what it took to get it.
+///
+/// ```no_run
+/// use serde_json::json;
+///
+/// let client = paceline::RateLimitedClient::new()?;
+/// let answer = client.post("/moderations", &json!({"input": "Hello"}))?;
+/// println!("{:?}: {}", answer.request_id, answer.body["results"]);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Response {

@@ -439,6 +439,7 @@ mod tests {
             kind: crate::TransportKind::Other,
             message: String::new(),
             unsent,
+            source: None,
         };
         let undecided = [api(500, "", None), lost(false)];
         let decided = [api(429, "", None), api(503, "", None), lost(true)];

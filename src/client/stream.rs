@@ -20,6 +20,18 @@ use crate::{ApiError, Error, Result, TransportKind};
 const MAX_REST: u64 = 4 * 1024;
 
 /// One piece of a streamed answer.
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// for piece in client.chat_stream("Tell me a long story.")? {
+///     let piece = piece?;
+///     print!("{}", piece.text());
+///     if let Some(reason) = piece.body()["choices"][0]["finish_reason"].as_str() {
+///         println!(" ({reason})");
+///     }
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatChunk(Value);
 
@@ -111,6 +123,7 @@ fn broken(url: &str, error: io::Error) -> Error {
         kind: TransportKind::Disconnected,
         message: error.to_string(),
         unsent: false,
+        source: None,
     })
 }
 
@@ -121,6 +134,16 @@ fn broken(url: &str, error: io::Error) -> Error {
 ///
 /// A stream that breaks off, or in which the server says that it failed, ends with an error. It is
 /// not sent again, because some of it has been handed out.
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// let mut stream = client.chat_stream("Tell me a long story.")?;
+/// for piece in stream.by_ref() {
+///     print!("{}", piece?.text());
+/// }
+/// println!("\n{:?}, {:?}", stream.completion(), stream.usage());
+/// # Ok::<(), paceline::Error>(())
+/// ```
 pub struct ChatStream {
     client: RateLimitedClient,
     first: Option<String>,

@@ -70,6 +70,13 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 /// The kinds of refusal that call for different things to do.
+///
+/// ```
+/// use paceline::ErrorKind;
+///
+/// assert!(ErrorKind::RateLimited.is_retryable());
+/// assert!(!ErrorKind::Account.is_retryable());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -24,6 +24,7 @@ impl Error {
             kind,
             message: message.into(),
             unsent: kind.is_unreachable(),
+            source: None,
         }
     }
 }

@@ -81,7 +81,12 @@ impl StdError for Error {
             Self::DeadlineExceeded {
                 last: Some(last), ..
             } => Some(last.as_ref()),
-            Self::Scheduler(source) | Self::Io { source, .. } => Some(source),
+            Self::Scheduler(source)
+            | Self::Io { source, .. }
+            | Self::Transport {
+                source: Some(source),
+                ..
+            } => Some(source),
             _ => None,
         }
     }

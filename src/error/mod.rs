@@ -137,6 +137,8 @@ pub enum Error {
         message: String,
         /// True when the request cannot have reached the server.
         unsent: bool,
+        /// What the system or TLS said, where they did.
+        source: Option<io::Error>,
     },
 
     /// A response came that is not what the API promises, such as a page in place of JSON. The client

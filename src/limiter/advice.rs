@@ -29,6 +29,18 @@ const SIZES: usize = 65;
 ///
 /// The limiter has done its own part by then: a refused request is refunded where that is right, and
 /// nobody is granted anything before it makes sense.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::{Cost, Limits, Observation, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let mut permit = limiter.acquire(Cost::tokens(500))?;
+/// // … the connection broke …
+/// let advice = permit.observe(&Observation::default());
+/// assert_eq!(advice.back_off(1), Duration::from_millis(500));
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Advice {

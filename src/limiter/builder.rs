@@ -16,6 +16,15 @@ use crate::quota::Limits;
 ///
 /// How large a burst may be, with how much a bucket starts and how many requests may be in flight
 /// is said by the [`Limits`].
+///
+/// ```
+/// use paceline::{Limits, RateLimiter};
+///
+/// let limits = Limits::tokens_per_minute(30_000)?;
+/// let limiter = RateLimiter::builder(limits).max_waiters(500).build();
+/// assert_eq!(limiter.snapshot().waiters, 0);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct RateLimiterBuilder {

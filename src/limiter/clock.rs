@@ -23,6 +23,17 @@ use super::refill::Scheduler;
 /// Instants are monotonic: a wall clock that jumps moves nothing. They may stand still while a
 /// machine sleeps, so a laptop that wakes up finds its buckets as it left them; where they do not,
 /// it finds them full, and no fuller than that.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::{Clock, ManualClock};
+///
+/// let hands = ManualClock::new();
+/// let clock = Clock::from(&hands);
+/// let before = clock.now();
+/// hands.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now() - before, Duration::from_secs(60));
+/// ```
 #[derive(Clone)]
 pub struct Clock {
     origin: Instant,

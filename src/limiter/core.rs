@@ -25,6 +25,7 @@ mod store; //    filled from a store that others share
 #[cfg(feature = "redis")]
 mod syncs; // what is said there
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,9 @@ pub(crate) struct Core {
     alarms: Arc<dyn Alarms>,
     queue: Mutex<WaitQueue>,
     hook: Option<Hook>,
+    /// Those who came behind their deadlines. They are counted beside the lock: when a deadline passes,
+    /// all that is left of a program's work may come at once.
+    late: AtomicU64,
     #[cfg(not(paceline_loom))]
     said: LongWaits,
     /// Who goes to the store for it, if it is shared over one.
@@ -92,6 +96,7 @@ impl Core {
             clock,
             queue: Mutex::new(queue),
             hook,
+            late: AtomicU64::new(0),
             #[cfg(not(paceline_loom))]
             said: LongWaits::default(),
             #[cfg(feature = "redis")]
@@ -326,7 +331,19 @@ impl Core {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        self.with(WaitQueue::snapshot)
+        let mut snapshot = self.with(WaitQueue::snapshot);
+        let late = self.late.load(Ordering::Relaxed);
+        snapshot.counters.rejected = snapshot.counters.rejected.saturating_add(late);
+        snapshot
+    }
+
+    /// Counts one that comes behind its deadline, without the lock, and says what it is told.
+    pub(super) fn reject_late(&self) -> Error {
+        self.late.fetch_add(1, Ordering::Relaxed);
+        Error::DeadlineExceeded {
+            wait: Duration::ZERO,
+            last: None,
+        }
     }
 
     pub(super) fn waiters(&self) -> Vec<Waiter> {

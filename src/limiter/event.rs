@@ -10,6 +10,19 @@ use crate::quota::Quota;
 
 /// Something that happened to a request in a limiter. See
 /// [`RateLimiterBuilder::on_event`](super::RateLimiterBuilder::on_event).
+///
+/// ```
+/// use paceline::Event;
+///
+/// fn count(event: &Event<'_>) {
+///     match event {
+///         Event::Granted { cost, waited } => println!("{} tokens after {waited:?}", cost.tokens),
+///         Event::Denied { error, .. } => println!("denied: {error}"),
+///         _ => {}
+///     }
+/// }
+/// # let _ = count;
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

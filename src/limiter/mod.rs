@@ -363,11 +363,13 @@ fn acquire<'a>(
     wait: AcquireOptions<'_>,
     place: Option<u64>,
 ) -> Result<Permit<'a>> {
-    if !wait.is_cancelled()
-        && !wait.is_late(core.clock())
-        && let Some(grant) = core.take_freely(cost, place)
-    {
-        return Ok(Permit::new(core, cost, grant, Duration::ZERO));
+    if !wait.is_cancelled() {
+        if wait.is_late(core.clock()) {
+            return or_denied(core, cost, || Err(core.reject_late()));
+        }
+        if let Some(grant) = core.take_freely(cost, place) {
+            return Ok(Permit::new(core, cost, grant, Duration::ZERO));
+        }
     }
     or_denied(core, cost, || core.wait(wait.request(cost, place)))
 }

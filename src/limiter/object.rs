@@ -31,6 +31,19 @@ pub trait Limiter: Send + Sync {
 }
 
 /// A granted cost behind a trait object: see [`Permit`], which is one. Dropped, it keeps its charge.
+///
+/// ```
+/// use paceline::{Cost, Reservation};
+///
+/// /// Ends a request of which it is known what it used, or that it was not sent.
+/// fn end(reserved: Box<dyn Reservation>, used: Option<u64>) {
+///     match used {
+///         Some(tokens) => reserved.settle(Cost::tokens(tokens)),
+///         None => reserved.refund(),
+///     }
+/// }
+/// # let _ = end;
+/// ```
 pub trait Reservation: Send {
     /// What was granted, and has not been given back since.
     fn cost(&self) -> Cost;

@@ -9,6 +9,21 @@ use crate::cost::Cost;
 
 /// What may end a wait before its turn comes, and whose work goes first. By default nothing does,
 /// and it is [interactive](Priority::Interactive).
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline::{AcquireOptions, CancelToken, Clock, Cost, Limits, Priority, RateLimiter};
+///
+/// let stop = CancelToken::new();
+/// let options = AcquireOptions::new()
+///     .deadline(Clock::real().now() + Duration::from_secs(30))
+///     .cancel(&stop)
+///     .priority(Priority::Batch);
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let permit = limiter.acquire_with(Cost::tokens(500), options)?;
+/// # drop(permit);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct AcquireOptions<'a> {

@@ -28,6 +28,17 @@ use crate::observation::{Observation, Outcome};
 ///
 /// A permit borrows the limiter that granted it. One that outlives it, or goes to a thread that
 /// does, is made to [own](Permit::into_owned) its share of it.
+///
+/// ```
+/// use paceline::{Cost, Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let permit = limiter.acquire(Cost::sized(420, 1_000))?;
+/// // … send the request …
+/// permit.settle(Cost::sized(420, 77));
+/// assert_eq!(limiter.snapshot().quotas[0].level, 30_000 - 497);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[must_use = "a permit that is dropped at once has been paid for and not used"]
 pub struct Permit<'a> {
     core: Held<'a>,

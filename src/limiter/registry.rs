@@ -24,6 +24,16 @@ pub const DEFAULT_JITTER: Duration = Duration::from_millis(100);
 /// # Locking
 ///
 /// One mutex around the map, held to look up or insert, never while anybody waits.
+///
+/// ```
+/// use paceline::{LimitTable, Limits, Registry};
+///
+/// let table = LimitTable::empty(Limits::tokens_per_minute(30_000)?);
+/// let registry = Registry::new(table);
+/// let limiter = registry.limiter_for("gpt-4o-mini");
+/// assert!(limiter.is_same(&registry.limiter_for("gpt-4o-mini-2024-07-18")));
+/// # Ok::<(), paceline::Error>(())
+/// ```
 pub struct Registry {
     table: LimitTable,
     jitter: Duration,

@@ -7,6 +7,15 @@ use crate::cost::Cost;
 use crate::quota::Quota;
 
 /// How a limiter stands at one moment: all of it read under one lock.
+///
+/// ```
+/// use paceline::{Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let snapshot = limiter.snapshot();
+/// println!("{} wait, the first for {:?}", snapshot.waiters, snapshot.head_due);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -54,6 +63,16 @@ pub struct Snapshot {
 }
 
 /// How one quota stands.
+///
+/// ```
+/// use paceline::{Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// for quota in limiter.snapshot().quotas {
+///     println!("{} {} left of {}", quota.level, quota.quota.unit(), quota.quota.amount());
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -76,6 +95,14 @@ pub struct QuotaSnapshot {
 }
 
 /// Where a limit comes from.
+///
+/// ```
+/// use paceline::{LimitOrigin, Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?.provisional());
+/// assert_eq!(limiter.snapshot().quotas[0].origin, LimitOrigin::Provisional);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -101,6 +128,16 @@ impl LimitOrigin {
 }
 
 /// What has happened in a limiter since it was made.
+///
+/// ```
+/// use paceline::{Cost, Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// drop(limiter.acquire(Cost::tokens(500))?);
+/// let counters = limiter.snapshot().counters;
+/// assert_eq!((counters.grants, counters.waited), (1, 0));
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -144,6 +181,16 @@ impl Counters {
 }
 
 /// Somebody who waits.
+///
+/// ```
+/// use paceline::{Limits, RateLimiter};
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// for waiter in limiter.waiters() {
+///     println!("{:?} waits for {} tokens", waiter.thread, waiter.cost.tokens);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

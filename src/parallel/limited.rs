@@ -19,6 +19,20 @@ thread_local! {
 }
 
 /// Adds [`map_limited`](LimitedParallelIterator::map_limited) to rayon's parallel iterators.
+///
+/// ```
+/// use paceline::parallel::LimitedParallelIterator;
+/// use paceline::{Cost, Limits, RateLimiter};
+/// use rayon::prelude::*;
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let doubled: Vec<u32> = vec![1, 2, 3]
+///     .into_par_iter()
+///     .map_limited(&limiter, |_| Cost::tokens(10), |item, _permit| paceline::Result::Ok(item * 2))
+///     .collect::<Result<_, paceline::Error>>()?;
+/// assert_eq!(doubled, [2, 4, 6]);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 pub trait LimitedParallelIterator: ParallelIterator {
     /// Calls `f` with each item and a permit of `limiter` for its `cost`, for closures that send
     /// requests of their own.
@@ -83,6 +97,21 @@ impl<I: ParallelIterator> LimitedParallelIterator for I {}
 
 /// A parallel iterator whose items pass a limiter: made by
 /// [`map_limited`](LimitedParallelIterator::map_limited).
+///
+/// ```
+/// use paceline::parallel::LimitedParallelIterator;
+/// use paceline::{AcquireOptions, Cost, Limits, Priority, RateLimiter};
+/// use rayon::prelude::*;
+///
+/// let limiter = RateLimiter::new(Limits::tokens_per_minute(30_000)?);
+/// let count = vec![1, 2, 3]
+///     .into_par_iter()
+///     .map_limited(&limiter, |_| Cost::tokens(10), |item, _permit| Ok::<_, paceline::Error>(item))
+///     .options(AcquireOptions::new().priority(Priority::Batch))
+///     .count();
+/// assert_eq!(count, 3);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct MapLimited<'a, I, C, F> {

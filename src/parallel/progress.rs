@@ -28,6 +28,14 @@ pub struct Progress {
 
 /// How a map ended whose results were handed out one by one: see
 /// [`for_each_result`](super::for_each_result).
+///
+/// ```
+/// use paceline::parallel::{self, MapSummary};
+///
+/// let summary: MapSummary =
+///     parallel::for_each_result(1..=3, |item: u32| Ok::<_, paceline::Error>(item), |_, _| {});
+/// assert_eq!((summary.done, summary.failed), (3, 0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MapSummary {

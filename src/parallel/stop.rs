@@ -11,6 +11,14 @@ use crate::limiter::{CancelToken, Clock};
 /// Decides after each error whether the map goes on: `true` stops it.
 ///
 /// Every `Fn(&E) -> bool` is a rule. [`AccountErrors`] is the default.
+///
+/// ```
+/// use paceline::parallel;
+///
+/// // Stops at the first error of any kind.
+/// let results = parallel::options().stop_when(|_: &String| true);
+/// # let _ = results;
+/// ```
 pub trait StopRule<E>: Sync {
     /// Whether this error would meet every other item too.
     fn stops(&self, error: &E) -> bool;
@@ -28,6 +36,13 @@ impl<E, F: Fn(&E) -> bool + Sync> StopRule<E> for F {
 ///
 /// It sees a [`paceline::Error`](crate::Error), also in a `Box<dyn Error + Send + Sync>` or as one
 /// of its sources. Errors of other types stop nothing.
+///
+/// ```
+/// use paceline::parallel::{AccountErrors, StopRule};
+/// use paceline::Error;
+///
+/// assert!(!AccountErrors::default().stops(&Error::Closed));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AccountErrors;

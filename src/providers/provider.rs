@@ -4,6 +4,13 @@ use super::file::{AccountingName, Cached, Entry};
 use crate::cost::Accounting;
 
 /// A provider of an API, as the [table](super::ProviderTable) has it.
+///
+/// ```
+/// use paceline::providers::ProviderTable;
+///
+/// let provider = ProviderTable::global().get("anthropic").expect("it is in the table");
+/// assert_eq!(provider.key_env(), Some("ANTHROPIC_API_KEY"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     name: String,
@@ -23,6 +30,13 @@ pub struct Provider {
 }
 
 /// The field by which a chat request caps its answer.
+///
+/// ```
+/// use paceline::providers::ProviderTable;
+///
+/// let mistral = ProviderTable::global().get("mistral").expect("it is in the table");
+/// assert_eq!(mistral.output_cap().field(), "max_tokens");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OutputCap {

@@ -26,6 +26,13 @@ static GLOBAL: OnceLock<Arc<ProviderTable>> = OnceLock::new();
 ///
 /// The built-in table is dated ([`ProviderTable::dated`]). A file overrules it in parts:
 /// [`ProviderTable::from_toml`] shows the form.
+///
+/// ```
+/// use paceline::providers::ProviderTable;
+///
+/// let table = ProviderTable::global();
+/// println!("{} providers, as of {}", table.names().count(), table.dated());
+/// ```
 #[derive(Clone)]
 pub struct ProviderTable {
     dated: String,

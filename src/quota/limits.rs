@@ -182,6 +182,19 @@ impl fmt::Display for Limits {
 }
 
 /// Declares [`Limits`], and checks them at [`build`](LimitsBuilder::build).
+///
+/// ```
+/// use paceline::{Limits, Unit};
+///
+/// let limits = Limits::builder()
+///     .tokens_per_minute(30_000)
+///     .requests_per_minute(500)
+///     .per_day(Unit::Requests, 10_000)
+///     .in_flight(20)
+///     .build()?;
+/// assert_eq!(limits.quotas().len(), 3);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct LimitsBuilder {

@@ -14,6 +14,15 @@ use super::rule::{Entry, Kind, Rule};
 /// Once all are answered, every request is in exactly one of the counters `admitted` to
 /// `bad_requests`, except that a good `GET /v1/models` is in none, and that a [fault](Self::faults)
 /// before admission is only there.
+///
+/// ```
+/// use paceline::sim::{SimConfig, Simulator};
+///
+/// let simulator = Simulator::start(SimConfig::new())?;
+/// let report = simulator.report();
+/// assert_eq!((report.received, report.tokens_charged), (0, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SimReport {
@@ -60,6 +69,16 @@ pub struct SimReport {
 }
 
 /// What a simulator did for one model.
+///
+/// ```
+/// use paceline::sim::{SimConfig, Simulator};
+///
+/// let simulator = Simulator::start(SimConfig::new())?;
+/// for (model, report) in simulator.report().models {
+///     println!("{model}: {report:?}");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelReport {
@@ -88,6 +107,15 @@ struct Record {
 
 /// A window in which more was taken than burst + rate · T allows, or a fixed window that was
 /// too full.
+///
+/// ```
+/// use paceline::sim::{SimConfig, Simulator, Violation};
+///
+/// let simulator = Simulator::start(SimConfig::new())?;
+/// let violations: Vec<Violation> = simulator.report().violations();
+/// assert!(violations.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {

@@ -1,6 +1,13 @@
 //! What kind of request a path is for.
 
 /// The kinds of request that are counted in different ways.
+///
+/// ```
+/// use paceline::tokens::Endpoint;
+///
+/// assert_eq!(Endpoint::from_path("/v1/chat/completions"), Endpoint::Chat);
+/// assert_eq!(Endpoint::from_path("/files"), Endpoint::Other);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {

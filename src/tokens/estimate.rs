@@ -17,6 +17,14 @@ use super::tally::{CHARACTERS_PER_TOKEN, Tally};
 /// The server admits a request by an estimate from its characters and bills its tokens. In
 /// English prose the two are close; in code, in numbers and in most other languages the tokens
 /// are more, in runs of spaces the characters.
+///
+/// ```
+/// use paceline::RateLimitedClient;
+/// use paceline::tokens::PromptRule;
+///
+/// let builder = RateLimitedClient::builder().prompt_rule(PromptRule::Larger);
+/// # let _ = builder;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PromptRule {
@@ -55,6 +63,14 @@ impl PromptRule {
 ///
 /// [`prompt`](Estimate::prompt) and [`output`](Estimate::output) are what
 /// [`Accounting::reserve`](crate::Accounting::reserve) takes.
+///
+/// ```no_run
+/// let client = paceline::RateLimitedClient::new()?;
+/// let request = client.prepare_chat("Name the largest moon of Saturn.")?;
+/// let size = request.estimate();
+/// println!("{} tokens of prompt, at most {} of answer", size.prompt, size.output);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Estimate {

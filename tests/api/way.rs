@@ -318,3 +318,22 @@ fn a_caller_without_descriptors() {
     drop(held);
     println!("\n{found:?}");
 }
+
+#[test]
+fn what_the_system_said_is_the_source() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let client = builder(format!("http://{closed}/v1"))
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let error = client.chat("a").unwrap_err();
+    let source =
+        std::error::Error::source(&error).and_then(|it| it.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        source.map(std::io::Error::kind),
+        Some(std::io::ErrorKind::ConnectionRefused)
+    );
+}

@@ -65,6 +65,14 @@ pub struct Extract {
 }
 
 /// What came of an [`Extract`].
+///
+/// ```no_run
+/// use paceline::batch::Extract;
+///
+/// let done = Extract::new("requests.results.jsonl").write_to("answers.csv")?;
+/// println!("{} answers, {} unreadable lines", done.answers, done.unreadable);
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Extracted {

@@ -22,6 +22,15 @@ use crate::{Error, Result};
 const MOST_LISTED: usize = 30;
 
 /// What rows are written in.
+///
+/// ```no_run
+/// use paceline::batch::{Input, Prompt, RowFormat};
+///
+/// let prompt = Prompt::new("gpt-4o-mini", "Translate into French: {line}")?;
+/// let input = Input::rows_in("sentences.txt", RowFormat::Lines, prompt)?;
+/// # let _ = input;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowFormat {

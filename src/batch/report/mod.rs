@@ -25,6 +25,17 @@ use crate::{Error, Result};
 ///
 /// The names of models and what the server says of errors are on the page; prompts, answers and keys
 /// are not. See [`History`] for an example.
+///
+/// ```no_run
+/// use paceline::RateLimitedClient;
+/// use paceline::batch::{History, Report, Input, Run};
+///
+/// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
+/// let history = History::new();
+/// let summary = run.record(&history).run()?;
+/// Report::new(&history, &summary).note("first try").write("report.html")?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Report {
     recording: Recording,

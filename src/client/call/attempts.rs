@@ -15,6 +15,20 @@ use crate::limiter::AcquireOptions;
 use crate::{Error, Result};
 
 /// One try to send a request, when it has ended. See [`Admitted::send_with`].
+///
+/// ```no_run
+/// use paceline::{AcquireOptions, Attempt, RateLimitedClient};
+/// use serde_json::json;
+///
+/// fn measure(attempt: &Attempt<'_>) {
+///     println!("attempt {} took {:?}", attempt.number, attempt.took);
+/// }
+///
+/// let client = RateLimitedClient::new()?;
+/// let request = client.prepare("/responses", &json!({"model": "gpt-4.1", "input": "Hello"}))?;
+/// request.admit(AcquireOptions::new())?.send_with(AcquireOptions::new(), measure)?;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Attempt<'a> {

@@ -178,6 +178,7 @@ fn whole(
                 ),
             },
             unsent: false,
+            source: None,
         })),
         Err(Unreadable::NotJson(text)) => {
             let what = match text.trim_start().starts_with('<') {

@@ -119,6 +119,7 @@ fn every_failure_on_the_way_is_on_the_page_as_it_is() {
             kind,
             message: String::new(),
             unsent: true,
+            source: None,
         };
         let is_final = kind == TransportKind::Certificate;
         assert_eq!(error.is_retryable(), !is_final, "{kind:?}");

@@ -121,6 +121,7 @@ fn a_key_that_is_split_over_the_fields_of_an_error_is_hidden_in_each() {
         kind: TransportKind::Other,
         message: format!("it says {KEY}"),
         unsent: false,
+        source: None,
     };
     secrets().hide_in_error(&mut error);
     assert!(error.to_string().ends_with("it says [secret]"), "{error}");

@@ -214,6 +214,7 @@ impl Answer {
                 kind: TransportKind::Disconnected,
                 message,
                 unsent: false,
+                source: None,
             },
             Unpackable::Foreign(message) => Error::InvalidResponse {
                 url: self.url(),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::bounds::Timeouts;
-use super::problem::{Problem, Step, Unsent};
+use super::problem::{Problem, Step, Unsent, copy};
 use super::roots::Unreadable;
 use super::url::without_query;
 use crate::Error;
@@ -61,8 +61,17 @@ pub(super) fn failure(url: &str, problem: &Problem, way: &Way, is_deadline: bool
         kind,
         message,
         unsent: matches!(problem, Problem::BadRequest(_)),
+        source: source_of(problem),
     };
     late_if(is_late, error)
+}
+
+/// What lies below a failure.
+fn source_of(problem: &Problem) -> Option<io::Error> {
+    match problem {
+        Problem::Io(error) => Some(copy(error)),
+        _ => None,
+    }
 }
 
 /// The error of an attempt that its deadline has ended.
@@ -94,6 +103,7 @@ pub(super) fn unsent(url: &str, failed: &Unsent, way: &Way, is_deadline: bool) -
         kind,
         message,
         unsent: true,
+        source: source_of(&failed.problem),
     };
     late_if(is_late, error)
 }
@@ -109,6 +119,7 @@ pub(super) fn no_roots(url: &str, unreadable: Unreadable) -> Error {
         },
         message: unreadable.message,
         unsent: true,
+        source: unreadable.source,
     }
 }
 

@@ -38,9 +38,11 @@ impl From<io::Error> for Problem {
 
 /// A copy of an error, as good as it can be told.
 pub(super) fn copy(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match (error.raw_os_error(), inner) {
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, Some(tls)) => io::Error::new(error.kind(), rustls::Error::clone(tls)),
+        (None, None) => io::Error::new(error.kind(), error.to_string()),
     }
 }
 

@@ -54,6 +54,16 @@ where
 /// A request that a [transport](HttpTransport) is to send.
 ///
 /// `Debug` prints the names of its headers alone: there is a key among the values.
+///
+/// ```
+/// use paceline::{HttpRequest, HttpResponse, Result};
+///
+/// fn log(request: &HttpRequest<'_>) -> Result<HttpResponse> {
+///     println!("{} {}: {} bytes", request.method(), request.url(), request.body().len());
+///     Ok(HttpResponse::new(200, &b"{}"[..]))
+/// }
+/// # let _ = log;
+/// ```
 #[derive(Clone, Copy)]
 pub struct HttpRequest<'a> {
     pub(super) method: &'a str,

@@ -11,6 +11,15 @@ use super::sync::Word;
 use crate::quota::Quota;
 
 /// How a limiter stands that processes share.
+///
+/// ```no_run
+/// use paceline::SharedStore;
+///
+/// for limiter in SharedStore::new("redis://127.0.0.1:6379")?.limiters()? {
+///     println!("{limiter:?}");
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StoreLimiter {
@@ -30,6 +39,19 @@ pub struct StoreLimiter {
 }
 
 /// A process that shares a limiter.
+///
+/// ```no_run
+/// use paceline::{SharedStore, StoreProcess};
+///
+/// fn show(process: &StoreProcess) {
+///     println!("{process:?}");
+/// }
+///
+/// for limiter in SharedStore::new("redis://127.0.0.1:6379")?.limiters()? {
+///     limiter.processes.iter().for_each(show);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreProcess {

@@ -110,6 +110,18 @@ pub(super) use store_worker::Registration;
 pub(super) use sync::{Left, Order, StoreReply, SyncReply, SyncRequest};
 
 /// What a limiter has with the store over which it is shared.
+///
+/// ```no_run
+/// use paceline::{Limits, RateLimiter, SharedStore};
+///
+/// let store = SharedStore::new("redis://127.0.0.1:6379")?;
+/// let limits = Limits::tokens_per_minute(30_000)?;
+/// let limiter = RateLimiter::builder(limits).share(&store, "gpt-4o-mini").build();
+/// if let Some(shared) = limiter.snapshot().store {
+///     println!("{} processes share it", shared.processes);
+/// }
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

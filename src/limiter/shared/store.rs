@@ -16,6 +16,17 @@ use crate::quota::Limits;
 use crate::{Error, Result};
 
 /// What becomes of limiters while their store cannot be reached.
+///
+/// ```no_run
+/// use paceline::{OnStoreOutage, SharedStore};
+///
+/// let store = SharedStore::builder("redis://127.0.0.1:6379")
+///     .on_outage(OnStoreOutage::Divide)
+///     .processes(4)
+///     .build()?;
+/// # let _ = store;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnStoreOutage {
@@ -73,6 +84,18 @@ impl fmt::Display for OnStoreOutage {
 pub struct SharedStore(Arc<StoreWorker>);
 
 /// Settings of a [`SharedStore`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use paceline::SharedStore;
+///
+/// let store = SharedStore::builder("redis://127.0.0.1:6379")
+///     .prefix("acme")
+///     .connect_timeout(Duration::from_secs(2))
+///     .build()?;
+/// # let _ = store;
+/// # Ok::<(), paceline::Error>(())
+/// ```
 #[must_use]
 #[derive(Clone)]
 pub struct SharedStoreBuilder {

@@ -11,6 +11,13 @@ pub type TokenCounter = Arc<dyn Fn(&str) -> u64 + Send + Sync>;
 
 /// How a request's prompt and its output cap (16 when it has none), once for each answer, become
 /// its charge.
+///
+/// ```
+/// use paceline::sim::{ChargeRule, SimConfig};
+///
+/// let config = SimConfig::new().charge_rule(ChargeRule::Usage);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ChargeRule {

@@ -7,6 +7,13 @@ use super::SimConfig;
 ///
 /// Limits are enforced in the same way for all of them; what differs is what a client is told. The
 /// shapes are those that the providers document or that were captured from them.
+///
+/// ```
+/// use paceline::sim::{Dialect, SimConfig};
+///
+/// let config = SimConfig::new().dialect(Dialect::Anthropic);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Dialect {

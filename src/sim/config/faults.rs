@@ -9,6 +9,13 @@ use super::SimConfig;
 ///
 /// The first four come before the limits, and charge nothing. The others come after admission:
 /// the request has been charged, and counts as admitted.
+///
+/// ```
+/// use paceline::sim::{Fault, SimConfig};
+///
+/// let config = SimConfig::new().fault(Fault::Drop, 0.01).fault(Fault::ServerError, 0.02);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {

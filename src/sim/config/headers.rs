@@ -3,6 +3,13 @@
 use super::SimConfig;
 
 /// Which of the `x-ratelimit-*` headers an answer has.
+///
+/// ```
+/// use paceline::sim::{LimitHeaders, SimConfig};
+///
+/// let config = SimConfig::new().limit_headers(LimitHeaders::None);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LimitHeaders {

@@ -10,6 +10,14 @@ use super::{SimConfig, SimLimits};
 const STEADY: Duration = Duration::from_millis(250);
 
 /// The daily limits of a model. `None` is no limit, and the default.
+///
+/// ```
+/// use paceline::sim::{DailyLimits, SimConfig};
+///
+/// let limits = DailyLimits { tokens_per_day: None, requests_per_day: Some(1_000) };
+/// let config = SimConfig::new().daily_limits(limits);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DailyLimits {
     /// Tokens a day. 0 admits nothing.

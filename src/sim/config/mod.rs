@@ -26,6 +26,14 @@ pub(super) use script::{Said, Script};
 pub use script::{SimAnswer, SimRequest};
 
 /// The limits that the simulator enforces on one model. `None` is no limit, and the default.
+///
+/// ```
+/// use paceline::sim::{SimConfig, SimLimits};
+///
+/// let limits = SimLimits { tokens_per_minute: Some(200_000), requests_per_minute: None };
+/// let config = SimConfig::new().default_limits(limits);
+/// # let _ = config;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SimLimits {
     /// Tokens a minute. 0 admits nothing.

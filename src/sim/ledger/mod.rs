@@ -10,6 +10,15 @@ pub(super) use account::Account;
 pub(super) use meter::Standing;
 
 /// What a limit counts.
+///
+/// ```
+/// use paceline::sim::{Counted, SimConfig, Simulator};
+///
+/// let simulator = Simulator::start(SimConfig::new())?;
+/// let violations = simulator.report().violations();
+/// assert!(violations.iter().all(|it| it.counted != Counted::Tokens));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Counted {

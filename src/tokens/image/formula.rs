@@ -7,6 +7,12 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
 /// How closely a model is to look at an image: the `detail` of a request.
+///
+/// ```
+/// use paceline::tokens::Detail;
+///
+/// assert_eq!(Detail::default(), Detail::Auto);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

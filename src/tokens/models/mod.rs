@@ -36,6 +36,12 @@ static GLOBAL: OnceLock<Arc<ModelTable>> = OnceLock::new();
 /// [`Detail::High`](super::Detail::High).
 ///
 /// Cheap to look up, as each request does: one binary search, no lock and no allocation.
+///
+/// ```
+/// use paceline::tokens::ModelTable;
+///
+/// println!("as of {}", ModelTable::global().dated());
+/// ```
 #[derive(Clone)]
 pub struct ModelTable {
     dated: String,
