@@ -12,9 +12,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidLimit { what, reason } => write!(f, "{what}: {reason}"),
-            Self::LimitsFile { file, reason } => {
-                write!(f, "limits file {}: {reason}", file.display())
-            }
+            Self::File(error) => error.fmt(f),
             Self::TooLarge {
                 unit,
                 cost,

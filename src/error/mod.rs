@@ -1,6 +1,7 @@
 //! What can go wrong, when, and what to do about it.
 
 mod api;
+mod file;
 mod input;
 mod make;
 mod message;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use api::{ApiError, ErrorKind};
+pub use file::FileError;
 pub use input::InputKind;
 pub(crate) use message::{human, per};
 pub use transport::TransportKind;
@@ -46,13 +48,8 @@ pub enum Error {
         reason: String,
     },
 
-    /// A limits file could not be understood. The message has the line and the column.
-    LimitsFile {
-        /// The file as it was named.
-        file: PathBuf,
-        /// Where in the file, what is wrong, and what would be right.
-        reason: String,
-    },
+    /// A file of settings (limits, providers, models, prices) could not be read or understood.
+    File(Box<FileError>),
 
     /// The cost is above what the quota grants in its whole period, so waiting would never help.
     /// Make the request smaller, lower its output cap, or raise the limit.

@@ -214,16 +214,9 @@ impl LimitTable {
     ///
     /// # Errors
     ///
-    /// [`Error::LimitsFile`](crate::Error::LimitsFile) that names the file.
+    /// [`Error::File`](crate::Error::File) that names the file.
     pub fn from_file(path: impl AsRef<std::path::Path>) -> crate::Result<Self> {
-        let path = path.as_ref();
-        std::fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Self::from_toml(&text).map_err(|error| error.to_string()))
-            .map_err(|reason| crate::Error::LimitsFile {
-                file: path.to_owned(),
-                reason,
-            })
+        crate::Error::in_file("limits file", path.as_ref(), Self::from_toml)
     }
 }
 

@@ -131,13 +131,9 @@ impl ModelTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] that names the file, and the line and the key in it.
+    /// [`Error::File`] with the line and the key.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        std::fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Self::from_toml(&text).map_err(|error| error.to_string()))
-            .map_err(|reason| Error::Config(format!("models file {}: {reason}", path.display())))
+        Error::in_file("models file", path.as_ref(), Self::from_toml)
     }
 
     /// How requests to a model are counted.
