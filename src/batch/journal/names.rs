@@ -47,17 +47,14 @@ impl Names<'_> {
             errors,
             ..
         } = *self;
-        for (flag, path) in [("--output", results), ("--errors", errors)] {
+        for (what, path) in [("results file", results), ("errors file", errors)] {
             if input.1.is_some_and(|input| is_same_file(input, path)) {
-                let message = format!("{flag} {} is the input itself", path.display());
+                let message = format!("{what} {} is the input itself", path.display());
                 return Err(Error::Batch(message));
             }
         }
         if is_same_file(results, errors) {
-            let message = format!(
-                "--output and --errors are the same file {}",
-                results.display()
-            );
+            let message = format!("results and errors are the same file {}", results.display());
             return Err(Error::Batch(message));
         }
         Ok(())

@@ -200,7 +200,7 @@ impl Output {
             Holds::Failures => ("a result", "failures"),
         };
         Error::Batch(format!(
-            "{path}:{number}: {found} in the file for {wanted}; are --output and --errors mixed up?"
+            "{path}:{number}: {found} in the file for {wanted}; are the files of results and errors mixed up?"
         ))
     }
 }
