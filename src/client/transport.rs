@@ -1,6 +1,8 @@
 //! The transport: requests and responses over connections that are kept. HTTP/1.1 (RFC 9112), blocking.
 
 mod addresses; //  of hosts, kept for a while
+#[cfg(feature = "ureq")]
+mod agent; //      one of ureq in its place
 mod answer; //     what came back
 mod body; //       where its bytes are, pure
 mod bounds; //     when an attempt has to end
@@ -48,7 +50,7 @@ use answer::Arrived;
 use bounds::Limits;
 use connection::{Connection, Unsendable};
 use dial::{Dialer, Terms};
-use failure::{Way, failure, no_roots, unsent};
+use failure::{Way, failure, late_if, no_roots, unsent};
 use head::Framing;
 use incoming::Incoming;
 use interrupt::Interrupt;
@@ -61,7 +63,7 @@ use url::is_url;
 use super::authorization::{Secret, is_credential_header};
 use super::config::{ProxyChoice, Settings};
 use super::connections::Connections;
-use crate::{Error, Result};
+use crate::{Error, Result, TransportKind};
 
 /// Sends requests over pooled connections.
 pub(super) struct Transport {
@@ -174,7 +176,12 @@ impl Transport {
         let limits = Limits::new(bounds, &way);
         if let Some(replaced) = &self.replaced {
             let headers = outgoing.headers(&self.headers);
-            let sent = replaced.send(&HttpRequest::new(outgoing, &url, &headers, &limits))?;
+            let sent = replaced.send(&HttpRequest::new(outgoing, &url, &headers, &limits));
+            let sent = sent.map_err(|error| {
+                let is_timeout = matches!(&error, Error::Transport { kind, .. }
+                    if *kind == TransportKind::Timeout);
+                late_if(is_timeout && limits.is_deadline, error)
+            })?;
             let arrived = Arrived {
                 status: sent.status,
                 headers: sent.headers,

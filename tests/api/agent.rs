@@ -1,11 +1,13 @@
 //! An agent of ureq behind a limiter.
 
 use paceline::ureq::{Deadline, RateLimit, Reserved};
-use paceline::{CancelToken, Cost, Error, Limits, ManualClock, RateLimiter};
+use paceline::{
+    AcquireOptions, CallOptions, CancelToken, Clock, Cost, Error, Limits, ManualClock, RateLimiter,
+};
 use ureq::Agent;
 
 use crate::scripted::{Scripted, Step};
-use crate::support::{SECOND, TOKENS, level};
+use crate::support::{KEY, MILLISECOND, SECOND, SOON, TOKENS, builder, level};
 
 /// An agent, the limiter before it, and the clock by which it goes.
 fn limited(status_as_error: bool) -> (Agent, RateLimiter, ManualClock) {
@@ -96,4 +98,57 @@ fn what_was_not_sent_is_given_back() {
     let ended = agent.post(url).extension(Cost::tokens(100)).send("{}");
     ended.unwrap_err();
     assert_eq!(level(&limiter), full);
+}
+
+#[test]
+fn an_agent_is_a_transport_of_a_client() {
+    let redirect = "HTTP/1.1 302 Found\r\nlocation: /v1/other\r\ncontent-length: 0\r\n\r\n";
+    let server = Scripted::start([
+        Step::error(503, "", &["retry-after-ms: 1"]),
+        Step::chat(9, 1),
+        Step::Answer(redirect.to_owned()),
+    ]);
+    let over = |url: String| {
+        builder(url)
+            .transport(Agent::new_with_defaults())
+            .max_retries(1)
+    };
+    let client = over(server.base_url()).build().unwrap();
+    let answer = client.chat("a").unwrap();
+    assert_eq!((answer.text(), answer.response().attempts), ("fine", 2));
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v1/chat/completions HTTP/1.1");
+    let bearer = format!("authorization: Bearer {KEY}");
+    assert!(request.headers.contains(&bearer), "{:?}", request.headers);
+    let moved = client.chat("a").unwrap_err();
+    assert!(
+        matches!(&moved, Error::Api(api) if api.status == 302),
+        "{moved}"
+    );
+    assert_eq!(server.requests().len(), 3, "no redirect is followed");
+
+    let url = server.base_url();
+    drop(server); // nobody listens there any more
+    let client = over(url).max_retries(0).build().unwrap();
+    let refused = client.chat("a").unwrap_err();
+    assert!(
+        matches!(refused, Error::Transport { unsent: true, .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_deadline_ends_what_an_agent_sends() {
+    let server = Scripted::start([Step::Stall]);
+    let agent = Agent::new_with_defaults();
+    let client = builder(server.base_url()).transport(agent).build().unwrap();
+    let admitted = client
+        .prepare_chat("a")
+        .unwrap()
+        .admit(AcquireOptions::new());
+    let deadline = Clock::real().now() + 100 * MILLISECOND;
+    let options = CallOptions::new().deadline(deadline);
+    let ended = admitted.unwrap().send(&options).unwrap_err();
+    assert!(matches!(ended, Error::DeadlineExceeded { .. }), "{ended}");
+    assert!(Clock::real().now() >= deadline && deadline.elapsed() < SOON);
 }

@@ -75,7 +75,7 @@ fn source_of(problem: &Problem) -> Option<io::Error> {
 }
 
 /// The error of an attempt that its deadline has ended.
-fn late_if(is_late: bool, error: Error) -> Error {
+pub(super) fn late_if(is_late: bool, error: Error) -> Error {
     match is_late {
         true => Error::DeadlineExceeded {
             wait: Duration::ZERO,

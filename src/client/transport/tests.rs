@@ -113,7 +113,7 @@ fn an_answer_that_comes_before_the_request_was_read_is_read() {
     match ask(&transport, &vec![b'x'; 32 << 20]) {
         Ok(answer) => assert_eq!(answer, (413, b"no".to_vec())),
         Err(Error::Transport { kind, .. }) => {
-            assert_eq!(kind, crate::TransportKind::Disconnected);
+            assert_eq!(kind, TransportKind::Disconnected);
         }
         Err(other) => panic!("{other}"),
     }
