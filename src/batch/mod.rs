@@ -85,7 +85,7 @@ pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};
 pub use machine::{InFlight, InFlightCap};
 pub use money::Money;
 pub use notice::Notice;
-pub use plan::{ModelPlan, Plan};
+pub use plan::{ModelPlan, Plan, RequestPlan};
 pub use prices::Prices;
 pub use progress::{ModelProgress, Progress, Watch};
 pub use prompt::Prompt;

@@ -139,6 +139,27 @@ impl Plan {
     }
 }
 
+/// What one request would take, as [`Run::plan_each`](super::Run::plan_each) hands it on.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestPlan<'a> {
+    /// The line of the input.
+    pub line: u64,
+    /// Its id.
+    pub custom_id: &'a str,
+    /// Its model.
+    pub model: &'a str,
+    /// Tokens of its prompt.
+    pub prompt_tokens: u64,
+    /// Tokens that are reserved for its answers.
+    pub output_tokens: u64,
+    /// What it reserves of the limits.
+    pub reserved: Cost,
+}
+
+/// What is called for each request that can be sent.
+pub(super) type OnRequest = Arc<dyn Fn(RequestPlan<'_>) + Send + Sync>;
+
 struct Tally {
     /// What messages call the input.
     input: String,
@@ -179,6 +200,7 @@ pub(super) fn plan(
     ids: Ids,
     terms: Terms,
     max_in_flight: usize,
+    on_request: Option<OnRequest>,
 ) -> Result<Plan> {
     let tally = Arc::new(Mutex::new(Tally::default()));
     let latency = terms.latency;
@@ -197,6 +219,16 @@ pub(super) fn plan(
                         return tally.lock().add_known(&request);
                     }
                     let weighed = client.weigh(&request.url, &request.body);
+                    if let (Some(on_request), Ok(weighed)) = (&on_request, &weighed) {
+                        on_request(RequestPlan {
+                            line: request.line,
+                            custom_id: &request.custom_id,
+                            model: weighed.model,
+                            prompt_tokens: weighed.size.prompt,
+                            output_tokens: weighed.size.output,
+                            reserved: weighed.cost,
+                        });
+                    }
                     tally.lock().add(&client, &terms, &request, weighed);
                 }
                 Line::Bad(bad) => tally.lock().bad_lines.add(&bad),

@@ -28,7 +28,7 @@ use super::lanes::{Entrance, Lanes};
 use super::link_gate::LinkGate;
 use super::machine::{InFlight, memory_budget};
 use super::names::OutputNames;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, RequestPlan};
 use super::progress::Watch;
 use super::record::Record;
 use super::requests::RequestSet;
@@ -160,7 +160,7 @@ impl Run {
     /// once a second to write them; then it goes on. When this time has passed the run ends with
     /// an error that says how many answers could not be written. With 0, and for an output
     /// that is no file, it ends at once. Defaults to 60 s.
-    pub fn write_patience(mut self, time: Duration) -> Self {
+    pub fn disk_full_timeout(mut self, time: Duration) -> Self {
         self.times.patience = time;
         self
     }
@@ -229,6 +229,40 @@ impl Run {
     /// When the input cannot be read on, or no thread can be started;
     /// [`Error::OtherAnswers`] and [`Error::SimulatedAnswers`] as of [`run`](Self::run).
     pub fn plan(self) -> Result<Plan> {
+        self.plan_with(None)
+    }
+
+    /// The same, and calls `on_request` with each request that can be counted: from several threads, in no
+    /// order.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use std::sync::Arc;
+    /// # use paceline::{ChatRequest, RateLimitedClient};
+    /// # use paceline::batch::{Input, RequestLine, Run};
+    /// let client = RateLimitedClient::builder().api_key("unused").base_url("http://localhost").build()?;
+    /// let request = ChatRequest::from("How are you?").model("gpt-4o-mini");
+    /// let input = Input::from_requests("greetings", [RequestLine::chat("row-1", request)]);
+    /// let longest = Arc::new(AtomicU64::new(0));
+    /// let found = Arc::clone(&longest);
+    /// let plan = Run::new(client, input).fresh(true).plan_each(move |request| {
+    ///     found.fetch_max(request.prompt_tokens, Ordering::Relaxed);
+    /// })?;
+    /// assert_eq!(plan.prompt_tokens(), longest.load(Ordering::Relaxed));
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan).
+    pub fn plan_each(
+        self,
+        on_request: impl Fn(RequestPlan<'_>) + Send + Sync + 'static,
+    ) -> Result<Plan> {
+        self.plan_with(Some(Arc::new(on_request)))
+    }
+
+    fn plan_with(self, on_request: Option<plan::OnRequest>) -> Result<Plan> {
         let (mut input, mut known) = (self.input, Ids::default());
         if !self.resume.fresh {
             let OutputNames {
@@ -238,7 +272,7 @@ impl Run {
             (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
         let most = InFlight::of(self.max_in_flight).most;
-        plan::plan(&self.client, input, known, self.terms, most)
+        plan::plan(&self.client, input, known, self.terms, most, on_request)
     }
 
     /// Looks whether the files of the run can be used, and sends nothing: whether outputs can be written, and
@@ -277,7 +311,7 @@ impl Run {
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
-    /// or in the middle, when [patience](Self::write_patience) has ended, and then what is written
+    /// or in the middle, when [patience](Self::disk_full_timeout) has ended, and then what is written
     /// stays good. An error of the account is no error here: see [`Summary::ending`].
     ///
     /// [`Error::OtherAnswers`] when most results of the input's ids are of other requests, and

@@ -21,7 +21,7 @@ fn run(folder: &Folder, url: &str, patience: &str) -> Cmd {
     folder
         .run(url)
         .args(["--max-in-flight", &IN_FLIGHT.to_string()])
-        .args(["--write-patience", patience])
+        .args(["--disk-full-timeout", patience])
 }
 
 /// Lets a process write files of any size.

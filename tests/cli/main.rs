@@ -27,7 +27,7 @@ mod input; //   lines, good and bad
 mod job; //     the main job, from first to last
 mod kills; //   killed at any moment, and servers that go away
 mod mistakes; // what a newcomer gets wrong
-mod models; //  `--models`
+mod models; //  `--model-table`
 mod money; //   prices, and bounds that stop a run
 mod outputs; // files that cannot be written, or are no files
 mod packed; //  inputs that are packed
@@ -40,6 +40,7 @@ mod resume; //  what earlier runs did, and lines that have changed since
 #[cfg(unix)]
 mod room; //    as many in flight as there is room for
 mod safety; //  what others do to files, names that are not what they seem, pipes that nobody reads
+mod settings; // flags from a file, help, completions, how messages are written
 #[cfg(feature = "redis")]
 mod shared; //  `--share`
 mod signals; // killed, interrupted, resumed

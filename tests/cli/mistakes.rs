@@ -324,7 +324,7 @@ fn flags_and_files_are_put_right_before_the_key() {
         ),
         (
             "in.jsonl",
-            &["--models", "no.toml"],
+            &["--model-table", "no.toml"],
             &["no.toml: No such file"],
         ),
         (
@@ -334,8 +334,8 @@ fn flags_and_files_are_put_right_before_the_key() {
         ),
         (
             "in.jsonl",
-            &["--tpm", "30k"],
-            &["--tpm", "\"30k\" is no whole number such as 30000"],
+            &["--tpm", "30x"],
+            &["--tpm", "\"30x\" is no whole number such as 30000"],
         ),
         (
             "in.jsonl",
@@ -359,8 +359,8 @@ fn flags_and_files_are_put_right_before_the_key() {
         ),
         (
             "in.jsonl",
-            &["--deadline", "1h"],
-            &["--deadline", "a number of seconds is needed, such as 30"],
+            &["--deadline", "1x"],
+            &["--deadline", "a time is needed, such as 30"],
         ),
         (
             "in.jsonl",
@@ -369,7 +369,7 @@ fn flags_and_files_are_put_right_before_the_key() {
         ),
         (
             "in.jsonl",
-            &["--budget-tokens", "1M"],
+            &["--budget-tokens", "1X"],
             &["--budget-tokens", "such as 30000"],
         ),
         (

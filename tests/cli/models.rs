@@ -31,7 +31,7 @@ fn a_file_says_how_a_deployment_is_counted() {
     let (count, dry) = (["count", "in.jsonl"], ["run", "in.jsonl", "--dry-run"]);
     for args in [&count[..], &dry] {
         assert_eq!(prompt_tokens(&folder, args), frame + 765, "{args:?}");
-        let with = [args, &["--models", "models.toml"]].concat();
+        let with = [args, &["--model-table", "models.toml"]].concat();
         assert_eq!(
             prompt_tokens(&folder, &with),
             frame + 2_833 + 4 * 5_667,
@@ -45,7 +45,10 @@ fn a_text_is_counted_in_the_encoding_of_the_file() {
     let folder = Folder::with_input("お誕生日おめでとう");
     folder.write("models.toml", "[models.mine]\nencoding = 'r50k_base'\n");
     let text = ["count", "in.jsonl", "--text", "--model", "mine"];
-    let table = [(&[][..], "9\n"), (&["--models", "models.toml"], "14\n")];
+    let table = [
+        (&[][..], "9\n"),
+        (&["--model-table", "models.toml"], "14\n"),
+    ];
     for (more, tokens) in table {
         let output = folder.paceline([&text[..], more].concat()).ends_with(0);
         assert_eq!(output.stdout, tokens, "{more:?}");
@@ -67,7 +70,7 @@ fn a_bad_file_is_named_with_its_line_and_key() {
             ),
             ("none.toml", "models file none.toml: "),
         ] {
-            let args = [command, &["--models", file]].concat();
+            let args = [command, &["--model-table", file]].concat();
             folder.paceline(args).ends_with(2).says(&[words]);
         }
     }
@@ -82,7 +85,7 @@ fn nothing_is_written_over_the_file() {
         "run",
         "in.jsonl",
         "--simulate",
-        "--models",
+        "--model-table",
         "models.toml",
         "--summary",
         "models.toml",

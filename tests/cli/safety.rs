@@ -371,7 +371,7 @@ fn a_limit_of_the_size_of_files_ends_nothing_without_a_word() {
         let script = format!(r#"ulimit -S -f {blocks}; exec "$@""#);
         folder
             .run(&api.base_url())
-            .args(["--write-patience", "0"])
+            .args(["--disk-full-timeout", "0"])
             .in_shell(&script)
     };
     run(0)

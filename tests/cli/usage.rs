@@ -31,7 +31,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         ),
         (
             &["--timeout", "soon"],
-            &["--timeout", "a number of seconds"],
+            &["--timeout", "a time is needed"],
         ),
         (&["--burst-seconds", "0"], &["--burst-seconds", "above 0"]),
         (
@@ -55,7 +55,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         ),
         (
             &["--learn-output=95", "--accounting", "actual"],
-            &["--learn-output", "a share from 0.5 to 0.99 is needed"],
+            &["--learn-output", "a quantile from 0.5 to 0.99 is needed"],
         ),
         (
             &["--budget-tokens", "0"],
@@ -69,8 +69,8 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["--deadline", "0"], &["--deadline", "above 0"]),
         (&["--max-cost", "5"], &["--prices <FILE|builtin>"]),
         (
-            &["--prices", "p", "--max-cost", "5 USD"],
-            &["--max-cost", "a number such as 12.50 is needed"],
+            &["--prices", "p", "--max-cost", "5 dollars"],
+            &["--max-cost", "an amount is needed, such as 20, 12.50"],
         ),
         (&["--expect-latency", "1"], &["--dry-run"]),
         (

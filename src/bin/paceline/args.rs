@@ -1,5 +1,6 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
+mod amounts; //  numbers, times and sums of money
 mod server; //   the API, and how to reach it
 mod shape; //    what the input is made of, and what is taken of it
 #[cfg(feature = "redis")]
@@ -10,17 +11,17 @@ mod values; //   what flags take
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use paceline::batch::Money;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
 pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
-pub(crate) use values::{AccountingRule, Limit, Rule, When};
+pub(crate) use values::{AccountingRule, Amount, Limit, LogFormat, Rule, When};
 
-use values::{at_least_one, count, seconds, share, size, time};
+use values::{at_least_one, count, quantile, seconds, size, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -29,27 +30,81 @@ const TRYING: &str = "Trying out";
 
 /// Run language-model requests at exactly the pace that your limits allow.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "paceline",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Start with: paceline run FILE --dry-run"
+)]
 pub(crate) struct Arguments {
-    /// Say more: each retry, each file that is moved aside
-    #[arg(long, short, global = true, display_order = 900)]
+    /// Print more: each retry, each file that is moved aside
+    #[arg(
+        long,
+        short,
+        global = true,
+        display_order = 900,
+        hide_short_help = true
+    )]
     pub(crate) verbose: bool,
+    /// Print warnings and errors only: no progress, no summary
+    #[arg(
+        long,
+        short,
+        global = true,
+        display_order = 901,
+        conflicts_with = "verbose",
+        hide_short_help = true
+    )]
+    pub(crate) quiet: bool,
+    /// Print messages on standard error as text or as JSON lines
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        global = true,
+        display_order = 902,
+        default_value = "text",
+        hide_short_help = true
+    )]
+    pub(crate) log_format: LogFormat,
+    /// Read flags from FILE, in TOML: keys are the flags' names, in a table for each command
+    ///
+    /// A flag on the command line overrules an environment variable, and that overrules the file. No file is
+    /// read without this flag.
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        display_order = 903,
+        hide_short_help = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the flags as they take effect, with where each comes from, and do nothing
+    #[arg(long, global = true, display_order = 904, hide_short_help = true)]
+    pub(crate) print_config: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The whole command line, for its parser, completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    // One name for all: `paceline 0.1.0`, also of a command.
+    Arguments::command().mut_subcommands(|command| command.display_name("paceline"))
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a JSONL file of requests in the Batch format, or a prompt over a table
     ///
-    /// Results are appended to the output as they come. When a run was stopped or killed, the same
-    /// command goes on where it left off, and failed requests are tried again.
+    /// Results are appended to the output as they arrive. When a run was stopped or killed, the same
+    /// command resumes it, and retries failed requests.
     ///
     /// Exit status: 0 all succeeded; 1 some requests failed; 2 wrong usage, or a file that cannot be
     /// used; 3 stopped because nothing can succeed: an account error, a server that is never
     /// reached, an invalid certificate, failures that are all alike; 4 stopped at a bound, such as
     /// --max-cost, or before a wait of more than a day; 130 interrupted; 143 terminated. After 3, 4, 130 and 143 the same command resumes
     /// the run.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(Box<Run>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
@@ -59,9 +114,9 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Count the tokens of a file of requests, or of a text
     Count(Count),
-    /// Ask the API what an account's limits are, and print them as a limits file
+    /// Ask the API for an account's limits, and print them as a limits file
     ///
-    /// Sends one request for each model, the smallest that there is, and prints what its answer
+    /// Sends one request for each model, the smallest that there is, and prints what its response
     /// says on standard output, in the form that --limits reads. It costs a few tokens of each.
     ///
     #[cfg_attr(
@@ -71,45 +126,66 @@ pub(crate) enum Command {
     /// Exit status: 0 the limits of all models were found; 1 a request failed, or its answer says
     /// nothing of limits; 2 wrong usage; 3 stopped by an account error.
     Limits(Ask),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: paceline completions bash > ~/.local/share/bash-completion/completions/paceline
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write manual pages to a folder
+    Man {
+        /// The folder, which has to exist
+        folder: PathBuf,
+    },
 }
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  paceline run requests.jsonl --dry-run
+  paceline run reviews.csv --model gpt-4.1-mini --prompt 'Good or bad? {text}' --extract answers.csv
+  paceline run requests.jsonl --tpm 60k --prices builtin --max-cost '$20'";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// JSONL in the Batch format, or rows with --prompt; gzip and zstd are unpacked; - for standard
-    /// input
+    /// Read requests (JSONL in the Batch format) or, with --prompt, rows; - is standard input
+    ///
+    /// Input packed with gzip or zstd is unpacked.
     pub(crate) input: PathBuf,
 
-    /// Where results go, - for standard output, from which nothing is resumed [default: INPUT with
-    /// .results.jsonl in place of its extension, with --simulate .simulated.results.jsonl]
+    /// Write results to FILE [default: INPUT with .results.jsonl as its extension]
+    ///
+    /// With --simulate the extension is .simulated.results.jsonl. With - results go to standard output, and
+    /// nothing can be resumed.
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) output: Option<PathBuf>,
-    /// Where failures go [default: beside the results, x.errors.jsonl for x.jsonl]
-    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    /// Write failures to FILE [default: beside the results, x.errors.jsonl for x.jsonl]
+    #[arg(long, value_name = "FILE", help_heading = FILES, hide_short_help = true)]
     pub(crate) errors: Option<PathBuf>,
-    /// Start over; output files that hold something are moved aside, none is deleted
-    #[arg(long, help_heading = FILES)]
+    /// Start over; move output files that hold something aside, and delete none
+    #[arg(long, help_heading = FILES, hide_short_help = true)]
     pub(crate) fresh: bool,
-    /// Send failed requests of earlier runs again [the default]
-    #[arg(long, overrides_with = "keep_failed", help_heading = FILES)]
+    /// Retry requests that failed in an earlier run [the default]
+    #[arg(long, overrides_with = "keep_failed", help_heading = FILES, hide_short_help = true)]
     pub(crate) retry_failed: bool,
-    /// Leave failed requests of earlier runs at that: they stay in the errors file
-    #[arg(long, overrides_with = "retry_failed", help_heading = FILES)]
+    /// Skip requests that failed in an earlier run; they stay in the errors file
+    #[arg(long, overrides_with = "retry_failed", help_heading = FILES, hide_short_help = true)]
     pub(crate) keep_failed: bool,
-    /// Most time until a finished line is on the disk, not only written; 0 waits for each
-    #[arg(long, value_name = "SECS", default_value = "1", value_parser = time, help_heading = FILES)]
+    /// Set the maximum interval between fsyncs; 0 syncs after every line
+    #[arg(long, value_name = "TIME", default_value = "1", value_parser = time, help_heading = FILES, hide_short_help = true)]
     pub(crate) sync_every: Duration,
-    /// How long to wait, sending nothing, for room on a full disk and the like
-    #[arg(long, value_name = "SECS", default_value = "60", value_parser = time, help_heading = FILES)]
-    pub(crate) write_patience: Duration,
-    /// Write a JSON summary at the end, to a file or to standard output (-)
-    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    /// Wait this long for room on a full disk, sending nothing meanwhile
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = time, help_heading = FILES, hide_short_help = true)]
+    pub(crate) disk_full_timeout: Duration,
+    /// Write a JSON summary at the end, to FILE or to standard output (-)
+    #[arg(long, value_name = "FILE", help_heading = FILES, hide_short_help = true)]
     pub(crate) summary: Option<PathBuf>,
-    /// Write a page about the run at the end: its pace, its waits, what failed
-    #[arg(long, value_name = "FILE.html", help_heading = FILES)]
+    /// Write an HTML report at the end: throughput, waits, failures
+    #[arg(long, value_name = "FILE.html", help_heading = FILES, hide_short_help = true)]
     pub(crate) report: Option<PathBuf>,
-    /// Show on standard error where the run stands
-    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = FILES)]
-    pub(crate) progress: When,
+    /// Show progress on standard error [default: auto, with --quiet never]
+    #[arg(long, value_name = "WHEN", help_heading = FILES, hide_short_help = true)]
+    pub(crate) progress: Option<When>,
 
     #[command(flatten)]
     pub(crate) shape: Shape,
@@ -120,105 +196,109 @@ pub(crate) struct Run {
     #[cfg(feature = "redis")]
     #[command(flatten)]
     pub(crate) share: Share,
-    /// What becomes of requests while the store of --share cannot be reached
+    /// Choose what happens to requests while the store of --share cannot be reached
     #[cfg(feature = "redis")]
     #[arg(
         long,
         value_name = "RULE",
         default_value = "divide",
-        help_heading = "Sharing"
+        help_heading = "Sharing",
+        hide_short_help = true
     )]
     pub(crate) share_on_outage: Outage,
-    /// How many processes share the limits at least, to divide them by then [default: as many as were
-    /// seen of late]
+    /// Assume at least N processes when the limits are divided [default: those seen in the last two minutes]
     #[cfg(feature = "redis")]
-    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = count, help_heading = "Sharing")]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = count, help_heading = "Sharing", hide_short_help = true)]
     pub(crate) share_processes: u64,
 
     #[command(flatten)]
     pub(crate) server: Server,
-    /// What a prompt counts as [default: larger; with --simulate characters, as it counts itself]
-    #[arg(long, value_name = "RULE", help_heading = SENDING)]
+    /// Choose how a prompt is counted [default: larger; with --simulate characters]
+    #[arg(long, value_name = "RULE", help_heading = SENDING, hide_short_help = true)]
     pub(crate) prompt_rule: Option<Rule>,
-    /// How models are counted, in TOML: encodings, tools, images, sounds; overrules the built-in table
-    #[arg(long, value_name = "FILE", help_heading = SENDING)]
-    pub(crate) models: Option<PathBuf>,
-    /// How the server counts a request against a token limit [default: as the provider does, else
-    /// prompt-plus-cap]; with --simulate, how the simulator does (actual and --learn-output: an answer counts when
-    /// it is there)
-    #[arg(long, value_name = "RULE", help_heading = SENDING)]
+    /// Overrule the built-in table of how models are counted, in TOML: encodings, tools, images, sounds
+    #[arg(long, value_name = "FILE", help_heading = SENDING, hide_short_help = true)]
+    pub(crate) model_table: Option<PathBuf>,
+    /// Choose how the server counts a request against a token limit [default: the provider's, else
+    /// prompt-plus-cap]
+    ///
+    /// With --simulate it is how the simulator counts (actual and --learn-output: a response counts when it
+    /// is sent).
+    #[arg(long, value_name = "RULE", help_heading = SENDING, hide_short_help = true)]
     pub(crate) accounting: Option<AccountingRule>,
-    /// Reserve for an answer what this share of the last ones needed, and not the whole output cap
-    /// [default SHARE: 0.95]; only with --accounting actual, where the server does not hold the cap itself
-    #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = share, help_heading = SENDING)]
+    /// Reserve for a response what this quantile of recent ones needed, not the whole output cap [default
+    /// QUANTILE: 0.95]
+    ///
+    /// Only with --accounting actual, where the server does not hold the cap itself.
+    #[arg(long, value_name = "QUANTILE", num_args = 0..=1, require_equals = true, default_missing_value = "0.95", value_parser = quantile, help_heading = SENDING, hide_short_help = true)]
     pub(crate) learn_output: Option<f64>,
     /// Cap requests in flight [default: what open files, threads and memory allow]
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = SENDING)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = SENDING, hide_short_help = true)]
     pub(crate) max_in_flight: Option<usize>,
-    /// Cap the memory of requests in flight, with bodies and responses, and of those that wait, such as
-    /// 500M or 2G [default: a quarter of the machine's or of the control group's]
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = SENDING)]
+    /// Cap the memory of requests in flight and of those that wait, such as 500M or 2G [default: a quarter of
+    /// the machine's or of the control group's]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = SENDING, hide_short_help = true)]
     pub(crate) max_memory: Option<u64>,
-    /// How often a request is sent again after an error that may pass
-    #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING)]
+    /// Cap retries of a request after transient errors
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING, hide_short_help = true)]
     pub(crate) max_retries: u32,
-    /// How long to try to reach a server that was never reached
-    #[arg(long, value_name = "SECS", default_value = "30", value_parser = time, help_heading = SENDING)]
+    /// Give up on a server that was never reached after this time
+    #[arg(long, value_name = "TIME", default_value = "30", value_parser = time, help_heading = SENDING, hide_short_help = true)]
     pub(crate) connect_patience: Duration,
-    /// How long to wait, when told to stop, for what is under way
-    #[arg(long, value_name = "SECS", default_value = "120", value_parser = time, help_heading = SENDING)]
+    /// Wait this long for requests in flight when the run is stopped
+    #[arg(long, value_name = "TIME", default_value = "120", value_parser = time, help_heading = SENDING, hide_short_help = true)]
     pub(crate) grace: Duration,
 
-    /// Say what the run costs, by prices in TOML or those that are built in; repeatable, the last overrules
-    #[arg(long, value_name = "FILE|builtin", help_heading = BOUNDS)]
+    /// Compute costs by prices in TOML, or by the built-in ones; repeatable, the last overrules
+    #[arg(long, value_name = "FILE|builtin", help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) prices: Vec<PathBuf>,
-    /// Send a request that the flex tier has no room for as a usual one, once its retries are used up
-    #[arg(long, help_heading = BOUNDS)]
+    /// Send a request that the flex tier has no capacity for as a standard one, once its retries are used up
+    #[arg(long, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) flex_fallback: bool,
     /// Stop before this run uses more tokens
-    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) budget_tokens: Option<u64>,
-    /// Stop before this run costs more, in the currency of the prices
+    /// Stop before this run costs more, such as '$20'; needs --prices
     #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS)]
-    pub(crate) max_cost: Option<Money>,
-    /// Stop when so many requests have failed
-    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS)]
+    pub(crate) max_cost: Option<Amount>,
+    /// Stop when N requests have failed
+    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) max_failures: Option<u64>,
-    /// Go on although nothing has succeeded and 20 requests failed alike
-    #[arg(long, help_heading = BOUNDS)]
+    /// Continue although none has succeeded and 20 requests failed alike
+    #[arg(long, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) keep_going: bool,
-    /// Begin nothing more after this time
-    #[arg(long, value_name = "SECS", value_parser = seconds, help_heading = BOUNDS)]
+    /// Start no more requests after this time
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) deadline: Option<Duration>,
 
-    /// Read, check and count, print what the run would take, and send nothing
+    /// Print what the run would take, and send nothing
     #[arg(long, help_heading = TRYING)]
     pub(crate) dry_run: bool,
-    /// With --dry-run: how long an answer is taken to take [default: 5]
-    #[arg(long, value_name = "SECS", value_parser = time, requires = "dry_run", help_heading = TRYING)]
+    /// With --dry-run: assume this response latency [default: 5]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "dry_run", help_heading = TRYING, hide_short_help = true)]
     pub(crate) expect_latency: Option<Duration>,
     /// Run against a built-in simulated API with the same limits: no key, no network
     #[arg(long, conflicts_with = "base_url", help_heading = TRYING)]
     pub(crate) simulate: bool,
-    /// With --simulate: how long its answers take on average
-    #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING)]
+    /// With --simulate: set the average response latency
+    #[arg(long, value_name = "TIME", default_value = "0.3", value_parser = time, requires = "simulate", help_heading = TRYING, hide_short_help = true)]
     pub(crate) sim_latency: Duration,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Tokens per minute, for every model or for one; repeatable
+    /// Cap tokens per minute, for every model or for one, such as 60k; repeatable
     #[arg(long, value_name = "[MODEL=]N")]
     pub(crate) tpm: Vec<Limit>,
-    /// Requests per minute, for every model or for one; repeatable
+    /// Cap requests per minute, for every model or for one; repeatable
     #[arg(long, value_name = "[MODEL=]N")]
     pub(crate) rpm: Vec<Limit>,
-    /// Limits, families and presets in TOML; --tpm and --rpm overrule it
-    #[arg(long, value_name = "FILE")]
+    /// Read limits, families and presets in TOML; --tpm and --rpm overrule them
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) limits: Option<PathBuf>,
-    /// Size of each bucket per minute, in seconds of its rate [default: 60, or what the file says]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    /// Set the bucket size of limits per minute, in time at their rate [default: 60, or what the file says]
+    #[arg(long, value_name = "TIME", value_parser = seconds, hide_short_help = true)]
     pub(crate) burst_seconds: Option<Duration>,
 }
 
@@ -238,9 +318,18 @@ pub(crate) struct Ask {
     pub(crate) server: Server,
 }
 
+/// What an object of `count --json` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum By {
+    /// One line for each model
+    Model,
+    /// One line for each request, with its line in the file, in no order
+    Request,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Count {
-    /// JSONL in the Batch format, or any text with --text; - for standard input
+    /// Read requests (JSONL in the Batch format), or any text with --text; - is standard input
     pub(crate) file: PathBuf,
     /// Count the file, unpacked if it is packed with gzip or zstd, as one text
     #[arg(long)]
@@ -253,10 +342,20 @@ pub(crate) struct Count {
         requires = "text"
     )]
     pub(crate) model: String,
-    /// How models are counted, in TOML; overrules the built-in table
+    /// Overrule the built-in table of how models are counted, in TOML
     #[arg(long, value_name = "FILE")]
-    pub(crate) models: Option<PathBuf>,
-    /// How the server counts a request against a token limit
+    pub(crate) model_table: Option<PathBuf>,
+    /// Print JSON: an object for each model, or for each request
+    #[arg(
+        long,
+        value_name = "BY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "model",
+        conflicts_with = "text"
+    )]
+    pub(crate) json: Option<By>,
+    /// Choose how the server counts a request against a token limit
     #[arg(
         long,
         value_name = "RULE",
@@ -264,7 +363,7 @@ pub(crate) struct Count {
         conflicts_with = "text"
     )]
     pub(crate) accounting: AccountingRule,
-    /// What a prompt counts as: tokens is what is billed
+    /// Choose how a prompt is counted: tokens is what is billed
     #[arg(
         long,
         value_name = "RULE",
@@ -278,12 +377,10 @@ pub(crate) struct Count {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_declaration_holds_together() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::exit::Exit;
 use crate::numbers::{grouped, quota};
-use crate::say::{self, say};
+use crate::say::{self, warning};
 use crate::server;
 #[cfg(feature = "redis")]
 use crate::share;
@@ -58,8 +58,8 @@ pub(crate) fn ask(arguments: &args::Ask) -> Result<Exit> {
         }
         exit = Exit::SomeFailed;
         match answer {
-            Ok(_) => say!("paceline: {model}: the server says nothing of its limits"),
-            Err(error) => say!("paceline: {model}: {error}"),
+            Ok(_) => warning!("paceline: {model}: the server says nothing of its limits"),
+            Err(error) => warning!("paceline: {model}: {error}"),
         }
     }
     Ok(exit)

@@ -8,7 +8,7 @@ use paceline::{Error, LimitTable, Result, Usage};
 
 use crate::args;
 use crate::run::BUILTIN;
-use crate::say::say;
+use crate::say::warning;
 
 /// Models that a message lists.
 const MOST_LISTED: usize = 10;
@@ -46,7 +46,9 @@ pub(crate) fn models(
         let of = table.family_of(model);
         if !asked.keys().any(|asked| table.family_of(asked) == of) {
             let there_are = listed(&asked);
-            say!("paceline: {flag} {model}=…: no request is for this model; there are {there_are}");
+            warning!(
+                "paceline: {flag} {model}=…: no request is for this model; there are {there_are}"
+            );
         }
     }
     let Some(prices) = bounded else {

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use paceline::batch::{Input, Run, plain_text};
+use paceline::batch::{Input, RequestPlan, Run, plain_text};
 use paceline::{Error, RateLimitedClient, Result};
+use serde_json::{Value, json};
 
-use crate::args;
+use crate::args::{self, By};
 use crate::exit::Exit;
 use crate::limits;
 use crate::models;
-use crate::plan::print_plan;
+use crate::plan::{print_plan, say_bad_lines};
 use crate::say;
 
 pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
-    let models = models::table(arguments.models.as_deref())?;
+    let models = models::table(arguments.model_table.as_deref())?;
     let standard_input = arguments.file == Path::new("-");
     if arguments.text {
         let encoding = models.profile(&arguments.model).encoding();
@@ -49,5 +50,42 @@ pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
         .limit_table(limits::table(&arguments.limits)?)
         .build()?;
     // Whatever results there are beside it.
-    print_plan(&Run::new(client, input).fresh(true).plan()?)
+    let run = Run::new(client, input).fresh(true);
+    let Some(by) = arguments.json else {
+        return print_plan(&run.plan()?);
+    };
+    let plan = match by {
+        By::Model => run.plan()?,
+        // A reader who has seen enough ends nothing here.
+        By::Request => run.plan_each(|request| {
+            let _ = say::data(&format!("{}\n", of_request(request)));
+        })?,
+    };
+    if by == By::Model {
+        for model in &plan.models {
+            let line = json!({
+                "model": model.model,
+                "requests": model.requests,
+                "prompt_tokens": model.prompt_tokens,
+                "reserved_tokens": model.reserved.tokens,
+            });
+            say::data(&format!("{line}\n"))?;
+        }
+    }
+    say_bad_lines(&plan.bad_lines, plan.more_bad_lines, "that cannot be sent");
+    Ok(match plan.bad_lines.is_empty() {
+        true => Exit::Success,
+        false => Exit::SomeFailed,
+    })
+}
+
+fn of_request(request: RequestPlan<'_>) -> Value {
+    json!({
+        "line": request.line,
+        "custom_id": request.custom_id,
+        "model": request.model,
+        "prompt_tokens": request.prompt_tokens,
+        "output_tokens": request.output_tokens,
+        "reserved_tokens": request.reserved.tokens,
+    })
 }

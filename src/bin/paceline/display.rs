@@ -17,7 +17,7 @@ use crate::numbers::{grouped, money};
 use crate::pace::Pace;
 use crate::plain::{cut, line as line_of};
 use crate::reasons::{example, last, top};
-use crate::say::{self, say};
+use crate::say::{self, say, warning};
 use crate::utc;
 
 /// How often the live display is drawn anew.
@@ -41,7 +41,8 @@ enum Form {
 
 impl Form {
     fn of(when: When, is_terminal: bool) -> Self {
-        match (when, is_terminal) {
+        // A program that reads messages line by line is no terminal.
+        match (when, is_terminal && !say::is_json()) {
             (When::Never, _) => Self::Nothing,
             (When::Auto | When::Always, true) => Self::Live,
             (When::Auto, false) => Self::Lines(LINE),
@@ -55,7 +56,11 @@ pub(crate) struct Display(Option<(Sender<()>, JoinHandle<Held>)>);
 
 impl Display {
     /// `currency` is what costs are in, where there are prices.
-    pub(crate) fn start(watch: Watch, when: When, currency: Option<String>) -> Self {
+    pub(crate) fn start(watch: Watch, when: Option<When>, currency: Option<String>) -> Self {
+        let when = when.unwrap_or(match say::is_quiet() {
+            true => When::Never,
+            false => When::Auto,
+        });
         let (stop, stopped) = bounded(0);
         let currency = currency.unwrap_or_default();
         let held = Held::default();
@@ -123,7 +128,7 @@ fn lines(
         for reason in watch.reasons().by_count() {
             // 30 s are long to wait for the first sign of trouble.
             if reason.retried > 0 && said.insert(reason.reason.clone()) {
-                say!(
+                warning!(
                     "{} attempts fail: {}",
                     utc::time_of_day(utc::now()),
                     example(reason)

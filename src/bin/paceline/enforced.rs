@@ -8,7 +8,7 @@ use std::time::Duration;
 use paceline::sim::{DailyLimits, SimConfig, SimLimits};
 use paceline::{LimitTable, Limits, Quota, Unit};
 
-use crate::say::say;
+use crate::say::warning;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) fn config(table: &LimitTable) -> SimConfig {
     let days = daily(table);
     if !is_whole(table, days) {
-        say!(
+        warning!(
             "paceline: the simulated API has no limits on input or output tokens, and no limits \
              per day that differ by model; it leaves them out"
         );

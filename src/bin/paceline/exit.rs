@@ -7,7 +7,7 @@ use paceline::batch::{Ending, Summary};
 
 use crate::advice::advice;
 use crate::mask;
-use crate::say::{self, say};
+use crate::say::{self, error};
 
 /// How the command ends. Its numbers are part of the command's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,9 @@ impl Exit {
 
     /// Says what went wrong on standard error.
     pub(crate) fn of_error(error: &Error) -> Self {
-        say!("paceline: {}", mask::typed(&error.to_string()));
+        error!("paceline: {}", mask::typed(&error.to_string()));
         if let Some(advice) = advice(error) {
-            say!("paceline: {advice}");
+            error!("paceline: {advice}");
         }
         if error.is_account_error() {
             Self::Refused

@@ -8,7 +8,7 @@ use paceline::{Error, Result};
 use crate::args;
 use crate::input::prints_results;
 use crate::numbers::grouped;
-use crate::say::say;
+use crate::say::{say, warning};
 
 /// Says that answers cannot be read again before anything is sent, not after hours.
 pub(crate) fn check(arguments: &args::Run, results: &Path) -> Result<()> {
@@ -43,13 +43,13 @@ pub(crate) fn write(shape: &args::Shape, results: &Path, requests: &RequestSet) 
     let results = results.display();
     if extracted.others > 0 {
         let others = grouped(extracted.others);
-        say!("{others} answers to other requests in {results} are left out");
+        warning!("{others} answers to other requests in {results} are left out");
     }
     if extracted.unreadable > 0 {
         let named = &extracted.first_unreadable;
         let count = grouped(extracted.unreadable);
-        say!("{count} lines of {results} cannot be read and are left out:");
-        named.iter().for_each(|line| say!("  {line}"));
+        warning!("{count} lines of {results} cannot be read and are left out:");
+        named.iter().for_each(|line| warning!("  {line}"));
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
     let texts = texts.filter_map(|text| text.strip_prefix('@').map(Path::new));
     let others = [
         &arguments.server.provider_table,
-        &arguments.models,
+        &arguments.model_table,
         &arguments.limits.limits,
         &shape.schema,
     ];

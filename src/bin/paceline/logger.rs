@@ -8,7 +8,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use paceline::Clock;
 use parking_lot::Mutex;
 
-use crate::say::say;
+use crate::say::{self, warning};
 
 /// How long a fact that was logged is only counted when it comes again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -36,25 +36,28 @@ impl Log for Stderr {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let kind = match record.level() {
-            Level::Error => "error: ",
-            Level::Warn => "warning: ",
-            _ => "",
+        let (level, kind) = match record.level() {
+            Level::Error => (say::Level::Error, "error: "),
+            Level::Warn => (say::Level::Warning, "warning: "),
+            _ => (say::Level::Info, ""),
         };
         let text = format!("{kind}{}", record.args());
         let now = self.clock.get_or_init(Clock::real).now();
         let is_detail = record.level() > Level::Warn;
         let more = self.repeats.lock().more(&text, is_detail, now);
         match more {
-            Some(0) => say!("paceline: {text}"),
-            Some(more) => say!("paceline: {text} (and {more} times since the last such line)"),
+            Some(0) => say::line(level, format_args!("paceline: {text}")),
+            Some(more) => say::line(
+                level,
+                format_args!("paceline: {text} (and {more} times since the last such line)"),
+            ),
             None => {}
         }
     }
 
     fn flush(&self) {
         for (text, more) in self.repeats.lock().rest() {
-            say!("paceline: {text} (and {more} times since)");
+            warning!("paceline: {text} (and {more} times since)");
         }
     }
 }

@@ -4,6 +4,7 @@ mod advice; //   what can be typed when a run cannot begin
 mod args; //     what may be said on the command line
 mod ask; //      `paceline limits`
 mod check; //    models of flags, against those of the input
+mod config; //   flags from a file, and where each flag comes from
 mod count; //    `paceline count`
 mod descriptors; // the limit of open files
 mod display; //  where a run stands, on standard error
@@ -12,6 +13,7 @@ mod eta; //      how long a run still takes
 mod exit; //     exit statuses, and errors as one line
 mod extract; //  the answers alone, at the end of a run
 mod files; //    the files of a run, held against one another
+mod generate; // completions and manual pages
 mod held; //     what holds a run back
 mod in_flight; // what caps the requests in flight, in words
 mod input; //    what is run, from flags
@@ -37,18 +39,21 @@ mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
 mod summary; //  the end of a run, for people and for programs
 mod utc; //      the time of day
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Arguments, Command};
+use args::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match config::arguments(&env::args_os().collect::<Vec<_>>()) {
         Ok(arguments) => arguments,
-        Err(error) => return Exit::of_usage(&error).into(),
+        Err(exit) => return exit.into(),
     };
+    say::set_style(say::Style {
+        format: arguments.log_format,
+        is_quiet: arguments.quiet,
+    });
     logger::install(arguments.verbose);
     descriptors::raise();
     signals::outlive_limits();
@@ -60,6 +65,8 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { folder } => generate::manual(&folder),
     };
     let exit = result.unwrap_or_else(|error| Exit::of_error(&error));
     log::logger().flush();

@@ -2,12 +2,12 @@
 
 use paceline::batch::Notice;
 
-use crate::say::say;
+use crate::say::warning;
 use crate::utc;
 
 /// Says it on standard error.
 pub(crate) fn tell(notice: &Notice) {
-    say!("paceline: {}", text(notice));
+    warning!("paceline: {}", text(notice));
 }
 
 fn text(notice: &Notice) -> String {

@@ -8,7 +8,7 @@ use paceline::{LimitOrigin, Quota, Result};
 use crate::exit::Exit;
 use crate::held::mark;
 use crate::numbers::{grouped, lasting, money, quota};
-use crate::say::{self, say};
+use crate::say::{self, warning};
 
 /// How many bad lines are printed.
 const SHOWN: usize = 10;
@@ -27,13 +27,13 @@ pub(crate) fn print_plan(plan: &Plan) -> Result<Exit> {
 /// but those that are shown, of `lines` and of `more` that are not among them.
 pub(crate) fn say_bad_lines(lines: &[String], more: u64, where_they_are: &str) {
     for line in lines.iter().take(SHOWN) {
-        say!("paceline: {line}");
+        warning!("paceline: {line}");
     }
     let kept = u64::try_from(lines.len().saturating_sub(SHOWN)).unwrap_or(u64::MAX);
     let more = kept.saturating_add(more);
     if more > 0 {
         let more = grouped(more);
-        say!("paceline: and {more} more lines {where_they_are}");
+        warning!("paceline: and {more} more lines {where_they_are}");
     }
 }
 

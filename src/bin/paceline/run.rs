@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     check_learning(arguments)?;
     // Flags and files first: the key is asked for when there is nothing else to be put right.
     let prices = prices(&arguments.prices)?;
+    check_currency(arguments.max_cost.as_ref(), prices.as_ref())?;
     let input = input(arguments)?;
     check::models(arguments, &input, &table, prices.as_ref())?;
     let in_flight = arguments.max_in_flight;
@@ -80,7 +81,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     let server = &arguments.server;
     let mut builder = RateLimitedClient::builder()
         .registry(Arc::new(Registry::new(table).jitter(JITTER)))
-        .model_table(models::table(arguments.models.as_deref())?)
+        .model_table(models::table(arguments.model_table.as_deref())?)
         .max_idle_connections(connections)
         .max_retries(arguments.max_retries)
         .model(UNNAMED)
@@ -136,7 +137,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         .fresh(arguments.fresh)
         .keep_failed(arguments.keep_failed)
         .sync_every(arguments.sync_every)
-        .write_patience(arguments.write_patience)
+        .disk_full_timeout(arguments.disk_full_timeout)
         .grace(arguments.grace)
         .keep_going(arguments.keep_going)
         .flex_fallback(arguments.flex_fallback)
@@ -241,6 +242,17 @@ fn check_learning(arguments: &args::Run) -> Result<()> {
     Err(Error::Config(message.to_owned()))
 }
 
+/// A bound in one currency says nothing of prices in another.
+fn check_currency(most: Option<&args::Amount>, prices: Option<&Prices>) -> Result<()> {
+    let named = most.and_then(|most| most.currency.as_deref());
+    match (named, prices.map(Prices::currency)) {
+        (Some(named), Some(currency)) if named != currency => Err(Error::Config(format!(
+            "--max-cost is in {named}, and --prices are in {currency}; name the bound in {currency}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The prices of all that the flag names, each laid over the one before it.
 fn prices(named: &[PathBuf]) -> Result<Option<Prices>> {
     let mut prices: Option<Prices> = None;
@@ -270,8 +282,8 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
     if let Some(tokens) = arguments.budget_tokens {
         run = run.budget_tokens(tokens);
     }
-    if let Some(most) = arguments.max_cost {
-        run = run.max_cost(most);
+    if let Some(most) = &arguments.max_cost {
+        run = run.max_cost(most.money);
     }
     if let Some(most) = arguments.max_failures {
         run = run.max_failures(most);

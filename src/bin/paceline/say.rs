@@ -3,13 +3,64 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use console::Term;
 use indicatif::MultiProgress;
 use paceline::{Error, Result};
 use parking_lot::Mutex;
+use serde_json::json;
 
-use crate::{mask, plain};
+use crate::args::LogFormat;
+use crate::{mask, plain, utc};
+
+/// What a message is, which decides whether `--quiet` leaves it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Where things stand, and what came of them.
+    Info,
+    /// What is wrong and does not end the command.
+    Warning,
+    /// What ends it.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How messages are written, by the flags.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) format: LogFormat,
+    pub(crate) is_quiet: bool,
+}
+
+/// Set once, when the flags are known.
+static STYLE: OnceLock<Style> = OnceLock::new();
+
+/// Sets how messages are written. Before that they are text, and all are.
+pub(crate) fn set_style(style: Style) {
+    let _ = STYLE.set(style);
+}
+
+/// True where a program reads the messages, so that there is no live display.
+pub(crate) fn is_json() -> bool {
+    STYLE
+        .get()
+        .is_some_and(|style| style.format == LogFormat::Json)
+}
+
+/// True where only warnings and errors are written.
+pub(crate) fn is_quiet() -> bool {
+    STYLE.get().is_some_and(|style| style.is_quiet)
+}
 
 /// The live display, above which lines have to go.
 static DISPLAY: Mutex<Option<MultiProgress>> = Mutex::new(None);
@@ -22,12 +73,24 @@ pub(crate) fn above(display: Option<MultiProgress>) {
 /// The longest line on standard error, in characters: above any that is meant to be read.
 const LONGEST: usize = 2_000;
 
-/// A line on standard error.
-pub(crate) fn line(text: fmt::Arguments<'_>) {
+/// A message on standard error.
+pub(crate) fn line(level: Level, text: fmt::Arguments<'_>) {
+    if is_quiet() && level == Level::Info {
+        return;
+    }
     let text = text.to_string();
     let text = mask::keys(&text);
     let text = plain::line(&text);
     let text = plain::cut(&text, LONGEST);
+    if is_json() {
+        let message = text.strip_prefix("paceline: ").unwrap_or(&text);
+        let message = message.strip_prefix("warning: ").unwrap_or(message);
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let time = utc::timestamp(utc::now());
+        let line = json!({ "time": time, "level": level.name(), "message": message });
+        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+        return;
+    }
     let shown = DISPLAY.lock();
     let _ = match &*shown {
         Some(display) => display.println(text),
@@ -81,8 +144,20 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A line on standard error, as with `format!`.
+/// A message on standard error, as with `format!`: where things stand.
 macro_rules! say {
-    ($($text:tt)*) => { $crate::say::line(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::say::line($crate::say::Level::Info, format_args!($($text)*)) };
 }
 pub(crate) use say;
+
+/// The same for what is wrong and does not end the command.
+macro_rules! warning {
+    ($($text:tt)*) => { $crate::say::line($crate::say::Level::Warning, format_args!($($text)*)) };
+}
+pub(crate) use warning;
+
+/// The same for what ends it.
+macro_rules! error {
+    ($($text:tt)*) => { $crate::say::line($crate::say::Level::Error, format_args!($($text)*)) };
+}
+pub(crate) use error;

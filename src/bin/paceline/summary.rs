@@ -10,7 +10,7 @@ use crate::held::mark;
 use crate::in_flight;
 use crate::numbers::{grouped, lasting, money};
 use crate::reasons;
-use crate::say::{self, say};
+use crate::say::{self, say, warning};
 
 /// A charge that differs from our count by less is not worth a line.
 const NOTABLE: f64 = 0.02;
@@ -103,57 +103,59 @@ pub(crate) fn print(
     }
     if summary.failed > 0 {
         let advice = reasons::advice(&all, others, summary.failed, keeps_failed);
-        say!("failures in {}; {advice}", errors.display());
+        warning!("failures in {}; {advice}", errors.display());
     }
     if summary.abandoned > 0 {
         let abandoned = grouped(summary.abandoned);
-        say!(
+        warning!(
             "paceline: {abandoned} requests were still in flight when the grace period ended; the \
              next run retries them"
         );
     }
     match &summary.ending {
         Ending::AccountError(reason) => {
-            say!("paceline: stopped by an account error: {reason}");
-            say!(
+            warning!("paceline: stopped by an account error: {reason}");
+            warning!(
                 "paceline: nothing is lost; once that is corrected, the same command resumes the run"
             );
         }
         Ending::Forbidden(reason) => {
-            say!("paceline: stopped: the server forbids request after request: {reason}");
-            say!(
+            warning!("paceline: stopped: the server forbids request after request: {reason}");
+            warning!(
                 "paceline: nothing is lost; once that is corrected, the same command resumes the run"
             );
         }
         Ending::SameFailure(reason) => {
-            say!(
+            warning!(
                 "paceline: stopped: nothing has succeeded, and 20 requests failed alike: {reason}"
             );
-            say!(
+            warning!(
                 "paceline: once that is corrected, the same command resumes the run; --keep-going sends the others in any case"
             );
         }
         Ending::Unreachable(reason) => {
-            say!("paceline: stopped: cannot reach {reason}");
-            say!("paceline: no request failed by it; the same command resumes the run");
+            warning!("paceline: stopped: cannot reach {reason}");
+            warning!("paceline: no request failed by it; the same command resumes the run");
         }
         Ending::Certificate(reason) => {
-            say!("paceline: stopped by a certificate: {reason}");
-            say!("paceline: no request failed by it; the same command resumes the run");
+            warning!("paceline: stopped by a certificate: {reason}");
+            warning!("paceline: no request failed by it; the same command resumes the run");
         }
         Ending::LongWait(reason) => {
-            say!("paceline: stopped: all that is left would wait for more than a day: {reason}");
-            say!("paceline: nothing is lost; the same command resumes the run");
+            warning!(
+                "paceline: stopped: all that is left would wait for more than a day: {reason}"
+            );
+            warning!("paceline: nothing is lost; the same command resumes the run");
         }
         Ending::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
             let done = dealt_with(summary);
-            say!("paceline: stopped at {bound}");
-            say!(
+            warning!("paceline: stopped at {bound}");
+            warning!(
                 "paceline: {done} lines are done; the same command resumes the run, and its bounds count anew"
             );
         }
-        Ending::Interrupted => say!(
+        Ending::Interrupted => warning!(
             "paceline: interrupted: {} requests are done; the same command resumes the run",
             dealt_with(summary)
         ),

@@ -11,6 +11,13 @@ pub(crate) fn time_of_day(at: SystemTime) -> String {
     format!("{hours:02}:{minutes:02}:{:02}Z", seconds % 60)
 }
 
+/// `2026-03-01T18:42:30Z`, as programs read it.
+pub(crate) fn timestamp(at: SystemTime) -> String {
+    let seconds = i64::try_from(since_epoch(at)).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds);
+    time.map_or_else(|_| String::new(), |time| time.to_string())
+}
+
 /// When `wait` from now will be over: `18:53:10Z`, and the days when it is not today.
 pub(crate) fn until(now: SystemTime, wait: Duration) -> String {
     let Some(at) = now.checked_add(wait) else {
@@ -48,6 +55,7 @@ mod tests {
         let now = 784_111_777; // 08:49:37
         assert_eq!(time_of_day(at(now)), "08:49:37Z");
         assert_eq!(time_of_day(at(0)), "00:00:00Z");
+        assert_eq!(timestamp(at(now)), "1994-11-06T08:49:37Z");
         assert_eq!(time_of_day(at(DAY - 1)), "23:59:59Z");
         let table = [
             (660, "09:00:37Z"),

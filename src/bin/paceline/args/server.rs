@@ -18,27 +18,28 @@ pub(crate) struct Server {
         long,
         value_name = "URL",
         help_heading = SENDING,
-        help = format!("The API, as its provider names it [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
+        help = format!("Send requests to this API [env: OPENAI_BASE_URL] [default: {DEFAULT_BASE_URL}]")
     )]
     pub(crate) base_url: Option<String>,
-    /// Name the provider: its base URL, key variable, headers and form of prompts [default: known by the base
-    /// URL]
+    /// Name the provider, such as anthropic or azure [default: recognised by the base URL]
+    ///
+    /// It sets the base URL, the variable of the key, the headers and the form of prompts.
     #[arg(long, value_name = "NAME", help_heading = SENDING)]
     pub(crate) provider: Option<String>,
     /// Overrule the built-in table of providers, in TOML: headers, errors, limits, authorization
-    #[arg(long, value_name = "FILE", help_heading = SENDING)]
+    #[arg(long, value_name = "FILE", help_heading = SENDING, hide_short_help = true)]
     pub(crate) provider_table: Option<PathBuf>,
     /// Name the environment variable that holds the key [default: the provider's, else `OPENAI_API_KEY`]
-    #[arg(long, value_name = "NAME", help_heading = SENDING)]
+    #[arg(long, value_name = "NAME", help_heading = SENDING, hide_short_help = true)]
     pub(crate) api_key_env: Option<String>,
     // What is given is checked elsewhere: the parser would quote it, and it may be a key.
     /// Send a header that is no secret with every request; repeatable
-    #[arg(long, value_name = "NAME=VALUE", help_heading = SENDING)]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = SENDING, hide_short_help = true)]
     pub(crate) header: Vec<String>,
     /// Send a header whose value a variable holds, such as api-key=AZURE_KEY; repeatable
-    #[arg(long, value_name = "NAME=VARIABLE", help_heading = SENDING)]
+    #[arg(long, value_name = "NAME=VARIABLE", help_heading = SENDING, hide_short_help = true)]
     pub(crate) header_env: Vec<String>,
-    /// Most time that one try may take
-    #[arg(long, value_name = "SECS", default_value = "600", value_parser = seconds, help_heading = SENDING)]
+    /// Set the time-out of one attempt
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = seconds, help_heading = SENDING, hide_short_help = true)]
     pub(crate) timeout: Duration,
 }

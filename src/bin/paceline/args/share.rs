@@ -10,9 +10,13 @@ pub(crate) struct Share {
     #[arg(
         long,
         value_name = "URL",
-        help = "Share the limits over this Redis or Valkey with all who do so, on any machine: \
-                redis://HOST:PORT, rediss:// for TLS, unix:///PATH. A password is not taken here, \
-                where others can read it, but as PACELINE_SHARE_PASSWORD [env: PACELINE_SHARE_URL]"
+        hide_short_help = true,
+        help = "Share the limits with other processes and machines over this Redis or Valkey \
+                [env: PACELINE_SHARE_URL]",
+        long_help = "Share the limits with other processes and machines over this Redis or Valkey: \
+                redis://HOST:PORT, rediss:// for TLS, unix:///PATH [env: PACELINE_SHARE_URL]\n\n\
+                A password is read from PACELINE_SHARE_PASSWORD: others could read it on the command \
+                line."
     )]
     pub(crate) share: Option<String>,
 }
@@ -20,9 +24,9 @@ pub(crate) struct Share {
 /// What becomes of a run while the store cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Outage {
-    /// Refuse requests; they are tried again, as often as others are
+    /// Refuse requests, which are retried as others are
     Fail,
-    /// Go on with the limits divided by those who shared them
+    /// Divide the limits by the number of processes that shared them
     Divide,
     /// Wait until the store is back
     Wait,

@@ -11,7 +11,7 @@ use paceline::sim::{Dialect, Fault, LimitHeaders};
 use super::Limits;
 use super::values::{seconds, time};
 
-const CHARGES: &str = "Charges";
+const CHARGES: &str = "Counting";
 const MANNERS: &str = "Less orderly servers";
 
 #[derive(Debug, Args)]

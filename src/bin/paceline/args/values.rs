@@ -5,8 +5,37 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use paceline::Accounting;
-use paceline::batch::RowFormat;
+use paceline::batch::{Money, RowFormat};
 use paceline::tokens::PromptRule;
+
+use super::amounts;
+pub(crate) use super::amounts::Amount;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines of text
+    Text,
+    /// A JSON object a line, with time, level and message
+    Json,
+}
+
+impl FromStr for Amount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let amount = amounts::amount(text);
+        let amount =
+            amount.ok_or_else(|| "an amount is needed, such as 20, 12.50 or '$20'".to_owned())?;
+        if amount.money == Money::default() {
+            // An unquoted $20 is the second argument of a script, which is none, and a 0.
+            return Err(
+                "0 buys nothing; put an amount with $ into single quotes: '$20'".to_owned(),
+            );
+        }
+        Ok(amount)
+    }
+}
 
 /// When to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,10 +111,8 @@ impl FromStr for Limit {
         if model == Some("") {
             return Err("a model is missing before the =".to_owned());
         }
-        let digits = number.trim().replace(['_', ','], "");
-        let amount: u64 = digits
-            .parse()
-            .map_err(|_| format!("{number:?} is no whole number such as 30000 or 30_000"))?;
+        let amount = amounts::whole(number)
+            .ok_or_else(|| format!("{number:?} is no whole number such as 30000, 30_000 or 30k"))?;
         if amount == 0 {
             return Err("a limit of 0 admits nothing; leave it out for no limit".to_owned());
         }
@@ -145,19 +172,19 @@ impl FromStr for Shard {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.trim().replace(['_', ','], "").parse() {
-        Ok(0) => Err("at least 1 is needed, such as 100".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("a whole number such as 100 is needed".to_owned()),
+    match amounts::whole(text).and_then(|number| usize::try_from(number).ok()) {
+        Some(0) => Err("at least 1 is needed, such as 100".to_owned()),
+        Some(number) => Ok(number),
+        None => Err("a whole number such as 100 is needed".to_owned()),
     }
 }
 
 /// A whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
-    match text.trim().replace(['_', ','], "").parse() {
-        Ok(0) => Err("at least 1 is needed, such as 30000".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("a whole number such as 30000 or 30_000 is needed".to_owned()),
+    match amounts::whole(text) {
+        Some(0) => Err("at least 1 is needed, such as 30000".to_owned()),
+        Some(number) => Ok(number),
+        None => Err("a whole number such as 30000, 30_000 or 30k is needed".to_owned()),
     }
 }
 
@@ -193,30 +220,26 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
-/// A share of answers, as [`paceline::ClientBuilder::learned_output`] takes it.
-pub(super) fn share(text: &str) -> Result<f64, String> {
+/// A quantile of answers, as [`paceline::ClientBuilder::learned_output`] takes it.
+pub(super) fn quantile(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
     let number = number.filter(|number| (0.5..=0.99).contains(number));
-    number.ok_or_else(|| "a share from 0.5 to 0.99 is needed, such as 0.95".to_owned())
+    number.ok_or_else(|| "a quantile from 0.5 to 0.99 is needed, such as 0.95".to_owned())
 }
 
 /// A time above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match time(text)? {
-        Duration::ZERO => Err("a time above 0 is needed, such as 30".to_owned()),
+        Duration::ZERO => Err("a time above 0 is needed, such as 30s".to_owned()),
         duration => Ok(duration),
     }
 }
 
 /// A time, at most a year.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    const YEAR: f64 = 365.0 * 24.0 * 60.0 * 60.0;
-    let number = text.parse::<f64>().ok().filter(|number| *number <= YEAR);
-    number
-        .and_then(|number| Duration::try_from_secs_f64(number).ok())
-        .ok_or_else(|| {
-            "a number of seconds is needed, such as 30 or 0.5, at most a year".to_owned()
-        })
+    amounts::time(text).ok_or_else(|| {
+        "a time is needed, such as 30 (seconds), 500ms, 5m or 2h, at most a year".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -275,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_answers_has_bounds() {
+    fn a_quantile_has_bounds() {
         for (text, expected) in [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)] {
-            assert_eq!(share(text), Ok(expected), "{text}");
+            assert_eq!(quantile(text), Ok(expected), "{text}");
         }
         for text in ["", "0.49", "0.991", "1", "95", "-0.9", "nan", "inf", "most"] {
-            assert!(share(text).is_err(), "{text}");
+            assert!(quantile(text).is_err(), "{text}");
         }
     }
 
