@@ -29,10 +29,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
             &["--timeout", "0"],
             &["--timeout", "a time above 0 is needed"],
         ),
-        (
-            &["--timeout", "soon"],
-            &["--timeout", "a time is needed"],
-        ),
+        (&["--timeout", "soon"], &["--timeout", "a time is needed"]),
         (&["--burst-seconds", "0"], &["--burst-seconds", "above 0"]),
         (
             &["--max-in-flight", "0"],
