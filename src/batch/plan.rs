@@ -139,7 +139,16 @@ impl Plan {
     }
 }
 
-/// What one request would take, as [`Run::plan_each`](super::Run::plan_each) hands it on.
+/// What one request would take, as [`Run::plan_each`](super::Run::plan_each) passes it.
+///
+/// ```
+/// use paceline::batch::RequestPlan;
+///
+/// fn line(request: RequestPlan<'_>) -> String {
+///     format!("{}: {} tokens", request.custom_id, request.prompt_tokens)
+/// }
+/// # let _ = line;
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestPlan<'a> {
