@@ -37,8 +37,10 @@ impl Tick {
     }
 
     /// The time `duration` later, or [`Tick::NEVER`].
+    #[inline]
     pub(crate) fn after(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(u64::from(duration.subsec_nanos()));
         Self(self.0.saturating_add(nanos))
     }
 }
@@ -178,8 +180,14 @@ impl Bucket {
     #[inline(always)]
     pub(crate) fn take_freely(&mut self, amount: u64, now: Tick) -> bool {
         self.refill(now);
-        if self.other.is_some() {
-            return self.take_adjusted(amount);
+        if let Some(other) = &self.other {
+            let taken = product(other.charged(amount), self.period);
+            let is_free = other.idle
+                || self.passes(amount) && self.level >= (taken + other.reserve).min(self.full);
+            if is_free {
+                self.level = self.level.saturating_sub(taken);
+            }
+            return is_free;
         }
         let taken = product(amount, self.period);
         // Compared and not subtracted first: a debt may be as large as there are numbers.
@@ -197,10 +205,10 @@ impl Bucket {
     }
 
     /// Puts `amount` back. What would stand above the burst is lost, as a refill above it is.
+    #[inline]
     pub(crate) fn give(&mut self, amount: u64) {
-        self.level = self
-            .full
-            .min(self.level.saturating_add(self.scaled(amount)));
+        // Below 2¹⁰⁵ and 2¹¹⁶: see above.
+        self.level = self.full.min(self.level + self.scaled(amount));
     }
 
     /// Sets what is left, not above the burst; negative is debt.
@@ -214,12 +222,14 @@ impl Bucket {
         i64::try_from(whole).unwrap_or(i64::MIN) // only debt can be that large
     }
 
-    fn take_adjusted(&mut self, amount: u64) -> bool {
-        let is_free = self.passes(amount) && self.covers(amount);
-        if is_free {
-            self.take(amount);
+    /// Takes what `actual` has more than `reserved`, or gives back what it has less.
+    #[inline]
+    pub(crate) fn settle(&mut self, reserved: u64, actual: u64) {
+        match actual.checked_sub(reserved) {
+            None => self.give(reserved - actual),
+            Some(0) => {}
+            Some(more) => self.take(more),
         }
-        is_free
     }
 
     /// Whether some waiting would do for an amount. Of a limit that is only provisional nobody knows that
@@ -255,6 +265,7 @@ impl Bucket {
 
 impl Adjustment {
     /// What an amount is charged where that is not what it is.
+    #[inline]
     fn charged(&self, amount: u64) -> u64 {
         if self.per_million == MILLION {
             return amount;

@@ -96,6 +96,7 @@ impl Clock {
     }
 
     /// The tick of an instant; one before the origin is the origin.
+    #[inline]
     pub(super) fn tick_at(&self, instant: Instant) -> Tick {
         Tick(0).after(instant.saturating_duration_since(self.origin))
     }

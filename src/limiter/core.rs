@@ -14,7 +14,8 @@
 //! - Nobody waits with a timeout, but for the first 5 s where the log is to say what it waits for. What time has to bring (the head's turn, a deadline) is an
 //!   alarm, set under the lock by whoever finds that it is needed earlier than the one set
 //!   before. An alarm may come too early or for nothing; it is then set again if needed.
-//! - Time is read with the lock held, so it does not run backward from one holder to the next.
+//! - Time is read with the lock held, so it does not run backward from one holder to the next; before
+//!   that only where nobody waits ([`Core::take_freely`]).
 //! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
 //!   waiter's own lock is taken with no other one held.
 
@@ -113,15 +114,18 @@ impl Core {
         &self.clock
     }
 
-    /// Takes a cost if nothing stands in its way, as is so for most. None does not say what does.
+    /// Takes a cost at `now` if nothing stands in its way, as is so for most. None does not say what does.
+    ///
+    /// The clock has been looked at before the lock, so that those who wait for the lock do not wait for
+    /// the clock, too: a grant counts from a moment between its call and its end either way. A time that
+    /// somebody else has gone past by then brings nothing in.
     ///
     /// Part of whoever calls it, down to the levels: returned from a call, a grant would be copied
     /// while it is still being written, which takes longer than all its arithmetic.
     #[inline(always)]
-    pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>) -> Option<Grant> {
-        let mut queue = self.queue.lock();
+    pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>, now: Tick) -> Option<Grant> {
         // Nobody waits where this succeeds, so there is nobody to tell.
-        queue.take_freely(cost, place, self.clock.tick())
+        self.queue.lock().take_freely(cost, place, now)
     }
 
     /// Takes a cost if that needs no waiting, or says how much it needs.
@@ -264,7 +268,7 @@ impl Core {
     /// back its place in flight if it has one.
     pub(super) fn settle(&self, reserved: Cost, actual: Cost, lands: Option<(Landing, Tick)>) {
         let mut queue = self.queue.lock();
-        if queue.settle_freely(reserved, actual, lands.is_some()) {
+        if queue.settle_freely(reserved, actual, lands, || self.clock.tick()) {
             drop(queue);
         } else {
             self.change_in(queue, |queue, now| {

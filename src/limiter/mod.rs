@@ -150,8 +150,8 @@ impl RateLimiter {
     /// of waiters.
     #[inline]
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit<'_>> {
-        match self.core.take_freely(cost, None) {
-            Some(grant) => Ok(Permit::new(&self.core, cost, grant, Duration::ZERO)),
+        match self.core.take_freely(cost, None, self.clock().tick()) {
+            Some(grant) => Permit::at_once(&self.core, cost, grant),
             None => or_denied(&self.core, cost, || {
                 let asked = AcquireOptions::new().request(cost, None).asked;
                 Ok((self.core.try_take(asked)?, Duration::ZERO))
@@ -363,12 +363,13 @@ fn acquire<'a>(
     wait: AcquireOptions<'_>,
     place: Option<u64>,
 ) -> Result<Permit<'a>> {
+    let now = core.clock().now();
     if !wait.is_cancelled() {
-        if wait.is_late(core.clock()) {
+        if wait.is_late(now) {
             return or_denied(core, cost, || Err(core.reject_late()));
         }
-        if let Some(grant) = core.take_freely(cost, place) {
-            return Ok(Permit::new(core, cost, grant, Duration::ZERO));
+        if let Some(grant) = core.take_freely(cost, place, core.clock().tick_at(now)) {
+            return Permit::at_once(core, cost, grant);
         }
     }
     or_denied(core, cost, || core.wait(wait.request(cost, place)))

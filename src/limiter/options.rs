@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::core::Request;
 use super::queue::Asked;
-use super::{CancelToken, Clock, Priority};
+use super::{CancelToken, Priority};
 use crate::cost::Cost;
 
 /// What may end a wait before its turn comes, and whose work goes first. By default nothing does,
@@ -65,10 +65,10 @@ impl<'a> AcquireOptions<'a> {
         self.cancel.is_some_and(CancelToken::is_cancelled)
     }
 
-    /// Whether the deadline has passed. Without one, no clock is read.
+    /// Whether the deadline has passed.
     #[inline]
-    pub(super) fn is_late(&self, clock: &Clock) -> bool {
-        self.deadline.is_some_and(|deadline| clock.now() > deadline)
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now > deadline)
     }
 
     #[inline]

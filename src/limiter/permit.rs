@@ -12,6 +12,7 @@ use super::event::Event;
 use super::queue::Grant;
 use super::ticket::Ticket;
 use super::window::Landing;
+use crate::Result;
 use crate::cost::Cost;
 use crate::observation::{Observation, Outcome};
 
@@ -69,22 +70,45 @@ impl Deref for Held<'_> {
 }
 
 impl<'a> Permit<'a> {
-    #[inline]
     pub(super) fn new(core: &'a Arc<Core>, cost: Cost, grant: Grant, waited: Duration) -> Self {
-        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        let core = Held::Borrowed(core);
-        let permit = |core| Self {
-            core,
+        let permit = Self {
+            core: Held::Borrowed(core),
             cost,
             grant,
-            waited,
+            waited: u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX),
         };
-        // Two ways, because a permit that is told of has to be made in one place and moved to
-        // another, which takes longer than the lock.
         match core.is_watched() {
-            false => permit(core),
-            true => permit(core).told(),
+            false => permit,
+            true => permit.told(),
         }
+    }
+
+    /// One that did not wait. It is made where it stays, part by part: a permit that is made in one
+    /// place and moved to another waits for the memory for longer than the lock takes.
+    #[inline(always)]
+    pub(super) fn at_once(core: &'a Arc<Core>, cost: Cost, grant: Grant) -> Result<Self> {
+        if core.is_watched() {
+            return Ok(Self::new(core, cost, grant, Duration::ZERO));
+        }
+        let Grant {
+            at,
+            place,
+            in_flight,
+            landing,
+            spent,
+        } = grant;
+        Ok(Self {
+            core: Held::Borrowed(core),
+            cost,
+            grant: Grant {
+                at,
+                place,
+                in_flight,
+                landing,
+                spent,
+            },
+            waited: 0,
+        })
     }
 
     /// Whoever is told may panic: that ends the permit, and its place in flight is free.
@@ -147,11 +171,13 @@ impl<'a> Permit<'a> {
     /// limiter.try_acquire(Cost::tokens(850))?;
     /// # Ok::<(), paceline::Error>(())
     /// ```
+    #[inline]
     pub fn settle(mut self, actual: Cost) {
         self.end(actual);
     }
 
     /// Gives everything back: the request never left.
+    #[inline]
     pub fn refund(mut self) {
         self.end(Cost::default());
     }
@@ -163,6 +189,7 @@ impl<'a> Permit<'a> {
         self.core.settle(reserved, Cost::default(), None);
     }
 
+    #[inline]
     fn end(&mut self, actual: Cost) {
         let is_in_flight = std::mem::take(&mut self.grant.in_flight) > 0;
         let lands = is_in_flight.then_some((self.grant.landing, self.grant.at));

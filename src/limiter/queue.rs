@@ -27,7 +27,7 @@ use super::cancel::CancelToken;
 use super::slots::Slots;
 use super::snapshot::Counters;
 use super::supply::Supply;
-use super::supply::adaptive::{RefusalBackoff, Spent};
+use super::supply::adaptive::RefusalBackoff;
 use super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
@@ -141,9 +141,11 @@ impl WaitQueue {
         if !self.is_free(now) {
             return None;
         }
-        let spent = self.supply.take_freely(cost, now)?;
+        if !self.supply.take_freely(cost, now) {
+            return None;
+        }
         let place = place.unwrap_or_else(|| self.new_place());
-        Some(self.granted(&cost, place, spent, now))
+        Some(self.granted(cost, place, now))
     }
 
     /// Whether nothing but the supply can stand in anybody's way.
@@ -197,21 +199,21 @@ impl WaitQueue {
 
     /// Takes from every quota at once.
     fn grant(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
-        let spent = self.supply.take(cost, now);
-        self.granted(&cost, place, spent, now)
+        self.supply.take(cost, now);
+        self.granted(cost, place, now)
     }
 
     /// What has been taken from every quota is a grant.
-    #[inline]
-    fn granted(&mut self, cost: &Cost, place: u64, spent: Option<Spent>, now: Tick) -> Grant {
+    #[inline(always)]
+    fn granted(&mut self, cost: Cost, place: u64, now: Tick) -> Grant {
         self.counters.grants += 1;
-        self.spent = self.spent.saturating_add(*cost);
+        self.spent = self.spent.saturating_add(cost);
         Grant {
             at: now,
             place,
             in_flight: self.slots.take(now),
             landing: Landing::Unknown,
-            spent,
+            spent: self.supply.spent(),
         }
     }
 
@@ -248,6 +250,9 @@ impl WaitQueue {
 
     /// Answers everyone whose turn or whose deadline has come. On a tie the grant wins.
     pub(super) fn serve(&mut self, now: Tick) {
+        if self.priorities.is_empty() {
+            return;
+        }
         self.bring_up_to(now);
         loop {
             while now >= self.paused_until && self.head_is_covered() {

@@ -124,9 +124,10 @@ impl Slots {
         taken
     }
 
-    /// Whether it makes no difference when a place is given back: nobody measures.
-    pub(super) fn is_timeless(&self) -> bool {
-        self.window.is_none()
+    /// Whether it makes no difference when a place is given back: nothing is measured by it.
+    pub(super) fn is_timeless(&self, landing: Landing) -> bool {
+        let window = self.window.as_ref();
+        window.is_none_or(|window| !window.measures(landing))
     }
 
     /// Gives a place back.

@@ -217,8 +217,8 @@ impl Window {
 
     /// Goes on to `now`.
     pub(in crate::limiter) fn advance(&mut self, now: Tick) {
-        if now == self.now {
-            return; // asked twice for one change
+        if now <= self.now {
+            return; // asked twice for one change, or by one who looked at the clock before
         }
         self.now = now;
         if let Phase::Opening(from, Some(since)) = self.phase {
@@ -262,6 +262,11 @@ impl Window {
     /// Somebody waits for a rate.
     pub(in crate::limiter) fn paced(&mut self) {
         self.epoch.is_paced = true;
+    }
+
+    /// Whether it makes a difference when a request lands like this.
+    pub(in crate::limiter) fn measures(&self, landing: Landing) -> bool {
+        landing == Landing::Admitted || self.latency > 0.0
     }
 
     /// A request that was granted at `sent` is no longer in flight, and `left` are.

@@ -17,25 +17,34 @@ impl WaitQueue {
         self.supply.settle(reserved, actual, now);
     }
 
-    /// Ends a permit that costs no more than it reserved, if nobody waits for what that gives back and
-    /// the time makes no difference. Returns false and changes nothing if it does.
+    /// Ends a permit if nobody waits for what that gives back. Returns false and changes nothing if
+    /// somebody does. Where the time makes no difference, nobody looks at the clock.
     ///
     /// A bucket that is given something and then refilled stands where it would after a refill first:
     /// both are cut off at the burst alone.
+    #[inline]
     pub(in crate::limiter) fn settle_freely(
         &mut self,
         reserved: Cost,
         actual: Cost,
-        lands: bool,
+        lands: Option<(Landing, Tick)>,
+        clock: impl FnOnce() -> Tick,
     ) -> bool {
-        let is_free = self.priorities.is_empty()
-            && reserved.covers(actual)
-            && (!lands || self.slots.is_timeless())
-            && self.supply.give_freely(reserved, actual);
-        if is_free && lands {
+        if !self.priorities.is_empty() || self.supply.is_shared() {
+            return false;
+        }
+        let is_measured = lands.is_some_and(|(landing, _)| !self.slots.is_timeless(landing));
+        if is_measured || !reserved.covers(actual) {
+            let now = clock();
+            self.bring_up_to(now);
+            if let Some((landing, sent)) = lands {
+                self.slots.give(landing, sent, now);
+            }
+        } else if lands.is_some() {
             self.slots.give_place();
         }
-        is_free
+        self.supply.settle_freely(reserved, actual);
+        true
     }
 
     /// A request has left the place among those in flight that it took at `sent`.

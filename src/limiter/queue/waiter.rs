@@ -70,7 +70,7 @@ pub(in crate::limiter) struct Grant {
     /// What became of it, as far as is known: for its end.
     pub(in crate::limiter) landing: Landing,
     /// What had been spent in all, this grant included, if an estimator observes.
-    pub(super) spent: Option<Spent>,
+    pub(in crate::limiter) spent: Option<Spent>,
 }
 
 /// Who has been taken out of the line, to be told when the line's lock is free.

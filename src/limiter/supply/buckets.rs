@@ -64,10 +64,10 @@ impl Buckets {
 
     /// Takes what `actual` has more than `reserved`, and gives back what it has less.
     pub(super) fn settle(&mut self, reserved: Cost, actual: Cost) {
+        let (reserved, actual) = (reserved.amounts(), actual.amounts());
         for level in &mut self.0 {
-            let (had, has) = (reserved.amount(level.unit()), actual.amount(level.unit()));
-            level.take(has.saturating_sub(had));
-            level.give(had.saturating_sub(has));
+            let unit = level.unit() as usize;
+            level.settle(reserved[unit], actual[unit]);
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct GrantObservation<'a> {
     pub(super) cost: Cost,
     /// When it was granted.
     pub(super) at: Tick,
-    /// What had been spent then, itself included, as [`Supply::take`] told it.
+    /// What had been spent then, itself included, as [`Supply::spent`] told it.
     pub(super) spent: Option<&'a Spent>,
     pub(super) observation: &'a Observation,
 }
@@ -104,6 +104,16 @@ impl Supply {
         }
     }
 
+    /// Whether others have to be told what is taken and given back.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        match self {
+            Self::Fixed(_) | Self::Adaptive(_) => false,
+            #[cfg(feature = "redis")]
+            Self::Shared(_) => true,
+        }
+    }
+
     /// Goes on to `now`.
     #[inline]
     pub(super) fn advance(&mut self, now: Tick) {
@@ -115,15 +125,26 @@ impl Supply {
         }
     }
 
-    /// Takes a cost at `now` if that is all that has to be looked at, as is so for most. `None` says that
+    /// Takes a cost at `now` if that is all that has to be looked at, as is so for most. False says that
     /// more has to be, and takes nothing.
     #[inline(always)]
-    pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Option<Spent>> {
+    pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> bool {
         match self {
-            Self::Fixed(buckets) => buckets.take_freely(cost, now).then_some(None),
-            Self::Adaptive(adaptive) => adaptive.take_freely(cost, now).map(Some),
+            Self::Fixed(buckets) => buckets.take_freely(cost, now),
+            Self::Adaptive(adaptive) => adaptive.take_freely(cost, now),
             #[cfg(feature = "redis")]
-            Self::Shared(_) => None,
+            Self::Shared(_) => false,
+        }
+    }
+
+    /// What has been spent in all, where answers are compared with that.
+    #[inline(always)]
+    pub(super) fn spent(&self) -> Option<Spent> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Adaptive(adaptive) => Some(adaptive.spent()),
+            #[cfg(feature = "redis")]
+            Self::Shared(shared) => shared.spent(),
         }
     }
 
@@ -147,40 +168,35 @@ impl Supply {
         }
     }
 
-    /// Takes a cost that is covered, from every quota at once. Returns what has been spent in all, where
-    /// answers are compared with that.
-    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
+    /// Takes a cost that is covered, from every quota at once.
+    pub(super) fn take(&mut self, cost: Cost, now: Tick) {
         match self {
-            Self::Fixed(buckets) => {
-                buckets.take(cost);
-                None
-            }
-            Self::Adaptive(adaptive) => Some(adaptive.take(cost, now)),
+            Self::Fixed(buckets) => buckets.take(cost),
+            Self::Adaptive(adaptive) => adaptive.take(cost, now),
             #[cfg(feature = "redis")]
             Self::Shared(shared) => shared.take(cost, now),
         }
     }
 
-    /// Gives back what `actual` has less than `reserved`, if that takes no look at the clock.
-    pub(super) fn give_freely(&mut self, reserved: Cost, actual: Cost) -> bool {
-        match self {
-            Self::Fixed(buckets) => {
-                buckets.settle(reserved, actual);
-                true
-            }
-            Self::Adaptive(_) => false,
-            #[cfg(feature = "redis")]
-            Self::Shared(_) => false,
+    /// Takes what `actual` has more than `reserved`, and gives back what it has less. Shared amounts
+    /// are told the time.
+    pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+        let _ = now;
+        #[cfg(feature = "redis")]
+        if let Self::Shared(shared) = self {
+            return shared.settle(reserved, actual, now);
         }
+        self.settle_freely(reserved, actual);
     }
 
-    /// Takes what `actual` has more than `reserved`, and gives back what it has less.
-    pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+    /// The same where nobody else has to know.
+    #[inline]
+    pub(super) fn settle_freely(&mut self, reserved: Cost, actual: Cost) {
         match self {
             Self::Fixed(buckets) => buckets.settle(reserved, actual),
-            Self::Adaptive(adaptive) => adaptive.settle(reserved, actual, now),
+            Self::Adaptive(adaptive) => adaptive.settle(reserved, actual),
             #[cfg(feature = "redis")]
-            Self::Shared(shared) => shared.settle(reserved, actual, now),
+            Self::Shared(_) => {}
         }
     }
 

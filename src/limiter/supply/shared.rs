@@ -109,7 +109,8 @@ impl Shared {
         {
             let (taken, given) = after.against(before);
             if given != Cost::default() {
-                pace.settle(given, Cost::default(), now);
+                pace.settle(given, Cost::default());
+                pace.advance(now);
             }
             if taken != Cost::default() {
                 pace.count(taken, now);
@@ -161,7 +162,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn take(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
+    pub(super) fn take(&mut self, cost: Cost, now: Tick) {
         self.follow_counts(now);
         match self.account.is_fed() {
             true => self.account.take(cost),
@@ -172,8 +173,13 @@ impl Shared {
         }
         // The estimator counts this one itself.
         self.count_from_here();
-        let pace = self.pace.as_mut()?;
-        Some(pace.take(cost, now))
+        if let Some(pace) = &mut self.pace {
+            pace.take(cost, now);
+        }
+    }
+
+    pub(super) fn spent(&self) -> Option<Spent> {
+        self.pace.as_ref().map(|pace| pace.spent())
     }
 
     pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
@@ -182,7 +188,10 @@ impl Shared {
             self.buckets.settle(reserved, actual);
         }
         match (&mut self.pace, self.counted) {
-            (Some(pace), None) => pace.settle(reserved, actual, now),
+            (Some(pace), None) => {
+                pace.settle(reserved, actual);
+                pace.advance(now);
+            }
             _ => self.follow_counts(now),
         }
     }

@@ -222,7 +222,13 @@ impl<'a> Play<'a> {
             return;
         }
         self.audit.settled(reserved, actual, self.line.now);
-        if !self.line.queue.settle_freely(reserved, actual, lands) {
+        let now = Tick(self.line.now);
+        let place = lands.then_some((Landing::Unknown, now));
+        if !self
+            .line
+            .queue
+            .settle_freely(reserved, actual, place, || now)
+        {
             self.line.change(|queue, now| {
                 if lands {
                     queue.landed(Landing::Unknown, now, now);

@@ -97,8 +97,8 @@ impl Filter {
         Self { covariance, most }
     }
 
-    /// Spends `spent` and lets `time` pass.
-    pub(super) fn advance(&mut self, spent: f64, time: f64, drift: Drift) {
+    /// Spends `spent`, in parts whose squares add up to `squares`, and lets `time` pass.
+    pub(super) fn advance(&mut self, spent: f64, squares: f64, time: f64, drift: Drift) {
         let [level, count_error, external_use] = &mut self.covariance;
         for ((level, count_error), external_use) in
             level.iter_mut().zip(count_error).zip(external_use)
@@ -109,7 +109,7 @@ impl Filter {
         for row in rows.iter_mut() {
             row[0] -= spent * row[1] + time * row[2];
         }
-        rows[0][0] += spent * spent * drift.per_charge;
+        rows[0][0] += squares * drift.per_charge;
         let StateEstimate {
             level,
             count_error,
@@ -240,7 +240,7 @@ mod tests {
                 external_use: 0.2,
             });
             filter.set_level(0.0);
-            filter.advance(spent, time, drift);
+            filter.advance(spent, spent * spent, time, drift);
             let change = filter.correct(seen(-0.5, 0.0, 0.0));
             let [shown, other] = match spent > time {
                 true => [change.count_error, change.external_use],
@@ -294,7 +294,7 @@ mod tests {
             count_error: 0.0,
             external_use: 0.2,
         });
-        filter.advance(5.0, 5.0, drift);
+        filter.advance(5.0, 25.0, 5.0, drift);
         let change = filter.correct(seen(-0.5, 5.0, 5.0));
         assert_eq!(change.count_error, 0.0);
         assert!(
@@ -315,7 +315,7 @@ mod tests {
             },
         };
         for _ in 0..1_000 {
-            filter.advance(100.0, 3_600.0, drift);
+            filter.advance(100.0, 10_000.0, 3_600.0, drift);
         }
         assert!(filter.level_deviation() <= 1.0 + 1e-9);
         assert!(filter.excess_deviation() <= 0.3 + 1e-9);

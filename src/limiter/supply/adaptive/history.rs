@@ -121,7 +121,8 @@ impl History {
         self.spent = self.spent.and(cost);
         let slot = now.0 / SLOT;
         match self.slots.back_mut() {
-            Some((last, sum)) if *last == slot => *sum = sum.saturating_add(cost),
+            // Or before it, by one who looked at the clock earlier.
+            Some((last, sum)) if slot <= *last => *sum = sum.saturating_add(cost),
             _ => {
                 if self.slots.len() == SLOTS {
                     self.slots.pop_front();

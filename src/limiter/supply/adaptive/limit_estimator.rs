@@ -33,6 +33,12 @@ const MOST_FOREIGN: f64 = 0.95;
 const FORGETTING: f64 = 20.0;
 /// A level that is suddenly higher by this share of the bucket is that of a new window.
 const NEW_WINDOW: f64 = 0.2;
+/// So much is spent, in seconds of the rate and as a part of what fits into the bucket, and so much time
+/// passes before the filter follows: neither changes what is held back by more than a hundredth of a second
+/// of the rate, and a grant costs no more than a count.
+const STEP: f64 = 0.01;
+const STEP_PART: f64 = 0.01;
+const STEP_TIME: u64 = 5_000_000; // 5 ms
 /// The least and the most that a server is taken to charge, as a count error.
 const EXCESSES: (f64, f64) = (-0.95, 20.0);
 
@@ -59,6 +65,11 @@ pub(super) struct LimitEstimator {
     /// How far the filter has come.
     at: Tick,
     spent: Spent,
+    /// What has been granted since, and the sum of its squares, in units.
+    granted: f64,
+    squares: f64,
+    /// The units after which the filter follows.
+    step: i64,
     /// What had been spent up to the newest request that was heard of.
     heard_of: Option<Spent>,
     pub(super) refusal_backoff: RefusalBackoff,
@@ -108,6 +119,9 @@ impl LimitEstimator {
             external_use: 0.0,
             at,
             spent,
+            granted: 0.0,
+            squares: 0.0,
+            step: 0,
             heard_of: None,
             refusal_backoff: RefusalBackoff::default(),
             short: ShortWindows::default(),
@@ -200,12 +214,32 @@ impl LimitEstimator {
         seen.min(self.burst.unwrap_or(whole))
     }
 
+    /// So many units have been granted, or used beyond what was granted. The filter follows in steps.
+    #[inline]
+    pub(super) fn granted(&mut self, amount: u64) {
+        let amount = amount as f64;
+        self.granted += amount;
+        self.squares += amount * amount;
+    }
+
+    /// Whether the filter has to follow, when this much of its unit has been spent in all.
+    #[inline]
+    pub(super) fn is_due(&self, now: Tick, spent: i64) -> bool {
+        let more = spent.saturating_sub(self.spent.amount(self.unit()));
+        more >= self.step || now.0.saturating_sub(self.at.0) >= STEP_TIME
+    }
+
     /// Goes on to `now`, and lets the level grant what is sure to be there.
     pub(super) fn advance(&mut self, now: Tick, spent: Spent, level: &mut Bucket) {
-        let more = self.seconds(spent.since(self.spent, self.unit())).max(0.0);
+        let rate = self.rate();
+        let more = std::mem::take(&mut self.granted) / rate;
+        let squares = std::mem::take(&mut self.squares) / (rate * rate);
+        let step = STEP.min(STEP_PART * self.bucket_seconds()) * rate;
+        self.step = step as i64; // saturates
         let time = now.since(self.at).as_secs_f64();
-        self.filter.advance(more, time, Drift::of(self.unit()));
-        (self.at, self.spent) = (now, spent);
+        let drift = Drift::of(self.unit());
+        self.filter.advance(more, squares, time, drift);
+        (self.at, self.spent) = (self.at.max(now), spent);
         if !self.is_observed() && self.external_use != 0.0 {
             // Where only refusals speak, nobody would say that it has got better.
             self.external_use *= 0.5_f64.powf(time / FORGETTING);

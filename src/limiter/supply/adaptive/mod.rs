@@ -240,35 +240,45 @@ impl Estimator {
         }
     }
 
-    /// `cost` has been taken from the levels. Returns what has been spent in all.
-    pub(in crate::limiter) fn granted(
-        &mut self,
-        cost: Cost,
-        levels: &mut [Bucket],
-        now: Tick,
-    ) -> Spent {
-        self.history.granted(cost, now);
-        self.advance(levels, now);
-        for entry in &mut self.entries {
-            let unit = entry.limit_estimator.unit();
-            if let Some(search) = entry.search_mut() {
-                search.granted(self.history.spent.amount(unit) as f64, now);
-                entry.follow_search(levels);
-            }
-        }
+    /// What has been spent in all.
+    pub(in crate::limiter) fn spent(&self) -> Spent {
         self.history.spent
     }
 
+    /// `cost` has been taken from the levels.
+    pub(in crate::limiter) fn granted(&mut self, cost: Cost, levels: &mut [Bucket], now: Tick) {
+        self.history.granted(cost, now);
+        let amounts = cost.amounts();
+        for entry in &mut self.entries {
+            let limit_estimator = &mut entry.limit_estimator;
+            let unit = limit_estimator.unit();
+            limit_estimator.granted(amounts[unit as usize]);
+            let spent = self.history.spent.amount(unit);
+            if limit_estimator.is_due(now, spent) {
+                let level = &mut levels[entry.level];
+                limit_estimator.advance(now, self.history.spent, level);
+            }
+            if let Some(search) = entry.search_mut() {
+                let before = search.rate();
+                search.granted(spent as f64, now);
+                if search.rate() > before {
+                    entry.follow_search(levels);
+                }
+            }
+        }
+    }
+
     /// What was taken for `reserved` has been corrected to `actual`.
-    pub(in crate::limiter) fn settled(
-        &mut self,
-        reserved: Cost,
-        actual: Cost,
-        levels: &mut [Bucket],
-        now: Tick,
-    ) {
+    pub(in crate::limiter) fn settled(&mut self, reserved: Cost, actual: Cost) {
         self.history.settled(reserved, actual);
-        self.advance(levels, now);
+        if reserved.covers(actual) {
+            return;
+        }
+        for entry in &mut self.entries {
+            let unit = entry.limit_estimator.unit();
+            let more = actual.amount(unit).saturating_sub(reserved.amount(unit));
+            entry.limit_estimator.granted(more);
+        }
     }
 
     fn advance(&mut self, levels: &mut [Bucket], now: Tick) {
@@ -643,12 +653,6 @@ impl Estimator {
             spent,
             near: near.saturating_sub(request.cost.amount(unit)),
         }
-    }
-
-    /// What has been spent in all.
-    #[cfg(feature = "redis")]
-    pub(in crate::limiter) fn spent(&self) -> Spent {
-        self.history.spent
     }
 
     /// So many processes go by the same limits, each at its part of a careful start.

@@ -31,15 +31,23 @@ impl Adaptive {
         }
     }
 
-    pub(in crate::limiter) fn take_freely(&mut self, cost: Cost, now: Tick) -> Option<Spent> {
+    pub(in crate::limiter) fn take_freely(&mut self, cost: Cost, now: Tick) -> bool {
         let is_taken = self.buckets.take_freely(cost, now);
-        is_taken.then(|| self.granted(cost, now))
+        if is_taken {
+            self.granted(cost, now);
+        }
+        is_taken
     }
 
-    /// Takes a cost. Returns what has been spent in all, for its answer to be compared with.
-    pub(in crate::limiter) fn take(&mut self, cost: Cost, now: Tick) -> Spent {
+    /// Takes a cost.
+    pub(in crate::limiter) fn take(&mut self, cost: Cost, now: Tick) {
         self.buckets.take(cost);
-        self.granted(cost, now)
+        self.granted(cost, now);
+    }
+
+    /// What has been spent in all, for the answer to the last grant to be compared with.
+    pub(in crate::limiter) fn spent(&self) -> Spent {
+        self.estimator.spent()
     }
 
     /// Counts what others have spent. A careful start is of this process alone.
@@ -52,13 +60,7 @@ impl Adaptive {
         for level in levels.filter(|level| !level.is_hidden()) {
             level.take(cost.amount(level.unit()));
         }
-        let _ = self.granted(cost, now);
-    }
-
-    /// What has been spent in all.
-    #[cfg(feature = "redis")]
-    pub(in crate::limiter) fn spent(&self) -> Spent {
-        self.estimator.spent()
+        self.granted(cost, now);
     }
 
     /// Whether somebody who knows has said what the limits are.
@@ -73,14 +75,19 @@ impl Adaptive {
         self.estimator.divide(processes, &mut self.buckets.0);
     }
 
-    fn granted(&mut self, cost: Cost, now: Tick) -> Spent {
-        self.estimator.granted(cost, &mut self.buckets.0, now)
+    fn granted(&mut self, cost: Cost, now: Tick) {
+        self.estimator.granted(cost, &mut self.buckets.0, now);
     }
 
-    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
+    pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost) {
         self.buckets.settle(reserved, actual);
-        self.estimator
-            .settled(reserved, actual, &mut self.buckets.0, now);
+        self.estimator.settled(reserved, actual);
+    }
+
+    /// Lets the estimator follow now what has been settled.
+    #[cfg(feature = "redis")]
+    pub(in crate::limiter) fn advance(&mut self, now: Tick) {
+        self.estimator.advance(&mut self.buckets.0, now);
     }
 
     pub(in crate::limiter) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {

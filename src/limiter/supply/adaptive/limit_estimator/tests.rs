@@ -48,6 +48,7 @@ impl Limit {
         self.level.refill(at(seconds));
         self.level.take(amount);
         self.spent = self.spent.and(Cost::tokens(amount));
+        self.limit_estimator.granted(amount);
         self.limit_estimator
             .advance(at(seconds), self.spent, &mut self.level);
         Moment {

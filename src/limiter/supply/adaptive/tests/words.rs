@@ -29,11 +29,11 @@ impl Ear {
         for level in &mut self.levels {
             level.take(cost.amount(level.unit()));
         }
-        let spent = self.estimator.granted(cost, &mut self.levels, NOW);
+        self.estimator.granted(cost, &mut self.levels, NOW);
         SentRequest {
             cost,
             at: NOW,
-            spent,
+            spent: self.estimator.spent(),
         }
     }
 
