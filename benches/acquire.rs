@@ -4,9 +4,10 @@
 //! a figure is beyond its aim, except after a quick look.
 //!
 //! Every competitor spends one request and 25 tokens under a limit on each. paceline does so at limits
-//! that exist, 200,000 tokens and 10,000 requests a minute, and refunds each permit, so that nothing is
-//! ever refused: both are in its figure. The others have no refund, so their limits are set so high that
-//! they refuse nothing. They do not do the same amount of work for it: governor and ratelimit check two
+//! that exist, 200,000 tokens and 10,000 requests a minute. So that nothing is ever refused, one row fills
+//! its buckets again after some hundreds of acquires, and the two others refund each permit, which is in
+//! their figures. governor and ratelimit have no refund, so their limits are set so high that they refuse
+//! nothing. They do not do the same amount of work for it: governor and ratelimit check two
 //! independent limiters one after the other, and keep what the first one granted when the second one
 //! refuses; paceline takes from both at once or not at all, and returns a permit that can give it back.
 //!
@@ -15,6 +16,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::env;
 use std::error::Error;
 use std::hint::black_box;
@@ -56,7 +58,10 @@ const CONTESTS: [Contest; 3] = [
 ];
 
 const PLAIN: &str = "paceline";
+const REFUNDED: &str = "paceline, refunded";
 const ADAPTIVE: &str = "paceline, adaptive";
+/// Acquires of a thread between two fillings of the buckets: by eight threads together, what they hold.
+const FILLED_AFTER: u32 = 900;
 
 const fn plain(most: f64) -> Aim {
     Aim { name: PLAIN, most }
@@ -76,7 +81,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         governor(),
         governor_by_the_system(),
         ratelimit()?,
-        paceline(PLAIN, |limiter| limiter)?,
+        paceline_kept()?,
+        paceline(REFUNDED, |limiter| limiter)?,
         paceline(ADAPTIVE, |limiter| limiter.adaptive(JITTER))?,
     ];
     println!("cores: {}", thread::available_parallelism()?);
@@ -112,18 +118,45 @@ fn effort(arguments: impl Iterator<Item = String>) -> Result<Effort, String> {
     Ok(effort)
 }
 
-/// This crate, with or without following what a server says.
+/// An acquire alone: the permit is dropped, which keeps its charge.
+fn paceline_kept() -> Result<Competitor, paceline::Error> {
+    use paceline::{Cost, RateLimiter, Unit};
+
+    thread_local! {
+        static LEFT: Cell<u32> = const { Cell::new(0) };
+    }
+    let limiter = RateLimiter::new(limits()?);
+    Ok(Competitor::new(PLAIN, move || {
+        let left = LEFT.get();
+        LEFT.set(left.wrapping_sub(1));
+        if left == 0 {
+            LEFT.set(FILLED_AFTER);
+            for unit in [Unit::Tokens, Unit::Requests] {
+                if limiter.set_level(unit, MINUTE, i64::MAX).is_err() {
+                    return false;
+                }
+            }
+        }
+        let cost = Cost::tokens(u64::from(black_box(TOKENS)));
+        black_box(&limiter.acquire(cost)).is_ok()
+    }))
+}
+
+fn limits() -> Result<paceline::Limits, paceline::Error> {
+    paceline::Limits::builder()
+        .tokens_per_minute(TOKENS_PER_MINUTE)
+        .requests_per_minute(REQUESTS_PER_MINUTE)
+        .build()
+}
+
+/// An acquire and its refund, with or without following what a server says.
 fn paceline(
     name: &'static str,
     set: impl FnOnce(paceline::RateLimiterBuilder) -> paceline::RateLimiterBuilder,
 ) -> Result<Competitor, paceline::Error> {
-    use paceline::{Cost, Limits, RateLimiter};
+    use paceline::{Cost, RateLimiter};
 
-    let limits = Limits::builder()
-        .tokens_per_minute(TOKENS_PER_MINUTE)
-        .requests_per_minute(REQUESTS_PER_MINUTE)
-        .build()?;
-    let limiter = set(RateLimiter::builder(limits)).build();
+    let limiter = set(RateLimiter::builder(limits()?)).build();
     Ok(Competitor::new(name, move || {
         let permit = limiter.acquire(Cost::tokens(u64::from(black_box(TOKENS))));
         permit.map(paceline::Permit::refund).is_ok()

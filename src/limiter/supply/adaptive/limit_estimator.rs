@@ -69,7 +69,7 @@ pub(super) struct LimitEstimator {
     granted: f64,
     squares: f64,
     /// The units after which the filter follows.
-    step: i64,
+    step: f64,
     /// What had been spent up to the newest request that was heard of.
     heard_of: Option<Spent>,
     pub(super) refusal_backoff: RefusalBackoff,
@@ -121,7 +121,7 @@ impl LimitEstimator {
             spent,
             granted: 0.0,
             squares: 0.0,
-            step: 0,
+            step: 0.0,
             heard_of: None,
             refusal_backoff: RefusalBackoff::default(),
             short: ShortWindows::default(),
@@ -226,7 +226,7 @@ impl LimitEstimator {
     #[inline]
     pub(super) fn is_due(&self, now: Tick, spent: i64) -> bool {
         let more = spent.saturating_sub(self.spent.amount(self.unit()));
-        more >= self.step || now.0.saturating_sub(self.at.0) >= STEP_TIME
+        more as f64 >= self.step || now.0.saturating_sub(self.at.0) >= STEP_TIME
     }
 
     /// Goes on to `now`, and lets the level grant what is sure to be there.
@@ -234,8 +234,7 @@ impl LimitEstimator {
         let rate = self.rate();
         let more = std::mem::take(&mut self.granted) / rate;
         let squares = std::mem::take(&mut self.squares) / (rate * rate);
-        let step = STEP.min(STEP_PART * self.bucket_seconds()) * rate;
-        self.step = step as i64; // saturates
+        self.step = STEP.min(STEP_PART * self.bucket_seconds()) * rate;
         let time = now.since(self.at).as_secs_f64();
         let drift = Drift::of(self.unit());
         self.filter.advance(more, squares, time, drift);
