@@ -255,20 +255,20 @@ impl LimitsBuilder {
     }
 
     /// Sets how many requests may be in flight at once: each has its place from its grant until
-    /// its [`Permit`](crate::Permit) ends, however it ends. Defaults to any number.
+    /// its [`Permit`](crate::Permit) ends, however it ends. Default: no cap.
     pub fn in_flight(mut self, most: u64) -> Self {
         self.in_flight = Some(most);
         self
     }
 
-    /// Sets the burst of every quota to what comes in within `duration`, at least 1. Defaults to
+    /// Sets the burst of every quota to what comes in within `duration`, at least 1. Default:
     /// each quota's own burst, which is its whole amount unless it says otherwise.
     pub fn with_burst_duration(mut self, duration: Duration) -> Self {
         self.burst = Some(duration);
         self
     }
 
-    /// Lets every quota [start](Quota::with_initial) with nothing. Defaults to each quota's own
+    /// Lets every quota [start](Quota::with_initial) with nothing. Default: each quota's own
     /// start, which is a full bucket unless it says otherwise.
     pub fn start_empty(mut self) -> Self {
         self.starts_empty = true;

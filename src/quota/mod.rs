@@ -133,7 +133,7 @@ impl Quota {
         Self::new(unit, amount, DAY)
     }
 
-    /// The same quota with another burst: the most that may pass at one instant. Defaults to
+    /// The same quota with another burst: the most that may pass at one instant. Default:
     /// the amount. Values outside 1 to [`MAX_AMOUNT`] become the nearest of the two.
     #[must_use]
     pub fn with_burst(mut self, burst: u64) -> Self {
@@ -148,7 +148,7 @@ impl Quota {
     }
 
     /// The same quota with a limiter that begins with `units` in its bucket: nothing, if others
-    /// have just used it up, or what a former run has left. Defaults to a full bucket, which is
+    /// have just used it up, or what a former run has left. Default: a full bucket, which is
     /// also the most there can be.
     ///
     /// A quota of 30,000 tokens a minute that starts with 0 passes at most 30,000 in the first

@@ -116,7 +116,7 @@ impl Audit<'_> {
         let within = u128::from(limit) * u128::from(self.rule.span) / period.max(1);
         let allowed = within.max(1).max(u128::from(self.largest));
         let over = held.saturating_sub(signed(allowed.saturating_mul(period)));
-        // An answer asks nobody; what is let in after it is judged.
+        // The answer's tokens pass no admission check; the next admission is judged with them counted.
         let judged = matches!(entry.kind, Kind::Admitted | Kind::Neighbour);
         if judged && over > 0 && self.worst.is_none_or(|(most, ..)| over > most) {
             self.worst = Some((over, from, entry.at));

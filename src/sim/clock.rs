@@ -16,7 +16,7 @@ pub(super) fn now() -> Instant {
 /// The time since 1970, as headers that name instants have it.
 #[allow(
     clippy::disallowed_methods,
-    reason = "what is told to clients is the wall clock; nothing here waits by it"
+    reason = "clients read wall-clock times; nothing here waits by them"
 )]
 pub(super) fn unix_now() -> Duration {
     SystemTime::now()

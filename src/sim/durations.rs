@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Whole milliseconds, rounded up, so that who waits that long has waited long enough.
+/// Whole milliseconds, rounded up, so that a client that waits for them has waited long enough.
 pub(super) fn millis_up(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

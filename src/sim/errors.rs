@@ -225,7 +225,7 @@ pub(super) fn no_capacity(dialect: Dialect) -> Response {
     refusal.into_response(dialect)
 }
 
-/// A success that is none: what a gateway sends when its own upstream failed.
+/// A status 200 with an error in the body: what a gateway sends when its own upstream failed.
 pub(super) fn failure_inside() -> Response {
     let error = serde_json::json!({"code": 502, "message": "Upstream error from the provider"});
     Response::json(200, &serde_json::json!({"error": error}))

@@ -13,7 +13,7 @@ pub(super) fn parts(fraction: f64) -> u64 {
     (fraction * WHOLE as f64).round() as u64
 }
 
-/// So many parts of `amount`, rounded up.
+/// `parts` millionths of `amount`, rounded up.
 pub(super) fn times(amount: u64, parts: u64) -> u64 {
     let product = u128::from(amount) * u128::from(parts);
     u64::try_from(product.div_ceil(u128::from(WHOLE))).unwrap_or(u64::MAX)

@@ -88,7 +88,7 @@ impl Gate {
 
 impl State {
     fn note(&mut self, config: &SimConfig, key: u64, fault: Option<Fault>) {
-        // Nobody asks for turns where nothing goes wrong, and they would fill memory.
+        // Only the draw of a fault reads the counts of bodies; without faults they would only fill memory.
         if !config.faults.is_empty() {
             *self.seen.entry(key).or_default() += 1;
         }
@@ -98,7 +98,7 @@ impl State {
     }
 }
 
-/// What goes wrong with a body that comes for so many times before.
+/// The fault of a body that came `turn` times before.
 fn draw_fault(config: &SimConfig, body: &[u8], turn: u64) -> Option<Fault> {
     let seed = Draw::new(config.seed ^ FAULTS, body).next();
     let drawn = Draw::new(seed, &turn.to_le_bytes()).between(0, WHOLE - 1);
@@ -124,7 +124,7 @@ mod tests {
         requested: 2,
     };
 
-    /// The faults of 40 admissions, each after so many refusals.
+    /// The faults of 40 admissions, each after this number of refusals.
     fn faults(refusals: usize) -> Vec<Option<Fault>> {
         let config = SimConfig::new()
             .fault(Fault::ServerError, 0.3)

@@ -128,7 +128,7 @@ impl Simulator {
             .name("sim-listener".to_owned())
             .spawn(move || {
                 accept(&listener, &sender, &for_listener);
-                // The starter ends when nobody can send it more.
+                // The starter's thread ends when the last sender is dropped.
                 drop(sender);
                 let _ = starter.join();
             })?;
@@ -197,9 +197,9 @@ impl Drop for Simulator {
 
 /// The listener's thread: takes connections as fast as they come, until the flag is raised.
 ///
-/// It leaves the starting of threads, which is slower, to another thread. The system's queue of
-/// connections that nobody has taken yet is short, and who finds it full tries again only after
-/// a second: a crowd that arrives at once would take many seconds to get in.
+/// Another thread starts the connections' threads, because that is slower. The system's queue of
+/// connections to accept is short, and a client that finds it full tries again only after 1 s: a
+/// crowd that arrives at once would take many seconds to connect.
 fn accept(listener: &TcpListener, accepted: &Sender<TcpStream>, shared: &Shared) {
     loop {
         let connection = listener.accept();

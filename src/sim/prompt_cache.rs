@@ -1,4 +1,4 @@
-//! A prompt cache: the beginning of a prompt that was seen before is told as cached.
+//! A prompt cache: reports the beginning of a prompt that was seen before as cached tokens.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Admitted,
     /// By the neighbour.
     Neighbour,
-    /// By nobody: a request did not use it.
+    /// Given back: a request did not use it.
     GivenBack,
     /// By an answer, whether it fitted or not.
     Answered,

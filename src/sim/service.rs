@@ -1,4 +1,4 @@
-//! From a request to its answer: where it goes, who may, what it costs, how long it takes.
+//! From a request to its answer: its route, its authorization, its cost and its latency.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -199,7 +199,7 @@ impl Service {
         }
     }
 
-    /// Whose words an answer on this path is in: messages are Anthropic's everywhere.
+    /// The dialect of an answer on this path: messages are Anthropic's everywhere.
     fn dialect(&self, path: &str) -> Dialect {
         if path.ends_with("/messages") {
             Dialect::Anthropic

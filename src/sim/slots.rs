@@ -1,4 +1,4 @@
-//! A server that works on so many requests at once, and lets others wait.
+//! A server that works on a limited number of requests at once and queues others.
 //!
 //! Nothing waits here: when a request comes, it is known when a place will be free for it, because
 //! it is known how long each takes.
@@ -34,7 +34,7 @@ struct State {
     starts: BinaryHeap<Reverse<u64>>,
 }
 
-/// The places, while nobody else can take one.
+/// The locked places: no other request takes one meanwhile.
 #[derive(Debug)]
 pub(super) struct Places<'a> {
     rule: SlotRule,

@@ -50,8 +50,8 @@ pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked,
 
 /// Vectors of length 1. The same text has the same vector, whatever else is in the request.
 ///
-/// As base64 they are numbers of 32 bits, the smallest byte first, which is what the official
-/// clients ask for unless they are told otherwise.
+/// In base64 they are 32-bit floats, the smallest byte first. The official clients request this form by
+/// default.
 pub(super) fn answer(
     asked: &Asked,
     inputs: &[u64],

@@ -19,7 +19,7 @@ pub(in crate::sim) struct Words {
 }
 
 impl Words {
-    /// Draws a length from `range`, or up to the cap when there is none, and cuts it at the cap.
+    /// Draws a length from `range`, or up to the cap without a range, and cuts it at the cap.
     pub(super) fn draw(
         draw: &mut Draw,
         cap: Option<u64>,

@@ -1,11 +1,11 @@
-//! Whose API is simulated.
+//! The provider whose API is simulated.
 
 use super::SimConfig;
 
 /// The API that a simulator speaks like: its authorization, its rate limit headers, its errors, and
 /// the fields that it refuses.
 ///
-/// Limits are enforced in the same way for all of them; what differs is what a client is told. The
+/// All dialects enforce limits in the same way; they differ in what they report to clients. The
 /// shapes are those that the providers document or that were captured from them.
 ///
 /// ```

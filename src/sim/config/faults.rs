@@ -80,7 +80,7 @@ impl SimConfig {
     ///
     /// Which one is drawn from the [seed](Self::seed), the request's body, and how many times the
     /// same body came before; times that ended in a 429 do not count. So a retry can succeed, and
-    /// no fault depends on the order in which requests arrive. Defaults to 0 for each.
+    /// no fault depends on the order in which requests arrive. Default: 0 for each.
     #[must_use]
     pub fn fault(mut self, fault: Fault, probability: f64) -> Self {
         let parts = parts(probability).min(WHOLE);

@@ -34,22 +34,22 @@ pub(in crate::sim) struct HeaderRules {
 
 /// What answers say of the limits.
 impl SimConfig {
-    /// Which rate limit headers answers have. Defaults to [`LimitHeaders::All`].
+    /// Which rate limit headers answers have. Default: [`LimitHeaders::All`].
     #[must_use]
     pub fn limit_headers(mut self, shown: LimitHeaders) -> Self {
         self.headers.shown = shown;
         self
     }
 
-    /// Says how the limits stood so many answers of the model ago; the first answers repeat the
-    /// oldest that there is. Refusals name the true wait all the same. Defaults to 0.
+    /// Delays the reported levels by this number of answers of the model; the first answers repeat
+    /// the oldest levels. Refusals still name the true wait. Default: 0.
     #[must_use]
     pub fn stale_headers(mut self, answers: usize) -> Self {
         self.headers.stale = answers;
         self
     }
 
-    /// Says this in place of each limit, as Azure sometimes says −1 or 0. Defaults to `None`: the
+    /// Says this in place of each limit, as Azure sometimes says −1 or 0. Default: `None`: the
     /// limit itself.
     #[must_use]
     pub fn false_limit_headers(mut self, limit: Option<i64>) -> Self {
@@ -58,14 +58,14 @@ impl SimConfig {
     }
 
     /// Writes resets as a bare number of seconds, rounded up, and not as `6m0s`.
-    /// Defaults to false.
+    /// Default: false.
     #[must_use]
     pub fn bare_resets(mut self, bare: bool) -> Self {
         self.headers.bare_resets = bare;
         self
     }
 
-    /// Says of `project-tokens` what it says of `tokens`. Defaults to false.
+    /// Says of `project-tokens` what it says of `tokens`. Default: false.
     #[must_use]
     pub fn project_token_headers(mut self, shown: bool) -> Self {
         self.headers.project_tokens = shown;
@@ -73,7 +73,7 @@ impl SimConfig {
     }
 
     /// Whether refusals have `retry-after` and `retry-after-ms`. Without them only the message
-    /// names the wait. Defaults to true.
+    /// names the wait. Default: true.
     #[must_use]
     pub fn retry_after(mut self, shown: bool) -> Self {
         self.headers.no_retry_after = !shown;

@@ -56,7 +56,7 @@ impl SimConfig {
     /// admits as much as the limit allows in that time, rounded down, but at least 1; a request
     /// above that and within the limit is admitted when its window is empty. Daily limits count
     /// in windows of a day. Refusals name the time to the next window. The
-    /// [`burst`](Self::burst) has no meaning then. Defaults to a continuous refill.
+    /// [`burst`](Self::burst) has no meaning then. Default: a continuous refill.
     #[must_use]
     pub fn fixed_windows(mut self, window: Duration) -> Self {
         self.limiting.window = Some(window);
@@ -66,24 +66,24 @@ impl SimConfig {
     /// Daily limits, which each model has for itself beside those a minute. They refill
     /// continuously, and the whole day's amount may pass at once. Where there is one, the headers
     /// speak of it and not of the limit a minute: that is the API's own trap.
-    /// Defaults to none.
+    /// Default: none.
     #[must_use]
     pub fn daily_limits(mut self, limits: DailyLimits) -> Self {
         self.limiting.daily = limits;
         self
     }
 
-    /// A neighbour on the same account, who uses this share of each limit of each model, steadily:
-    /// 0.3 is three tenths of the rate, in a small charge every quarter of a second. The neighbour
-    /// goes first: what does not fit is taken as soon as there is room, before anybody else is
-    /// let in. Shares are cut to between 0 and 1. Defaults to nobody.
+    /// Adds a neighbour on the same account that steadily uses this fraction of each limit of each
+    /// model: 0.3 is three tenths of the rate, in a small charge every 250 ms. The neighbour has
+    /// precedence: the simulator takes what did not fit as soon as there is room, before it admits
+    /// a request. Fractions are clamped to 0 to 1. Default: no neighbour.
     #[must_use]
     pub fn neighbour(self, share: f64) -> Self {
         self.bursty_neighbour(share, STEADY)
     }
 
-    /// A [`neighbour`](Self::neighbour) who takes the share of a whole interval at once, at the
-    /// end of each. Intervals are at least 250 ms. Defaults to nobody.
+    /// Adds a [`neighbour`](Self::neighbour) that takes the amount of a whole interval at once, at
+    /// the end of each. Intervals are at least 250 ms. Default: no neighbour.
     #[must_use]
     pub fn bursty_neighbour(mut self, share: f64, every: Duration) -> Self {
         self.limiting.neighbour = Some(NeighbourRule {
@@ -93,9 +93,9 @@ impl SimConfig {
         self
     }
 
-    /// Changes the limits of every model that has none of its own, so long after the simulator's
-    /// start. May be called many times. What is used stays used: after a cut nothing passes until
-    /// enough has leaked away. Defaults to no change.
+    /// Changes the limits of every model without limits of its own, `after` the simulator's start.
+    /// May be called many times. Consumption carries over: after a cut nothing passes until enough
+    /// has leaked away. Default: no change.
     #[must_use]
     pub fn default_limits_after(mut self, after: Duration, limits: SimLimits) -> Self {
         self.limiting.default_changes.push((after, limits));
@@ -103,7 +103,7 @@ impl SimConfig {
     }
 
     /// Changes the limits of one model, as [`default_limits_after`](Self::default_limits_after)
-    /// does for those without limits of their own. Defaults to no change.
+    /// does for those without limits of their own. Default: no change.
     #[must_use]
     pub fn limits_after(
         mut self,
@@ -116,18 +116,18 @@ impl SimConfig {
         self
     }
 
-    /// Whether a 429 takes one request from the limits on requests, though never more than there
-    /// is room for: who asks again and again keeps them used up. The wait that it names is the
-    /// one after that. Defaults to false.
+    /// Charges each 429 as one request to the limits on requests, but never more than there is room
+    /// for. So a client that retries without waiting keeps them used up. The 429 names the wait
+    /// after its own charge. Default: false.
     #[must_use]
     pub fn refusals_cost_requests(mut self, cost: bool) -> Self {
         self.limiting.refusals_cost_requests = cost;
         self
     }
 
-    /// The account is out of money when so many requests were admitted, of all models together:
-    /// from then on every request gets a 429 `insufficient_quota`, which takes nothing and says
-    /// nothing of limits. Defaults to money without end.
+    /// Lets the account run out of money after this number of admitted requests, over all models.
+    /// Each later request gets a 429 `insufficient_quota`, which takes nothing and reports no
+    /// limits. Default: never.
     #[must_use]
     pub fn out_of_money_after(mut self, admitted: u64) -> Self {
         self.limiting.money = Some(admitted);

@@ -1,7 +1,7 @@
-//! What a simulator is told before it starts.
+//! The configuration of a simulator.
 
 mod charging; // what a request is charged
-mod dialect; //  whose API it is
+mod dialect; //  the provider whose API it is
 mod faults; //   what goes wrong
 mod headers; //  what answers say of the limits
 mod limiting; // how the limits are enforced
@@ -107,7 +107,7 @@ impl SimConfig {
         }
     }
 
-    /// The port on the loopback interface; 0 takes any that is free. Defaults to 0.
+    /// The port on the loopback interface; 0 takes any that is free. Default: 0.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -115,7 +115,7 @@ impl SimConfig {
     }
 
     /// The limits of every model that has none of its own: each model gets them for itself.
-    /// Defaults to 30,000 tokens and 500 requests a minute.
+    /// Default: 30,000 tokens and 500 requests a minute.
     #[must_use]
     pub fn default_limits(mut self, limits: SimLimits) -> Self {
         self.default_limits = limits;
@@ -123,7 +123,7 @@ impl SimConfig {
     }
 
     /// The limits of one model, which its dated snapshots (`gpt-4o-mini-2024-07-18`) and
-    /// fine-tunes (`ft:gpt-4o-mini:…`) share, unless they have limits of their own. Defaults to
+    /// fine-tunes (`ft:gpt-4o-mini:…`) share, unless they have limits of their own. Default:
     /// [`default_limits`](Self::default_limits).
     #[must_use]
     pub fn limits(mut self, model: impl Into<String>, limits: SimLimits) -> Self {
@@ -134,14 +134,14 @@ impl SimConfig {
     /// The most that may pass at one instant, as a time of the rate: a limit of 30,000 a minute
     /// with a burst of 2 s lets 1,000 pass at once. Rounded down, but at least 1. A request above
     /// the burst and within the limit is admitted when nothing is used, and leaves a debt.
-    /// Defaults to 60 s, as the API itself has it.
+    /// Default: 60 s, as the API itself has it.
     #[must_use]
     pub fn burst(mut self, burst: Duration) -> Self {
         self.burst = burst;
         self
     }
 
-    /// The mean time between admission and answer. Defaults to 0.
+    /// The mean time between admission and answer. Default: 0.
     #[must_use]
     pub fn latency(mut self, mean: Duration) -> Self {
         self.latency = mean;
@@ -150,7 +150,7 @@ impl SimConfig {
 
     /// How far latencies spread: they are lognormal with this sigma, and keep their mean. 0.3 is
     /// a calm server, 1 a moody one. Zero, negative and infinite values are no spread.
-    /// Defaults to 0.
+    /// Default: 0.
     #[must_use]
     pub fn latency_spread(mut self, sigma: f64) -> Self {
         self.latency_spread = sigma;
@@ -159,7 +159,7 @@ impl SimConfig {
 
     /// What answers and latencies are drawn from, together with the request's body: the same
     /// request gets the same answer and latency, in whatever order requests arrive.
-    /// Defaults to 0.
+    /// Default: 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -167,7 +167,7 @@ impl SimConfig {
     }
 
     /// The only bearer token that is let in; with `None`, any that is not empty.
-    /// Defaults to `None`.
+    /// Default: `None`.
     #[must_use]
     pub fn api_key(mut self, key: Option<String>) -> Self {
         self.api_key = key;
@@ -177,15 +177,15 @@ impl SimConfig {
     /// How many tokens an answer has, unless its request says so itself (`metadata`,
     /// `simulated_output_tokens`): drawn from this range, then cut at the request's own cap
     /// (`finish_reason` "length"). An answer never has fewer than 1 or more than 16,384 tokens.
-    /// Defaults to anything between 1 and the request's cap.
+    /// Default: anything between 1 and the request's cap.
     #[must_use]
     pub fn output_tokens(mut self, range: RangeInclusive<u64>) -> Self {
         self.output_tokens = Some(range);
         self
     }
 
-    /// Works on `at_once` requests at a time, each for its [latency](Self::latency); `queue` more
-    /// wait for a place, and whoever comes then is refused in the [dialect](Self::dialect)'s way.
+    /// Serves `at_once` requests at a time, each for its [latency](Self::latency). `queue` more wait
+    /// for a slot; the simulator refuses further requests in the [dialect](Self::dialect)'s form.
     /// 0 at once counts as 1. Default: no limit.
     ///
     /// More in flight than `at_once` only adds latency: this is the knee of a self-hosted server.

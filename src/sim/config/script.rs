@@ -175,7 +175,7 @@ impl fmt::Debug for Script {
 impl SimConfig {
     /// Has `script` answer each request, for unit tests of code that calls a model: limits, headers,
     /// latency and faults stay what they are. It is called by the thread of the connection, possibly by
-    /// several at once. Of embeddings and moderations it decides the status alone. Defaults to answers
+    /// several at once. Of embeddings and moderations it decides the status alone. Default: answers
     /// that are made up.
     ///
     /// ```

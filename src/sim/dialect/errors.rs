@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::config::Dialect;
 
-/// What an error says, before it is known who says it.
+/// The content of an error, before a dialect gives it its form.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sim) struct Error<'a> {
     pub(in crate::sim) status: u16,

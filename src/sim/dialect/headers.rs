@@ -50,7 +50,7 @@ impl Told {
         }
     }
 
-    /// Limits of a minute told for each second.
+    /// Reports limits per minute as limits per second.
     const fn per_second(names: Names) -> Self {
         Self {
             limit: |standing| (standing.limit / 60).max(1).to_string(),

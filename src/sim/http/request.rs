@@ -40,7 +40,7 @@ impl Request {
 /// Why no request came.
 #[derive(Debug)]
 pub(in crate::sim) enum Fault {
-    /// The connection ended, or nobody used it for long.
+    /// The connection ended, or was idle for too long.
     Closed,
     /// What came is not a request that can be answered; after this answer the connection closes,
     /// because where the next request begins is not known.
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
             if left.is_zero() {
                 return Err(self.timed_out());
             }
-            // A timeout below a millisecond could be rounded to 0, which is none.
+            // A timeout below 1 ms could be rounded to 0, which means no timeout.
             let left = left.max(Duration::from_millis(1));
             if self.stream.set_read_timeout(Some(left)).is_err() {
                 return Err(Fault::Closed);

@@ -133,7 +133,7 @@ impl Account {
         let Some(meter) = &mut self.meter else {
             return;
         };
-        // What was taken before there was a limit is none of its amount.
+        // What was taken before the limit existed was never charged to it.
         if taken_at >= self.since && meter.give_back(amount, taken_at, now) {
             self.log.push(Entry {
                 at: now,

@@ -1,4 +1,4 @@
-//! What has been used of one limit, and whether more fits. Pure: it is told the time.
+//! What has been used of one limit, and whether more fits. Pure: the caller passes in the time.
 //!
 //! The API's own way of putting it is "Limit L, Used U, Requested R": what is used leaks away at
 //! L a minute, and a request fits when used and requested together are within the capacity.

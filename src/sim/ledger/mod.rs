@@ -41,7 +41,7 @@ pub(super) enum Verdict {
         by: Counted,
         standing: Standing,
         requested: u64,
-        /// Until it fits, if nobody else comes.
+        /// Until it fits, if no other request takes from the limit.
         wait: Duration,
     },
     /// It is above the limit by itself.

@@ -1,4 +1,4 @@
-//! Another user of the account: what is due to whom, worked out when somebody asks.
+//! Another user of the account: its charges, computed when the ledger is next used.
 
 use super::super::config::NeighbourRule;
 use super::super::fraction::WHOLE;

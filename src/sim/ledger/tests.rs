@@ -101,7 +101,7 @@ fn verdicts_follow_each_other_as_worked_out_by_hand() {
     use Counted::{Requests, Tokens};
     // 600 tokens a minute (10 a second), 6 requests a minute (one in 10 s), burst 30 s: 300 and 3.
     let mut ledger = ledger(Some(600), Some(6), Duration::from_secs(30));
-    // at (s), tokens, who refuses with which wait (ms)
+    // at (s), tokens, the limit that refuses and its wait (ms)
     let table = [
         (0, 100, None),
         (0, 250, Some((Tokens, 5_000))),
@@ -239,7 +239,7 @@ proptest! {
             prop_assert_eq!(ledger.admit(charge, now), Verdict::Admitted, "step {}", step);
             admitted.push((now, charge));
         }
-        // Who comes as early as it may, comes no earlier than the limit allows.
+        // A request that is sent as early as its wait allows arrives no earlier than the limit allows.
         let burst = Duration::from_secs(burst);
         prop_assert_eq!(largest_excess(tokens, burst, admitted.iter().copied()), None);
         let requests_at = admitted.iter().map(|(at, _)| (*at, 1));

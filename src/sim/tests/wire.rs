@@ -179,7 +179,7 @@ fn what_is_not_http_is_refused_and_the_server_lives() {
         assert!(answer.error("message").is_string(), "step {step}");
         assert!(client.is_closed(), "step {step}");
     }
-    // Gone in the middle of a request: nobody to answer.
+    // Closed in the middle of a request: there is no client to answer.
     for bytes in [
         "",
         "POST /v1",

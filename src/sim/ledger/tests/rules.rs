@@ -212,7 +212,7 @@ fn a_refusal_costs_a_request_if_there_is_room_and_names_the_wait_after_it() {
     let mut ledger = ledger(Some(60), Some(60), Duration::from_secs(2));
     ledger.refusals_cost_requests = true;
     let at = |millis: u64| millis * SECOND / 1_000;
-    // at (ms), tokens, who refuses with which wait (ms)
+    // at (ms), tokens, the limit that refuses and its wait (ms)
     let table = [
         (0, 2, None),
         (0, 1, Some((Counted::Tokens, 1_000))), // takes the second request
