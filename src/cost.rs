@@ -29,7 +29,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// One request of `tokens` tokens, not told apart into input and output (all count as input).
+    /// One request of `tokens` tokens. All of them count as input.
     #[must_use]
     pub const fn tokens(tokens: u64) -> Self {
         Self {

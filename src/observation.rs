@@ -6,8 +6,8 @@ use crate::unit::Unit;
 
 /// What one answer says of the limits of its request.
 ///
-/// The client reads it from headers and error bodies; whoever sends requests by other means can
-/// say it, with [`Permit::observe`](crate::Permit::observe).
+/// The client reads it from headers and error bodies. Programs that send requests by other means
+/// report it with [`Permit::observe`](crate::Permit::observe).
 ///
 /// ```
 /// use std::time::Duration;
@@ -171,7 +171,7 @@ pub struct Refusal {
     pub limit: Option<u64>,
     /// What the server charges the refused request.
     pub requested: Option<u64>,
-    /// The time after which the request would be let in, if nobody else came.
+    /// The time after which the server would admit the request, if no other request came.
     pub wait: Option<Duration>,
     /// Whether it is for how many are in flight at once, and for no rate.
     pub is_for_room: bool,

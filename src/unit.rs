@@ -40,7 +40,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Durations as seconds, for those who read a serialized form elsewhere.
+/// Durations as seconds, for programs that read the serialized form.
 #[cfg(feature = "serde")]
 pub(crate) mod seconds {
     use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! A rayon worker that waits inside an operation of its own runs other jobs meanwhile, on top of
 //! the same stack. If such a job waited for the limiter while a closure below it holds a permit,
-//! and that permit is what the job waits for, nobody would ever wake it. So a thread whose stack
+//! and that permit is what the job waits for, it would never wake. So a thread whose stack
 //! holds a permit of this step never waits for another one.
 
 use std::cell::Cell;

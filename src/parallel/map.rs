@@ -1,6 +1,6 @@
 //! One map in progress: what is next, and what came of it.
 //!
-//! Threads *serve* a map: each takes the next item, runs it, and comes back until there is none.
+//! Threads *serve* a map: each takes the next item, runs it, and comes back until no item is left.
 //! So one slow item keeps one thread and no item, and where an item stands does not matter.
 //!
 //! A thread that waits for an inner map runs whatever job of its pool it finds, and that may be
@@ -163,7 +163,7 @@ where
         Some(*self.ended.get_or_init(|| reason))
     }
 
-    /// How it ended, and the items that nobody took: all of them behind those that were taken.
+    /// How it ended, and the items that no thread took: all of them behind those that were taken.
     pub(super) fn finish(self) -> (MapSummary, Fuse<I>) {
         let Progress { done, failed, .. } = self.progress.into_inner();
         let Items { iter, taken } = self.items.into_inner();

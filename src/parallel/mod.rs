@@ -57,7 +57,7 @@
 mod error; //    why an item has no result
 mod limited; //  a step of rayon's iterators that passes a limiter
 mod map; //      one map in progress: what is next, what came of it
-mod options; //  what a map may be told
+mod options; //  a map's options
 mod progress; // how far a map has come
 mod stop; //     what ends a map early
 mod workers; //  the threads
@@ -129,7 +129,7 @@ pub fn try_map<T, R: Send, E: Send + 'static>(
 /// `each` gets the index of the item with its result. Results come in the order in which they are
 /// ready, one call at a time, on the thread that ran the item; while `each` runs, other threads
 /// that are ready wait for it, so it may write to a file. When the map ends early, the items that
-/// nobody has taken stay in the iterator, which may be endless.
+/// no thread has taken stay in the iterator, which may be endless.
 ///
 /// ```
 /// use paceline::parallel;

@@ -1,4 +1,4 @@
-//! What a map may be told beside its items and its closure.
+//! A map's options: everything beside its items and its closure.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -8,7 +8,7 @@ use super::Skipped;
 use crate::Error;
 use crate::limiter::{CancelToken, Clock};
 
-/// Decides after each error whether the map goes on: `true` stops it.
+/// Decides after each error whether the map continues: `true` stops it.
 ///
 /// Every `Fn(&E) -> bool` is a rule. [`AccountErrors`] is the default.
 ///

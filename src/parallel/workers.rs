@@ -14,7 +14,7 @@ use crate::Error;
 /// How many threads the functions of [`parallel`](crate::parallel) share.
 ///
 /// Many more than there are cores, since they wait and do not compute: with answers that take
-/// 2 s, 64 requests under way are 32 a second, about 1,900 a minute. An idle thread costs some
+/// 2 s, 64 requests in flight are 32 a second, about 1,900 a minute. An idle thread costs some
 /// memory and no time.
 pub const DEFAULT_THREADS: usize = 64;
 
@@ -79,7 +79,7 @@ impl Workers {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Workers> = OnceLock::new();
         static STARTING: Mutex<()> = Mutex::new(());
-        // So that callers who come together do not each start them.
+        // So that simultaneous first calls do not each start them.
         let _starting = SHARED.get().is_none().then(|| STARTING.lock());
         if let Some(shared) = SHARED.get() {
             return shared;
@@ -87,7 +87,7 @@ impl Workers {
         match Self::new(DEFAULT_THREADS) {
             Ok(workers) => SHARED.get_or_init(|| workers),
             Err(error) => {
-                log::warn!("{error}; going on in one thread");
+                log::warn!("{error}; continuing in one thread");
                 &Self::NONE
             }
         }

@@ -10,7 +10,7 @@ use super::durations;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Clock {
-    /// Any of the others, told apart by how it is written.
+    /// Any of the others, recognized by how it is written.
     #[default]
     Any,
     /// A number of seconds from now; above a year an instant in Unix time.

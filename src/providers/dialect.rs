@@ -15,14 +15,14 @@ pub(crate) struct Dialect {
     pub(super) words: Words,
 }
 
-/// A rule for errors, with the end of the day of those whose rule it is.
+/// A rule for errors, with the end of the day of the provider that has the rule.
 #[derive(Debug, Clone)]
 pub(super) struct DatedRule {
     pub(super) rule: Rule,
     pub(super) day_ends: Option<DayEnd>,
 }
 
-/// What is read whoever answers.
+/// What is read from every provider's responses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
     /// Headers that name a wait, the first that is there before the others.

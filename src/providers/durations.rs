@@ -73,7 +73,7 @@ fn nanos_per(unit: &str) -> Option<u64> {
     })
 }
 
-/// A decimal number of units of so many nanoseconds, rounded up to whole nanoseconds. Digits and
+/// A decimal number of units of `unit` nanoseconds each, rounded up to whole nanoseconds. Digits and
 /// at most one point: no sign, no exponent, no `inf`.
 fn scaled(number: &str, unit: u64) -> Option<Duration> {
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));

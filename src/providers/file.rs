@@ -30,7 +30,7 @@ struct File {
     providers: Vec<Spanned<Entry>>,
 }
 
-/// What holds whoever answers.
+/// What holds for every provider.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
@@ -200,7 +200,7 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Meaning {
-    /// Over a rate limit: all who share it wait.
+    /// Over a rate limit: all requests that share it wait.
     Wait,
     /// Over the limit of a day: the same, until the day ends.
     Day,

@@ -177,7 +177,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether a number stands where a limit would and says that there is none.
+/// Whether a header has 0 or less in place of a limit, which means no limit.
 fn is_zero(limit: &str) -> bool {
     limit.trim().parse().is_ok_and(|limit: f64| limit <= 0.0)
 }

@@ -1,4 +1,4 @@
-//! What providers say of their limits and errors, and what they want to be told: a dated table, and the
+//! What providers report of their limits and errors, and what they expect in requests: a dated table, and the
 //! pure reading of responses by it.
 //!
 //! The table is data ([`ProviderTable`]). It says which header means which unit and period, what errors mean,

@@ -1,4 +1,4 @@
-//! One provider: where it is, who may ask, and in which form.
+//! One provider: its address, its authorization, and the form of its requests.
 
 use super::file::{AccountingName, Cached, Entry};
 use crate::cost::Accounting;

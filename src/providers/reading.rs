@@ -121,8 +121,8 @@ impl Reading {
                 Outcome::Refused(refusals::refusal(error, self.is_exact, self.words()))
             }
             ErrorKind::Overloaded => Outcome::Overloaded,
-            // Before or behind the limits: these do not tell whether they were charged. Of a class of
-            // service without room there are too many: nobody else has to wait for it.
+            // Before or behind the limits: these do not show whether they were charged. A full class of
+            // service is full for its own requests alone: no other request has to wait for it.
             ErrorKind::Capacity
             | ErrorKind::TooLarge
             | ErrorKind::Account

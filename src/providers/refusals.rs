@@ -41,7 +41,7 @@ pub(super) fn refusal(error: &ApiError, is_exact: bool, known: &Words) -> Refusa
     let limit = limit_in(&words);
     let quota = error.body.as_ref().and_then(quotas::binding);
     let (unit, period) = match phrase(&words).or_else(|| abbreviation(&words)) {
-        // A noun that is none of ours, such as images, is not overruled by a type.
+        // A noun of a unit that is not ours, such as images, is not overruled by a type.
         Some((unit, period)) => (unit, Some(period)),
         None => (unit_of_type(error), bare_period(&words)),
     };

@@ -18,11 +18,11 @@ const BUILT_IN: &str = include_str!("providers.toml");
 
 static GLOBAL: OnceLock<Arc<ProviderTable>> = OnceLock::new();
 
-/// What providers say of their limits and errors, and what they want to be told: a dated table.
+/// What providers report of their limits and errors, and what they expect in requests: a dated table.
 ///
 /// It says how a provider is recognized, which header means which unit and period, which errors are final and
-/// for whom, how requests count against limits, and how a key is sent. A server that the table does not know
-/// is read by what all entries have in common. Headers that it does not know say nothing.
+/// for which requests, how requests count against limits, and how a key is sent. Responses of a server that
+/// is not in the table are read by what all entries have in common. Headers that are not in it are ignored.
 ///
 /// The built-in table is dated ([`ProviderTable::dated`]). A file overrules it in parts:
 /// [`ProviderTable::from_toml`] shows the form.

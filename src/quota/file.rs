@@ -61,7 +61,7 @@ keys! {
     tpd: Tokens per DAY,
 }
 
-/// The key of how many may be under way at once.
+/// The key of the cap on requests in flight.
 const IN_FLIGHT: &str = "in_flight";
 
 #[derive(Deserialize)]

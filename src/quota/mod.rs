@@ -162,7 +162,7 @@ impl Quota {
     /// The same quota with its burst lowered by what comes in within `jitter`, rounded up, but
     /// by no more than half of it.
     ///
-    /// A server sees requests when they arrive. If the way there takes between *d* and
+    /// A server counts requests when they arrive. If the transit takes between *d* and
     /// *d* + `jitter`, requests that left in accordance with a burst of B − rate · `jitter`
     /// arrive in accordance with a burst of B: two that left T apart arrive at least
     /// T − `jitter` apart. So this is what keeps a client that runs *exactly* at its limit free

@@ -187,7 +187,7 @@ impl LimitTable {
     ///     tpm = 2_000_000          # tokens per minute
     ///     rpd = 10_000             # requests per day
     ///     tpd = 20_000_000         # tokens per day; rps, tps, rph and tph: per second, per hour
-    ///     in_flight = 64           # under way at once
+    ///     in_flight = 64           # requests in flight
     ///
     ///     [models.claude]          # input and output tokens per minute apart
     ///     itpm = 30_000

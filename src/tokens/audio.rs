@@ -115,7 +115,7 @@ fn mp3(base64: &str, bytes: u64) -> Option<(u64, u64)> {
         head = take(&mut data)?;
     }
     let [sync, kind, rates, channels] = head;
-    // Eleven bits of 1, then the version (1 is none), then the layer, of which 1 is the third.
+    // Eleven bits of 1, then the version (1 is reserved), then the layer, of which 1 is the third.
     let version = kind >> 3 & 3;
     if sync != 0xff || kind & 0xe0 != 0xe0 || version == 1 || kind >> 1 & 3 != 1 {
         return None;

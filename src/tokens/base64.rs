@@ -1,4 +1,4 @@
-//! Base64, decoded as far as somebody reads, and `data:` URLs.
+//! Base64, decoded as far as it is read, and `data:` URLs.
 
 use super::boundary::floor_char_boundary;
 

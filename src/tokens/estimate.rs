@@ -38,7 +38,7 @@ pub enum PromptRule {
 }
 
 impl PromptRule {
-    /// What a prompt with so many tokens and characters counts as, in tokens.
+    /// What a prompt of this many tokens and characters counts as, in tokens.
     ///
     /// ```
     /// use paceline::tokens::PromptRule;

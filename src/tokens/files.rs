@@ -1,4 +1,4 @@
-//! What a file of a request counts as. An estimate: the server reads it, and nobody says how.
+//! What a file of a request counts as. An estimate: providers do not document how servers read files.
 
 use serde_json::{Map, Value};
 

@@ -19,13 +19,13 @@ use std::collections::VecDeque;
 const WINDOW: usize = 256;
 /// Those of them that raise the reserve by themselves.
 const LATEST: usize = 16;
-/// So many of those may be above the quantile, beyond the share that is to be expected. With three
-/// beyond, sizes that do not change raise the reserve by chance in less than two of a hundred
+/// How many of those may be above the quantile, beyond the expected number. With three beyond,
+/// sizes that do not change raise the reserve by chance in less than two of a hundred
 /// steps at 0.9, and in one of a hundred at 0.95.
 const MARGIN: usize = 3;
 /// Quantiles are held in thousandths.
 const WHOLE: u64 = 1_000;
-/// The smallest and the largest quantile, in thousandths. A larger one could not be told from the
+/// The smallest and the largest quantile, in thousandths. A larger one would not differ from the
 /// largest size that is kept.
 const QUANTILES: (u64, u64) = (500, 990);
 
@@ -40,7 +40,7 @@ impl Quantile {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a number that is none becomes 0, which is refused like all that is outside"
+            reason = "NaN becomes 0, which is refused like everything outside the range"
         )]
         let thousandths = thousandths as u64;
         let (least, most) = QUANTILES;
@@ -65,7 +65,7 @@ impl Quantile {
 
 /// The sizes of the last answers to requests of one kind, in tokens, and what they teach.
 ///
-/// One takes 4 KiB, whatever it is told. Telling it of an answer is a search and a move within that.
+/// One takes 4 KiB, however many answers it has seen. Adding an answer costs a search and a move within that.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputSizes {
     quantile: Quantile,
@@ -86,8 +86,8 @@ impl OutputSizes {
         }
     }
 
-    /// Takes note of an answer of so many tokens. One that was cut at its cap might have been of
-    /// any size, and is told as the largest.
+    /// Adds the size of an answer, in tokens. An answer that was cut at its cap might have been of
+    /// any size: the caller passes the largest.
     pub(crate) fn answered(&mut self, tokens: u64) {
         if self.recent.len() >= WINDOW
             && let Some(oldest) = self.recent.pop_front()
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_is_reserved_follows_what_was_seen() {
         let steady = |size: u64, times: usize| std::iter::repeat_n(size, times);
-        // what was told, what is reserved by 0.95
+        // the sizes of answers, the reserve at 0.95
         let table: [(&str, Vec<u64>, u64); 8] = [
             ("a ramp", (1..=100).collect(), 97), // the 4th of the last 16; the 96th is 96
             ("the mean", (1..=100).rev().collect(), 96),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the definition, told in one sentence each over a plain list.
+        /// Against the definition, each part one expression over a plain list.
         #[test]
         fn the_quantile_is_that_of_a_plain_list(
             quantile in prop::sample::select(vec![0.5, 0.9, 0.95, 0.99]),

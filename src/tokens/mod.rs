@@ -23,7 +23,7 @@
 //! ```
 
 mod audio; //     what a sound counts as
-mod base64; //    data in a request, decoded as far as somebody reads
+mod base64; //    data in a request, decoded as far as it is read
 mod boundary; //  where a text can be cut
 mod chat; //      messages and their parts, with the overhead of the chat format
 mod counter; //   text to tokens, in one encoding

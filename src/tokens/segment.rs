@@ -60,7 +60,7 @@ pub(super) fn last_split(text: &str) -> Option<usize> {
 ///   takes line breaks with it. So whitespace ends every piece, and a line break ends a word.
 /// - Letters take one leading character with them, but never a digit. Digits take none except a
 ///   space. So a piece ends between digits and anything that is neither a digit nor a mark.
-/// - A word goes on with letters, marks and an apostrophe, and with no other punctuation.
+/// - A word continues with letters, marks and an apostrophe, and with no other punctuation.
 ///
 /// Categories of characters differ between Unicode versions, so it says yes only for characters
 /// whose category is beyond doubt: all of ASCII, and those of the most common scripts that are

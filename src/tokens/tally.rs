@@ -107,8 +107,8 @@ impl<'a> Tally<'a> {
         self.scratch = stretch;
     }
 
-    /// What nobody knows the meaning of: the characters of its strings, without the names of its fields,
-    /// at the server's own rate, and what else is in it as what it is.
+    /// A value of unknown meaning: the characters of its strings, without the names of its fields, at the
+    /// server's own rate, and media in it as media.
     pub(super) fn unknown(&mut self, value: &Value) {
         let mut texts: u64 = 0;
         json::strings(value, |found| {

@@ -121,7 +121,7 @@ pub(crate) enum Command {
     ///
     #[cfg_attr(
         feature = "redis",
-        doc = "With --share it asks the store instead, and prints how the limits stand that are shared over it, and who waits.\n"
+        doc = "With --share, it reads the store instead and prints the levels of the shared limits and the waiters of each process.\n"
     )]
     /// Exit status: 0 the limits of all models were found; 1 a request failed, or its answer says
     /// nothing of limits; 2 wrong usage; 3 stopped by an account error.

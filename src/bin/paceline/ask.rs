@@ -22,7 +22,7 @@ use crate::server;
 #[cfg(feature = "redis")]
 use crate::share;
 
-/// Few: nobody waits long for an answer to so small a question.
+/// Few: a user waits at the terminal for these requests, the smallest that there are.
 const RETRIES: u32 = 2;
 
 /// Asks for each model in turn, and prints each answer as soon as it is there.

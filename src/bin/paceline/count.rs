@@ -56,7 +56,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<Exit> {
     };
     let plan = match by {
         By::Model => run.plan()?,
-        // A reader who has seen enough ends nothing here.
+        // A reader that closes the pipe does not end the count.
         By::Request => run.plan_each(|request| {
             let _ = say::data(&format!("{}\n", of_request(request)));
         })?,

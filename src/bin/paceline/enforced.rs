@@ -1,7 +1,7 @@
 //! From a table of limits to what the simulated API enforces.
 //!
-//! It has limits per minute for each model, and limits per day for every model alike. So those of
-//! the table's default are handed over, unless some model has others: then there are none.
+//! It has limits per minute for each model, and limits per day for every model alike. So it gets
+//! those of the table's default, unless some model has others: then it gets no limits per day.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! How long a run still takes: pure, told the time and what stands where.
+//! How long a run still takes. Pure: the caller passes in the time and the progress.
 //!
-//! Two estimates are made of each model, and the longer one counts: the pace of late, and what the
+//! Two estimates are made of each model, and the longer one counts: the recent pace, and what the
 //! limits let through. At the start a full bucket makes the pace far too good, and then the limits
 //! say better; later the pace knows of latency, refusals and others on the account, which the limits
 //! do not.
@@ -21,11 +21,14 @@ const TIME: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 /// A pace of fewer requests says little.
 const FEW: u64 = 10;
-/// A pause that is at least so long when it begins stands still; shorter ones belong to the pace.
+/// During a pause of at least this length the pace's clock stands still; shorter ones count in the pace.
+/// Tested by `a_pause_that_is_announced_is_added_and_spoils_no_pace`.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
-/// For so long a limit counts as waited for after somebody waited: between two waits nobody does.
+/// Seconds for which a limit still counts as binding after a request last waited for it: between two
+/// waits no request does.
 const WAITED_FOR: f64 = 5.0;
-/// How far off a guess may be, and one of a few requests.
+/// The factor by which a guess may be off, and one of fewer than [`FEW`] requests.
+/// Tested by `before_it_is_sure_it_is_a_guess_that_the_truth_is_in`.
 const SPREAD: f64 = 1.5;
 const WIDE_SPREAD: f64 = 2.5;
 
@@ -79,7 +82,7 @@ struct Model {
     name: String,
     /// By the active time: requests ended and tokens started, the oldest first.
     samples: VecDeque<(f64, u64, u64)>,
-    /// When somebody last waited for a limit on tokens.
+    /// When a request last waited for a limit on tokens.
     waited_for_tokens: Option<f64>,
     /// What went out of each bucket, net of what came back.
     spent: Vec<Spent>,
@@ -176,7 +179,7 @@ struct Estimate {
 impl Model {
     fn look(&mut self, now: Instant, active: f64, of: &ModelProgress, snapshot: &Snapshot) {
         self.name.clone_from(&of.model);
-        // So many samples a doubling of the time are enough, and memory stays small.
+        // 256 · ln 2, about 177 samples for each doubling of the time, so memory stays small.
         let last = self.samples.back().map_or(f64::MIN, |(at, ..)| *at);
         if active - last >= active / 256.0 {
             self.samples
@@ -243,7 +246,7 @@ impl Model {
         })
     }
 
-    /// Where the stretch begins whose pace counts.
+    /// The start of the interval whose pace counts.
     fn window(&self, active: f64) -> (f64, u64, u64) {
         let ended = self.samples.back().map_or(0, |(_, ended, _)| *ended);
         let is_early = |(at, count, _): &&(f64, u64, u64)| {

@@ -55,7 +55,7 @@ impl Exit {
             // Nothing that was typed stands in it.
             return match error.print() {
                 Ok(()) => Self::Success,
-                // Whoever read it has had enough.
+                // The reader closed the pipe.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Self::Success,
                 Err(_) => Self::Usage,
             };
@@ -128,7 +128,7 @@ mod tests {
         let rows: Vec<Vec<_>> = rows
             .map(|row| row.split('|').map(str::trim).collect())
             .collect();
-        // A row that is not in this list is one whose status nobody holds.
+        // A row that is missing in this list would have an untested status.
         assert_eq!(rows.len(), endings.len());
         for (row, ending) in rows.iter().zip(endings) {
             assert_eq!(row[1], format!("`{}`", ending.name()));

@@ -8,8 +8,8 @@ use paceline::{Error, Result};
 use crate::args;
 use crate::input::read_files;
 
-/// Says that a file cannot be written, or would be written over another, before anything is sent. Files
-/// are told apart by what they are, not by how they are spelled.
+/// Checks, before anything is sent, that each output can be written and overwrites no other file. It
+/// compares files by identity, not by the spelling of their paths.
 ///
 /// # Errors
 ///

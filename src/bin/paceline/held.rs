@@ -26,7 +26,7 @@ pub(crate) struct Held {
     last_look: Option<Instant>,
     by_label: Vec<(String, Duration)>,
     shown: Option<(Instant, Bottleneck)>,
-    /// What was told of at once.
+    /// The labels of the bottlenecks that had a line of their own.
     told: HashSet<String>,
 }
 
@@ -49,8 +49,8 @@ impl Held {
         }
     }
 
-    /// What is worth a line of its own at once, the first time that it is: a wait of which nobody would
-    /// know until the next line.
+    /// The line for a bottleneck that deserves one at once, the first time: a long wait that the user would
+    /// otherwise learn of only with the next line.
     pub(crate) fn news(&mut self, now: SystemTime) -> Option<String> {
         let (_, bottleneck) = self.shown.as_ref()?;
         let wait = match bottleneck {
@@ -165,7 +165,7 @@ fn words(bottleneck: &Bottleneck, now: SystemTime) -> String {
     }
 }
 
-/// ` (guess)` behind a limit that nobody has stated or reported.
+/// ` (guess)` behind a limit that neither the user nor the server has stated.
 pub(crate) fn mark(origin: LimitOrigin) -> &'static str {
     match origin {
         LimitOrigin::Provisional => " (guess)",

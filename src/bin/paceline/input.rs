@@ -21,7 +21,7 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
     let is_stdin = path == Path::new(DASH);
     let name = "standard input";
     let prompt = match (prompt(shape)?, server::provider(&arguments.server)?) {
-        // The simulated API is none of these.
+        // The simulated API is not one of the table's providers.
         (Some(prompt), Some(provider)) if !arguments.simulate => Some(prompt.provider(provider)),
         (prompt, _) => prompt,
     };

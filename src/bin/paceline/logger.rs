@@ -12,8 +12,8 @@ use crate::say::{self, warning};
 
 /// How long a fact that was logged is only counted when it comes again.
 const QUIET: Duration = Duration::from_secs(60);
-/// Facts that are remembered. Those that come when so many are remembered are logged each time that
-/// a place is free.
+/// Facts that are remembered. While the memory is full, further facts are logged each time that a
+/// place is free.
 const MOST: usize = 256;
 
 struct Stderr {

@@ -34,7 +34,7 @@ mod say; //      words on standard error, results on standard output
 mod server; //   the API to talk to
 #[cfg(feature = "redis")]
 mod share; //    limits shared over a store
-mod signals; //  Ctrl-C and its kin
+mod signals; //  Ctrl-C, SIGTERM and SIGHUP
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
 mod summary; //  the end of a run, for people and for programs
 mod utc; //      the time of day

@@ -62,7 +62,7 @@ fn known() -> &'static [String] {
     })
 }
 
-/// Whether a value is long and mixed enough to be told from ordinary words and numbers.
+/// Whether a value is long and mixed enough not to be an ordinary word or number.
 fn is_no_word(value: &str) -> bool {
     let has = |is: fn(&char) -> bool| value.chars().any(|char| is(&char));
     value.len() >= 8

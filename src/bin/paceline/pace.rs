@@ -91,7 +91,7 @@ impl Pace {
         if self.rates.len() != quotas.len() {
             self.rates = quotas.iter().map(|_| Rate::new(now)).collect();
         }
-        self.binding = binding.or(self.binding); // between two waits nobody waits for anything
+        self.binding = binding.or(self.binding); // between two waits no quota is binding
         let rates = self.rates.iter_mut().zip(&quotas);
         let mut rates: Vec<(Unit, String)> = rates
             .map(|(rate, of)| {
@@ -154,7 +154,7 @@ impl Rate {
         self.spent.look(now, of);
         let quota = of.quota;
         if quota.period() != MINUTE {
-            let left = u64::try_from(of.level).unwrap_or(0); // debt is none
+            let left = u64::try_from(of.level).unwrap_or(0); // debt is nothing left
             return percent(quota.burst().saturating_sub(left), quota.burst());
         }
         let (spent, elapsed) = self.window.add(now, self.spent.amount());

@@ -81,7 +81,7 @@ pub(crate) fn example(reason: &Reason) -> String {
     }
 }
 
-/// `3 failed, 12 retried`, without what is none.
+/// `3 failed, 12 retried`, without counts of 0.
 fn counts(reason: &Reason) -> String {
     said(reason.failed, reason.retried)
 }

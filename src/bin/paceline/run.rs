@@ -36,7 +36,7 @@ use crate::simulate;
 use crate::summary;
 
 /// How long the command may take after its grace to write what comes last: the answers alone, the report,
-/// the summary. Five seconds are enough where somebody reads, and few for those who wait for the end.
+/// the summary. 5 s are enough where the output is read, and a short delay for the user who waits for the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// By how much the time may vary from a grant to the arrival at the server before one is refused: most
@@ -297,8 +297,8 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
     run
 }
 
-/// The first signal lets what is under way finish; the second one ends everything. So does the end of the
-/// grace, when something hangs that nobody reads: what is on the disk then stays good.
+/// The first signal lets requests in flight finish; the second one ends the process. So does the end of the
+/// grace period, when an output that is not read blocks the process: what is on the disk then stays valid.
 fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
     let stop = stop.clone();
     let first = First::default();
@@ -309,10 +309,10 @@ fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
         }
         let _ = told.0.set(signal);
         stop.cancel();
-        // On threads of their own: who says something may wait for a reader for ever.
+        // On threads of their own: a write to an output that is not read may block for ever.
         let timer = Builder::new().name("paceline-grace".to_owned());
         let _ = timer.spawn(move || {
-            // Nothing calls it off: who ends in time takes the process along.
+            // Nothing cancels the timer: a run that ends in time exits, and its threads end with it.
             let (_never, timer) = mpsc::channel::<()>();
             let _ = timer.recv_timeout(grace.saturating_add(LAST_WORDS));
             signal.end();

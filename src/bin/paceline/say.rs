@@ -1,5 +1,5 @@
 //! Words for people on standard error, and results on standard output. Neither ever panics: one
-//! that nobody reads, such as a closed pipe, ends no run.
+//! without a reader, such as a closed pipe, ends no run.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

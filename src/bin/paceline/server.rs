@@ -130,7 +130,7 @@ fn split<'a>(flag: &str, header: &'a str) -> Result<(&'a str, &'a str)> {
 }
 
 /// The value of a variable that a flag names. `what` is the flag, and what is missing without.
-/// Whoever gives the secret in place of the variable's name finds it nowhere.
+/// Errors do not repeat `name`, because it may be the secret itself, given by mistake.
 pub(crate) fn variable(what: &str, name: &str) -> Result<String> {
     let reason = match env::var(name) {
         Ok(value) => return Ok(value),

@@ -88,7 +88,7 @@ fn text(limiter: &StoreLimiter) -> String {
     let mut is_head = true;
     for process in &limiter.processes {
         let waiting = match process.waiters {
-            0 => "nobody waits".to_owned(),
+            0 => "no waiters".to_owned(),
             waiters => format!("{} wait", grouped(waiters)),
         };
         let _ = write!(text, "  {}: {waiting}", process.label);

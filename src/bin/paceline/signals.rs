@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use std::io;
 use std::thread::Builder;
@@ -69,7 +69,7 @@ pub(crate) fn listen(mut heard: impl FnMut(Signal) + Send + 'static) -> io::Resu
     Ok(())
 }
 
-/// The system's own word for it; where there is none, the signal keeps its usual effect.
+/// Reads it from `/proc`; on systems without `/proc` the signal keeps its usual effect.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

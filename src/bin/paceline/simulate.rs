@@ -32,7 +32,7 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
         .seed(arguments.seed)
         .api_key(key);
     let simulator = Arc::new(start(config)?);
-    // Before the address is out: who has it may end this at once.
+    // Before the address is printed: a program that reads it may end this at once.
     let stopped = Arc::clone(&simulator);
     signals::listen(move |_| stopped.stop())
         .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;

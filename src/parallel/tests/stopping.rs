@@ -43,7 +43,7 @@ fn items_under_way_are_finished_and_no_thread_asks_for_more() {
         let begun = AtomicUsize::new(0);
         let asked_for = AtomicUsize::new(0);
         let items = (0..100).inspect(|_| {
-            // The caller, who counts what is left, is no thread of a pool.
+            // The caller's thread, which counts what is left, belongs to no pool.
             let by_a_worker = rayon::current_thread_index().is_some();
             asked_for.fetch_add(usize::from(by_a_worker), Ordering::Relaxed);
         });
@@ -92,7 +92,7 @@ fn an_item_that_arrives_after_the_stop_is_not_begun() {
         });
         items.lock().as_ref().unwrap().send(0).unwrap();
         let workers = workers(2);
-        // Called once the stop is in force: only now come the items that somebody waits for.
+        // Called once the stop is in force: only now come the items that threads wait for.
         let watched = workers.options().on_progress(|_| {
             let items = items.lock().take().unwrap();
             items.send(1).unwrap();

@@ -1,4 +1,4 @@
-//! Errors, told apart.
+//! The kinds of errors.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 

@@ -1,9 +1,9 @@
 //! The counts of long stretches of text, so that what many texts share is counted once.
 //!
 //! A stretch is known by 128 bits of XXH3 with a seed of this process: of 2⁴⁰ different ones, two
-//! are taken for one with a chance of 2⁻⁴⁸, and nobody can prepare two that are. So the table holds
-//! no text and has one size: 3 MB for each encoding in use, which are the counts of the last 64 MB of
-//! text or more. It forgets as [`Recent`](super::recent::Recent) does, and has no lock either.
+//! are taken for one with a chance of 2⁻⁴⁸, and without the seed no input can be made to collide.
+//! So the table holds no text and has one size: 3 MB for each encoding in use, which are the counts of
+//! the last 64 MB of text or more. It forgets as [`Recent`](super::recent::Recent) does, and has no lock either.
 
 #![allow(clippy::cast_possible_truncation, reason = "halves of a hash")]
 

@@ -43,7 +43,7 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// So many tokens, each with its rank.
+    /// `count` tokens, each with its rank.
     pub(super) fn new<'a>(count: usize, tokens: impl Iterator<Item = (&'a [u8], u32)>) -> Self {
         // Fewer than every other place is taken.
         let buckets = (count / 2).next_power_of_two().max(2);

@@ -191,8 +191,8 @@ impl Budget {
     }
 }
 
-/// Ten-thousandths: a number such as 1.62 is none that a double holds exactly, and the product is
-/// rounded up.
+/// Ten-thousandths: a double does not hold a number such as 1.62 exactly, and the product is rounded
+/// up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Multiplier(u32);
 

@@ -26,7 +26,7 @@ impl<I: Iterator<Item = u8>> Bytes<I> {
         Some(taken)
     }
 
-    /// `None` when there are not so many.
+    /// `None` when fewer than `count` are left.
     fn skip(&mut self, count: usize) -> Option<()> {
         match count.checked_sub(1) {
             None => Some(()),
@@ -63,7 +63,7 @@ fn jpeg(bytes: &mut Bytes<impl Iterator<Item = u8>>) -> Option<(u32, u32)> {
         }
         match marker {
             // Frame headers of all kinds: length, bits, height, width. Not tables, and not the
-            // number of lines at the end, without which a height of 0 is none.
+            // number of lines at the end, to which a height of 0 refers.
             0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker) => {
                 bytes.skip(3)?;
                 let height = u16::from_be_bytes(bytes.take()?);

@@ -165,7 +165,7 @@ impl Written {
         Ok((families?, default))
     }
 
-    /// The keys of a family over those that it goes on from.
+    /// The keys of a family over those of the family that it extends.
     fn profile(&self, name: &str, default: Profile) -> Result<Profile> {
         let mut steps = Vec::new();
         let mut at = Some(name);

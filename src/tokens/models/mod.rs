@@ -184,7 +184,7 @@ impl ModelTable {
 
     /// The family with the longest name that `name` begins with. Whatever sorts between a name and a
     /// beginning of it begins with that, too; so every beginning is found from the next smaller name
-    /// by going on to shorter ones.
+    /// by continuing with shorter ones.
     fn family(&self, name: &[u8]) -> Option<&Family> {
         let after = self
             .families
@@ -200,7 +200,7 @@ fn chain(families: &[Family], from: Option<usize>) -> impl Iterator<Item = usize
     std::iter::successors(from, |at| families.get(*at)?.shorter)
 }
 
-/// True for a family's own name, and for one that goes on after it with no letter or digit.
+/// True for a family's own name, and for one that continues after it with no letter or digit.
 fn belongs(name: &[u8], family: &[u8]) -> bool {
     let rest = name.strip_prefix(family);
     rest.is_some_and(|rest| {

@@ -66,7 +66,7 @@ impl Profile {
         self.encoding
     }
 
-    /// The tokens of an image of so many pixels. `detail` is what the request asks for; without
+    /// The tokens of an image of this size in pixels. `detail` is what the request asks for; without
     /// a word it is [`Detail::Auto`].
     ///
     /// By tiles or patches, as the provider's guide "Images and vision" has it for the model. Where

@@ -160,7 +160,7 @@ fn a_file_overrules_the_table_in_parts() {
         },
         old
     );
-    // What goes on from it changes with it.
+    // The families that extend it change with it.
     assert_eq!(table.profile("gpt-4o-mini").message.reply, 5);
     let like = table.profile("my-model");
     assert_eq!(like.encoding, R50kBase);

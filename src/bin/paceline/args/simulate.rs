@@ -66,16 +66,16 @@ pub(crate) struct Simulate {
     /// Count in windows of this length, each from nothing, in place of a continuous refill
     #[arg(long, value_name = "SECS", value_parser = seconds, conflicts_with = "burst_seconds", help_heading = MANNERS)]
     pub(crate) fixed_windows: Option<Duration>,
-    /// A neighbour on the same account, who takes this share of each limit: 0.3 is three tenths
+    /// Add a neighbour that takes this fraction of each limit: 0.3 is three tenths
     #[arg(long, value_name = "SHARE", value_parser = fraction, help_heading = MANNERS)]
     pub(crate) neighbour: Option<f64>,
-    /// The neighbour takes the share of so long a time at once [default: steadily; at least 0.25]
+    /// Let the neighbour take the amount of SECS at once [default: steadily; at least 0.25]
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "neighbour", help_heading = MANNERS)]
     pub(crate) neighbour_every: Option<Duration>,
     /// What answers say of the limits
     #[arg(long, value_name = "WHICH", default_value = "all", help_heading = MANNERS)]
     pub(crate) headers: Headers,
-    /// Out of money once so many requests were admitted [default: never]
+    /// Run out of money after N admitted requests [default: never]
     #[arg(long, value_name = "N", help_heading = MANNERS)]
     pub(crate) out_of_money_after: Option<u64>,
     #[arg(

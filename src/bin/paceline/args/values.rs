@@ -28,7 +28,7 @@ impl FromStr for Amount {
         let amount =
             amount.ok_or_else(|| "an amount is needed, such as 20, 12.50 or '$20'".to_owned())?;
         if amount.money == Money::default() {
-            // An unquoted $20 is the second argument of a script, which is none, and a 0.
+            // The shell expands an unquoted $20 to its empty second argument and a 0.
             return Err(
                 "0 buys nothing; put an amount with $ into single quotes: '$20'".to_owned(),
             );

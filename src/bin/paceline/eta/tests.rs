@@ -81,7 +81,7 @@ impl World {
                 },
                 None => Bottleneck::Nothing,
             };
-            // Who waits for the limiter is in its queue: here nobody blocks, so it is written in.
+            // A request that waits is in the limiter's queue. Here no thread blocks, so the test writes it in.
             let mut snapshot = limiter.snapshot();
             let next = self.sizes.get(of.started as usize).copied();
             if next.is_some() && flying.len() < self.most_in_flight {
@@ -111,7 +111,7 @@ impl World {
         let mut estimates = 0;
         for (at, ended, left) in said {
             if self.pause.is_some_and(|(from, _)| at < from) {
-                continue; // nobody knows of it yet
+                continue; // the pause is not announced yet
             }
             let real = took - at;
             let is_due = ended as f64 >= PART * self.sizes.len() as f64 && at >= 30.5;
