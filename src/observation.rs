@@ -28,7 +28,7 @@ pub struct Observation {
     pub outcome: Outcome,
     /// What is said of each limit.
     pub limits: Vec<LimitStatus>,
-    /// How long an overloaded server asks everyone to wait. A refusal has a wait of its own.
+    /// How long an overloaded server asks all clients to wait. A refusal has a wait of its own.
     pub retry_after: Option<Duration>,
 }
 

@@ -109,7 +109,7 @@ pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The time from `now` until an instant in Unix time: seconds, or milliseconds where that would be
-/// more seconds than there are. None when it was more than a day ago, which is no instant that a
+/// more seconds than there are. None when it was more than a day ago, which is not an instant that a
 /// server would name.
 pub(super) fn until_unix(text: &str, now: SystemTime) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -163,7 +163,7 @@ mod tests {
             ("8.64", 8_640_000_000),
             (" 2. ", 2 * SECOND),
             ("000000000000000000000001", SECOND),
-            // Finer than a nanosecond is rounded up, unless it is finer than anybody means.
+            // Finer than a nanosecond is rounded up, unless it is finer than any server means.
             ("0.1ns", 1),
             ("0.0000000011", 2),
             ("0.00000000000000000000000000000001s", 0),

@@ -105,7 +105,7 @@ fn conversation(messages: Value, instructions: &mut Vec<Value>) -> Value {
     Value::Array(others)
 }
 
-/// One text, or a list of blocks where there are several or such as are no text.
+/// One text, or a list of blocks where there are several or such as are not text.
 fn system(mut instructions: Vec<Value>) -> Option<Value> {
     if instructions.len() < 2 {
         return instructions.pop();

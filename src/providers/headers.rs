@@ -124,7 +124,7 @@ impl Limit {
         [limit, remaining, reset]: [Option<&str>; 3],
         now: SystemTime,
     ) -> Option<LimitStatus> {
-        // Azure says -1 or 0 where it has no limit to tell. What remains of that is no amount either.
+        // Azure says -1 or 0 where it has no limit to tell. What remains of that is not an amount either.
         if limit.is_some_and(is_zero) {
             return None;
         }

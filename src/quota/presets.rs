@@ -83,7 +83,7 @@ const K: u64 = 1_000;
 const M: u64 = 1_000_000;
 
 /// Published limits, dated [`PRESETS_DATED`]. A daily limit on requests (10,000 in tier 1 of the
-/// small models) is left out: it is no pace.
+/// small models) is left out: it does not pace a run.
 const TIERS: [Row; 6] = [
     Row {
         models: &["gpt-4o", "gpt-4.1", "o3", "gpt-5-pro", "o3-pro"],

@@ -70,7 +70,7 @@ impl Audit<'_> {
             }
             self.leak_until(*from);
             if self.limit().is_none() || limit.is_none() {
-                // What passed without a limit is no part of any window.
+                // What passed without a limit is not part of any window.
                 (self.sum, self.lowest) = (0, None);
             }
             self.step += 1;

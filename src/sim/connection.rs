@@ -8,7 +8,8 @@ use super::clock::{Stop, now};
 use super::http::{Fault, PATIENCE, Reader};
 use super::service::{Answer, Service};
 
-/// How long, and how many bytes, a refused client is listened to after its answer.
+/// How long, and how many bytes, a refused client's requests are read after the answer. Twice the largest
+/// body, so that `a_client_that_is_still_sending_too_much_hears_why` sees the answer.
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 

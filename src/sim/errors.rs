@@ -1,4 +1,4 @@
-//! Errors that are no matter of a limit, in the API's own words.
+//! Errors that do not concern a limit, in the API's own words.
 
 use super::config::{Dialect, Fault};
 use super::dialect::{Error, envelope};

@@ -12,7 +12,7 @@ use super::ledger::Verdict;
 use super::models::Decision;
 use super::report::SimReport;
 
-/// Keeps the draws of faults apart from those of answers and latencies.
+/// Keeps the draws of faults apart from those of answers and latencies: "faults" in ASCII.
 const FAULTS: u64 = 0x6661_756C_7473;
 
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 
 use super::draw::fingerprint;
 
-/// Tokens of a block: prompts are cached in whole ones.
+/// Tokens of a block: prompts are cached in whole blocks. From OpenAI's guide "Prompt caching".
 const BLOCK: u64 = 128;
-/// Fewer tokens are not cached.
+/// Shorter prompts are not cached, says the same guide.
 const LEAST: u64 = 1_024;
 /// Characters of a block, at four a token.
 const BLOCK_BYTES: usize = 512;

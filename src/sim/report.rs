@@ -86,7 +86,7 @@ pub struct ModelReport {
     pub limits: SimLimits,
     /// Requests that the limits let in.
     pub admitted: u64,
-    /// 429s because of its limits; running out of money is no matter of one model.
+    /// 429s because of its limits; running out of money is not a matter of one model.
     pub refused: u64,
     /// Tokens charged to admitted requests.
     pub tokens_charged: u64,

@@ -116,7 +116,7 @@ mod tests {
         // The one that waited has begun, so another may wait until it ends at 2 s.
         assert_eq!(enter(SECOND, SECOND), Some(2_000_000_000));
         assert_eq!(enter(SECOND, SECOND), None);
-        // Long after all have ended, everyone starts at once.
+        // Long after all have ended, every request starts at once.
         assert_eq!(enter(60 * SECOND, SECOND), Some(1_000_000_000));
         assert_eq!(enter(60 * SECOND, SECOND), Some(1_000_000_000));
     }

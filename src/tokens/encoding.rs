@@ -89,7 +89,7 @@ impl Encoding {
     }
 
     /// The number of tokens of all that a reader has as one text, on every core, in memory of some
-    /// megabytes for each. Bytes that are no UTF-8 count as U+FFFD.
+    /// megabytes for each. Bytes that are not UTF-8 count as U+FFFD.
     ///
     /// ```
     /// use paceline::tokens::Encoding;

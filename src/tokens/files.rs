@@ -6,7 +6,7 @@ use super::base64::{data_url, length};
 use super::image::Detail;
 use super::models::Profile;
 
-/// Of a page that is shown as an image, in pixels: as tall as a sheet of paper, and large.
+/// Of a page that is shown as an image, in pixels: large, and 1 : √2 as a sheet of A4.
 const PAGE: (u32, u32) = (1_024, 1_448);
 /// How a PDF begins, in Base64.
 const PDF: &str = "JVBERi";

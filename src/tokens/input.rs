@@ -59,7 +59,7 @@ mod tests {
     use crate::tokens::{Encoding, ModelTable};
     use serde_json::json;
 
-    /// Of a size that is not known.
+    /// Of unknown size: the base and 4 × 2 tiles of 512 pixels, for a side of 2,048 and a short side of 768.
     const IMAGE: u64 = 85 + 8 * 170;
 
     #[test]

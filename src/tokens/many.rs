@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// Where it is called from a pool of the caller's, it runs there: a thread that is no worker of
+    /// Where it is called from a pool of the caller's, it runs there: a thread that is not a worker of
     /// it would show.
     #[test]
     fn the_threads_are_those_of_the_pool_that_it_is_called_in() {
@@ -140,7 +140,7 @@ mod tests {
         for text in &texts {
             assert_eq!(*text.0.lock().unwrap(), [Some(0)]);
         }
-        // Elsewhere, on threads of rayon's all the same.
+        // Elsewhere, also on threads of rayon's.
         let _ = Encoding::O200kBase.count_all(&texts);
         for text in &texts {
             assert!(text.0.lock().unwrap()[1].is_some());

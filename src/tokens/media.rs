@@ -1,4 +1,4 @@
-//! What is no text: parts and items that hold an image, a sound or a file.
+//! What is not text: parts and items that hold an image, a sound or a file.
 
 use serde_json::{Map, Value};
 

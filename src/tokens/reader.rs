@@ -10,10 +10,10 @@ use super::segment::{first_split, last_split};
 /// How much is read for each core before it is counted: it takes some ten milliseconds, beside
 /// which starting threads is nothing.
 const BLOCK: usize = 1 << 20;
-/// Threads, at most.
+/// At most this many threads, so a block for all of them takes 16 MB at most.
 const MOST_THREADS: usize = 16;
 
-/// The tokens of all that the reader has. What is no UTF-8 is U+FFFD, as in
+/// The tokens of all that the reader has. What is not UTF-8 is U+FFFD, as in
 /// [`String::from_utf8_lossy`].
 pub(super) fn count(counter: &Counter, reader: impl Read) -> io::Result<u64> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);

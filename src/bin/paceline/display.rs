@@ -22,7 +22,7 @@ use crate::utc;
 
 /// How often the live display is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
-/// How often a line is printed where there is no terminal.
+/// How often a line is printed without a terminal.
 const LINE: Duration = Duration::from_secs(30);
 /// When the first one is, where lines are asked for.
 const FIRST_LINE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ enum Form {
 
 impl Form {
     fn of(when: When, is_terminal: bool) -> Self {
-        // A program that reads messages line by line is no terminal.
+        // A program that reads messages line by line is not a terminal.
         match (when, is_terminal && !say::is_json()) {
             (When::Never, _) => Self::Nothing,
             (When::Auto | When::Always, true) => Self::Live,
@@ -101,7 +101,7 @@ fn next(stopped: &Receiver<()>, frame: Duration) -> bool {
     matches!(stopped.recv_timeout(frame), Err(RecvTimeoutError::Timeout))
 }
 
-/// Shows nothing, and looks all the same.
+/// Shows nothing, and still takes its samples.
 fn silent(watch: &Watch, stopped: &Receiver<()>, mut held: Held) -> Held {
     let clock = Clock::real();
     while next(stopped, FRAME) {

@@ -15,9 +15,9 @@ use crate::utc::until;
 const LINGERS: Duration = Duration::from_secs(1);
 /// A wait that is worth a word: shorter ones change faster than they are read.
 const LONG: Duration = Duration::from_secs(10);
-/// Less of the time is not listed.
+/// A smaller part of the time is not listed, in percent.
 const NOTABLE: u64 = 10;
-/// A run that was looked at for less has no story.
+/// A shorter run reports nothing: it has at most five samples of 200 ms.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What held a run back, and for how long.

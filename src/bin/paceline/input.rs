@@ -89,7 +89,7 @@ fn check(arguments: &args::Run) -> Result<()> {
         ("--output", &arguments.output),
         ("--errors", &arguments.errors),
     ] {
-        // What is no file, such as a pipe, has no place beside it for others.
+        // What is not a file, such as a pipe, has no place beside it for others.
         let is_file = arguments.input.is_file() || !arguments.input.exists();
         let is_stream =
             arguments.input == Path::new(DASH) || !(is_file || arguments.input.is_dir());

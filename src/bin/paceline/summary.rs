@@ -12,7 +12,7 @@ use crate::numbers::{grouped, lasting, money};
 use crate::reasons;
 use crate::say::{self, say, warning};
 
-/// A charge that differs from our count by less is not worth a line.
+/// A count of the server that differs from ours by less than 2 % gets no line.
 const NOTABLE: f64 = 0.02;
 
 /// As JSON, to a file or to standard output.

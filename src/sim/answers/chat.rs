@@ -8,7 +8,7 @@ use super::output::{Output, Shape};
 use super::tools::{self, Tool};
 use super::{Asked, CREATED, Form, MOST_PIECES, Refusal, Response, logprobs, usage};
 
-/// Most choices of one request.
+/// Most choices of one request: `n` in OpenAI's API reference.
 const MOST_CHOICES: u64 = 128;
 
 pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {

@@ -7,7 +7,7 @@ use super::fields::{Body, count, flag, include_usage, model, required, tokens};
 use super::output::Output;
 use super::{Asked, CREATED, Form, MOST_PIECES, Refusal, Response, logprobs, usage};
 
-/// Most answers to one prompt.
+/// Most answers to one prompt: `n` in OpenAI's API reference.
 const MOST_CHOICES: u64 = 128;
 /// Most answers of one request.
 const MOST_ANSWERS: u64 = 2_048;

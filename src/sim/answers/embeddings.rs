@@ -10,7 +10,9 @@ use super::{Asked, Form, Refusal, Response};
 
 /// Numbers of a vector when the request does not say: few, so that answers stay small.
 const DIMENSIONS: u64 = 8;
+/// Those of `text-embedding-3-large`, the most of any OpenAI model.
 const MOST_DIMENSIONS: u64 = 3_072;
+/// Most texts of one request, as in OpenAI's API reference.
 const MOST_INPUTS: usize = 2_048;
 
 pub(super) fn read(body: &Body, counter: Option<&TokenCounter>) -> Result<Asked, Refusal> {

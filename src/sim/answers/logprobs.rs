@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// Most alternatives for a token.
+/// Most alternatives for a token, as in OpenAI's API reference.
 pub(super) const MOST: u64 = 20;
 
 /// The alternatives that are shown, the most probable first.

@@ -132,7 +132,7 @@ fn stop_reason(outputs: &[Output]) -> &'static str {
     }
 }
 
-/// Arguments that were cut are no JSON any more: of those a whole answer shows an empty object.
+/// Arguments that were cut are not JSON any more: of those a whole answer shows an empty object.
 fn block(id: &str, output: &Output) -> Value {
     match output.called() {
         Some(name) => json!({

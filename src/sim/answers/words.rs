@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::super::charge::CAP_UNSET;
 use super::super::draw::Draw;
 
-/// Most tokens of one answer, whatever its cap: a cap of a billion is no reason to fill memory.
+/// Most tokens of one answer, whatever its cap: a cap of a billion must not fill memory.
 pub(super) const MOST: u64 = 16_384;
 /// Three letters and a space are four characters, so the simulator counts each as one token.
 pub(super) const WORDS: [&str; 8] = ["the", "sun", "and", "sea", "are", "old", "but", "new"];

@@ -15,7 +15,8 @@ use std::collections::BinaryHeap;
 
 use super::vocabulary::{NONE, SHORT, Vocabulary, key_of};
 
-/// From here on a heap is faster than looking at all ranks.
+/// A heap is faster for longer pieces than looking at all ranks. [`merged_by_looking`] has 7 bits for a
+/// place, which fit this number.
 const MEDIUM: usize = 128;
 
 /// Longer pieces are cut, because a heap takes 30 times the piece's memory. That may change the

@@ -16,7 +16,7 @@ use super::vocabulary::fold;
 
 /// The bits of a place: with 16 bytes each, a table takes 512 KB.
 const PLACE_BITS: u32 = 15;
-/// Tables, at most.
+/// At most this many tables, which take 16 MB together.
 const MOST_TABLES: usize = 32;
 /// Where the tokens are in the second word: above the length of the key, which is at most 15, as
 /// they are.

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// The rank of what is no token: above that of all tokens.
+/// The rank of what is not a token: above that of all tokens.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The most bytes of a key.
@@ -36,7 +36,7 @@ pub(super) struct Vocabulary {
     longest: usize,
     shift: u32,
     /// A bit for each of many hashes, set where a short token has it. Most of what is looked up in
-    /// merging is no token, and this is small enough to be near the processor.
+    /// merging is not a token, and this is small enough to be near the processor.
     hints: Vec<u64>,
     /// The ranks of two bytes.
     pairs: Vec<u32>,
@@ -91,13 +91,13 @@ impl Vocabulary {
         (hash >> self.shift) as usize
     }
 
-    /// The rank of two bytes, [`NONE`] when they are no token.
+    /// The rank of two bytes, [`NONE`] when they are not a token.
     #[inline]
     pub(super) fn rank_of_pair(&self, first: u8, second: u8) -> u32 {
         self.pairs[pair(first, second)]
     }
 
-    /// The rank of a short token, by its [key]; [`NONE`] when it is no token.
+    /// The rank of a short token, by its [key]; [`NONE`] when it is not a token.
     #[inline]
     pub(super) fn rank_of_key(&self, key: u128) -> u32 {
         let hash = fold(key);
@@ -138,7 +138,7 @@ impl Vocabulary {
         }
     }
 
-    /// The rank of these bytes, [`NONE`] when they are no token.
+    /// The rank of these bytes, [`NONE`] when they are not a token.
     #[inline]
     pub(super) fn rank(&self, bytes: &[u8]) -> u32 {
         if bytes.len() <= SHORT {

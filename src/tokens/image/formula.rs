@@ -29,7 +29,7 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// That of a request. What is no word that the API knows is [`Detail::Auto`].
+    /// That of a request. What is not a word that the API knows is [`Detail::Auto`].
     pub(super) fn named(name: &str) -> Self {
         match name {
             "low" => Self::Low,
