@@ -1,4 +1,4 @@
-//! Who may lead which lane, and how far a run looks ahead. It decides; it locks and waits for nothing.
+//! Decides which thread may lead which lane, and how far a run looks ahead. It locks and waits for nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -17,13 +17,13 @@ use crate::RateLimitedClient;
 /// of it is free again, for other models may need it before all of it is.
 const SPOOL: u64 = 256 * 1024 * 1024;
 
-/// The part of what may be under way that is kept for a lane that does not use it: a quarter of an
+/// The part of the places in flight that is kept for a lane that does not use it: a quarter of an
 /// equal share.
 const KEPT: usize = 4;
 /// With more lanes than this, nothing is kept: each looks at all others.
 const MANY: usize = 64;
 
-/// The lanes, who leads them, and what is under way.
+/// The lanes, their leaders, and the requests in flight.
 pub(super) struct Board {
     names: HashMap<String, usize>,
     pub(super) lanes: Vec<Lane>,
@@ -31,7 +31,7 @@ pub(super) struct Board {
     pub(super) called: VecDeque<usize>,
     /// Requests in all lanes.
     pub(super) waiting: usize,
-    /// Requests under way, and how many may be.
+    /// Requests in flight, and how many may be.
     pub(super) sending: usize,
     pub(super) most: usize,
     /// What that is for.
@@ -91,7 +91,7 @@ impl Board {
         self.called.iter().position(|lane| self.may_lead(*lane))
     }
 
-    /// Whether somebody may lead a lane: its next request could be under way then.
+    /// Whether a thread may lead a lane: its next request has a place in flight.
     pub(super) fn may_lead(&self, lane: usize) -> bool {
         let taken = self.sending + self.ready;
         let is_idle = self.lanes[lane].sending == 0;
@@ -119,8 +119,8 @@ impl Board {
         }
     }
 
-    /// What is kept for the other lanes with requests, and for one that may be read yet: a server
-    /// that hangs would take all that may be under way, and idle the others.
+    /// Places kept for the other lanes with requests, and for one that may still be read: a server
+    /// that hangs would take every place in flight, and idle the others.
     fn kept_for_others(&self, lane: usize) -> usize {
         if self.lanes.len() > MANY {
             return 0;
@@ -190,7 +190,7 @@ impl Board {
         self.waiting_bytes <= self.memory.for_waiting() / 2
     }
 
-    /// Whether those who wait to bring a request may go on, in memory or on the disk.
+    /// Whether threads that wait to add a request may continue, in memory or on the disk.
     pub(super) fn has_plenty_of_room(&self, lane: usize) -> bool {
         let of = &self.lanes[lane];
         (of.has_plenty_of_room() && (self.is_roomy() || of.has_none_in_memory()))
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use crate::limiter::Clock;
 
-    /// Lanes with so many requests under way each, and more to come.
+    /// Lanes with these numbers of requests in flight, and more to come.
     fn board(most: usize, is_open: bool, sending: &[usize]) -> Board {
         let room = InFlight::for_tests(most);
         let mut board = Board::new(room, Memory::new(u64::MAX), Clock::real().now());
@@ -239,7 +239,7 @@ mod tests {
         board
     }
 
-    /// How many requests of the first lane can be under way, if none of them ends.
+    /// How many requests of the first lane can be in flight, if none of them ends.
     fn most_of_the_first(most: usize, is_open: bool, others: &[usize]) -> usize {
         let mut board = board(most, is_open, &[&[0], others].concat());
         while board.may_lead(0) {

@@ -15,8 +15,8 @@ pub(super) struct Bounds {
     pub(super) deadline: Option<Duration>,
 }
 
-/// The bound at which a run stopped. What was under way is finished and written, and a later run
-/// goes on, with bounds of its own.
+/// The bound at which a run stopped. Requests in flight are finished and written, and a later run
+/// resumes with bounds of its own.
 ///
 /// ```no_run
 /// use paceline::RateLimitedClient;
@@ -114,14 +114,14 @@ pub(super) struct Share {
 pub(super) enum Verdict {
     /// Yes, and its share is reserved.
     Begin,
-    /// Not now; perhaps when some of those under way have used less than they reserved.
+    /// Not now; perhaps when requests in flight have used less than they reserved.
     Wait,
     /// Never: what is used already leaves too little.
     Stop(Bound),
 }
 
-/// The budget of a run. What answers used and what those under way may use is never above it,
-/// as long as none uses more than it reserved.
+/// The budget of a run. The use of answers and the reservations of requests in flight never exceed
+/// it together, as long as no request uses more than it reserved.
 #[derive(Debug)]
 pub(super) struct Budget {
     tokens: Purse,
@@ -296,7 +296,7 @@ mod tests {
 
     proptest! {
         /// Requests come and go in any order: what is used and what is reserved never passes the
-        /// budget, nothing waits for nobody, and nothing is refused that could still fit.
+        /// budget, no request waits while none is in flight, and none is refused that could still fit.
         #[test]
         fn a_budget_is_never_passed_and_used_as_far_as_it_goes(
             most in prop::array::uniform2(0..400_u64),

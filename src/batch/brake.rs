@@ -11,7 +11,7 @@ use crate::limiter::{CancelToken, Watcher};
 ///
 /// # Locking
 ///
-/// Whoever waits looks at the token and at the brake under the lock under which either is told.
+/// A waiting thread checks the token and the brake under the lock that each takes before it notifies.
 #[derive(Debug)]
 pub(super) struct Brake {
     pulled: Mutex<bool>,
@@ -43,6 +43,7 @@ impl Brake {
     }
 
     pub(super) fn release(&self) {
+        // The flag changes under the lock, so a thread sees it in its check or gets the notice in its wait.
         *self.pulled.lock() = false;
         self.changed.notify_all();
     }

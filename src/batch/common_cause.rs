@@ -1,5 +1,5 @@
-//! Whether failures have one cause that the requests still to come would meet as well. Pure: it is
-//! told what becomes of each request, in the order in which they end.
+//! Whether failures have one cause that the requests still to come would meet as well. Pure: the
+//! caller reports the end of each request, in the order in which they end.
 //!
 //! Refusals are quick and successes are slow, so with many in flight the first ends are all
 //! failures. A suspicion therefore stands until the requests in flight have ended: a success among
@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 /// Failures alike that raise a suspicion.
 pub(super) const ALIKE: u64 = 20;
-/// Kinds of failure that are told apart. A server whose every failure is of its own kind has no
-/// single cause.
+/// Kinds of failure that are counted separately, at most. A server whose every failure is of its own
+/// kind has no single cause.
 const MOST_KINDS: usize = 64;
 
 /// What the failures of a run have in common.
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// Ends so many requests of a model, which had all begun before, and returns the last word.
+    /// Ends `count` requests of a model that had all begun before, and returns the last verdict.
     fn end(cause: &mut CommonCause, model: &str, count: u64, end: End<'_>) -> Option<Cause> {
         (0..count).map(|_| cause.ended(model, end)).last().flatten()
     }

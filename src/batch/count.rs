@@ -20,7 +20,7 @@ use crate::{Error, Prepared, RateLimitedClient, Result};
 const READ_AHEAD: usize = 1_024;
 /// Lines that are handed on together, at most: for each hand-over a thread may have to be woken.
 const TOGETHER: usize = 128;
-/// From so many bytes on no more lines are handed on together.
+/// Lines that together have this many bytes are handed on without more.
 const TOGETHER_BYTES: usize = 64 * 1024;
 
 /// What comes of a line.
@@ -29,7 +29,7 @@ pub(super) enum Event {
     Counted(Counted),
     /// It stands in the results already.
     Finished,
-    /// It failed before, and is left at that.
+    /// It failed in an earlier run and is skipped.
     Failed,
     /// It is no request, or not the one that has a result already.
     Bad(BadLine),
@@ -88,7 +88,7 @@ impl Counted {
 pub(super) enum Line {
     Request(Request),
     Bad(BadLine),
-    /// So many lines that have a result of their own request.
+    /// This number of lines that have a result of their own request.
     Finished(u64),
     Broken(Error),
 }
@@ -228,7 +228,7 @@ fn read_lines(
             }
         }
         if lines.send(together).is_err() {
-            return; // nobody counts any more
+            return; // every counting thread has ended
         }
     }
 }
@@ -250,7 +250,7 @@ impl Bell {
         });
         stop.watch(&(Arc::downgrade(&bell) as Weak<dyn Watcher>));
         if stop.is_cancelled() {
-            bell.cancelled(); // before it was watched: nobody will call
+            bell.cancelled(); // cancelled before the watch began: the token will not call
         }
         bell
     }

@@ -70,7 +70,7 @@ impl Outcome {
 
 type Call = Box<dyn FnMut(&Finished<'_>) + Send>;
 
-/// Who wants to be told, of one line at a time.
+/// The callback for finished lines; it gets one line at a time.
 #[derive(Default)]
 pub(super) struct Listener {
     call: Option<Call>,
@@ -85,9 +85,9 @@ impl Listener {
         }
     }
 
-    /// Tells of a line that is written already. False when the call panicked: then it is not
-    /// called again, and the run ends. Its panic is kept for then, because what is under way is
-    /// paid for and has to be written first.
+    /// Passes a line that is written already to the callback. False when the callback panicked: it is
+    /// not called again, and the run ends. The panic is kept until then, because requests in flight
+    /// are paid for and have to be written first.
     pub(super) fn tell(&mut self, finished: &Finished<'_>) -> bool {
         let Some(call) = &mut self.call else {
             return true;
@@ -101,7 +101,7 @@ impl Listener {
         false
     }
 
-    /// Goes on with the panic, if there was one.
+    /// Resumes the panic, if there was one.
     pub(super) fn end(self) {
         if let Some(panic) = self.panic {
             resume_unwind(panic);

@@ -23,7 +23,7 @@ pub(super) enum Known {
     Line(u64),
     /// It has a result, of a request with this fingerprint where that is known.
     Finished(Option<Fingerprint>),
-    /// It failed, and is left at that, unless the request has changed since.
+    /// It failed and is skipped, unless the request has changed since.
     Failed(Option<Fingerprint>),
 }
 

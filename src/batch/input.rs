@@ -494,11 +494,11 @@ pub(super) struct Requests {
     ids: Ids,
     /// For the work on each line.
     buffer: Vec<u8>,
-    /// Endpoints that are not known, of which it has been told.
+    /// Unknown endpoints that a warning has named.
     told: Vec<String>,
 }
 
-/// Of so many endpoints that are not known it is told.
+/// Unknown endpoints that warnings name, at most: memory and log do not grow with the file.
 const MOST_TOLD: usize = 16;
 
 impl Requests {
@@ -527,8 +527,8 @@ impl Requests {
         }
     }
 
-    /// The next line. `None` at the end. One that has a result of its own request, which is seen at a
-    /// glance at most lines, is no more than that; `finished` is told of it.
+    /// The next line. `None` at the end. A line that has a result of its own request, which a glance at
+    /// most lines shows, is not parsed; it goes to `finished`.
     ///
     /// # Errors
     ///

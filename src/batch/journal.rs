@@ -25,7 +25,7 @@ pub(super) use names::Names;
 pub(super) struct Resume {
     /// Files that hold something are moved aside.
     pub(super) fresh: bool,
-    /// What failed is left at that.
+    /// Requests that failed in an earlier run are skipped.
     pub(super) keep_failed: bool,
 }
 
@@ -177,7 +177,7 @@ impl Journal {
         ids: &mut Ids,
     ) -> Result<()> {
         // Of the failures of a request the last one stays, and none of what succeeded since. Bad lines
-        // are told of afresh. What other runs wrote here is left alone.
+        // are reported again by this run. What other runs wrote here is left alone.
         let has_result = |ids: &Ids, id: &str, line: &Finished<'_>| match ids.get(id) {
             Some(Known::Finished(Some(print))) => line.fingerprint().is_none_or(|of| of == print),
             Some(Known::Finished(None)) => true,

@@ -121,7 +121,7 @@ impl<'a> Json<'a> {
     }
 
     /// Where the next item begins, behind a comma if there was one before; nothing at the end.
-    #[allow(clippy::option_option, reason = "it ends, goes on, or is no JSON")]
+    #[allow(clippy::option_option, reason = "it ends, continues, or is no JSON")]
     fn next(self, at: usize, close: u8, has_one: bool) -> Option<Option<usize>> {
         let bytes = self.0.as_bytes();
         let at = after_space(bytes, at);

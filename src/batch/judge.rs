@@ -1,4 +1,4 @@
-//! Who decides whether failures are of single requests or of all: see [`CommonCause`].
+//! Decides whether failures are of single requests or of all: see [`CommonCause`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,18 +9,18 @@ use super::common_cause::{Cause, CommonCause, End};
 use super::hold::{Hold, Holds};
 use crate::limiter::{CancelToken, Watcher};
 
-/// Told how each request ends. While it suspects a common cause, no request begins.
+/// Takes how each request ends. While it suspects a common cause, no request begins.
 ///
 /// # Locking
 ///
-/// Who waits looks at the suspicion and at the token under the lock under which either changes.
-/// The flag spares those the lock who find no suspicion: one that is late lets a request through,
-/// which does no harm.
+/// A waiting thread checks the suspicion and the token under the lock under which both notify. The
+/// flag saves the lock while there is no suspicion: a late flag lets one more request through, which
+/// does no harm.
 pub(super) struct Judge {
     cause: Mutex<CommonCause>,
     is_suspicious: AtomicBool,
     changed: Condvar,
-    /// Whether the run goes on in any case.
+    /// Whether the run continues whatever the cause.
     keeps_going: bool,
     holds: Holds,
     stop: CancelToken,
@@ -88,6 +88,7 @@ impl Judge {
 
 impl Watcher for Judge {
     fn cancelled(&self) {
+        // Notifies under the lock: a thread between its check and its wait would miss it.
         let _looking = self.cause.lock();
         self.changed.notify_all();
     }

@@ -14,13 +14,13 @@ use crate::tokens::Estimate;
 pub(super) const QUEUE: usize = 4_096;
 /// Their bytes, at most, with one more request.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
-/// When so few are left in memory there is room for others, and some come back from the disk.
+/// At this many left in memory there is room for others, and some come back from the disk.
 const LOW: usize = QUEUE / 2;
 const LOW_BYTES: usize = QUEUE_BYTES / 2;
 /// How many come back at once.
 const BACK: usize = 64;
 
-/// Who takes care of a lane. One thread at a time, so that its requests go in order.
+/// Whether a thread leads a lane. One thread at a time, so that its requests go in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leader {
     Nobody,
@@ -64,7 +64,7 @@ pub(super) struct Lane {
     pub(super) name: String,
     pub(super) tally: Tally,
     pub(super) leader: Leader,
-    /// Its requests under way.
+    /// Its requests in flight.
     pub(super) sending: usize,
     memory: VecDeque<Counted>,
     /// Of the bodies of those.
@@ -99,7 +99,7 @@ impl Lane {
         self.memory.len() < QUEUE && self.bytes < QUEUE_BYTES && self.spool.is_empty()
     }
 
-    /// Whether those who wait for room may go on: not for each place that gets free.
+    /// Whether threads that wait for room may continue: not for each place that gets free.
     pub(super) fn has_plenty_of_room(&self) -> bool {
         self.is_low() && self.spool.is_empty()
     }

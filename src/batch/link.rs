@@ -1,6 +1,6 @@
 //! Whether the server can be reached: a link that is down is one fact, not one failure of each
-//! request. Pure: it is told the time and what becomes of attempts; [`LinkGate`](super::link_gate)
-//! waits.
+//! request. Pure: the caller passes the time and the ends of attempts;
+//! [`LinkGate`](super::link_gate) waits.
 //!
 //! While the link is down one request at a time probes it: the first that failed, again and again
 //! after growing pauses. An attempt that began before the link changed says nothing of it since.
@@ -16,8 +16,8 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
 ];
-/// An outage is told of when a probe fails this long after its first failed attempt began, so that
-/// one of a moment is not, and that of a port that nobody listens on is within 3 s.
+/// An outage is reported when a probe fails this long after its first failed attempt began: an outage
+/// of a moment is not reported, and a port without a listener is within 3 s, as `link/tests.rs` checks.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 /// From the first attempt to saying that no connection has been established.
 const SILENCE: Duration = Duration::from_millis(2_500);
@@ -60,21 +60,21 @@ enum State {
 pub(super) enum Failed {
     /// The link is up all the same.
     Again,
-    /// The link is down: wait, and if this is true, as the one who probes.
+    /// The link is down: wait, as the prober if `probes` is true.
     Hold {
         probes: bool,
-        /// The outage is to be told of, for the first time.
+        /// The outage is to be reported, for the first time.
         tell: bool,
     },
 }
 
-/// What somebody who wants to send is to do.
+/// What a thread that wants to send has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passage {
     Free,
-    /// Somebody else probes.
+    /// Another thread probes.
     Wait,
-    /// It is the one who probes, from this time on.
+    /// It is the prober, from this time on.
     Probe(Instant),
 }
 
@@ -174,7 +174,7 @@ impl Link {
     }
 
     /// An attempt that began at `began` reached the server, whatever came of it. Returns for how
-    /// long the link was down, if that was told.
+    /// long the link was down, if the outage was reported.
     pub(super) fn reached(&mut self, began: Instant, now: Instant) -> Option<Duration> {
         match self.state {
             // It left before the link was lost.
@@ -183,7 +183,8 @@ impl Link {
         }
     }
 
-    /// A connection was established. Returns for how long the link was down, if that was told.
+    /// A connection was established. Returns for how long the link was down, if the outage was
+    /// reported.
     pub(super) fn connected(&mut self, now: Instant) -> Option<Duration> {
         self.was_reached = true;
         let State::Down {
@@ -196,7 +197,7 @@ impl Link {
         was_told.then(|| now.saturating_duration_since(since))
     }
 
-    /// What somebody may do who wants to send; `probes` says whether it is the prober.
+    /// What a thread that wants to send may do; `probes` says whether it is the prober.
     pub(super) fn passage(&mut self, probes: bool) -> Passage {
         match &mut self.state {
             State::Up { .. } => Passage::Free,

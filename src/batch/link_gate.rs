@@ -17,10 +17,11 @@ use crate::{RateLimitedClient, Result};
 /// # Locking
 ///
 /// The lock is held for one look. Whatever ends a wait (a link that is up, a prober that leaves, a
-/// run that is stopped) notifies under it. Nobody is told of anything under it.
+/// run that is stopped) notifies under it: a thread between its check and its wait would miss a
+/// notice without the lock. No callback is called under it.
 pub(super) struct LinkGate {
     link: Mutex<Link>,
-    /// For those who are held.
+    /// For threads that are held.
     changed: Condvar,
     /// For the thread that sees to what is due.
     becomes_due: Condvar,
@@ -142,7 +143,7 @@ impl LinkGate {
         }
     }
 
-    /// Notes what the link is now, for those who look without the lock. Called with it.
+    /// Publishes the state of the link for threads that look without the lock. The caller holds it.
     fn publish(&self, link: &Link) {
         let is_down = !link.is_up();
         self.is_fine
@@ -259,7 +260,8 @@ impl Drop for Pass {
         if self.probes {
             let mut link = self.gate.link.lock();
             link.prober_left();
-            // Under the lock, so that whoever takes its place is not between its look and its sleep.
+            // Notifies under the lock: the thread that takes its place would miss it between its check and
+            // its wait. One is enough, for one request probes at a time.
             self.gate.changed.notify_one();
         }
     }

@@ -10,15 +10,15 @@
 //! What is handed from one stage to the next is bounded, so memory does not grow with the file, but for
 //! 29 bytes of each `custom_id`. Counting has as many threads as there are cores. A thread that sends
 //! waits for the limiter first, one at a time for each, and writes the answer that it gets. The results
-//! file is the journal: a run that is killed and started again goes on after the last line that it holds.
+//! file is the journal: a run that is killed and started again resumes after the last line that it holds.
 
 mod bad_lines; // the first lines that cannot be sent
-mod board; //    who may lead which lane, and how far a run looks ahead
+mod board; //    which threads may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits
 mod brake; //     no new request while results cannot be written
 mod capacity; // how many requests this side has room for
-mod capacity_gate; // who waits for that
+mod capacity_gate; // waits for that room
 mod changed; //  whether results are of these requests at all
 mod common_cause; // whether failures have one cause
 mod count; //    parse and count, on every core
@@ -26,7 +26,7 @@ mod deadline; // when its time is up
 mod extract; //  answers alone
 mod fallback; // from the flex tier to the usual one
 mod fingerprint; // what tells a request from another
-mod finished; // who is told of each line
+mod finished; // the callback for each line
 mod fs; //       the calls of the file system, and files that are whole or not there
 #[cfg(all(
     any(test, fuzzing),
@@ -46,9 +46,9 @@ mod journal; //  the output files: what is done, and what failed
 mod json; //     JSON as it stands
 mod judge; //    whether a failure is one request's or all's
 mod lane; //     the requests of one limiter that wait
-mod lanes; //    who leads them
+mod lanes; //    the threads that lead them
 mod link; //     whether the server can be reached
-mod link_gate; // who waits for that
+mod link_gate; // waits for that
 mod machine; //  what this machine has room for
 mod memory; //   one budget for all that is in flight and waits
 mod money; //    amounts, exact

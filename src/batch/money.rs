@@ -34,7 +34,7 @@ impl Money {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// So many 10⁻¹² parts of the currency's unit.
+    /// An amount in trillionths (10⁻¹²) of the currency's unit.
     #[must_use]
     pub const fn from_trillionths(trillionths: u128) -> Self {
         Self(trillionths)
@@ -59,7 +59,7 @@ impl Money {
         self.with_decimals(DECIMALS).parse().unwrap_or(f64::MAX)
     }
 
-    /// Rounded to so many decimals, halves up.
+    /// Rounded to this number of decimals, halves up.
     fn with_decimals(self, decimals: usize) -> String {
         let dropped = DECIMALS.saturating_sub(decimals);
         let unit = (0..dropped).fold(1_u128, |unit, _| unit * 10);

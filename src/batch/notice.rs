@@ -87,7 +87,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Who is told.
+/// The callback for notices.
 #[derive(Clone)]
 pub(super) struct Notices(Arc<dyn Fn(&Notice) + Send + Sync>);
 

@@ -141,7 +141,7 @@ impl Output {
         Err(Error::Batch(message))
     }
 
-    /// Opens a file that is only read, whoever writes to it meanwhile.
+    /// Opens a file that is only read, also while another process writes to it.
     pub(super) fn open_to_look(disk: &Disk, path: &Path) -> Result<Self> {
         let file = disk.open(path, How::Read);
         let file = file.map_err(|error| Error::io(path, error))?;
@@ -168,7 +168,7 @@ impl Output {
         self.ours().is_some()
     }
 
-    /// What is no file, to be written to by those who have lines.
+    /// The stream of an output that is no file; threads that have lines write to it.
     pub(super) fn stream(&self) -> Option<Stream> {
         match &self.to {
             To::File(_) => None,

@@ -22,7 +22,7 @@ use crate::{ApiError, Completion, Cost, Error, ErrorKind, RateLimitedClient, Usa
 /// Models of which it is known what asked for their last pause, at most.
 const MOST_PAUSES: usize = 64;
 
-/// Where a run stands. Its numbers are read one by one, so while requests are under way they may
+/// Where a run stands. Its numbers are read one by one, so while requests are in flight they may
 /// be of slightly different moments.
 ///
 /// ```no_run
@@ -53,9 +53,9 @@ pub struct Progress {
     pub refused: u64,
     /// Answers with nothing in them.
     pub empty: u64,
-    /// Requests under way now, waits between tries included.
+    /// Requests in flight now, waits between attempts included.
     pub in_flight: u64,
-    /// The most requests that were under way at once.
+    /// The most requests that were in flight at once.
     pub max_in_flight: u64,
     /// Tries after the first.
     pub retries: u64,
@@ -333,7 +333,7 @@ impl Watch {
         self.counts.cost.lock().get_or_insert_default();
     }
 
-    /// An answer came that cost this, or nobody knows what.
+    /// An answer came that cost this; `None` when its price is not known.
     pub(super) fn spent(&self, cost: Option<Money>) {
         let mut sum = self.counts.cost.lock();
         match (&mut *sum, cost) {
@@ -381,7 +381,7 @@ impl Watch {
         self.counts.resting.lock().ended(custom_id);
     }
 
-    /// A line whose failure stands in the errors file already is left at that.
+    /// A line whose failure stands in the errors file already is skipped.
     pub(super) fn kept_failed(&self) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
     }

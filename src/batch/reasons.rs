@@ -1,9 +1,9 @@
-//! Why requests failed or were sent again: equal reasons counted as one, and only so many told apart.
+//! Why requests failed or were retried: equal reasons are counted as one, and at most 12 separately.
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-/// Reasons told apart. Those that come later are counted together.
+/// Reasons counted separately, at most. Those that come later are counted together.
 const MOST: usize = 12;
 
 /// The longest text that is kept, in characters.
@@ -11,8 +11,8 @@ const LONGEST: usize = 300;
 
 /// What failed in a run, by reason, the most frequent first. Serializes to a list of [`Reason`]s.
 ///
-/// It takes constant memory: 12 reasons are told apart, and [`others`](Reasons::others) counts the
-/// rest.
+/// It takes constant memory: 12 reasons are counted separately, and [`others`](Reasons::others)
+/// counts the rest.
 ///
 /// ```no_run
 /// use paceline::RateLimitedClient;
@@ -31,7 +31,7 @@ pub struct Reasons {
     /// In the order in which they came up.
     told_apart: Vec<Reason>,
     others: Reason,
-    /// The place of the latest one among those told apart.
+    /// The index of the latest one in `told_apart`.
     latest: Option<usize>,
 }
 
@@ -122,7 +122,7 @@ impl Reasons {
         reason
     }
 
-    /// Those told apart: first those of the most failures, then those of the most retries.
+    /// The reasons counted separately: first by failures, then by retries, most first.
     #[must_use]
     pub fn by_count(&self) -> Vec<&Reason> {
         let mut reasons: Vec<_> = self.told_apart.iter().filter(|it| !it.is_gone()).collect();

@@ -59,7 +59,7 @@ struct Answer {
 }
 
 enum Body {
-    /// JSON as it came, on one line.
+    /// JSON of the server, unchanged, on one line.
     Passed(String),
     Told(Value),
 }

@@ -96,17 +96,17 @@ impl Run {
         }
     }
 
-    /// Sets where results go. Defaults to the input with `.results.jsonl` in place of its
-    /// extension, with the part in it when the input is [one of several](Input::shard). `-` is
-    /// standard output, from which no later run can go on.
+    /// Sets the path of the results. `-` is standard output, which no later run can resume. Default: the
+    /// input with `.results.jsonl` in place of its extension, with the part in it when the input is
+    /// [one of several](Input::shard).
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
         self.names.set_results(&self.input, path.into());
         self
     }
 
-    /// Sets where failures go. Defaults to a file beside the results, `x.errors.jsonl` for `x.jsonl`;
-    /// where they are no file, to the input with `.errors.jsonl` in place of its extension, with the part
-    /// in it when there are several.
+    /// Sets the path of the failures. Default: a file beside the results, `x.errors.jsonl` for `x.jsonl`;
+    /// where the results are no file, the input with `.errors.jsonl` in place of its extension, with the
+    /// part in it when there are several.
     pub fn errors(mut self, path: impl Into<PathBuf>) -> Self {
         self.names.set_errors(path.into());
         self
@@ -126,48 +126,48 @@ impl Run {
 
     /// Sets whether the server is a simulated one. What it answers is marked, with `"simulated":true` in
     /// each line, has names of its own (`.simulated.results.jsonl`), and is never taken for real: a run
-    /// does not go on in a file of the other kind. Default: false.
+    /// does not resume in a file of the other kind. Default: false.
     pub fn simulated(mut self, simulated: bool) -> Self {
         self.names.set_simulated(&self.input, simulated);
         self
     }
 
     /// Sets whether to start over. Files that hold something are then moved aside, with a number
-    /// behind their names. Defaults to going on after what they hold.
+    /// behind their names. Default: false, the run resumes after what they hold.
     pub fn fresh(mut self, fresh: bool) -> Self {
         self.resume.fresh = fresh;
         self
     }
 
-    /// Sets whether requests whose failure stands in the errors file are left at that: they are not
-    /// sent, they count as failed, and stay there. Lines that were no requests are looked at
-    /// afresh. Defaults to trying all of them again.
+    /// Sets whether to skip requests that failed in an earlier run: they are not sent, they count as
+    /// failed, and they stay in the errors file. Lines that were no requests are checked again.
+    /// Default: false, the run sends all of them again.
     pub fn keep_failed(mut self, keep: bool) -> Self {
         self.resume.keep_failed = keep;
         self
     }
 
-    /// Sets for how long a finished line may be written and not yet be on the disk; with 0 each
-    /// line is waited for. A kill loses none of them. When the machine loses its power, what was
-    /// finished in this time may be lost, and is sent and paid for again. Defaults to 1 s.
+    /// Sets the maximum interval between fsyncs; 0 syncs after every line. A kill loses no finished line.
+    /// When the machine loses its power, lines finished in this interval may be lost, and their requests
+    /// are sent and paid for again. Default: 1 s.
     pub fn sync_every(mut self, time: Duration) -> Self {
         self.times.sync_every = time;
         self
     }
 
-    /// Sets for how long a run waits when it cannot write, because the disk is full or the like.
-    /// Meanwhile it begins no request, keeps the answers of those under way in memory, and tries
-    /// once a second to write them; then it goes on. When this time has passed the run ends with
-    /// an error that says how many answers could not be written. With 0, and for an output
-    /// that is no file, it ends at once. Defaults to 60 s.
+    /// Sets how long a run waits when it cannot write, because the disk is full or the like. Meanwhile it
+    /// begins no request, keeps the answers of requests in flight in memory, and tries once a second to
+    /// write them. It resumes when it has written them. After this time it ends with an error that says
+    /// how many answers could not be written. With 0, and for an output that is no file, it ends at
+    /// once. Default: 60 s.
     pub fn disk_full_timeout(mut self, time: Duration) -> Self {
         self.times.patience = time;
         self
     }
 
-    /// Sets for how long a run that is told to stop waits for what is under way. What is not
-    /// answered by then stays undone, though the server may count it, and
-    /// [`Summary::abandoned`] says how many. Defaults to 120 s.
+    /// Sets how long shutdown waits for requests in flight. Requests without an answer by then stay
+    /// undone, though the server may count them; [`Summary::abandoned`] says how many. The next run sends
+    /// them again. Default: 120 s.
     pub fn grace(mut self, time: Duration) -> Self {
         self.times.grace = time;
         self
@@ -193,15 +193,16 @@ impl Run {
         self
     }
 
-    /// Sets the token that stops the run: nothing more is begun, what is under way is finished
-    /// and written, in its [grace](Self::grace). The run cancels it itself when it has to stop. Defaults to one of its own.
+    /// Sets the token that stops the run. A stopped run begins no request, and finishes and writes those
+    /// in flight within its [grace period](Self::grace). The run cancels the token itself when it has to
+    /// stop. Default: a token of its own.
     pub fn stop(mut self, token: &CancelToken) -> Self {
         self.stop = token.clone();
         self
     }
 
-    /// Sets where it is recorded what happens over time, for a [`Report`](super::Report). Costs
-    /// less than a microsecond for each event. Defaults to nowhere.
+    /// Sets the history that records what happens over time, for a [`Report`](super::Report). Costs
+    /// less than a microsecond for each event. Default: none.
     pub fn record(mut self, history: &History) -> Self {
         self.history = history.clone();
         self
@@ -466,7 +467,7 @@ impl Run {
             size.check()?;
         }
         let progress = watch.progress();
-        // What was met or told with the last line ended nothing.
+        // A bound or a cancel that came with the last line stopped nothing.
         let is_open = progress.total.is_none_or(|total| progress.done() < total);
         let is_interrupted = bound.is_none() && stop.is_cancelled() && is_open;
         let bound = bound.filter(|_| is_open);
@@ -543,7 +544,7 @@ pub(super) struct Verdict {
 
 impl Shared {
     /// How every request of a run waits: until the run is stopped or its time is up, and behind
-    /// those for which somebody waits.
+    /// interactive requests.
     pub(super) fn wait(&self) -> AcquireOptions<'_> {
         let wait = AcquireOptions::new()
             .cancel(&self.stop)
@@ -636,7 +637,7 @@ impl Shared {
         kind
     }
 
-    /// Stops the run: it cannot go on.
+    /// Stops the run with an error.
     pub(super) fn fail_for(&self, error: Error) {
         self.fail(error);
         self.stop.cancel();

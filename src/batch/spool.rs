@@ -1,4 +1,4 @@
-//! Requests that wait on the disk: so many that they would not fit into memory.
+//! Requests that wait on the disk, because they would not fit into memory.
 //!
 //! First in, first out, in files without a name, which are gone with the process. Each holds some
 //! megabytes and is let go when all of it has been read, so what is used of the disk is what waits.

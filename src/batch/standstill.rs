@@ -172,7 +172,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// A limiter that pauses for so long, with somebody who waits.
+    /// A limiter that pauses for `wait`, with one waiter.
     fn paused(model: &str, wait: Duration, reason: Option<&str>) -> LimiterFacts {
         let snapshot = Snapshot {
             waiters: 1,

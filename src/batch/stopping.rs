@@ -61,8 +61,7 @@ impl Shared {
     /// that all others would meet.
     pub(super) fn learn(&self, model: &str, end: End<'_>) {
         let cause = self.judge.ended(model, end);
-        // The first reason to end is the one that is told: a bound of the caller's may be met with
-        // the same failure.
+        // The first reason to stop is reported: the same failure may also meet a bound of the caller.
         if let Some(cause) = cause.filter(|_| !self.stop.is_cancelled()) {
             self.stop_for(cause.into());
         }
@@ -121,7 +120,7 @@ impl Shared {
     }
 
     /// A request stays undone, because its turn or its next try would come after the deadline. The
-    /// run goes on until then: a smaller one may fit, and so may those of other models.
+    /// run continues until then: a smaller one may fit, and so may those of other models.
     pub(super) fn is_out_of_time(&self) {
         if let Some(after) = self.terms.bounds.deadline {
             self.met(Bound::Deadline { after });
@@ -133,7 +132,7 @@ impl Shared {
         self.stop.cancel();
     }
 
-    /// The first reason to end is the one that is told.
+    /// The first reason to stop is reported.
     fn met(&self, bound: Bound) {
         if !self.stop.is_cancelled() {
             self.verdict.lock().bound.get_or_insert(bound);

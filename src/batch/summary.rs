@@ -52,8 +52,8 @@ pub struct Summary {
     pub tokens_reserved: u64,
     /// Tokens that answers say were used.
     pub tokens_used: u64,
-    /// Requests that were under way when the run was told to stop, and had no answer when its
-    /// [grace](super::Run::grace) was over. They are undone, and may have to be paid for.
+    /// Requests still in flight when the [grace period](super::Run::grace) of a stopped run ended. The
+    /// next run sends them again; the server may charge for both.
     pub abandoned: u64,
     /// How long the run took, in seconds.
     pub wall_seconds: f64,
@@ -61,7 +61,7 @@ pub struct Summary {
     pub utilisation: f64,
     /// The quota that was used most: `MODEL: AMOUNT UNIT per PERIOD`.
     pub binding: Option<String>,
-    /// The most requests that were under way at once.
+    /// The most requests that were in flight at once.
     pub max_in_flight: u64,
     /// What kept more from being in flight, if that was no limit of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,10 +118,10 @@ pub enum Ending {
     /// Every line was dealt with.
     #[default]
     Finished,
-    /// It was told to stop. What was under way was finished, or else
-    /// [abandoned](Summary::abandoned); a later run goes on.
+    /// Its token was cancelled. Requests in flight were finished, or else
+    /// [abandoned](Summary::abandoned); a later run resumes.
     Interrupted,
-    /// The server refused the account, for this reason. A later run goes on.
+    /// The server refused the account, for this reason. A later run resumes.
     AccountError(String),
     /// The server answers 403, for this reason: to each request while none of this output has ever
     /// succeeded, or to 20 of one model in a row. A later run tries the failures again.
@@ -135,9 +135,9 @@ pub enum Ending {
     /// The certificate of the server, or of the proxy, is not valid. No request failed by it, and a
     /// later run sends them.
     Certificate(String),
-    /// All that is left would have to wait for more than a day, for this reason. A later run goes on.
+    /// All requests left would wait for more than 24 h, for this reason. A later run resumes.
     LongWait(String),
-    /// It met a bound. What was under way was finished; a later run goes on.
+    /// It met a bound. Requests in flight were finished; a later run resumes.
     Bound(Bound),
 }
 

@@ -1,4 +1,4 @@
-//! On what terms a run goes: prices, bounds, and who is told.
+//! The options of a run: prices, bounds, callbacks.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::run::Run;
 use crate::Usage;
 use crate::cost::ServiceTier;
 
-/// How long an answer is taken to take where nothing was sent yet.
+/// Assumed response latency where nothing was sent yet.
 const LATENCY: Duration = Duration::from_secs(5);
 
-/// What a run is told beside where its lines come from and go to.
+/// The options of a run besides its input and outputs.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) prices: Option<Prices>,
@@ -56,11 +56,11 @@ impl Terms {
 /// # Prices and bounds
 ///
 /// Bounds are for one run: what an earlier one used is not counted again. A run that meets one
-/// begins nothing more, finishes and writes what is under way, and ends with
-/// [`Ending::Bound`](super::Ending::Bound); a later run goes on after the last line.
+/// begins no more requests, finishes and writes those in flight, and ends with
+/// [`Ending::Bound`](super::Ending::Bound); a later run resumes after the last line.
 impl Run {
     /// Sets what tokens cost, so that the run says what it costs. A model without a price is left
-    /// out of that. Defaults to no prices.
+    /// out of that. Default: no prices.
     pub fn prices(mut self, prices: Prices) -> Self {
         self.watch().is_priced();
         self.terms.prices = Some(prices);
@@ -74,9 +74,9 @@ impl Run {
         prices.map(|prices| prices.currency().to_owned())
     }
 
-    /// Sets how many tokens the run may use: what answers say they used, and what requests under
-    /// way may use at most (prompt and output cap), is never above it. The first request that does
-    /// not fit into what is left ends the run, after those under way. Defaults to no bound.
+    /// Caps the tokens of the run: the tokens that answers used, and those that requests in flight may
+    /// use at most (prompt and output cap), never exceed it together. The first request that does not
+    /// fit into what is left ends the run, after those in flight. Default: no bound.
     ///
     /// A request without an output cap is taken to have the client's
     /// [default](crate::ClientBuilder::max_completion_tokens); one that uses more can pass the
@@ -89,28 +89,28 @@ impl Run {
 
     /// Sets how much the run may cost, by its [`prices`](Run::prices), as
     /// [`budget_tokens`](Run::budget_tokens) does for tokens. A line whose model has no price is
-    /// not sent: it fails. Defaults to no bound.
+    /// not sent: it fails. Default: no bound.
     pub fn max_cost(mut self, most: Money) -> Self {
         self.terms.bounds.cost = Some(most);
         self
     }
 
-    /// Sets how many failed requests stop the run, at least 1: as many as that, and those that fail
-    /// among what is under way then. Lines that cannot be sent do not count, as they come again with
-    /// each start. Defaults to no bound.
+    /// Sets how many failed requests stop the run, at least 1. Requests in flight at that point may still
+    /// fail. Lines that cannot be sent do not count, as they come again with each start. Default: no
+    /// bound.
     pub fn max_failures(mut self, most: u64) -> Self {
         self.terms.bounds.failures = Some(most.max(1));
         self
     }
 
     /// Sets after which time nothing more is begun, counted from the call of [`run`](Run::run).
-    /// What would have to wait for longer is not waited for. Defaults to no bound.
+    /// What would have to wait for longer is not waited for. Default: no bound.
     pub fn deadline(mut self, after: Duration) -> Self {
         self.terms.bounds.deadline = Some(after);
         self
     }
 
-    /// Sets how long an answer is taken to take, for [`plan`](Run::plan) alone. Defaults to 5 s.
+    /// Sets the assumed response latency, for [`plan`](Run::plan) alone. Default: 5 s.
     pub fn expect_latency(mut self, latency: Duration) -> Self {
         self.terms.latency = latency;
         self
@@ -132,7 +132,7 @@ impl Run {
         self
     }
 
-    /// Sets whether the run goes on when its failures show one cause: when 20 requests failed
+    /// Sets whether the run continues when its failures show one cause: when 20 requests failed
     /// alike and none of this output has ever succeeded, or when the server answers 403 to 20
     /// requests of a model in a row. Default: false, it [stops](super::Ending::SameFailure).
     pub fn keep_going(mut self, keep_going: bool) -> Self {
@@ -148,12 +148,12 @@ impl Run {
         self
     }
 
-    /// Has `call` told of each finished line, after it was written: of one at a time, by whichever
-    /// thread of the run has written it. The next line is written when it returns, so whatever
-    /// takes long holds up the whole run, its end too. Defaults to nobody.
+    /// Registers a callback for finished lines. The thread that wrote a line calls it, for one line at a
+    /// time. The next line is written when it returns, so a slow callback holds up the whole run and its
+    /// end. Default: none.
     ///
-    /// If it panics, it is not called again, and the run stops as if it were interrupted. When
-    /// what is under way is written, the panic goes on.
+    /// If it panics, it is not called again, and the run stops as if it were interrupted. The panic
+    /// resumes when the requests in flight are written.
     ///
     /// ```no_run
     /// # use paceline::RateLimitedClient;

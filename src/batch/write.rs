@@ -1,7 +1,7 @@
 //! The last stage: each outcome written as it comes, and kept while it cannot be.
 //!
 //! An answer is paid for. When it cannot be written, because the disk is full or the like, it is
-//! kept in memory and no new request is begun, until there is room again or patience ends.
+//! kept in memory and no new request is begun, until there is room again or the timeout has passed.
 
 mod parts; // what a writer needs, and what comes of it
 
@@ -21,30 +21,30 @@ use crate::{Error, Result};
 
 pub(super) use parts::{Sink, Times, Writing, Written};
 
-/// Outcomes that are kept while they cannot be written, at most: what is under way when writing
-/// fails is far less, unless something is wrong with this as well.
+/// Outcomes that are kept while they cannot be written, at most: far fewer requests are in flight
+/// when writing fails, unless the count of those is wrong as well.
 const MOST_KEPT: usize = 10_000;
 
-/// Where outcomes are written, by the threads that have them: a request keeps its thread until its
-/// answer stands in the file, so a kill loses at most what was under way.
+/// Writes outcomes, on the threads that have them: a request keeps its thread until its answer stands
+/// in the file, so a kill loses at most the requests in flight.
 ///
 /// # Locking
 ///
 /// The lock is held while a line is written or synced. Under it a run may be stopped and new requests be
-/// held up: nobody comes here with a lock of those. Whoever makes something due calls the keeper,
-/// after the lock is free.
+/// held up, so no thread comes here with a lock of those. A thread that makes a flush due calls the
+/// flush timer after it has released the lock.
 pub(super) struct Desk<S> {
     /// `None` when the run's grace is over: nothing is written any more.
     writer: Mutex<Option<Writer<S>>>,
     /// Threads that have an outcome and wait for the lock. Their answers came in time.
     waiting: AtomicUsize,
-    /// Where failures and results go if that is no file. Who reads it may hold up its writers for ever, so
+    /// Where failures and results go if that is no file. Its reader may hold up writers for ever, so
     /// they do not hold the lock.
     streams: [Option<Stream>; 2],
     call: Sender<()>,
 }
 
-/// The thread that sees to what becomes due while nobody comes with an outcome.
+/// The thread that syncs and retries at their time while no outcome comes.
 pub(super) struct Keeper<S> {
     desk: Arc<Desk<S>>,
     called: Receiver<()>,
@@ -108,7 +108,7 @@ impl<S: Sink> Desk<S> {
         let is_due = writer.next_due();
         drop(guard);
         if is_due.is_some_and(|due| was_due.is_none_or(|before| due < before)) {
-            let _ = self.call.try_send(()); // full, it is called already
+            let _ = self.call.try_send(()); // when full, a call is pending: no wake-up is lost
         }
     }
 }
@@ -314,7 +314,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Stops the run: what is under way is still taken, it is paid for.
+    /// Stops the run. It still takes the outcomes of requests in flight: they are paid for.
     fn give_up(&mut self) {
         self.has_given_up = true;
         (self.writing.stop)();
@@ -325,7 +325,7 @@ impl<S: Sink> Writer<S> {
             return;
         }
         if let Err(error) = self.sink.sync() {
-            // Nobody knows what is on the disk: the system may say at the next try that all is well.
+            // What is on the disk is unknown: the system may report success at the next fsync.
             self.failure = Some(error);
             self.give_up();
         }

@@ -86,7 +86,7 @@ pub struct Extracted {
     pub first_unreadable: Vec<String>,
 }
 
-/// So many lines that cannot be read are named.
+/// Unreadable lines that are named, at most.
 const MOST_NAMED: usize = 10;
 
 /// One line of results, as far as it is read.
@@ -165,8 +165,8 @@ impl Extract {
         self
     }
 
-    /// Takes the answers to these requests alone. Results whose request is not known, such as those
-    /// of the hosted service, are told by their `custom_id`. Default: all answers.
+    /// Takes the answers to these requests alone. A result whose line does not name its request, such
+    /// as one of the hosted service, is matched by its `custom_id`. Default: all answers.
     pub fn only(mut self, requests: &RequestSet) -> Self {
         self.only = Some(requests.clone());
         self

@@ -54,7 +54,7 @@ pub(super) enum Kind {
 /// What tells one file from all others, where the system has such a thing.
 pub(super) type FileId = Option<(u64, u64)>;
 
-/// Who may read and write a file, and whose it is.
+/// The permissions and the owner of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rights {
     pub(super) mode: u32,

@@ -6,11 +6,11 @@ use super::timeline::{Bucket, Timeline};
 use crate::limiter::{LimitOrigin, QuotaSnapshot, RateLimiter, Snapshot};
 use crate::{Cost, Unit};
 
-/// How many limiters are told apart. What those that come later grant is counted together.
+/// Limiters that are recorded separately, at most. The grants of later ones are counted together.
 const MOST: usize = 8;
 /// How many limits of a limiter are followed: one for each bit of [`Grants::held_by`] but the last.
 const LIMITS: usize = 7;
-/// The last bit: somebody waited for something else, such as a pause.
+/// The last bit: a request waited for something else, such as a pause.
 const HELD_OTHERWISE: u8 = 1 << LIMITS;
 /// How many changes of a limit are kept; from then on only the last.
 const CHANGES: usize = 64;
@@ -20,7 +20,7 @@ const CHANGES: usize = 64;
 pub(in crate::batch) struct Grants {
     /// By unit.
     amounts: [u64; Unit::COUNT],
-    /// What somebody waited for: a bit for each of [`Lane::limits`], and the last one.
+    /// What requests waited for: a bit for each of [`Lane::limits`], and the last one.
     held_by: u8,
 }
 
@@ -29,12 +29,12 @@ impl Grants {
         self.amounts[unit as usize]
     }
 
-    /// Whether somebody waited for this one of the limits.
+    /// Whether a request waited for this limit.
     pub(in crate::batch) fn held_by(&self, limit: usize) -> bool {
         self.held_by & bit(limit) > 0
     }
 
-    /// Whether somebody waited for something that is no limit: a pause, or a careful start.
+    /// Whether a request waited for something that is no limit: a pause, or a careful start.
     pub(in crate::batch) fn held_otherwise(&self) -> bool {
         self.held_by & HELD_OTHERWISE > 0
     }
@@ -74,18 +74,18 @@ pub(in crate::batch) struct Limit {
     pub(in crate::batch) is_guess: bool,
 }
 
-/// One limiter, or all those that are not told apart.
+/// One limiter, or all those that are recorded together.
 #[derive(Debug, Clone, Default)]
 pub(in crate::batch) struct Lane {
     /// The model, or the family of models that share the limiter.
     pub(in crate::batch) name: String,
     pub(in crate::batch) grants: Timeline<Grants>,
     pub(in crate::batch) limits: Vec<Limit>,
-    /// None of those that are not told apart.
+    /// `None` for the limiters that are recorded together.
     pub(super) limiter: Option<RateLimiter>,
     /// The limits by the last look are good until then.
     looked_until: Duration,
-    /// What holds requests up, by the last look after somebody had waited, is good until then.
+    /// What holds requests up, by the last look after a wait, is good until then.
     held_until: Duration,
     /// The bits of what holds requests up.
     held_by: u8,
@@ -128,7 +128,7 @@ impl Lanes {
         &mut self.lanes
     }
 
-    /// Those that are told apart, in the order in which they came up.
+    /// Those that are recorded separately, in order of appearance.
     pub(in crate::batch) fn told_apart(&self) -> &[Lane] {
         &self.lanes[..self.lanes.len().min(MOST)]
     }
@@ -182,7 +182,7 @@ impl Lane {
         }
     }
 
-    /// Somebody waited until `at`.
+    /// A request waited until `at`.
     fn mark_held(&mut self, at: Duration, waited: Duration) {
         for bucket in self.grants.between(at.saturating_sub(waited), at) {
             bucket.held_by |= self.held_by;

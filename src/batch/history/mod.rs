@@ -2,7 +2,7 @@
 
 mod histogram; // how durations are spread
 mod lanes; //     what each limiter granted, and which limit held requests up
-mod recording; // all of it, told the time
+mod recording; // all of it; the caller passes the time
 mod timeline; //  buckets of time that grow wider
 
 use std::fmt;
@@ -22,8 +22,8 @@ use crate::limiter::{Clock, Registry};
 use crate::{Admitted, Cost};
 
 /// What happens in a [run](super::Run) over time: what its limits granted, how many requests were
-/// under way, how long they waited and took, what was refused and what failed. It is what a
-/// [`Report`](super::Report) is made of.
+/// in flight, how long they waited and took, what was refused and what failed. A
+/// [`Report`](super::Report) is made of it.
 ///
 /// It takes the same few hundred kilobytes for a run of ten seconds and one of ten hours: it keeps
 /// sums for at most 512 stretches of time, which grow longer as the run does. Clones are of the
@@ -42,7 +42,7 @@ use crate::{Admitted, Cost};
 /// ```
 #[derive(Clone)]
 pub struct History {
-    /// None of a run that nobody records.
+    /// `None` when nothing is recorded.
     shared: Option<Arc<Shared>>,
 }
 
@@ -59,11 +59,11 @@ struct Current {
     began: Instant,
     registry: Arc<Registry>,
     recording: Recording,
-    /// What is still under way when the run's grace is over is none of its.
+    /// Requests still in flight when the run's grace period ends are not recorded.
     has_ended: bool,
 }
 
-/// A request that is under way, to tell of its tries.
+/// A request in flight, for the record of its attempts.
 pub(super) struct Sending {
     lane: usize,
     cost: Cost,
@@ -81,7 +81,7 @@ impl History {
         }
     }
 
-    /// One that records nothing, for a run that nobody asks about.
+    /// One that records nothing, for a run without a history.
     pub(super) fn none() -> Self {
         Self { shared: None }
     }
@@ -178,7 +178,7 @@ impl History {
         });
     }
 
-    /// Does something with the recording and the time since it began, if there is one that goes on.
+    /// Calls `what` with the recording and the time since it began, if there is one that has not ended.
     fn event<T>(&self, what: impl FnOnce(Duration, &mut Recording) -> T) -> Option<T> {
         self.with(|at, current| what(at, &mut current.recording))
     }

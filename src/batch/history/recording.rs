@@ -30,7 +30,7 @@ impl Bucket for Flow {
     }
 }
 
-/// Requests under way in a stretch of time.
+/// Requests in flight in a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::batch) struct InFlight {
     /// The most at once.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::records::Records;
 use crate::Result;
 
-/// Models that are told apart, at most.
+/// Models that are kept by name, at most.
 const MOST: usize = 10_000;
 
 /// All that is read of a line.

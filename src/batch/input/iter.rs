@@ -49,8 +49,8 @@ impl RequestLine {
 }
 
 impl Input {
-    /// Takes requests from any iterator, one by one as the run goes on; `name` is what messages call
-    /// it. An iterator can be gone through once, so the run does not know its length.
+    /// Takes requests from any iterator, one by one as the run proceeds. Messages call it `name`. An
+    /// iterator can be read once, so the run does not know its length.
     ///
     /// ```
     /// use paceline::ChatRequest;
@@ -77,7 +77,7 @@ impl Input {
     }
 }
 
-/// Requests written as lines of the Batch format, when somebody reads them.
+/// Requests written as lines of the Batch format, as they are read.
 struct Lines<I> {
     requests: I,
     line: Vec<u8>,

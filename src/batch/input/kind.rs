@@ -197,7 +197,7 @@ pub(super) fn document(line: &[u8]) -> Result<(), Foreign> {
     }
 }
 
-/// Whether these bytes start with a format's mark, and go on as no header of a table would.
+/// Whether these bytes start with a format's mark, and continue as no header of a table would.
 fn is_mark(start: &[u8], mark: &[u8]) -> bool {
     match start.strip_prefix(mark) {
         None => false,

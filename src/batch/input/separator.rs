@@ -1,4 +1,4 @@
-//! What parts the columns of a table: told by its header.
+//! Finds the separator of a table's columns in its header.
 
 use std::io::{self, BufRead, Read};
 

@@ -14,7 +14,7 @@ use super::tap::Tap;
 const KEEP: usize = 1024 * 1024;
 
 const LEFT_OPEN: &str = "a quote is opened in this row and not closed in its field, so the rows behind \
-                         it cannot be told apart; close it, and write a quote in quotes twice";
+                         it cannot be found; close it, and write a quote in quotes twice";
 const TEXT_AFTER_QUOTE: &str =
     "text behind a closing quote; write a quote in quotes twice, as in \"5\"\" pipe\"";
 pub(super) const OTHER_ENCODING: &str =
@@ -47,7 +47,7 @@ impl Table {
         };
         let tap = Tap::new(reader, found);
         let mut table = Self {
-            // A row that is too long or too short is one row's mistake, and told by us.
+            // A row that is too long or too short is one row's mistake; `Rows` reports it with its line.
             reader: ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)

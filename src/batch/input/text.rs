@@ -11,8 +11,8 @@ use super::mark::filled;
 
 /// As old DOS programs end a text.
 const CTRL_Z: u8 = 0x1a;
-/// A surrogate without its partner, as UTF-8 would have it if it were a character: the line in
-/// which it stands is no text, and is told of as any other that is none.
+/// A surrogate without its partner, as UTF-8 would encode it if it were a character: its line is
+/// reported as any other line that is no UTF-8.
 const NO_TEXT: &[u8] = b"\xed\xa0\x80";
 /// Bytes of another format, at most, that are read to see whether they can be read at all.
 const JUDGED: u64 = 1 << 16;
@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives as many bytes at a time as it is told to.
+    /// Gives a fixed number of bytes at a time.
     struct Chunks(Vec<u8>, usize, usize);
 
     impl Read for Chunks {

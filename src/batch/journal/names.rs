@@ -1,4 +1,4 @@
-//! The files that a run opens: told apart, looked at, moved aside.
+//! The files that a run opens: checked to be different, inspected, moved aside.
 
 use std::io;
 use std::path::Path;
@@ -61,8 +61,8 @@ impl Names<'_> {
     }
 }
 
-/// In a folder that must not be written to no file can be replaced, but lines can be appended: so a run
-/// goes on there, and old lines stay.
+/// In a folder without write permission no file can be replaced, but lines can be appended: a run
+/// continues there, and old lines stay.
 pub(super) fn where_allowed(done: Result<()>) -> Result<()> {
     match done {
         Err(Error::Io { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -83,7 +83,7 @@ fn what_left_before_the_link_changed_says_nothing_of_it_since() {
         Failed::Hold { probes: true, .. }
     ));
     assert_eq!(link.outage(), Some((at(45), "connection refused")));
-    // A new connection is one, whoever asked for it.
+    // A new connection ends the outage, whichever request opened it.
     link.connected(at(70));
     assert!(link.is_up());
 }

@@ -33,7 +33,7 @@ pub(super) enum Origin {
     Ours,
     /// A piece of one if the file is one.
     Maybe,
-    /// Text of somebody's, which is left alone.
+    /// Text of another program, which is left alone.
     Foreign,
 }
 

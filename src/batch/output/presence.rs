@@ -58,7 +58,7 @@ impl Output {
         let there = match self.disk.stat(&self.path) {
             Ok(there) => Some(there),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::io(&self.path, error)), // nobody knows
+            Err(error) => return Err(Error::io(&self.path, error)), // it may be there or not
         };
         let Some(harm) = harm(ours, held, there) else {
             return Ok(());
@@ -74,8 +74,8 @@ impl Output {
         }))
     }
 
-    /// Copies what the file holds into one beside it, or where that cannot be, into the folder for
-    /// temporary files; and goes on there.
+    /// Copies the content of the file into one beside it, or where that cannot be, into the folder for
+    /// temporary files; and continues there.
     fn rescue(&mut self) -> Result<()> {
         let beside = self.save(&self.path);
         let saved = beside.or_else(|error| {

@@ -1,8 +1,8 @@
 //! An output that is no file: a pipe, a terminal, standard output.
 //!
 //! Writing to it takes as long as its reader likes, which may be for ever. So a thread of its own
-//! writes, all that there is at once, and those who have lines wait for it where they hold up nobody
-//! else: not under the lock of the writer. What is not written when the run's grace is over is left.
+//! writes, all lines that there are at once. Threads that have lines wait for it without the lock of
+//! the writer, so they hold up no other. Lines not written when the grace period ends are dropped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -42,7 +42,7 @@ struct State {
     written: u64,
     /// Why nothing can be written any more.
     failure: Option<Failure>,
-    /// Nobody waits any more.
+    /// No thread waits any more.
     is_closed: bool,
     /// Lines that were not written when it was closed.
     left: u64,
@@ -116,6 +116,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        // The flag changes under the lock, so the writing thread sees it in its check or is woken.
         self.0.0.state.lock().is_done = true;
         self.0.0.has_lines.notify_all();
     }
@@ -160,7 +161,7 @@ impl Stream {
         }
     }
 
-    /// Lets nobody wait any longer.
+    /// Ends the wait of every thread, for lines that are written or not.
     pub(in crate::batch) fn close(&self) {
         let mut state = self.0.state.lock();
         if !mem::replace(&mut state.is_closed, true) && state.failure.is_none() {
@@ -202,12 +203,14 @@ impl Shared {
             if let Err(error) = file.write_all(&shown) {
                 return self.fail(error);
             }
+            // The number changes under the lock that `write` holds until it waits: no wake-up is lost.
             self.state.lock().written = to;
             self.is_written.notify_all();
         }
     }
 
     fn fail(&self, error: io::Error) {
+        // Set under the lock that `write` holds until it waits: no wake-up is lost.
         self.state.lock().failure = Some(error.into());
         self.is_written.notify_all();
     }

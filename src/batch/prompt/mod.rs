@@ -71,7 +71,7 @@ impl Prompt {
         })
     }
 
-    /// Sets a template for instructions that stand before the prompt. Defaults to none.
+    /// Sets a template for instructions that stand before the prompt. Default: none.
     ///
     /// # Errors
     ///
@@ -148,9 +148,9 @@ impl Prompt {
         self
     }
 
-    /// Sets the column whose values are the `custom_id`s, by which results are told apart and a run
-    /// is resumed. Defaults to the number of the row: `row-1`, `row-2` and so on, which stay right as
-    /// long as rows are added at the end alone.
+    /// Sets the column whose values are the `custom_id`s, which identify results and rows of a resumed
+    /// run. Default: the number of the row, `row-1`, `row-2` and so on. These stay right as long as rows
+    /// are added at the end alone.
     pub fn id_column(mut self, column: impl Into<String>) -> Self {
         self.id_column = Some(column.into());
         self

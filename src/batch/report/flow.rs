@@ -1,4 +1,4 @@
-//! What was under way, what was finished, and what was refused, over time.
+//! Requests in flight, finished and refused, over time.
 
 use super::axis::Axis;
 use super::plot::Plot;

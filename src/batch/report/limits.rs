@@ -12,7 +12,7 @@ use crate::batch::history::{Grants, Lane, Limit, Recording, Timeline};
 const MOST: usize = 6;
 /// How many stretches of a plot can be pointed at.
 const TOLD: usize = 64;
-/// A limit that is so many times as high as what was used would leave nothing to see of that.
+/// A limit this many times as high as the use is not drawn: the use would be too low to see.
 const FAR: f64 = 4.0;
 
 /// The plots of those limits that held requests up, or else of the one that was used most; and how
@@ -51,9 +51,9 @@ struct Course<'a> {
     most: f64,
     /// The highest that the limit ever was.
     highest: f64,
-    /// The share of the run in which somebody waited for it.
+    /// The fraction of the run in which a request waited for it.
     held: f64,
-    /// The share in which somebody waited for no limit.
+    /// The fraction in which a request waited for something that is no limit.
     held_otherwise: f64,
 }
 

@@ -2,7 +2,7 @@
 
 mod axis; //   from values to places, and ticks at round numbers
 mod escape; // text from elsewhere
-mod flow; //   what was under way, finished and refused, over time
+mod flow; //   requests in flight, finished and refused, over time
 mod limits; // what was granted, beside what was allowed
 mod page; //   the page from top to bottom
 mod plot; //   shapes, and labels beside them

@@ -102,7 +102,7 @@ impl Plot {
         );
     }
 
-    /// What is told of a stretch of x when it is pointed at.
+    /// Adds the text that is shown when a stretch of x is pointed at.
     pub(super) fn tell(&mut self, from: f64, to: f64, text: &str) {
         let (left, right) = (self.x.place(from), self.x.place(to));
         let _ = write!(

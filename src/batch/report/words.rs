@@ -41,7 +41,7 @@ pub(super) fn short(number: f64) -> String {
     format!("{}{name}", trimmed(number / size, 2))
 }
 
-/// At most so many decimals, and no zeros at their end.
+/// At most `decimals` decimals, without zeros at the end.
 pub(super) fn trimmed(number: f64, decimals: usize) -> String {
     let text = format!("{number:.decimals$}");
     match text.contains('.') {

@@ -19,7 +19,7 @@ pub(in crate::batch) trait Sink {
     fn may_try_again(&mut self, record: &Record) -> bool;
     /// Waits until everything is on the disk.
     fn sync(&mut self) -> Result<()>;
-    /// Where results or failures go if that is no file: whoever has one writes it there first.
+    /// Where results or failures go if that is no file: a thread writes its record there first.
     fn stream(&self, _succeeded: bool) -> Option<Stream> {
         None
     }
@@ -32,7 +32,7 @@ pub(in crate::batch) struct Times {
     pub(in crate::batch) sync_every: Duration,
     /// From the first line that cannot be written to giving up.
     pub(in crate::batch) patience: Duration,
-    /// From being told to stop to leaving what is under way.
+    /// From the stop to abandoning the requests in flight.
     pub(in crate::batch) grace: Duration,
     /// From one try to write to the next.
     pub(in crate::batch) retry_every: Duration,
@@ -66,7 +66,7 @@ pub(in crate::batch) struct Writing {
 /// How writing ended.
 #[derive(Debug, Default)]
 pub(in crate::batch) struct Written {
-    /// Requests that were under way when the run's grace was over.
+    /// Requests still in flight when the grace period ended.
     pub(in crate::batch) abandoned: u64,
     /// What could not be written or synced, if anything.
     pub(in crate::batch) failure: Option<Error>,

@@ -1,8 +1,8 @@
 //! Crashes rehearsed: runs over a disk that fails, ends the process or loses its power at any call.
 //!
 //! Each schedule is some runs over the same files, one after the other, in virtual time. In each one call goes
-//! wrong. What was told to be written is there after a kill, what was synced is there after a power cut, and in
-//! the end each request stands in one file once. [`Mutation`] puts faults into the writers, each of which
+//! wrong. What was reported as written is there after a kill, what was synced is there after a power cut, and
+//! in the end each request stands in one file once. [`Mutation`] puts faults into the writers, each of which
 //! has to be found.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -35,7 +35,7 @@ const LINKS: [&str; 4] = [
 
 type Checked = std::result::Result<(), String>;
 
-/// What was told of a request: whether it succeeded.
+/// What was reported of each request: whether it succeeded.
 type Told = BTreeMap<String, bool>;
 
 #[derive(Default)]
@@ -374,7 +374,7 @@ fn open(disk: &Disk) -> Result<(Journal, Ids)> {
     Ok((journal, ids))
 }
 
-/// The first of so many schedules in which something goes wrong.
+/// The first of `schedules` schedules in which something goes wrong.
 fn search(mutation: Option<Mutation>, schedules: u64) -> Option<String> {
     let play = |seed| Some((seed, Schedule::new(seed, mutation).play().err()?));
     let (seed, wrong) = (0..schedules).find_map(play)?;

@@ -22,7 +22,7 @@ const CALM: Times = Times {
     retry_every: Duration::ZERO,
 };
 
-/// A disk that fails as often as it is told.
+/// A disk that fails `failures` times.
 struct Disk<'a> {
     failures: usize,
     is_file: bool,
