@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// The data of the examples: chat requests of many sizes.
 const REQUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/requests.jsonl");
-const MODEL: &str = "gpt-4o-mini";
+pub(crate) const MODEL: &str = "gpt-4o-mini";
 
 /// So many of the example requests, over and over, all for one model. Unless `all_texts`, only
 /// those in English prose.

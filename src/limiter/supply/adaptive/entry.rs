@@ -49,6 +49,15 @@ impl Entry {
         }
     }
 
+    /// It holds, whether it was removed or is only looked for.
+    pub(super) fn wake(&mut self, levels: &mut [Bucket]) {
+        if std::mem::take(&mut self.is_removed) | std::mem::take(&mut self.is_unseen) {
+            let level = &mut levels[self.level];
+            level.wake();
+            level.resize(self.limit_estimator.bucket());
+        }
+    }
+
     /// Whether nobody who knows has said what it is.
     pub(super) fn is_provisional(&self) -> bool {
         self.is_removed

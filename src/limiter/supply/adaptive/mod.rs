@@ -401,26 +401,22 @@ impl Estimator {
         found
     }
 
-    /// A refusal names a limit of its own: of a unit and a period that are not known yet, it is added.
+    /// A refusal names a limit of its own: of a unit and a period that are not known yet, it is added; one
+    /// that was being looked for is there after all.
     fn add_named(&mut self, refusal: &Refusal, levels: &mut Vec<Bucket>, now: Tick) {
         let (Some(unit), Some(period), Some(limit)) = (refusal.unit, refusal.period, refusal.limit)
         else {
             return;
         };
-        let is_it = |entry: &Entry| {
+        let is_it = |entry: &&mut Entry| {
             let quota = entry.limit_estimator.quota();
-            !entry.is_removed && (quota.unit(), quota.period()) == (unit, period)
+            (quota.unit(), quota.period()) == (unit, period)
         };
-        if let Ok(quota) = Quota::new(unit, limit.min(MAX_AMOUNT), period)
-            && !self.entries.iter().any(is_it)
-        {
-            self.add(
-                quota.provisional(),
-                Scope::Account,
-                Ramp::of_told(),
-                levels,
-                now,
-            );
+        if let Some(entry) = self.entries.iter_mut().find(is_it) {
+            entry.wake(levels);
+        } else if let Ok(quota) = Quota::new(unit, limit.min(MAX_AMOUNT), period) {
+            let (scope, ramp) = (Scope::Account, Ramp::of_told());
+            self.add(quota.provisional(), scope, ramp, levels, now);
         }
     }
 
@@ -433,19 +429,10 @@ impl Estimator {
         levels: &mut [Bucket],
     ) {
         let then = self.moment(index, request, charged);
-        self.entries[index].spoken_of();
-        let Entry {
-            limit_estimator,
-            level,
-            is_removed,
-            is_unseen,
-            ..
-        } = &mut self.entries[index];
-        let level = &mut levels[*level];
-        if std::mem::take(is_removed) | std::mem::take(is_unseen) {
-            level.wake();
-            level.resize(limit_estimator.bucket());
-        }
+        let entry = &mut self.entries[index];
+        entry.spoken_of();
+        entry.wake(levels);
+        let (limit_estimator, level) = (&mut entry.limit_estimator, &mut levels[entry.level]);
         let left = report.remaining.map(|left| left as f64);
         if let Some(limit) = report.limit {
             limit_estimator.observe_limit(limit, left, then, level);
@@ -702,11 +689,8 @@ impl Estimator {
                 continue;
             }
             entry.spoken_of();
+            entry.wake(levels);
             let level = &mut levels[entry.level];
-            if std::mem::take(&mut entry.is_removed) | std::mem::take(&mut entry.is_unseen) {
-                level.wake();
-                level.resize(entry.limit_estimator.bucket());
-            }
             entry
                 .limit_estimator
                 .observe_limit(quota.amount(), None, then, level);

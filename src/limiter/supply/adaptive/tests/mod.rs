@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 #[cfg(feature = "redis")]
+mod added; //  quotas that a server names, for all processes
+#[cfg(feature = "redis")]
 mod many; //  many processes
 mod room; //  how many at once
 mod search; // limits that nobody says
