@@ -15,7 +15,11 @@
 
 mod scenarios;
 #[cfg(feature = "redis")]
-#[allow(dead_code, reason = "tests use the rest")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "it is of the tests, which use the rest"
+)]
 #[path = "../../tests/shared/server.rs"]
 mod server;
 #[path = "../work/mod.rs"]

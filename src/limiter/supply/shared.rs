@@ -15,7 +15,7 @@ use super::super::bucket::{Bucket, Tick};
 use super::super::shared::{
     Account, Left, Note, OnStoreOutage, Order, SyncReply, SyncRequest, part,
 };
-use super::adaptive::{Adaptive, is_given_back};
+use super::adaptive::{Adaptive, Found, is_given_back};
 use super::buckets::Buckets;
 use super::forecast::Forecast;
 use super::{Effect, GrantObservation};
@@ -264,6 +264,27 @@ impl Shared {
             self.kept[found.index] = true;
         }
         self.share_limits(now);
+        self.follow_server();
+    }
+
+    /// While the store is out of reach, its part of what the server says is left goes at once: without a
+    /// store nobody says that the bucket is not full. Where the server does not say it, the parts of others
+    /// would be granted on a guess.
+    fn follow_server(&mut self) {
+        let (Some(pace), Some(OnStoreOutage::Divide)) = (&self.pace, self.account.outage()) else {
+            return;
+        };
+        let people = self.account.people() as f64;
+        let is_said = |found: &&Found| found.may_raise && (found.is_observed || people <= 1.0);
+        for found in pace.found().iter().filter(is_said) {
+            let Some(left) = found.left else { continue };
+            let part = whole_units(left / found.ratio / people);
+            let (unit, period) = (found.quota.unit(), found.quota.period());
+            let levels = self.buckets.0.iter_mut();
+            for level in levels.filter(|level| level.is_of(unit, period)) {
+                level.set_available(part.max(level.available()));
+            }
+        }
     }
 
     /// Has all hold what the limits are found to be.

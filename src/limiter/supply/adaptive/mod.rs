@@ -102,6 +102,8 @@ pub(in crate::limiter) struct Found {
     pub(in crate::limiter) quota: Quota,
     /// Whether the server has said it.
     pub(in crate::limiter) is_reported: bool,
+    /// Whether it has said what is left of it.
+    pub(in crate::limiter) is_observed: bool,
     /// Whether nobody has said it and refusals have shown it.
     pub(in crate::limiter) is_found: bool,
     /// Whether there is no such limit after all.
@@ -713,6 +715,7 @@ impl Estimator {
             Found {
                 quota: quota.allow_jitter(self.jitter),
                 is_reported: entry.limit_estimator.is_reported(),
+                is_observed: entry.limit_estimator.is_observed(),
                 is_void: entry.is_removed,
                 index: entry.level,
                 left: left(entry, &levels[entry.level]),
