@@ -18,6 +18,7 @@ mod scenarios;
 #[allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     reason = "it is of the tests, which use the rest"
 )]
 #[path = "../../tests/shared/server.rs"]
