@@ -18,9 +18,9 @@ use crate::RateLimitedClient;
 const SPOOL: u64 = 256 * 1024 * 1024;
 
 /// The part of the places in flight that is kept for a lane that does not use it: a quarter of an
-/// equal share.
+/// equal part, as `a_lane_that_hangs_leaves_something_for_each_other_one` checks.
 const KEPT: usize = 4;
-/// With more lanes than this, nothing is kept: each looks at all others.
+/// With more lanes than this, nothing is kept: each check reads every other lane.
 const MANY: usize = 64;
 
 /// The lanes, their leaders, and the requests in flight.

@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 
-/// Failures alike that raise a suspicion.
+/// Failures alike that raise a suspicion, as `twenty_failures_alike_stop_what_has_never_succeeded`
+/// checks. The docs of [`Run::keep_going`](super::Run::keep_going) state the number.
 pub(super) const ALIKE: u64 = 20;
 /// Kinds of failure that are counted separately, at most. A server whose every failure is of its own
-/// kind has no single cause.
+/// kind has no single cause. It bounds memory: `kinds_without_end_take_no_memory_without_end`.
 const MOST_KINDS: usize = 64;
 
 /// What the failures of a run have in common.

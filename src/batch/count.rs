@@ -16,7 +16,7 @@ use super::spool::Spooled;
 use crate::limiter::{CancelToken, Watcher};
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
-/// Lines that are read and not counted yet, at most.
+/// Lines that are read and not counted yet, at most: 8 hand-overs of [`TOGETHER`] lines.
 const READ_AHEAD: usize = 1_024;
 /// Lines that are handed on together, at most: for each hand-over a thread may have to be woken.
 const TOGETHER: usize = 128;

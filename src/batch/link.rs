@@ -19,7 +19,8 @@ const PAUSES: [Duration; 6] = [
 /// An outage is reported when a probe fails this long after its first failed attempt began: an outage
 /// of a moment is not reported, and a port without a listener is within 3 s, as `link/tests.rs` checks.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
-/// From the first attempt to saying that no connection has been established.
+/// From the first attempt to the notice that no connection has been established, which is due within
+/// 3 s. Checked by `a_connect_that_hangs_is_told_of_once_and_only_while_nothing_else_is_known`.
 const SILENCE: Duration = Duration::from_millis(2_500);
 
 /// The state of the link.

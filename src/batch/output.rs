@@ -100,7 +100,8 @@ pub(super) enum Holds {
     Failures,
 }
 
-/// How often a file is opened that is replaced just then.
+/// Attempts to open a file that other runs replace between the opening and the lock. After these the
+/// error says that another program replaces it again and again.
 const MOST_OPENINGS: usize = 100;
 
 impl Output {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::limiter::Clock;
 
-/// A wait that is remembered.
+/// Waits from this on are remembered: shorter ones get no notice, see `standstill::LONG`.
 const LONG: Duration = Duration::from_secs(60 * 60);
-/// Requests that are remembered, at most.
+/// Requests that are remembered, at most: it bounds memory.
 const MOST: usize = 10_000;
 
 #[derive(Debug, Default)]

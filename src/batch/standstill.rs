@@ -1,4 +1,4 @@
-//! Waits that are too long to be left unsaid, and too long to wait for: pure.
+//! Waits that are long enough for a notice, and waits that are too long for a run. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,16 +6,17 @@ use std::time::Duration;
 use super::bottleneck::{Bottleneck, Facts};
 use super::notice::Notice;
 
-/// A wait for a limit or a pause that is said.
+/// A wait for a limit or a pause that gets a notice: an empty quota per hour is full again sooner. This
+/// and the next two are checked by `a_debt_and_a_pause_from_elsewhere_are_said_sooner`.
 const LONG: Duration = Duration::from_secs(60 * 60);
-/// A wait that is a debt, which is said: more was used than there was.
+/// A wait for a debt that gets a notice: more was used than there was.
 const LONG_DEBT: Duration = Duration::from_secs(10 * 60);
-/// A pause that nothing in this run has asked for, which is said.
+/// A pause that gets a notice although no response of this run asked for it.
 const LONG_ELSEWHERE: Duration = Duration::from_secs(10);
-/// A wait for which no run stays.
+/// A wait for which no run stays: an empty quota per day is full again sooner. Checked by
+/// `a_run_ends_when_all_that_is_left_waits_for_more_than_a_day`, as is the next.
 const HOPELESS: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often in a row a run has to be found without hope: between two waits there may be a moment in
-/// which it looks so.
+/// Looks in a row that have to find a run without hope: between two waits one look may find it so.
 const LOOKS: u32 = 2;
 
 /// What came of a look.

@@ -22,7 +22,7 @@ use crate::{Error, Result};
 pub(super) use parts::{Sink, Times, Writing, Written};
 
 /// Outcomes that are kept while they cannot be written, at most: far fewer requests are in flight
-/// when writing fails, unless the count of those is wrong as well.
+/// when writing fails, unless their count is wrong as well. `write/tests.rs` checks it.
 const MOST_KEPT: usize = 10_000;
 
 /// Writes outcomes, on the threads that have them: a request keeps its thread until its answer stands

@@ -20,9 +20,10 @@ use crate::{Error, Result};
 
 const MARK: &str = ".paceline-";
 const ENDING: &str = ".tmp";
-/// Digits of chance.
+/// Random hex digits of a name: 64 bits.
 const DIGITS: usize = 16;
-/// Longer names of targets are hashed: names have 255 bytes at most.
+/// Longer names of targets are hashed. File systems take 255 bytes, and `.paceline-`, the digits and
+/// `.tmp` add 30.
 const LONGEST_NAME: usize = 200;
 
 /// A new version of a file. Dropped without [taking its place](Self::take_place), it is removed.

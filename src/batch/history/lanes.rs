@@ -8,11 +8,11 @@ use crate::{Cost, Unit};
 
 /// Limiters that are recorded separately, at most. The grants of later ones are counted together.
 const MOST: usize = 8;
-/// How many limits of a limiter are followed: one for each bit of [`Grants::held_by`] but the last.
+/// Limits of a limiter that are followed, at most: one for each bit of [`Grants::held_by`] but the last.
 const LIMITS: usize = 7;
 /// The last bit: a request waited for something else, such as a pause.
 const HELD_OTHERWISE: u8 = 1 << LIMITS;
-/// How many changes of a limit are kept; from then on only the last.
+/// Changes of a limit that are kept, at most; a further one replaces the last. It bounds memory.
 const CHANGES: usize = 64;
 
 /// What was granted in a stretch of time.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::records::Records;
 use crate::Result;
 
-/// Models that are kept by name, at most.
+/// Models that are kept by name, at most: it bounds memory.
 const MOST: usize = 10_000;
 
 /// All that is read of a line.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::records::{Draft, Records, object};
 use crate::{Error, InputKind, Result};
 
-/// Lines that are looked at. When none of them can be sent, the input is refused as a whole.
+/// Lines that are checked. When none of them can be sent, the input is refused as a whole, with this
+/// number in its message.
 const LOOKED_AT: usize = 100;
 
 /// An input whose first lines are read: up to the first one that can be sent.

@@ -13,7 +13,7 @@ use crate::batch::record::LINE_START;
 const NEAR_END: &[u8] = b",\"error\":null";
 /// The same of a failure, whose message is of any length.
 const FAILURE: &[u8] = b",\"error\":{\"code\":\"";
-/// How near: marks of the line may follow.
+/// How near, in bytes: marks of the line may follow.
 const NEAR: usize = 100;
 
 /// A line that cannot be read, taken apart.

@@ -5,7 +5,7 @@ use super::plot::Plot;
 use super::words::{lasting, moment};
 use crate::batch::history::{Flow, Recording};
 
-/// The most bars of a plot.
+/// Bars of a plot, at most: the buckets of a history are merged to as many.
 const BARS: usize = 96;
 
 /// Requests in flight.

@@ -8,7 +8,7 @@ use super::table::NOTABLE;
 use super::words::{grouped, lasting, moment, percent, period, short};
 use crate::batch::history::{Grants, Lane, Limit, Recording, Timeline};
 
-/// The most plots.
+/// Plots, at most: the page counts the limits that have none.
 const MOST: usize = 6;
 /// How many stretches of a plot can be pointed at.
 const TOLD: usize = 64;
