@@ -73,7 +73,7 @@ impl fmt::Debug for Charging {
 
 /// What a request is charged.
 impl SimConfig {
-    /// How prompt and output cap become a charge. Default: [`ChargeRule::Sum`].
+    /// Sets how prompt and output cap become a charge. Default: [`ChargeRule::Sum`].
     #[must_use]
     pub fn charge_rule(mut self, rule: ChargeRule) -> Self {
         self.charging.rule = rule;
@@ -81,17 +81,17 @@ impl SimConfig {
     }
 
     /// Counts prompts exactly: the tokens of each text by this function, for chat also 3 for each
-    /// message, 1 for each name, and 3 for the answer's beginning. The answer's usage says the
+    /// message, 1 for each name, and 3 for the answer's beginning. The answer's usage reports the
     /// same. The simulator has no tokenizer of its own, so that it does not share its faults with
-    /// what it judges. Default: an estimate: all characters by four, rounded up.
+    /// what it judges. Default: an estimate, the number of characters divided by 4 and rounded up.
     #[must_use]
     pub fn token_counter(mut self, counter: TokenCounter) -> Self {
         self.charging.counter = Some(counter);
         self
     }
 
-    /// Multiplies every charge, rounded up: with 1.3 the server thinks that requests are three
-    /// tenths larger than they are. Taken to the millionth; negative values and no number are 0.
+    /// Multiplies every charge, rounded up: with 1.3 the server counts three tenths more than the
+    /// request has. The factor is rounded to the millionth; negative values and NaN are 0.
     /// Default: 1.
     #[must_use]
     pub fn charge_factor(mut self, factor: f64) -> Self {

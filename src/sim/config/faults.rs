@@ -75,10 +75,10 @@ impl Faults {
 
 /// What goes wrong.
 impl SimConfig {
-    /// How probable a fault is, from 0 to 1, to the millionth. Each request has at most one; when
-    /// all probabilities together are above 1, the last in the order of [`Fault`] get less.
+    /// Sets the probability of a fault, from 0 to 1, to the millionth. Each request has at most one
+    /// fault; when all probabilities sum to more than 1, the last in the order of [`Fault`] get less.
     ///
-    /// Which one is drawn from the [seed](Self::seed), the request's body, and how many times the
+    /// The fault is drawn from the [seed](Self::seed), the request's body, and how many times the
     /// same body came before; times that ended in a 429 do not count. So a retry can succeed, and
     /// no fault depends on the order in which requests arrive. Default: 0 for each.
     #[must_use]

@@ -34,7 +34,7 @@ pub(in crate::sim) struct HeaderRules {
 
 /// What answers say of the limits.
 impl SimConfig {
-    /// Which rate limit headers answers have. Default: [`LimitHeaders::All`].
+    /// Sets which rate limit headers responses have. Default: [`LimitHeaders::All`].
     #[must_use]
     pub fn limit_headers(mut self, shown: LimitHeaders) -> Self {
         self.headers.shown = shown;
@@ -49,8 +49,8 @@ impl SimConfig {
         self
     }
 
-    /// Says this in place of each limit, as Azure sometimes says −1 or 0. Default: `None`: the
-    /// limit itself.
+    /// Reports this value in place of each limit, as Azure sometimes reports −1 or 0. Default: `None`,
+    /// the limit itself.
     #[must_use]
     pub fn false_limit_headers(mut self, limit: Option<i64>) -> Self {
         self.headers.false_limit = limit;
@@ -65,15 +65,15 @@ impl SimConfig {
         self
     }
 
-    /// Says of `project-tokens` what it says of `tokens`. Default: false.
+    /// Adds headers of `project-tokens` with the values of those of `tokens`. Default: false.
     #[must_use]
     pub fn project_token_headers(mut self, shown: bool) -> Self {
         self.headers.project_tokens = shown;
         self
     }
 
-    /// Whether refusals have `retry-after` and `retry-after-ms`. Without them only the message
-    /// names the wait. Default: true.
+    /// Sends `retry-after` and `retry-after-ms` with refusals. Without them only the message names
+    /// the wait. Default: true.
     #[must_use]
     pub fn retry_after(mut self, shown: bool) -> Self {
         self.headers.no_retry_after = !shown;

@@ -51,8 +51,8 @@ pub(in crate::sim) struct Limiting {
 
 /// How limits are enforced.
 impl SimConfig {
-    /// Counts what passes in windows of this length from the simulator's start on, and starts
-    /// again from nothing in each, as Azure does with windows of 60 s. A window of another length
+    /// Counts in fixed windows of this length from the simulator's start on, each from 0, as Azure
+    /// does with windows of 60 s. A window of another length
     /// admits as much as the limit allows in that time, rounded down, but at least 1; a request
     /// above that and within the limit is admitted when its window is empty. Daily limits count
     /// in windows of a day. Refusals name the time to the next window. The
@@ -63,9 +63,9 @@ impl SimConfig {
         self
     }
 
-    /// Daily limits, which each model has for itself beside those a minute. They refill
+    /// Sets daily limits, which each model has for itself beside those per minute. They refill
     /// continuously, and the whole day's amount may pass at once. Where there is one, the headers
-    /// speak of it and not of the limit a minute: that is the API's own trap.
+    /// report it and not the limit per minute, as the API itself does.
     /// Default: none.
     #[must_use]
     pub fn daily_limits(mut self, limits: DailyLimits) -> Self {

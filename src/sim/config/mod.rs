@@ -107,14 +107,14 @@ impl SimConfig {
         }
     }
 
-    /// The port on the loopback interface; 0 takes any that is free. Default: 0.
+    /// Sets the port on the loopback interface; 0 takes any free port. Default: 0.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The limits of every model that has none of its own: each model gets them for itself.
+    /// Sets the limits of every model without limits of its own: each model gets them for itself.
     /// Default: 30,000 tokens and 500 requests a minute.
     #[must_use]
     pub fn default_limits(mut self, limits: SimLimits) -> Self {
@@ -122,7 +122,7 @@ impl SimConfig {
         self
     }
 
-    /// The limits of one model, which its dated snapshots (`gpt-4o-mini-2024-07-18`) and
+    /// Sets the limits of one model, which its dated snapshots (`gpt-4o-mini-2024-07-18`) and
     /// fine-tunes (`ft:gpt-4o-mini:…`) share, unless they have limits of their own. Default:
     /// [`default_limits`](Self::default_limits).
     #[must_use]
@@ -131,7 +131,7 @@ impl SimConfig {
         self
     }
 
-    /// The most that may pass at one instant, as a time of the rate: a limit of 30,000 a minute
+    /// Sets the most that may pass at one instant, as a time of the rate: a limit of 30,000 a minute
     /// with a burst of 2 s lets 1,000 pass at once. Rounded down, but at least 1. A request above
     /// the burst and within the limit is admitted when nothing is used, and leaves a debt.
     /// Default: 60 s, as the API itself has it.
@@ -141,15 +141,15 @@ impl SimConfig {
         self
     }
 
-    /// The mean time between admission and answer. Default: 0.
+    /// Sets the mean time between admission and answer. Default: 0 s.
     #[must_use]
     pub fn latency(mut self, mean: Duration) -> Self {
         self.latency = mean;
         self
     }
 
-    /// How far latencies spread: they are lognormal with this sigma, and keep their mean. 0.3 is
-    /// a calm server, 1 a moody one. Zero, negative and infinite values are no spread.
+    /// Sets the spread of latencies: they are lognormal with this sigma, and keep their mean. 0.3 is
+    /// a steady server, 1 an erratic one. 0, negative and infinite values mean no spread.
     /// Default: 0.
     #[must_use]
     pub fn latency_spread(mut self, sigma: f64) -> Self {
@@ -157,8 +157,8 @@ impl SimConfig {
         self
     }
 
-    /// What answers and latencies are drawn from, together with the request's body: the same
-    /// request gets the same answer and latency, in whatever order requests arrive.
+    /// Sets the seed of answers and latencies, which are drawn from it and the request's body: the
+    /// same request gets the same answer and latency, in whatever order requests arrive.
     /// Default: 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -166,16 +166,15 @@ impl SimConfig {
         self
     }
 
-    /// The only bearer token that is let in; with `None`, any that is not empty.
-    /// Default: `None`.
+    /// Accepts only this bearer token; `None` accepts any that is not empty. Default: `None`.
     #[must_use]
     pub fn api_key(mut self, key: Option<String>) -> Self {
         self.api_key = key;
         self
     }
 
-    /// How many tokens an answer has, unless its request says so itself (`metadata`,
-    /// `simulated_output_tokens`): drawn from this range, then cut at the request's own cap
+    /// Sets the range of an answer's tokens, unless the request states them (`metadata`,
+    /// `simulated_output_tokens`). The number is cut at the request's own cap
     /// (`finish_reason` "length"). An answer never has fewer than 1 or more than 16,384 tokens.
     /// Default: anything between 1 and the request's cap.
     #[must_use]
@@ -196,8 +195,8 @@ impl SimConfig {
         self
     }
 
-    /// Tells the beginning of a prompt that came before as cached tokens, in blocks of 128 from
-    /// 1,024 on. Limits and charges stay what they are. Default: false.
+    /// Reports the beginning of a prompt that came before as cached tokens, in blocks of 128 from
+    /// 1,024 on. Limits and charges do not change. Default: false.
     #[must_use]
     pub fn prompt_cache(mut self, cached: bool) -> Self {
         self.prompt_cache = cached;

@@ -173,10 +173,9 @@ impl fmt::Debug for Script {
 
 /// Scripted answers.
 impl SimConfig {
-    /// Has `script` answer each request, for unit tests of code that calls a model: limits, headers,
-    /// latency and faults stay what they are. It is called by the thread of the connection, possibly by
-    /// several at once. Of embeddings and moderations it decides the status alone. Default: answers
-    /// that are made up.
+    /// Lets `script` answer each request, for unit tests of code that calls a model. Limits, headers,
+    /// latency and faults do not change. The threads of the connections call it, several at once. Of
+    /// embeddings and moderations it decides the status alone. Default: generated answers.
     ///
     /// ```
     /// use paceline::RateLimitedClient;

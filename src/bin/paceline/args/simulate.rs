@@ -16,19 +16,19 @@ const MANNERS: &str = "Less orderly servers";
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// The port to listen on; 0 for any that is free
+    /// Listen on this port; 0 takes any free one
     #[arg(long, value_name = "N", default_value_t = 8080)]
     pub(crate) port: u16,
-    /// How long answers take on average
+    /// Set the mean latency of answers
     #[arg(long, value_name = "SECS", default_value = "0.3", value_parser = time)]
     pub(crate) latency: Duration,
-    /// How much that varies: the sigma of a lognormal distribution
+    /// Set the spread of latencies: the sigma of a lognormal distribution
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
     pub(crate) latency_spread: f64,
-    /// The seed of all that is drawn
+    /// Set the seed of answers, latencies and faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The environment variable that holds the only key to accept [default: any key]
+    /// Accept only the key in this environment variable [default: any key]
     #[arg(long, value_name = "NAME")]
     pub(crate) api_key_env: Option<String>,
 
@@ -46,17 +46,17 @@ pub(crate) struct Simulate {
         requires = "slots"
     )]
     pub(crate) slot_queue: usize,
-    /// Tell the beginning of a prompt that came before as cached tokens
+    /// Report the beginning of a prompt that came before as cached tokens
     #[arg(long)]
     pub(crate) prompt_cache: bool,
 
     #[command(flatten)]
     pub(crate) limits: Limits,
 
-    /// What a request is charged
+    /// Set what a request is charged
     #[arg(long, value_name = "RULE", default_value = "sum", help_heading = CHARGES)]
     pub(crate) charge: Charging,
-    /// Multiplies every charge: with 1.3 requests are taken for three tenths larger than they are
+    /// Multiply every charge: with 1.3 each request counts three tenths more
     #[arg(long, value_name = "F", default_value = "1", value_parser = factor, help_heading = CHARGES)]
     pub(crate) charge_factor: f64,
     /// Count prompts by their tokens (as for gpt-4.1), and not as a quarter of their characters
@@ -72,7 +72,7 @@ pub(crate) struct Simulate {
     /// Let the neighbour take the amount of SECS at once [default: steadily; at least 0.25]
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "neighbour", help_heading = MANNERS)]
     pub(crate) neighbour_every: Option<Duration>,
-    /// What answers say of the limits
+    /// Set which rate limit headers answers have
     #[arg(long, value_name = "WHICH", default_value = "all", help_heading = MANNERS)]
     pub(crate) headers: Headers,
     /// Run out of money after N admitted requests [default: never]
@@ -82,7 +82,7 @@ pub(crate) struct Simulate {
         long,
         value_name = "KIND=P",
         help_heading = MANNERS,
-        help = format!("What goes wrong with which probability, 0 to 1; repeatable. Kinds: {}", kinds())
+        help = format!("Cause a fault with a probability of 0 to 1; repeatable. Kinds: {}", kinds())
     )]
     pub(crate) fault: Vec<FaultRate>,
 }
