@@ -11,7 +11,7 @@ use crate::unit::Unit;
 /// What the parts of a limit are called, in place of the `{}` in its names.
 const PARTS: [&str; 3] = ["limit", "remaining", "reset"];
 
-/// Parts of the names of headers that speak of limits.
+/// Parts of the names of headers that report limits.
 const HINTS: [&str; 3] = ["ratelimit", "rate-limit", "tokenlimit"];
 
 /// The headers that a server may send, looked up by their lower-case names.
@@ -37,7 +37,7 @@ pub(super) struct Limits {
     pub(super) reports: Vec<LimitStatus>,
     /// The names of limits that are 0 or less.
     pub(super) zeros: Vec<String>,
-    /// The names that seem to speak of limits and are not known.
+    /// The names that seem to report limits and are not known.
     pub(super) unknown: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Reading {
     pub(crate) should_retry: Option<bool>,
     /// What it says of its limits, for the limiter.
     pub(crate) feedback: Observation,
-    /// Headers that seem to speak of limits and are in no table.
+    /// Headers that seem to report limits and are in no table.
     pub(crate) unknown: Vec<String>,
     /// Headers of limits that are 0 or less.
     pub(crate) zeros: Vec<String>,

@@ -50,7 +50,7 @@ pub(super) fn largest_excess(rule: &Rule, log: &[Entry]) -> Option<Excess> {
 struct Audit<'a> {
     rule: &'a Rule,
     step: usize,
-    /// A charge above the burst is let in when nothing is used, and then stands in its place.
+    /// A charge above the burst is admitted when nothing is used, and then stands in its place.
     largest: u64,
     leaked: i128,
     at: u64,

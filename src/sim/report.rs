@@ -28,7 +28,7 @@ use super::rule::{Entry, Kind, Rule};
 pub struct SimReport {
     /// Requests that arrived, whatever came of them.
     pub received: u64,
-    /// Requests that the limits let in.
+    /// Requests that the limits admitted.
     pub admitted: u64,
     /// 429s because a limit on tokens, a minute or a day, was used up.
     pub refused_for_tokens: u64,
@@ -84,7 +84,7 @@ pub struct SimReport {
 pub struct ModelReport {
     /// The limits that were enforced, before any change.
     pub limits: SimLimits,
-    /// Requests that the limits let in.
+    /// Requests that the limits admitted.
     pub admitted: u64,
     /// 429s because of its limits; running out of money is not a matter of one model.
     pub refused: u64,
@@ -139,7 +139,7 @@ impl SimReport {
         limits + self.out_of_money
     }
 
-    /// The time from the first request's arrival until the last one was let in; `None` before any
+    /// The time from the first request's arrival until the last one was admitted; `None` before any
     /// was. It has no latency of an answer in it, so it is what a client's pacing can be judged by.
     #[must_use]
     pub fn until_last_admission(&self) -> Option<Duration> {

@@ -28,7 +28,7 @@ pub(super) struct Slots {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When those that were let in end; the earliest first.
+    /// When those that were admitted end; the earliest first.
     ends: BinaryHeap<Reverse<u64>>,
     /// When those that had to wait begin.
     starts: BinaryHeap<Reverse<u64>>,

@@ -32,7 +32,7 @@ pub enum ChargeRule {
     Usage,
     /// The prompt at admission, and the answer's tokens when it is complete: just before it is sent,
     /// and whether they fit or not. What does not is a debt, which has to leak away before anything
-    /// else is let in. The cap counts for nothing, as with Anthropic, and with gateways that count
+    /// else is admitted. The cap counts for nothing, as with Anthropic, and with gateways that count
     /// what answers say they used. (Anthropic counts tokens while they are made; here all come at the
     /// end, which makes the debt as large as it can be.)
     Answered,

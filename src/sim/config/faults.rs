@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::fraction::{WHOLE, parts};
 use super::SimConfig;
 
-/// What can go wrong with a request that is good and let in.
+/// What can go wrong with a request that is valid and admitted.
 ///
 /// The first four come before the limits, and charge nothing. The others come after admission:
 /// the request has been charged, and counts as admitted.

@@ -120,7 +120,7 @@ impl Account {
     }
 
     /// Takes a request that was refused from a limit on requests, if there is room. It is not
-    /// written down: the audit judges what was let in, and this only lets in less.
+    /// written down: the audit judges what was admitted, and this only admits less.
     pub(super) fn take_for_refusal(&mut self, now: u64) {
         let counts = matches!(self.counted, Counted::Requests | Counted::DailyRequests);
         if let (true, Some(meter)) = (counts, &mut self.meter) {

@@ -52,7 +52,7 @@ pub(super) enum Verdict {
     },
 }
 
-/// How the limits on requests and on tokens stand, as the headers speak of them.
+/// How the limits on requests and on tokens stand, as the headers report them.
 pub(super) type Standings = [(Counted, Option<Standing>); 2];
 
 /// The limits of one model together.

@@ -12,7 +12,7 @@ fn speaking(dialect: Dialect, requests: u64) -> Simulator {
     )
 }
 
-/// The first answer and the refusal of the second request, where one a minute is let in.
+/// The first answer and the refusal of the second request, where one a minute is admitted.
 fn both(dialect: Dialect) -> [Answer; 2] {
     let simulator = speaking(dialect, 1);
     let mut client = Client::new(&simulator);
