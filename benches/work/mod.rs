@@ -43,6 +43,7 @@ fn is_english_prose(line: &str) -> bool {
     line.chars().all(plain) && !line.contains("\"tools\"") && !line.contains("json_schema")
 }
 
+#[allow(dead_code, reason = "not every benchmark needs it")]
 /// What a server with these settings charges for a file, found by asking one without limits.
 pub(crate) fn charges(config: SimConfig, input: &Path) -> Result<SimReport, Box<dyn Error>> {
     let simulator = Simulator::start(config.default_limits(SimLimits::default()))?;
