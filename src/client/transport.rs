@@ -18,6 +18,7 @@ mod no_proxy; //   which hosts are reached directly, pure
 mod pool; //       connections that wait for a request
 mod problem; //    what can go wrong
 mod proxy; //      which one the environment names, pure
+mod ready; //      what a socket does without waiting
 mod redirect; //   what to do about one, pure
 mod replaced; //   a transport of the caller's in its place
 mod request; //    the head of a request, pure

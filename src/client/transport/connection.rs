@@ -1,6 +1,6 @@
 //! One connection: a request out, the head of a response in, and its body piece by piece.
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -70,11 +70,19 @@ impl Connection {
         self.input.is_empty() && self.stream.is_quiet()
     }
 
-    /// Sends a request, and returns the head of the response when it is there.
+    /// Sends a request, and returns the head of the response when it is there: also one that comes while
+    /// the request is being sent, which ends the sending and is the last on this connection.
     pub(super) fn exchange(&mut self, head: &[u8], body: &[u8]) -> Result<Head, Unsendable> {
-        match self.send(head, body) {
-            Ok(()) => self.receive_head().map_err(Unsendable::Whole),
-            // A server may answer before it has read everything, and read no further.
+        self.stream.set_yielding(true);
+        let sent = self.send(head, body);
+        self.stream.set_yielding(false);
+        match sent {
+            Ok(None) => self.receive_head().map_err(Unsendable::Whole),
+            Ok(Some(early)) => Ok(Head {
+                keeps_alive: false,
+                ..early
+            }),
+            // A server may answer before it has read everything, and close the connection.
             Err(problem) => match self.has_arrived() {
                 true => self.receive_head().map_err(|_| Unsendable::Whole(problem)),
                 false => Err(Unsendable::InPart(problem)),
@@ -82,27 +90,70 @@ impl Connection {
         }
     }
 
-    pub(super) fn send(&mut self, head: &[u8], body: &[u8]) -> Result<(), Problem> {
+    /// Sends a request. On a stream that yields it returns the head of a response that comes before all
+    /// of it is sent.
+    pub(super) fn send(&mut self, head: &[u8], body: &[u8]) -> Result<Option<Head>, Problem> {
         let (mut head, mut body) = (head, body);
-        while !head.is_empty() || !body.is_empty() {
-            let pieces = [IoSlice::new(head), IoSlice::new(body)];
-            let written = match self.stream.write_vectored(&pieces) {
-                Ok(0) => return Err(Problem::Io(ErrorKind::WriteZero.into())),
-                Ok(written) => written,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
+        loop {
+            let is_sent = head.is_empty() && body.is_empty();
+            let written = match is_sent {
+                true => self.stream.flush().map(|()| 0),
+                false => {
+                    let pieces = [IoSlice::new(head), IoSlice::new(body)];
+                    self.stream.write_vectored(&pieces)
+                }
             };
-            let of_head = written.min(head.len());
-            head = head.get(of_head..).unwrap_or_default();
-            body = body.get(written - of_head..).unwrap_or_default();
+            match written {
+                Ok(_) if is_sent => return Ok(None),
+                Ok(0) => return Err(Problem::Io(ErrorKind::WriteZero.into())),
+                Ok(written) => {
+                    let of_head = written.min(head.len());
+                    head = head.get(of_head..).unwrap_or_default();
+                    body = body.get(written - of_head..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if let Some(early) = self.wait_for_room()? {
+                        return Ok(Some(early));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(self.stream.flush()?)
     }
 
-    /// Whether something can be read at once.
+    /// Waits until more can be sent, or for a response that comes before.
+    fn wait_for_room(&mut self) -> Result<Option<Head>, Problem> {
+        if !self.stream.wait_for_room()? {
+            return Ok(None);
+        }
+        match self.receive() {
+            Ok(0) => return Err(Problem::Io(ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            // Of TLS something that is no data, or part of a record.
+            Err(Problem::Io(error)) if is_brief(&error) => return Ok(None),
+            Err(problem) => return Err(problem),
+        }
+        while let Some((length, head)) = self.head_that_arrived()? {
+            self.input.drain(..length);
+            if is_final(&head)? {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    fn head_that_arrived(&self) -> Result<Option<(usize, Head)>, Problem> {
+        match self.input.is_empty() {
+            true => Ok(None),
+            false => head::read(&self.input),
+        }
+    }
+
+    /// Whether something of a response is there, or can be read at once.
     fn has_arrived(&mut self) -> bool {
         // Of what cannot be written to any more, a read tells at once what is left to be read.
-        matches!(self.receive(), Ok(count) if count > 0)
+        !self.input.is_empty() || matches!(self.receive(), Ok(count) if count > 0)
     }
 
     /// The head of the next response, without those that only announce it.
@@ -110,11 +161,8 @@ impl Connection {
         for _ in 0..MAX_INTERIM {
             let (length, head) = self.next_head()?;
             self.input.drain(..length);
-            if head.status >= 200 {
+            if is_final(&head)? {
                 return Ok(head);
-            }
-            if head.status == SWITCHING {
-                return Err(Problem::NotHttp("it switches protocols".to_owned()));
             }
         }
         Err(Problem::NotHttp(
@@ -222,6 +270,18 @@ impl Connection {
         self.is_reused = true;
         Some(self)
     }
+}
+
+/// Whether a head is that of a response, and not of one that only announces it.
+fn is_final(head: &Head) -> Result<bool, Problem> {
+    match head.status {
+        SWITCHING => Err(Problem::NotHttp("it switches protocols".to_owned())),
+        status => Ok(status >= 200),
+    }
+}
+
+fn is_brief(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
 }
 
 /// Whether a line is empty, with either end of a line.

@@ -1,4 +1,8 @@
 //! A socket whose reads and writes end at an instant.
+//!
+//! A large request is written only as fast as the server reads it, and the server may answer first.
+//! So a write can be made to [yield](Socket::set_yielding): it returns where it would wait, and its caller
+//! [waits](Socket::wait_for_room) for room and for a response at once.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -6,18 +10,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bounds::time_until;
+use super::ready::{self, Until};
 
 /// A connected socket. Its reads and writes fail with `TimedOut` at `end`.
 ///
-/// The system ends a read or a write after a time-out that it has to be told. What is left until the end
-/// is never the same twice, so it is told less: a rounded time, which is mostly that of the request
-/// before and is then not told again. Who is woken before the end waits for the rest.
+/// The system ends a read after a time-out that it has to be told. What is left until the end is never
+/// the same twice, so it is told less: a rounded time, which is mostly that of the request before and is
+/// then not told again. Who is woken before the end waits for the rest.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
     end: Instant,
     read: Option<Duration>,
-    write: Option<Duration>,
+    is_yielding: bool,
 }
 
 impl Socket {
@@ -26,7 +31,7 @@ impl Socket {
             stream,
             end,
             read: None,
-            write: None,
+            is_yielding: false,
         }
     }
 
@@ -39,23 +44,29 @@ impl Socket {
         self.end = end;
     }
 
+    /// Sets whether reads and writes fail with `WouldBlock` where they would wait.
+    pub(super) fn set_yielding(&mut self, yielding: bool) {
+        self.is_yielding = yielding && cfg!(unix);
+    }
+
+    /// Waits until more can be written or something has arrived, and returns whether that has.
+    pub(super) fn wait_for_room(&self) -> io::Result<bool> {
+        ready::wait(&self.stream, Until::WritableOrReadable, self.left()?)
+    }
+
     /// Whether the peer has neither closed the connection nor sent anything.
     pub(super) fn is_quiet(&self) -> bool {
-        is_quiet(&self.stream)
+        ready::is_quiet(&self.stream)
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        time_until(self.end).ok_or_else(|| ErrorKind::TimedOut.into())
     }
 
     fn arm_read(&mut self) -> io::Result<()> {
         if let Some(after) = retold(self.end, self.read)? {
             self.stream.set_read_timeout(Some(after))?;
             self.read = Some(after);
-        }
-        Ok(())
-    }
-
-    fn arm_write(&mut self) -> io::Result<()> {
-        if let Some(after) = retold(self.end, self.write)? {
-            self.stream.set_write_timeout(Some(after))?;
-            self.write = Some(after);
         }
         Ok(())
     }
@@ -75,6 +86,9 @@ fn is_brief(error: &io::Error) -> bool {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            if self.is_yielding {
+                return ready::read(&self.stream, buffer);
+            }
             self.arm_read()?;
             match (&*self.stream).read(buffer) {
                 Err(error) if is_brief(&error) => {}
@@ -86,20 +100,18 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            self.arm_write()?;
-            match (&*self.stream).write(bytes) {
-                Err(error) if is_brief(&error) => {}
-                written => return written,
-            }
-        }
+        self.write_vectored(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
-            self.arm_write()?;
-            match send(&self.stream, pieces) {
-                Err(error) if is_brief(&error) => {}
+            match ready::write(&self.stream, pieces, self.left()?) {
+                Err(error) if self.is_yielding && error.kind() == ErrorKind::WouldBlock => {
+                    return Err(error);
+                }
+                Err(error) if is_brief(&error) => {
+                    ready::wait(&self.stream, Until::Writable, self.left()?)?;
+                }
                 written => return written,
             }
         }
@@ -108,49 +120,6 @@ impl Write for Socket {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Unlike the standard library's, this raises no SIGPIPE, which a program that is not Rust's own may
-/// not ignore.
-#[cfg(unix)]
-fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::empty();
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::NOSIGNAL;
-    Ok(sendmsg(
-        stream,
-        pieces,
-        &mut SendAncillaryBuffer::default(),
-        flags,
-    )?)
-}
-
-#[cfg(not(unix))]
-fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    let mut stream = stream;
-    stream.write_vectored(pieces)
-}
-
-#[cfg(unix)]
-fn is_quiet(stream: &TcpStream) -> bool {
-    use rustix::io::Errno;
-    use rustix::net::{RecvFlags, recv};
-    let mut byte = [0_u8; 1];
-    let found = recv(stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    matches!(found, Err(Errno::AGAIN))
-}
-
-#[cfg(not(unix))]
-fn is_quiet(stream: &TcpStream) -> bool {
-    let peek = || {
-        stream.set_nonblocking(true)?;
-        let found = stream.peek(&mut [0]);
-        stream.set_nonblocking(false)?;
-        found
-    };
-    peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// The time-out to tell the system, if it is another than it was told.

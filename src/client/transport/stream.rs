@@ -1,6 +1,6 @@
 //! Bytes to and from a server, plain or over TLS.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +33,19 @@ impl Stream {
         }
     }
 
+    /// Sets whether reads and writes fail with `WouldBlock` where they would wait.
+    pub(super) fn set_yielding(&mut self, yielding: bool) {
+        match self {
+            Self::Plain(socket) => socket.set_yielding(yielding),
+            Self::Tls(tls) => tls.sock.set_yielding(yielding),
+        }
+    }
+
+    /// Waits until more can be written or something has arrived, and returns whether that has.
+    pub(super) fn wait_for_room(&self) -> io::Result<bool> {
+        self.socket().wait_for_room()
+    }
+
     pub(super) fn tcp(&self) -> &Arc<TcpStream> {
         self.socket().stream()
     }
@@ -51,7 +64,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buffer),
-            Self::Tls(tls) => tls.read(buffer),
+            Self::Tls(tls) => receive(tls, buffer),
         }
     }
 }
@@ -76,5 +89,23 @@ impl Write for Stream {
             Self::Plain(socket) => socket.flush(),
             Self::Tls(tls) => tls.flush(),
         }
+    }
+}
+
+/// Reads over TLS, and writes nothing: rustls's own stream first writes what is left to be written, which
+/// a server that answers early may never read.
+fn receive(
+    tls: &mut StreamOwned<ClientConnection, Stream>,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        match tls.conn.reader().read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        // At the end of the connection the next look says so.
+        tls.conn.read_tls(&mut tls.sock)?;
+        let state = tls.conn.process_new_packets();
+        state.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
     }
 }

@@ -10,6 +10,7 @@ use server::Server;
 
 use super::*;
 use crate::client::config::ClientBuilder;
+use crate::limiter::Clock;
 
 fn transport(base: &str) -> Transport {
     let base = BaseUrl::parse(base).unwrap();
@@ -117,6 +118,52 @@ fn an_answer_that_comes_before_the_request_was_read_is_read() {
         }
         Err(other) => panic!("{other}"),
     }
+}
+
+#[test]
+fn an_answer_of_a_server_that_reads_no_further_ends_the_sending() {
+    let refusal = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+    let announced = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+    for answer in [refusal, announced] {
+        let server = Server::deaf(answer);
+        let transport = transport(&server.url());
+        let soon = Bounds {
+            deadline: Some(Clock::real().now() + Duration::from_secs(60)),
+            ..Bounds::default()
+        };
+        for opened in 1..=2 {
+            let mut answer = transport
+                .post("/v1/x", &vec![b'x'; 32 << 20], soon)
+                .unwrap();
+            let mut bytes = Vec::new();
+            answer.read(&mut bytes, &|_| true).unwrap();
+            assert_eq!((answer.status, &bytes[..]), (413, &b"no"[..]));
+            // Part of the request is still on its way.
+            assert_eq!(transport.connections().opened(), opened);
+        }
+    }
+}
+
+#[test]
+fn what_is_only_announced_ends_no_sending() {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    const LENGTH: usize = 32 << 20;
+    server::start(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 10";
+        stream.write_all(interim.as_bytes()).unwrap();
+        let (mut read, mut chunk) = (0, vec![0; 1 << 20]);
+        while read < LENGTH {
+            read += stream.read(&mut chunk).unwrap();
+        }
+        stream.write_all(b"2 Processing\r\n\r\n").unwrap();
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let answer = ask(&transport(&url), &vec![b'x'; LENGTH]).unwrap();
+    assert_eq!(answer, (200, b"ok".to_vec()));
 }
 
 #[test]

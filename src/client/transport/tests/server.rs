@@ -53,9 +53,14 @@ impl Server {
     pub(super) fn early(answer: &'static str) -> Self {
         Self::serving(Arc::new(move |mut stream: TcpStream, state: &State| {
             let _ = stream.write_all(answer.as_bytes());
-            // No handle of it is left. One that is only shut down reads no more and does not say so: then a
-            // client that is still writing waits for its time-out.
-            state.seen.lock().open.clear();
+            state.seen.lock().open.clear(); // no handle of it is left
+        }))
+    }
+
+    /// Answers before it has read anything, reads nothing, and keeps the connection open.
+    pub(super) fn deaf(answer: &'static str) -> Self {
+        Self::serving(Arc::new(move |mut stream: TcpStream, _: &State| {
+            let _ = stream.write_all(answer.as_bytes());
         }))
     }
 
