@@ -68,13 +68,13 @@ const EMPTY: Slot = Slot {
     state: State::Empty,
 };
 
-/// 80 bits of an id.
+/// 80 bits of a hash of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hash(u64, u16);
+pub(super) struct Key(u64, u16);
 
-impl Hash {
+impl Key {
     #[allow(clippy::cast_possible_truncation, reason = "80 of 128 bits are kept")]
-    fn of(id: &str) -> Self {
+    pub(super) fn of(id: &str) -> Self {
         let hash = XxHash3_128::oneshot(id.as_bytes());
         Self(hash as u64, (hash >> 64) as u16)
     }
@@ -99,14 +99,29 @@ impl Default for Ids {
 
 impl Ids {
     pub(super) fn get(&self, id: &str) -> Option<Known> {
-        let hash = Hash::of(id);
+        let hash = Key::of(id);
         self.0[hash.shard()].get(hash)
     }
 
     /// Sets what is known of an id, and returns what was before.
     pub(super) fn set(&mut self, id: &str, known: Known) -> Option<Known> {
-        let hash = Hash::of(id);
-        self.0[hash.shard()].set(hash, known)
+        self.set_of(Key::of(id), known)
+    }
+
+    /// The same by the key of the id.
+    pub(super) fn set_of(&mut self, key: Key, known: Known) -> Option<Known> {
+        self.0[key.shard()].set(key, known)
+    }
+
+    /// Makes room for so many ids, without growing on the way. A shard with some more than an equal part grows.
+    pub(super) fn reserve(&mut self, ids: usize) {
+        for shard in &mut self.0 {
+            shard.reserve(ids.div_ceil(SHARDS));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|shard| shard.filled == 0)
     }
 
     /// Whether any id has a result.
@@ -118,7 +133,7 @@ impl Ids {
     /// Notes that an id stands in this line of the input, and returns what was known of it. When
     /// that is a line, that one stays.
     pub(super) fn meet(&mut self, id: &str, line: u64) -> Option<Known> {
-        let hash = Hash::of(id);
+        let hash = Key::of(id);
         let shard = &mut self.0[hash.shard()];
         let known = shard.get(hash);
         if !matches!(known, Some(Known::Line(_))) {
@@ -130,7 +145,7 @@ impl Ids {
     /// The same, if the id has a result of the request with this fingerprint. Otherwise nothing is
     /// noted, and false.
     pub(super) fn meet_finished(&mut self, id: &str, print: Fingerprint, line: u64) -> bool {
-        let hash = Hash::of(id);
+        let hash = Key::of(id);
         let shard = &mut self.0[hash.shard()];
         let at = shard.find(hash);
         let Some(slot) = shard.slots.get_mut(at) else {
@@ -146,7 +161,7 @@ impl Ids {
     /// The request that the result of an id is of, where that is known: the first time that it is asked
     /// for.
     pub(super) fn see(&mut self, id: &str) -> Option<Fingerprint> {
-        let hash = Hash::of(id);
+        let hash = Key::of(id);
         self.0[hash.shard()].see(hash)
     }
 
@@ -158,11 +173,11 @@ impl Ids {
 }
 
 impl Shard {
-    fn get(&self, hash: Hash) -> Option<Known> {
+    fn get(&self, hash: Key) -> Option<Known> {
         self.slots.get(self.find(hash))?.known()
     }
 
-    fn see(&mut self, hash: Hash) -> Option<Fingerprint> {
+    fn see(&mut self, hash: Key) -> Option<Fingerprint> {
         let at = self.find(hash);
         let slot = self.slots.get_mut(at)?;
         if slot.state != State::Finished {
@@ -172,7 +187,7 @@ impl Shard {
         Some(Fingerprint(slot.value))
     }
 
-    fn set(&mut self, hash: Hash, known: Known) -> Option<Known> {
+    fn set(&mut self, hash: Key, known: Known) -> Option<Known> {
         if (self.filled + 1) * 5 > self.slots.len() * 4 {
             self.grow();
         }
@@ -185,7 +200,7 @@ impl Shard {
 
     /// Where it stands, or the empty slot where it would. There always is one, except in a shard
     /// without slots.
-    fn find(&self, hash: Hash) -> usize {
+    fn find(&self, hash: Key) -> usize {
         let mut at = hash.home(self.slots.len());
         while self.slots.get(at).is_some_and(|slot| !slot.is_for(hash)) {
             at = if at + 1 == self.slots.len() {
@@ -198,7 +213,17 @@ impl Shard {
     }
 
     fn grow(&mut self) {
-        let slots = self.slots.len() + self.slots.len() / 8 + 8;
+        self.resize(self.slots.len() + self.slots.len() / 8 + 8);
+    }
+
+    fn reserve(&mut self, ids: usize) {
+        let slots = (ids + 1) * 5 / 4 + 1;
+        if slots > self.slots.len() {
+            self.resize(slots);
+        }
+    }
+
+    fn resize(&mut self, slots: usize) {
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; slots]);
         for slot in old {
             if slot.state != State::Empty {
@@ -210,7 +235,7 @@ impl Shard {
 }
 
 impl Slot {
-    fn new(Hash(hash, more_hash): Hash, known: Known) -> Self {
+    fn new(Key(hash, more_hash): Key, known: Known) -> Self {
         let (state, value) = match known {
             Known::Line(line) => (State::Line, line),
             Known::Finished(Some(Fingerprint(print))) => (State::Finished, print),
@@ -239,12 +264,12 @@ impl Slot {
         }
     }
 
-    fn hash(self) -> Hash {
-        Hash(self.hash, self.more_hash)
+    fn hash(self) -> Key {
+        Key(self.hash, self.more_hash)
     }
 
     /// True when this is the slot of that hash: it stands here, or is to.
-    fn is_for(self, hash: Hash) -> bool {
+    fn is_for(self, hash: Key) -> bool {
         self.state == State::Empty || self.hash() == hash
     }
 }
@@ -282,7 +307,7 @@ mod tests {
     #[test]
     fn either_part_of_a_hash_tells_ids_apart() {
         let mut shard = Shard::default();
-        let hashes = [Hash(7, 1), Hash(7, 2), Hash(8, 1)];
+        let hashes = [Key(7, 1), Key(7, 2), Key(8, 1)];
         for (line, hash) in hashes.into_iter().enumerate() {
             assert_eq!(shard.set(hash, Known::Line(line as u64)), None, "{hash:?}");
         }

@@ -10,8 +10,9 @@ mod names; // the files that a run opens
 use std::io;
 use std::path::Path;
 
+use super::fingerprint::Fingerprint;
 use super::fs::{Disk, Kind, check_room};
-use super::ids::{Ids, Known};
+use super::ids::{Ids, Key, Known};
 use super::output::{Damage, Finished, Holds, Output, Stream};
 use super::record::Record;
 use super::write::Sink;
@@ -103,7 +104,26 @@ impl Earlier {
     }
 
     fn read(results: Output, existed: bool, simulated: bool) -> Result<(Self, Ids)> {
-        let (mut ids, mut answers) = (Ids::default(), 0);
+        let mut known = Answers::default();
+        let clean = results.look_if_clean(simulated, |found, part| {
+            if known.ids.is_empty() {
+                known.ids.reserve(estimated(found.len(), part));
+            }
+            for answer in found {
+                known.add(answer.key, answer.of);
+            }
+        });
+        if let Some(damage) = clean {
+            let earlier = Self {
+                results,
+                existed,
+                damage,
+                answers: known.count,
+                has_failures: false,
+            };
+            return Ok((earlier, known.ids));
+        }
+        let mut known = Answers::default();
         let (mut is_mixed, mut has_failures) = (false, false);
         let damage = results.scan(Holds::Results, |_, line| {
             is_mixed |= line.simulated != simulated;
@@ -112,9 +132,7 @@ impl Earlier {
                 return; // it is sent again
             }
             if let Some(id) = &line.custom_id {
-                let before = ids.set(id, Known::Finished(line.fingerprint()));
-                let had_one = matches!(before, Some(Known::Finished(Some(_))));
-                answers += u64::from(line.fingerprint().is_some() && !had_one);
+                known.add(Key::of(id), line.fingerprint());
             }
         })?;
         if is_mixed {
@@ -124,10 +142,10 @@ impl Earlier {
             results,
             existed,
             damage,
-            answers,
+            answers: known.count,
             has_failures,
         };
-        Ok((earlier, ids))
+        Ok((earlier, known.ids))
     }
 
     /// Repairs what is damaged, opens the errors, and takes out of them what is dealt with.
@@ -166,6 +184,34 @@ impl Earlier {
         journal.read(&damage, names, resume, ids)?;
         Ok(journal)
     }
+}
+
+/// What a file says of each id, and how many answers to requests that are known.
+#[derive(Debug, Default)]
+struct Answers {
+    ids: Ids,
+    count: u64,
+}
+
+impl Answers {
+    fn add(&mut self, key: Key, of: Option<Fingerprint>) {
+        let before = self.ids.set_of(key, Known::Finished(of));
+        let had_one = matches!(before, Some(Known::Finished(Some(_))));
+        self.count += u64::from(of.is_some() && !had_one);
+    }
+}
+
+/// How many ids a file has of which a part has so many: rather too few, as no memory is given back, and
+/// no more than make 100 MB, as the part may be unlike the rest.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and no file has so many lines"
+)]
+fn estimated(found: usize, part: f64) -> usize {
+    const CAUTION: f64 = 0.95;
+    const MOST: usize = 1 << 22;
+    MOST.min((found as f64 / part * CAUTION) as usize)
 }
 
 impl Journal {

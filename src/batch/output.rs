@@ -5,6 +5,7 @@
 //! others do to the file meanwhile is [noticed](presence). An output that is no file, such as a pipe or
 //! standard output, is only [written to](stream).
 
+mod clean; //    a first look at a file that is as it should be
 mod damage; //   what a power cut leaves, and what can be kept of it
 mod lines; //    lines, and what is read of them
 mod presence; // whether the file is still there, and what is saved if it is not

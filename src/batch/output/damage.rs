@@ -121,6 +121,14 @@ pub(in crate::batch) struct Damage {
 }
 
 impl Damage {
+    /// None, in a file of so many bytes.
+    pub(super) fn none(end: u64) -> Self {
+        Self {
+            end,
+            ..Self::default()
+        }
+    }
+
     /// True when cutting the end off is all that there is to do.
     pub(super) fn is_at_the_end(&self) -> bool {
         self.first.is_none_or(|(_, at)| at == self.end)

@@ -33,10 +33,10 @@ pub(in crate::batch) struct Finished<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answered<'a> {
-    status_code: u16,
+pub(super) struct Answered<'a> {
+    pub(super) status_code: u16,
     #[serde(borrow, default)]
-    body: Option<&'a RawValue>,
+    pub(super) body: Option<&'a RawValue>,
 }
 
 impl Finished<'_> {

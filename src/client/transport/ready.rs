@@ -17,11 +17,7 @@ pub(super) enum Until {
 /// Unlike the standard library's, this raises no SIGPIPE, which a program that is not Rust's own may
 /// not ignore.
 #[cfg(unix)]
-pub(super) fn write(
-    stream: &TcpStream,
-    pieces: &[IoSlice<'_>],
-    _: Duration,
-) -> io::Result<usize> {
+pub(super) fn write(stream: &TcpStream, pieces: &[IoSlice<'_>], _: Duration) -> io::Result<usize> {
     use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
     #[cfg(target_vendor = "apple")]
     let flags = SendFlags::DONTWAIT;

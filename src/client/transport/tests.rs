@@ -123,7 +123,8 @@ fn an_answer_that_comes_before_the_request_was_read_is_read() {
 #[test]
 fn an_answer_of_a_server_that_reads_no_further_ends_the_sending() {
     let refusal = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
-    let announced = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+    let announced =
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
     for answer in [refusal, announced] {
         let server = Server::deaf(answer);
         let transport = transport(&server.url());
