@@ -54,7 +54,7 @@ const HOMES: [(&str, &str); 14] = [
     ("loom::", "sync.rs"),
     (
         "rustix::",
-        "limiter/refill.rs client/transport/failure.rs client/transport/socket.rs client/transport/tcp.rs batch/machine.rs",
+        "limiter/refill.rs client/transport/failure.rs client/transport/ready.rs client/transport/tcp.rs batch/machine.rs",
     ),
     ("redis::", "limiter/shared/"),
 ];

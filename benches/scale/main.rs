@@ -19,7 +19,7 @@
 )]
 
 mod bare; //    the loop by hand
-mod library; // plain threads on the library's client
+mod library; // the library's client, from threads and `parallel`
 mod lines; //   a million lines
 mod server; //  the server, in a process of its own
 mod system; //  what the system says of a process
@@ -187,6 +187,9 @@ fn main() -> Result<ExitCode> {
     }
     if "a million lines".contains(&only) {
         is_met &= lines::run(folder.path(), quick)?;
+    }
+    if "cancel".contains(&only) {
+        is_met &= library::cancel(folder.path(), quick)?;
     }
     if "library".contains(&only) {
         library::print(folder.path(), quick)?;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use super::count::Counted;
@@ -76,7 +77,7 @@ impl Board {
             stands_still: false,
             ready: 0,
             threads: 0,
-            growth: Growth::new(),
+            growth: Growth::new(thread::available_parallelism().map_or(1, usize::from)),
             next_look: None,
             has_tender: false,
             is_short_of_threads: false,
@@ -84,6 +85,11 @@ impl Board {
             is_open: true,
             spools: true,
         }
+    }
+
+    /// Threads that are at work, or woken for it.
+    pub(super) fn at_work(&self) -> usize {
+        self.threads.saturating_sub(self.free)
     }
 
     /// Which of those that were called is to have a leader now.

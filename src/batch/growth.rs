@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// Threads that are started without a question: more than there are cores to keep busy.
-const FEW: usize = 16;
+/// Threads that are started without a question, for each core: one sends while the other waits. More of them
+/// would only wake one another where a server answers at once.
+const FEW_EACH: usize = 2;
+/// As many on a machine of few or very many cores.
+const FEW: std::ops::RangeInclusive<usize> = 4..=64;
 /// Threads that may be started in a second before the first request has ended, and shown how long one
 /// takes. A bucket of 1,000 requests is out in a quarter of a second, and a server that answers within
 /// a millisecond has answered before a hundred are started.
@@ -11,6 +14,9 @@ const FIRST_A_SECOND: f64 = 4_000.0;
 /// Requests that take longer on average wait for the server: threads are started as they are needed.
 /// Those that take less may have to wait for the processor, of which more threads make no more.
 const SLOW: f64 = 1.0;
+/// Those that take less on average, in seconds, are answered at once: what they take is the time of the processor, and
+/// threads wait for one another. Then all but a few rest, for each that is woken costs as much as a request.
+const QUICK: f64 = 0.005;
 /// The shortest time over which is counted what threads bring.
 const LOOK: Duration = Duration::from_millis(100);
 /// The part of its own growth by which the throughput has to rise for a step to have brought something.
@@ -24,6 +30,8 @@ const MAX_HOLD: Duration = Duration::from_secs(30);
 /// wait for a server that takes its time, nothing is held up.
 #[derive(Debug)]
 pub(super) struct Growth {
+    /// Threads that are started without a question.
+    few: usize,
     began: Option<Instant>,
     ended: u64,
     allowed: usize,
@@ -40,11 +48,16 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    pub(super) fn new() -> Self {
+    /// On a machine with so many cores.
+    pub(super) fn new(cores: usize) -> Self {
+        let few = cores
+            .saturating_mul(FEW_EACH)
+            .clamp(*FEW.start(), *FEW.end());
         Self {
+            few,
             began: None,
             ended: 0,
-            allowed: FEW,
+            allowed: few,
             from: None,
             was_short: false,
             before: None,
@@ -59,21 +72,30 @@ impl Growth {
         self.ended += 1;
     }
 
-    /// Whether one more thread may be started, beside so many.
+    /// Whether one more thread may be started or woken, beside so many that are at work.
     pub(super) fn may_start(&mut self, now: Instant, threads: usize) -> bool {
         let began = *self.began.get_or_insert(now);
-        if threads < FEW {
+        if threads < self.few {
             return true;
         }
         if self.ended == 0 {
             let seconds = now.saturating_duration_since(began).as_secs_f64();
-            return (threads as f64) < FEW as f64 + seconds * FIRST_A_SECOND;
+            return (threads as f64) < self.few as f64 + seconds * FIRST_A_SECOND;
         }
         self.look(now, threads);
         let is_slow = self.takes.is_some_and(|takes| takes >= SLOW);
         let may = is_slow || threads < self.allowed;
         self.was_short |= !may;
         may
+    }
+
+    /// Whether one of so many threads at work is one too many.
+    pub(super) fn rests(&self, threads: usize) -> bool {
+        self.is_quick() && threads > self.allowed
+    }
+
+    fn is_quick(&self) -> bool {
+        self.takes.is_some_and(|takes| takes < QUICK)
     }
 
     /// When to ask again, after a no.
@@ -94,6 +116,9 @@ impl Growth {
     }
 
     fn look(&mut self, now: Instant, threads: usize) {
+        if self.from.is_none() {
+            self.allowed = self.allowed.max(threads); // until it is seen what they bring
+        }
         let (from, ended) = *self.from.get_or_insert((now, self.ended));
         let elapsed = now.saturating_duration_since(from);
         if elapsed < self.length() {
@@ -110,6 +135,7 @@ impl Growth {
     fn judge(&mut self, now: Instant, threads: usize, rate: f64) {
         let grown = |before: usize| threads as f64 / before as f64 - 1.0;
         match self.before.replace((threads, rate)) {
+            None if self.is_quick() => self.allowed = self.few,
             None => self.allowed = threads * 2,
             Some((before, slower)) if threads > before => {
                 let is_worth_it = rate / slower - 1.0 >= GAIN * grown(before);
@@ -117,7 +143,7 @@ impl Growth {
                     self.hold = HOLD;
                     self.allowed = threads * 2;
                 } else {
-                    self.allowed = threads;
+                    self.allowed = if self.is_quick() { before } else { threads };
                     self.held_until = Some(now + self.hold);
                     self.hold = MAX_HOLD.min(self.hold * 2);
                 }
@@ -141,7 +167,7 @@ mod tests {
 
     /// How many threads there are after so many milliseconds, when one more is always wanted.
     fn threads_after(millis: u64, takes: Takes) -> usize {
-        let (start, mut growth) = (Clock::real().now(), Growth::new());
+        let (start, mut growth) = (Clock::real().now(), Growth::new(2));
         let (mut threads, mut ended) = (0, 0.0);
         let first = Duration::from_secs_f64(takes(1));
         for milli in 0..millis {
@@ -166,10 +192,10 @@ mod tests {
     fn threads_that_bring_nothing_are_few() {
         // Two cores, and a quarter of a millisecond of processor time each.
         let busy = threads_after(5_000, |threads| threads as f64 / 8_000.0);
-        assert!((FEW..=100).contains(&busy), "{busy}");
+        assert!((4..=100).contains(&busy), "{busy}");
         // Where other programs have nearly all of it.
         let busier = threads_after(20_000, |threads| threads as f64 / 500.0);
-        assert!((FEW..=200).contains(&busier), "{busier}");
+        assert!((4..=200).contains(&busier), "{busier}");
     }
 
     #[test]
@@ -188,8 +214,8 @@ mod tests {
 
     #[test]
     fn a_server_that_hangs_after_quick_answers_gets_more() {
-        let (start, mut growth) = (Clock::real().now(), Growth::new());
-        let mut threads = FEW;
+        let (start, mut growth) = (Clock::real().now(), Growth::new(2));
+        let mut threads = 4;
         for milli in 0..3_000 {
             let now = start + Duration::from_millis(milli);
             if milli < 1_000 {

@@ -129,25 +129,21 @@ impl Lanes {
             self.note_cap(&board);
             return Ok(()); // the next one to get free finds it
         }
+        if board.free == 0 && board.threads >= board.most + board.lanes.len() {
+            return Ok(());
+        }
+        let (now, at_work) = (self.clock.now(), board.at_work());
+        if !board.growth.may_start(now, at_work) {
+            return self.look_again(board);
+        }
         if board.free > 0 {
             board.free -= 1;
             self.work.notify_one();
             return Ok(());
         }
-        if board.threads >= board.most + board.lanes.len() {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let (threads, Some(me)) = (board.threads, self.me.upgrade()) else {
+        let Some(me) = self.me.upgrade() else {
             return Ok(());
         };
-        if !board.growth.may_start(now, threads) {
-            if board.next_look.is_some() {
-                return Ok(()); // somebody looks again then
-            }
-            board.next_look = Some(board.growth.next_look(now));
-            return self.tend_growth(board);
-        }
         board.threads += 1;
         drop(board);
         let Err(error) = start("paceline-send", move || me.work()) else {
@@ -170,6 +166,15 @@ impl Lanes {
                 Ok(())
             }
         }
+    }
+
+    /// Has it looked at again soon whether one more thread is worth it.
+    fn look_again(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
+        if board.next_look.is_some() {
+            return Ok(()); // somebody looks again then
+        }
+        board.next_look = Some(board.growth.next_look(self.clock.now()));
+        self.tend_growth(board)
     }
 
     /// Keeps what caps the requests in flight, for the summary.
@@ -280,8 +285,7 @@ impl Lanes {
         board.ready -= 1;
         board.sending += 1;
         board.lanes[lane].sending += 1;
-        drop(board);
-        drop(led);
+        led.end(board);
         Sending {
             lanes: self,
             lane,
@@ -296,7 +300,15 @@ impl Lanes {
             if self.shared.stop.is_cancelled() {
                 break;
             }
-            let next = board.next();
+            let mut rests = board.growth.rests(board.at_work());
+            if rests && board.next_look.is_none() {
+                if let Err(error) = self.look_again(board) {
+                    log::warn!("{error}"); // then it does not rest
+                }
+                board = self.board.lock();
+                rests = board.next_look.is_some() && board.growth.rests(board.at_work());
+            }
+            let next = if rests { None } else { board.next() };
             if let Some(lane) = next.and_then(|index| board.called.remove(index)) {
                 board.lanes[lane].leader = Leader::Somebody;
                 let (had_room, was_roomy) = (board.has_plenty_of_room(lane), board.is_roomy());
@@ -354,13 +366,24 @@ struct Led<'a> {
     lane: usize,
 }
 
-impl Drop for Led<'_> {
-    fn drop(&mut self) {
-        let mut board = self.lanes.board.lock();
+impl Led<'_> {
+    /// Lets go of it under the lock that is held already: each lock less is one less to wait for.
+    fn end(self, board: MutexGuard<'_, Board>) {
+        self.let_go(board);
+        std::mem::forget(self); // that is all that dropping it does
+    }
+
+    fn let_go(&self, mut board: MutexGuard<'_, Board>) {
         board.lanes[self.lane].leader = Leader::Nobody;
         if let Err(error) = self.lanes.call(board, self.lane) {
             log::warn!("{error}"); // this thread comes back for it
         }
+    }
+}
+
+impl Drop for Led<'_> {
+    fn drop(&mut self) {
+        self.let_go(self.lanes.board.lock());
     }
 }
 
