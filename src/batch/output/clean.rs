@@ -26,7 +26,7 @@ const FEW: u64 = 4;
 const MOST_THREADS: usize = 4;
 
 /// An answer that stands in a file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::batch) struct KnownAnswer {
     pub(in crate::batch) key: Key,
     /// The request that it is of, where that is known.
@@ -171,14 +171,14 @@ mod tests {
     }
 
     /// The keys and requests found, and where the file ends; none if it is out of the ordinary.
-    fn look_at(text: &str) -> Option<(Vec<(Key, Option<Fingerprint>)>, u64)> {
+    fn look_at(text: &str) -> Option<(Vec<KnownAnswer>, u64)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.jsonl");
         std::fs::write(&path, text).unwrap();
         let output = Output::open_to_look(&system(), Path::new(&path)).unwrap();
         let (mut all, mut parts) = (Vec::new(), 0.0);
         let damage = output.look_if_clean(false, |found, part| {
-            all.extend(found.iter().map(|it| (it.key, it.of)));
+            all.extend(found);
             parts += part;
         })?;
         assert!((1.0..1.3).contains(&parts), "{parts}");
@@ -196,8 +196,10 @@ mod tests {
             count += 1;
         }
         let (all, end) = look_at(&text).unwrap();
-        let expected =
-            (0..count).map(|it| (Key::of(&format!("r{it}")), Some(Fingerprint(it as u64))));
+        let expected = (0..count).map(|number| KnownAnswer {
+            key: Key::of(&format!("r{number}")),
+            of: Some(Fingerprint(number as u64)),
+        });
         assert!(all.into_iter().eq(expected));
         assert_eq!(end, text.len() as u64);
         assert!(

@@ -5,6 +5,7 @@ mod hostile; // servers that break the rules
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use server::Server;
 
@@ -133,9 +134,7 @@ fn an_answer_of_a_server_that_reads_no_further_ends_the_sending() {
             ..Bounds::default()
         };
         for opened in 1..=2 {
-            let mut answer = transport
-                .post("/v1/x", &vec![b'x'; 32 << 20], soon)
-                .unwrap();
+            let mut answer = post(&transport, &vec![b'x'; 32 << 20], soon).unwrap();
             let mut bytes = Vec::new();
             answer.read(&mut bytes, &|_| true).unwrap();
             assert_eq!((answer.status, &bytes[..]), (413, &b"no"[..]));
