@@ -423,6 +423,8 @@ impl Run {
             terms,
             simulated,
         });
+        // Without it nothing goes on, and requests take all threads that there are.
+        clock.start_alarms()?;
         let _timer = shared.start_timer()?;
         let _link_timer = shared.start_link_timer()?;
         // Without a thread for it waits are not said, and nothing else is lost.

@@ -110,6 +110,17 @@ impl Clock {
         Some(Due { at, tick })
     }
 
+    /// Starts the thread of its alarms, if there is none yet: for those who are about to start many threads, and want
+    /// this one to be among those that the system allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheduler`](crate::Error::Scheduler) when the thread cannot be started.
+    #[cfg(feature = "client")]
+    pub(crate) fn start_alarms(&self) -> crate::Result<()> {
+        self.alarms().ready()
+    }
+
     pub(super) fn alarms(&self) -> Arc<dyn Alarms> {
         match &self.source {
             Source::Real => Arc::clone(Scheduler::global()) as Arc<dyn Alarms>,
