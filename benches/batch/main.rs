@@ -27,7 +27,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use paceline::batch::{Ending, Input, Run};
+use paceline::batch::{Input, Run, StopReason};
 use paceline::{Limits, RateLimitedClient};
 use serde_json::json;
 
@@ -147,7 +147,7 @@ fn run(url: &str, input: &Path, requests: usize) -> Result<()> {
         .max_in_flight(THREADS);
     let files = [run.output_path().to_owned(), run.errors_path().to_owned()];
     let summary = run.run()?;
-    assert_eq!(summary.ending, Ending::Finished);
+    assert_eq!(summary.ending, StopReason::Finished);
     assert_eq!(summary.succeeded, requests as u64, "some failed");
     for file in files {
         fs::remove_file(file)?; // or each round would leave one aside

@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use paceline::batch::{Ending, Input, Run, Summary};
+use paceline::batch::{Input, Run, StopReason, Summary};
 use paceline::sim::{SimConfig, SimLimits, SimReport, Simulator};
 use paceline::{ClientBuilder, RateLimitedClient};
 use scenarios::{Scenario, Store, per_minute, scenarios};
@@ -142,7 +142,7 @@ impl Scenario {
             let ended = begun.into_iter().map(|run| {
                 let (summary, input) = run.join().map_err(|_| "a run panicked")?;
                 let summary = summary?;
-                if summary.failed > 0 && summary.ending == Ending::Finished {
+                if summary.failed > 0 && summary.ending == StopReason::Finished {
                     let failures = fs::read_to_string(input.with_extension("errors.jsonl"))?;
                     let first = failures.lines().next().unwrap_or_default();
                     eprintln!("{}: {first}", self.name);
@@ -167,7 +167,7 @@ impl Scenario {
         let time = report.until_last_admission().unwrap_or_default();
         let ratio = time.as_secs_f64() / outcome.ideal;
         let account_error = outcome.parts.iter().find_map(|part| match &part.ending {
-            Ending::AccountError(reason) => Some(reason),
+            StopReason::AccountError(reason) => Some(reason),
             _ => None,
         });
         let failed = outcome.sum(|part| part.failed);

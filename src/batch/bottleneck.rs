@@ -102,7 +102,7 @@ pub enum Bottleneck {
 pub(super) struct Facts {
     pub(super) is_stopped: bool,
     /// Results cannot be written.
-    pub(super) is_braked: bool,
+    pub(super) has_backpressure: bool,
     pub(super) hold: Option<Hold>,
     /// Requests that wait for others to give back what they may use of the budget.
     pub(super) claiming: u64,
@@ -145,7 +145,7 @@ impl Facts {
         if self.is_stopped {
             return Bottleneck::Stopping { in_flight };
         }
-        if self.is_braked {
+        if self.has_backpressure {
             return Bottleneck::Disk;
         }
         if let Some(hold) = &self.hold {

@@ -20,11 +20,11 @@ pub(super) struct Bounds {
 ///
 /// ```no_run
 /// use paceline::RateLimitedClient;
-/// use paceline::batch::{Ending, Input, Run};
+/// use paceline::batch::{StopReason, Input, Run};
 ///
 /// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
 /// let summary = run.budget_tokens(1_000_000).run()?;
-/// if let Ending::Bound(bound) = summary.ending {
+/// if let StopReason::Bound(bound) = summary.ending {
 ///     println!("stopped at {}", bound.name());
 /// }
 /// # Ok::<(), paceline::Error>(())

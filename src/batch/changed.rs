@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use crossbeam_channel::{at, bounded, never, select};
 
-use super::count::{Bell, panicked, start};
+use super::count::{panicked, start};
 use super::ids::Ids;
 use super::input::{Input, Plain, Records};
+use super::stop_signal::StopSignal;
 use crate::limiter::CancelToken;
 use crate::{Error, Result};
 
@@ -56,7 +57,7 @@ pub(super) fn compare(
     }
     // On a thread of its own: a pipe may say nothing, and the run be stopped meanwhile.
     let (done, result) = bounded(1);
-    let bell = Bell::on(stop);
+    let stop_signal = StopSignal::on(stop);
     let name = input.name().to_owned();
     start("paceline-compare", move || {
         let compared = input.look_through(|records| tally(records, &mut ids, answers, &token));
@@ -66,19 +67,19 @@ pub(super) fn compare(
     select! {
         recv(result) -> result => return result.map_err(|_| panicked("compares"))?,
         recv(time_is_up) -> _ => {}
-        recv(bell.rung) -> _ => {}
+        recv(stop_signal.stopped) -> _ => {}
     }
     // The run ends, and reads nothing more.
-    let nothing = Input::reader(name, UntilStopped(bell));
+    let nothing = Input::reader(name, UntilStopped(stop_signal));
     Ok((nothing, Ids::default(), Compared::default()))
 }
 
 /// Says nothing until the run is stopped.
-struct UntilStopped(Arc<Bell>);
+struct UntilStopped(Arc<StopSignal>);
 
 impl Read for UntilStopped {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        let _ = self.0.rung.recv(); // disconnected then
+        let _ = self.0.stopped.recv(); // disconnected then
         Ok(0)
     }
 }

@@ -1,11 +1,10 @@
 //! Reading and counting: one thread takes lines, as many as there are cores count tokens.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use parking_lot::Mutex;
 
 use super::fallback;
 use super::fingerprint::Fingerprint;
@@ -13,7 +12,8 @@ use super::ids::Known;
 use super::input::{BadLine, Input, LineRead, Request, Requests};
 use super::requests::RequestSet;
 use super::spool::Spooled;
-use crate::limiter::{CancelToken, Watcher};
+use super::stop_signal::StopSignal;
+use crate::limiter::CancelToken;
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
 /// Lines that are read and not counted yet, at most: 8 hand-overs of [`TOGETHER`] lines.
@@ -101,7 +101,7 @@ pub(super) fn begin(mut input: Input, stop: &CancelToken) -> Result<Input> {
     }
     let name = input.name().to_owned();
     let (told, begun) = bounded(1);
-    let bell = Bell::on(stop);
+    let stop_signal = StopSignal::on(stop);
     start("paceline-begin", move || {
         let checked = input.check();
         // The receiver is gone when the run was stopped meanwhile.
@@ -109,7 +109,7 @@ pub(super) fn begin(mut input: Input, stop: &CancelToken) -> Result<Input> {
     })?;
     select! {
         recv(begun) -> begun => begun.map_err(|_| panicked("reads"))?,
-        recv(bell.rung) -> _ => Ok(Input::reader(name, std::io::empty())),
+        recv(stop_signal.stopped) -> _ => Ok(Input::reader(name, std::io::empty())),
     }
 }
 
@@ -148,12 +148,12 @@ pub(super) fn side_by_side(
     sink: &Arc<impl Fn(Line) + Send + Sync + 'static>,
 ) -> Result<()> {
     let (lines, queue) = bounded(READ_AHEAD / TOGETHER);
-    let bell = Bell::on(stop);
+    let stop_signal = StopSignal::on(stop);
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for _ in 0..threads {
         let worker = Worker {
             queue: queue.clone(),
-            bell: Arc::clone(&bell),
+            stop_signal: Arc::clone(&stop_signal),
             stop: stop.clone(),
         };
         let sink = Arc::clone(sink);
@@ -233,39 +233,10 @@ fn read_lines(
     }
 }
 
-/// Wakes threads that wait for something else, such as lines, when the run is stopped.
-#[derive(Debug)]
-pub(super) struct Bell {
-    rope: Mutex<Option<Sender<()>>>,
-    /// Disconnected when the run is stopped.
-    pub(super) rung: Receiver<()>,
-}
-
-impl Bell {
-    pub(super) fn on(stop: &CancelToken) -> Arc<Self> {
-        let (rope, rung) = bounded(0);
-        let bell = Arc::new(Self {
-            rope: Mutex::new(Some(rope)),
-            rung,
-        });
-        stop.watch(&(Arc::downgrade(&bell) as Weak<dyn Watcher>));
-        if stop.is_cancelled() {
-            bell.cancelled(); // cancelled before the watch began: the token will not call
-        }
-        bell
-    }
-}
-
-impl Watcher for Bell {
-    fn cancelled(&self) {
-        self.rope.lock().take(); // disconnects `rung`, for every thread that listens
-    }
-}
-
 /// What a counting thread needs.
 struct Worker {
     queue: Receiver<Vec<Line>>,
-    bell: Arc<Bell>,
+    stop_signal: Arc<StopSignal>,
     stop: CancelToken,
 }
 
@@ -274,13 +245,13 @@ impl Worker {
         loop {
             let lines = select! {
                 recv(self.queue) -> lines => lines.ok(),
-                recv(self.bell.rung) -> _ => None,
+                recv(self.stop_signal.stopped) -> _ => None,
             };
             let Some(lines) = lines else {
                 return;
             };
             for line in lines {
-                // The bell and lines can be there at once, and then either is taken.
+                // The signal and lines can be there at once, and then either is taken.
                 if self.stop.is_cancelled() {
                     return;
                 }

@@ -160,7 +160,7 @@ impl Lanes {
                 drop(board);
                 if !was_told {
                     let reason = error.to_string();
-                    let notices = &self.shared.terms.notices;
+                    let notices = &self.shared.options.notices;
                     notices.tell(&Notice::Exhausted { reason });
                 }
                 Ok(())
@@ -234,7 +234,7 @@ impl Lanes {
                 request,
                 ..
             } = counted;
-            self.shared.brake.pass();
+            self.shared.backpressure.pass();
             self.shared.judge.pass();
             let pass = self.shared.link.pass();
             if let Some(error) = self.shared.never(&request) {
@@ -435,11 +435,12 @@ impl View for Lanes {
     fn facts(&self) -> Facts {
         let shared = &*self.shared;
         // Asked one by one, and no lock is held while another is taken.
-        let (claiming, is_braked) = (shared.gate.waiting(), shared.brake.is_pulled());
+        let (claiming, has_backpressure) =
+            (shared.gate.waiting(), shared.backpressure.is_applied());
         let board = self.board.lock();
         let mut facts = Facts {
             is_stopped: shared.stop.is_cancelled(),
-            is_braked,
+            has_backpressure,
             claiming,
             is_open: board.is_open,
             waiting: board.waiting,

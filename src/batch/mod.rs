@@ -16,7 +16,7 @@ mod bad_lines; // the first lines that cannot be sent
 mod board; //    which threads may lead which lane, and how far a run looks ahead
 mod bottleneck; // what holds a run back
 mod bounds; //   what a run may take, and what still fits
-mod brake; //     no new request while results cannot be written
+mod budget_gate; // only what fits into the budget goes to its limiter
 mod capacity; // how many requests this side has room for
 mod capacity_gate; // waits for that room
 mod changed; //  whether results are of these requests at all
@@ -35,7 +35,6 @@ mod fs; //       the calls of the file system, and files that are whole or not t
     not(paceline_loom)
 ))]
 pub(crate) mod fuzz; // files that a run reads, as inputs of a fuzzer
-mod gate; //     only what fits goes to its limiter
 mod growth; //   how many threads are worth starting
 mod history; //  what happened when
 mod hold; //     what holds up a run besides its limits
@@ -65,14 +64,16 @@ mod report; //   a run as a page
 mod requests; // the requests of a run, to know its answers by
 mod resting; //  requests that wait for long between two attempts
 mod run; //      the stages put together
+mod run_options; // prices, bounds, callbacks
 mod send; //     one request, and what becomes of it
 mod spool; //    requests that wait on the disk
 mod standstill; // waits that are too long
+mod stop_signal; // the stop, for threads that wait on channels
 mod stopping; // at its bounds
 mod summary; //  what a run came to
 mod terminal; // lines for one
-mod terms; //    prices, bounds, callbacks
 mod write; //    outcomes as they come, and kept while they cannot be written
+mod write_backpressure; // no new request while results cannot be written
 
 pub use bottleneck::Bottleneck;
 pub use bounds::Bound;
@@ -93,4 +94,4 @@ pub use reasons::{Reason, Reasons};
 pub use report::Report;
 pub use requests::RequestSet;
 pub use run::Run;
-pub use summary::{Ending, Summary};
+pub use summary::{StopReason, Summary};

@@ -13,7 +13,7 @@ use super::fingerprint::Fingerprint;
 use super::ids::{Ids, Known};
 use super::input::{BadLine, Input, Request};
 use super::money::Money;
-use super::terms::Terms;
+use super::run_options::RunOptions;
 use crate::client::Weighed;
 use crate::limiter::CancelToken;
 use crate::quota::{Limits, Quota};
@@ -207,13 +207,13 @@ pub(super) fn plan(
     client: &RateLimitedClient,
     input: Input,
     ids: Ids,
-    terms: Terms,
+    options: RunOptions,
     max_in_flight: usize,
     on_request: Option<OnRequest>,
 ) -> Result<Plan> {
     let tally = Arc::new(Mutex::new(Tally::default()));
-    let latency = terms.latency;
-    let prices = terms.prices.as_ref();
+    let latency = options.latency;
+    let prices = options.prices.as_ref();
     let currency = prices.map(|prices| prices.currency().to_owned());
     let requests = input.requests(ids);
     tally.lock().input = requests.name().to_owned();
@@ -238,7 +238,7 @@ pub(super) fn plan(
                             reserved: weighed.cost,
                         });
                     }
-                    tally.lock().add(&client, &terms, &request, weighed);
+                    tally.lock().add(&client, &options, &request, weighed);
                 }
                 Line::Bad(bad) => tally.lock().bad_lines.add(&bad),
                 Line::Finished(count) => tally.lock().done += count,
@@ -282,7 +282,7 @@ impl Tally {
     fn add(
         &mut self,
         client: &RateLimitedClient,
-        terms: &Terms,
+        options: &RunOptions,
         request: &Request,
         weighed: Result<Weighed<'_>>,
     ) {
@@ -300,7 +300,7 @@ impl Tally {
         let mut quotas = limits.quotas().iter();
         let fits = quotas.try_for_each(|quota| quota.check(cost.amount(quota.unit())));
         let too_large = fits.err().map(|error| error.to_string());
-        if let Some(message) = too_large.or_else(|| terms.objection(model, tier)) {
+        if let Some(message) = too_large.or_else(|| options.objection(model, tier)) {
             return self.refuse(request, &message);
         }
         // The cap costs something where it is reserved.
@@ -323,7 +323,7 @@ impl Tally {
         sums.requests += 1;
         sums.prompt_tokens = sums.prompt_tokens.saturating_add(size.prompt);
         sums.reserved = sums.reserved.saturating_add(cost);
-        if let Some(prices) = &terms.prices {
+        if let Some(prices) = &options.prices {
             match prices.at_most(tier, model, size) {
                 Some(cost) => sums.at_most = sums.at_most.saturating_add(cost),
                 None => sums.unpriced += 1,

@@ -10,15 +10,14 @@ use parking_lot::Mutex;
 
 use super::bad_lines::BadLines;
 use super::bounds::Bound;
-use super::brake::Brake;
+use super::budget_gate::BudgetGate;
 use super::capacity_gate::CapacityGate;
 use super::changed;
 use super::common_cause::ALIKE;
-use super::count::{Bell, Event, begin, count};
+use super::count::{Event, begin, count};
 use super::fingerprint::Fingerprint;
 use super::finished::{Effort, Listener};
 use super::fs::system;
-use super::gate::Gate;
 use super::history::History;
 use super::ids::Ids;
 use super::input::{BadLine, Input};
@@ -32,9 +31,11 @@ use super::plan::{self, Plan, RequestPlan};
 use super::progress::Watch;
 use super::record::Record;
 use super::requests::RequestSet;
-use super::summary::{Before, Ending, Summary};
-use super::terms::Terms;
-use super::write::{Desk, Times, Writing, Written, desk};
+use super::run_options::RunOptions;
+use super::stop_signal::StopSignal;
+use super::summary::{Before, StopReason, Summary};
+use super::write::{ResultWriter, Times, Writing, Written, result_writer};
+use super::write_backpressure::WriteBackpressure;
 use crate::limiter::{AcquireOptions, CancelToken, Clock, Priority};
 use crate::{Error, Prepared, RateLimitedClient, Result, TransportKind, Usage};
 
@@ -72,7 +73,7 @@ pub struct Run {
     watch: Watch,
     history: History,
     seen: Option<RequestSet>,
-    pub(super) terms: Terms,
+    pub(super) options: RunOptions,
     pub(super) listener: Listener,
 }
 
@@ -89,7 +90,7 @@ impl Run {
             watch: Watch::new(&client, input.total()),
             history: History::none(),
             seen: None,
-            terms: Terms::default(),
+            options: RunOptions::default(),
             listener: Listener::default(),
             client,
             input,
@@ -161,7 +162,7 @@ impl Run {
     /// how many answers could not be written. With 0, and for an output that is no file, it ends at
     /// once. Default: 60 s.
     pub fn disk_full_timeout(mut self, time: Duration) -> Self {
-        self.times.patience = time;
+        self.times.disk_full_timeout = time;
         self
     }
 
@@ -273,7 +274,7 @@ impl Run {
             (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
         let most = InFlight::of(self.max_in_flight).most;
-        plan::plan(&self.client, input, known, self.terms, most, on_request)
+        plan::plan(&self.client, input, known, self.options, most, on_request)
     }
 
     /// Looks whether the files of the run can be used, and sends nothing: whether outputs can be written, and
@@ -312,7 +313,7 @@ impl Run {
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
-    /// or in the middle, when [patience](Self::disk_full_timeout) has ended, and then what is written
+    /// or in the middle, when the [timeout](Self::disk_full_timeout) has passed, and then what is written
     /// stays good. An error of the account is no error here: see [`Summary::ending`].
     ///
     /// [`Error::OtherAnswers`] when most results of the input's ids are of other requests, and
@@ -340,7 +341,7 @@ impl Run {
             simulated: *simulated,
         };
         let began = clock.now();
-        let after = self.terms.bounds.deadline;
+        let after = self.options.bounds.deadline;
         let deadline = after.and_then(|after| began.checked_add(after));
         let (earlier, ids) = Earlier::open(names, self.resume)?;
         let answers = earlier.answers;
@@ -354,7 +355,7 @@ impl Run {
             watch,
             history,
             seen,
-            terms,
+            options,
             listener,
             ..
         } = self;
@@ -369,19 +370,19 @@ impl Run {
 
         // Disconnected when no stage is left.
         let (running, done) = bounded(0);
-        let (brake, bell) = (Brake::new(&stop), Bell::on(&stop));
+        let (backpressure, stop_signal) = (WriteBackpressure::new(&stop), StopSignal::on(&stop));
         let listener = Arc::new(Mutex::new(listener));
-        let (holds, notices) = (watch.holds(), terms.notices.clone());
+        let (holds, notices) = (watch.holds(), options.notices.clone());
         let room = InFlight::of(self.max_in_flight);
         let memory = self.max_memory.unwrap_or_else(memory_budget);
         let capacity = CapacityGate::new(room.most, holds.clone(), notices.clone(), &stop);
-        let patience = terms.connect_patience;
+        let patience = options.connect_patience;
         let link = LinkGate::new(&client, patience, holds, notices, &stop);
         let writing = Writing {
             times,
             clock: clock.clone(),
             watch: watch.clone(),
-            brake: Arc::clone(&brake),
+            backpressure: Arc::clone(&backpressure),
             stop: Box::new({
                 let stop = stop.clone();
                 move || stop.cancel()
@@ -401,26 +402,26 @@ impl Run {
                 }
             }),
         };
-        let (desk, keeper) = desk(journal, writing);
-        let judge = Judge::new(has_succeeded, terms.keeps_going, watch.holds(), &stop);
+        let (result_writer, flush_timer) = result_writer(journal, writing);
+        let judge = Judge::new(has_succeeded, options.keeps_going, watch.holds(), &stop);
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
             watch: watch.clone(),
             history: history.clone(),
-            brake,
-            desk,
+            backpressure,
+            result_writer,
             _running: running,
             verdict: Arc::clone(&verdict),
             bad_lines: Arc::clone(&bad_lines),
             judge: Arc::clone(&judge),
             link: Arc::clone(&link),
             capacity,
-            gate: Gate::new(&terms.bounds, terms.prices.clone(), &stop),
+            gate: BudgetGate::new(&options.bounds, options.prices.clone(), &stop),
             deadline,
             failures: AtomicU64::new(0),
             input: requests.name().to_owned(),
-            terms,
+            options,
             simulated,
         });
         // Without it nothing goes on, and requests take all threads that there are.
@@ -439,7 +440,8 @@ impl Run {
             stop.cancel();
             verdict.lock().failure = Some(error);
         }
-        let (mut journal, Written { abandoned, failure }) = keeper.keep(&done, &bell.rung);
+        let (mut journal, Written { abandoned, failure }) =
+            flush_timer.keep(&done, &stop_signal.stopped);
         let failure = match failure {
             Some(error) => Some(error),
             None => journal.finish().err(),
@@ -475,12 +477,14 @@ impl Run {
         let bound = bound.filter(|_| is_open);
         // Of so few lines that all had to fail to show it, nothing was spared.
         let is_short = !is_open && progress.done() <= ALIKE;
-        let cause = cause.filter(|it| !is_short || !matches!(it, Ending::SameFailure(_)));
+        let cause = cause.filter(|it| !is_short || !matches!(it, StopReason::SameFailure(_)));
         let ending = match (cause, bound) {
             (Some(ending), _) => ending,
-            (None, Some(bound)) => Ending::Bound(bound),
-            (None, None) if is_interrupted => Ending::Interrupted,
-            (None, None) => judge.at_the_end().map_or(Ending::Finished, Ending::from),
+            (None, Some(bound)) => StopReason::Bound(bound),
+            (None, None) if is_interrupted => StopReason::Interrupted,
+            (None, None) => judge
+                .at_the_end()
+                .map_or(StopReason::Finished, StopReason::from),
         };
         let usage = before.usage_since(client.registry(), elapsed);
         let mut summary = Summary::new(progress, elapsed, usage, ending).priced_in(currency);
@@ -517,19 +521,19 @@ pub(super) struct Shared {
     pub(super) watch: Watch,
     pub(super) history: History,
     /// Pulled while results cannot be written.
-    pub(super) brake: Arc<Brake>,
+    pub(super) backpressure: Arc<WriteBackpressure>,
     /// What messages call the input.
     input: String,
-    pub(super) terms: Terms,
+    pub(super) options: RunOptions,
     pub(super) judge: Arc<Judge>,
     /// What is answered is simulated, and each line says so.
     simulated: bool,
     pub(super) link: Arc<LinkGate>,
     pub(super) capacity: Arc<CapacityGate>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) gate: Arc<BudgetGate>,
     pub(super) deadline: Option<Instant>,
     pub(super) failures: AtomicU64,
-    desk: Arc<Desk<Journal>>,
+    result_writer: Arc<ResultWriter<Journal>>,
     _running: Sender<()>,
     pub(super) verdict: Arc<Mutex<Verdict>>,
     bad_lines: Arc<Mutex<BadLines>>,
@@ -540,7 +544,7 @@ pub(super) struct Shared {
 pub(super) struct Verdict {
     failure: Option<Error>,
     /// A cause that every other request would meet.
-    pub(super) cause: Option<Ending>,
+    pub(super) cause: Option<StopReason>,
     pub(super) bound: Option<Bound>,
 }
 
@@ -581,13 +585,13 @@ impl Shared {
         if request.lacks_model() {
             return Some("body.model: the name of a model is needed".to_owned());
         }
-        self.terms.objection(request.model(), request.tier())
+        self.options.objection(request.model(), request.tier())
     }
 
     /// Ends a line that is not sent, when it can be written: there may be any number of them.
     fn refuse(&self, line: BadLine) {
         self.bad_lines.lock().add(&line);
-        self.brake.pass();
+        self.backpressure.pass();
         self.finish(Outcome::failed(Record::bad_line(line)));
     }
 
@@ -596,7 +600,7 @@ impl Shared {
         if self.simulated {
             outcome.record.mark_simulated();
         }
-        self.desk.take(outcome);
+        self.result_writer.take(outcome);
     }
 
     /// Ends a request that has no answer, or one that is an error. Returns the kind of its failure,
@@ -628,7 +632,7 @@ impl Shared {
         }
         log::info!("{custom_id}: {error}");
         if error.is_account_error() {
-            self.stop_for(Ending::AccountError(error.to_string()));
+            self.stop_for(StopReason::AccountError(error.to_string()));
         }
         let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
         outcome.effort.waited = waited;
@@ -646,7 +650,7 @@ impl Shared {
     }
 
     /// Stops the run: no request can succeed.
-    pub(super) fn stop_for(&self, cause: Ending) {
+    pub(super) fn stop_for(&self, cause: StopReason) {
         self.verdict.lock().cause.get_or_insert(cause);
         self.stop.cancel();
     }

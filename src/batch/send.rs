@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use super::budget_gate::{BudgetHold, Used};
 use super::capacity_gate::Room;
 use super::common_cause::End;
 use super::fallback;
 use super::fingerprint::Fingerprint;
 use super::finished::Effort;
-use super::gate::{Claim, Used};
 use super::history::Sending;
 use super::link_gate::Pass;
 use super::memory::Held;
 use super::record::Record;
 use super::run::{Outcome, Shared};
-use super::summary::Ending;
+use super::summary::StopReason;
 use crate::client::{AfterAttempt, PassedOn};
 use crate::cost::ServiceTier;
 use crate::{Admitted, Attempt, Error, ErrorKind, Prepared, Result, TransportKind};
@@ -23,7 +23,7 @@ pub(super) fn send(
     custom_id: String,
     fingerprint: Fingerprint,
     admitted: Admitted,
-    claim: Claim,
+    claim: BudgetHold,
     pass: Pass,
     held: &Held,
 ) {
@@ -102,7 +102,7 @@ fn used(response: &PassedOn) -> Used {
 
 /// What a request holds while it is sent, and what has become of it so far.
 struct Course<'a> {
-    claim: Claim,
+    claim: BudgetHold,
     pass: Pass,
     room: Room,
     /// The memory that it takes.
@@ -169,7 +169,7 @@ impl Shared {
     /// The same request in the usual tier, where it asks for the flex tier and may be sent so.
     fn spare(&self, admitted: &Admitted) -> Option<Prepared> {
         let request = admitted.request();
-        if !self.terms.flex_fallback || request.tier() != ServiceTier::Flex {
+        if !self.options.flex_fallback || request.tier() != ServiceTier::Flex {
             return None;
         }
         let body = fallback::as_standard(request.body())?;
@@ -189,7 +189,7 @@ fn after(
 ) -> AfterAttempt {
     match error {
         Error::Transport { kind, message, .. } if *kind == TransportKind::Certificate => {
-            shared.stop_for(Ending::Certificate(pass.says(message)));
+            shared.stop_for(StopReason::Certificate(pass.says(message)));
             AfterAttempt::Free
         }
         Error::Transport { kind, message, .. } if *kind == TransportKind::Resources => {

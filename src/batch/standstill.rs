@@ -77,7 +77,7 @@ impl Standstill {
         let waiters: usize = facts.limiters.iter().map(|it| it.snapshot.waiters).sum();
         // Some requests may still be on their way, and what they bring may end the wait.
         let all_wait = facts.sending <= waiters + facts.resting.len();
-        let is_held = facts.is_stopped || facts.is_braked || facts.hold.is_some();
+        let is_held = facts.is_stopped || facts.has_backpressure || facts.hold.is_some();
         is_hopeless &= !reasons.is_empty() && all_wait && !is_held;
         self.hopeless = match is_hopeless {
             true => self.hopeless + 1,
@@ -282,7 +282,7 @@ mod tests {
                 ..facts(vec![two_days()])
             },
             Facts {
-                is_braked: true,
+                has_backpressure: true,
                 ..facts(vec![two_days()])
             },
             facts(vec![]),

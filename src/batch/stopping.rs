@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bounds::Bound;
+use super::budget_gate::{BudgetHold, Refused, Used};
 use super::common_cause::{Cause, End};
 use super::deadline::{LookOut, Timer};
-use super::gate::{Claim, Refused, Used};
 use super::link_gate::LinkTimer;
 use super::money::Money;
 use super::run::Shared;
 use super::standstill::Standstill;
-use super::summary::Ending;
+use super::summary::StopReason;
 use crate::{Error, Prepared, Result};
 
 impl Shared {
     /// Waits until a request fits into what the run may take. `None` when the run ends before it
     /// does, or because it never will.
-    pub(super) fn claim(&self, request: &Prepared) -> Option<Claim> {
+    pub(super) fn claim(&self, request: &Prepared) -> Option<BudgetHold> {
         match self.gate.claim(request, &self.stop) {
             Ok(claim) => Some(claim),
             Err(Refused::Ending) => None,
@@ -31,7 +31,7 @@ impl Shared {
     /// Why a request will never be admitted, asked where it would have to claim something first: the
     /// first that does not fit into a budget ends the run, and this one ends nothing.
     pub(super) fn never(&self, request: &Prepared) -> Option<Error> {
-        let bounds = &self.terms.bounds;
+        let bounds = &self.options.bounds;
         if bounds.tokens.is_none() && bounds.cost.is_none() {
             return None;
         }
@@ -39,8 +39,8 @@ impl Shared {
         matches!(error, Error::TooLarge { .. }).then_some(error)
     }
 
-    /// Ends a claim with an answer, and returns what that cost.
-    pub(super) fn charge(&self, claim: Claim, used: Used) -> Option<Money> {
+    /// Settles a hold with an answer, and returns what that cost.
+    pub(super) fn charge(&self, claim: BudgetHold, used: Used) -> Option<Money> {
         let cost = claim.answered(used).filter(|_| used.usage.is_some());
         self.watch.spent(cost);
         cost
@@ -49,7 +49,7 @@ impl Shared {
     /// Stops the run when as many requests have failed as may. Lines that cannot be sent are not
     /// counted: they come again with each start, and would let no run get past them.
     pub(super) fn count_failure(&self) {
-        let Some(most) = self.terms.bounds.failures else {
+        let Some(most) = self.options.bounds.failures else {
             return;
         };
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= most {
@@ -70,7 +70,7 @@ impl Shared {
     /// Stops the run when its time is up, as long as what is returned is kept. The thread that
     /// does holds no stage: they end when they are done.
     pub(super) fn start_timer(&self) -> Result<Option<Timer>> {
-        let (Some(end), Some(after)) = (self.deadline, self.terms.bounds.deadline) else {
+        let (Some(end), Some(after)) = (self.deadline, self.options.bounds.deadline) else {
             return Ok(None);
         };
         let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
@@ -86,12 +86,12 @@ impl Shared {
         Timer::start(end, act).map(Some)
     }
 
-    /// Stops the run when patience with a server ends that was never reached.
+    /// Stops the run when the time to reach a server that was never reached has passed.
     pub(super) fn start_link_timer(&self) -> Result<LinkTimer> {
         let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
         self.link.start_timer(move |reason| {
             if !stop.is_cancelled() {
-                let cause = Ending::Unreachable(reason);
+                let cause = StopReason::Unreachable(reason);
                 verdict.lock().cause.get_or_insert(cause);
                 stop.cancel();
             }
@@ -102,7 +102,7 @@ impl Shared {
     /// all that is left waits for more than a day.
     pub(super) fn start_look_out(&self) -> Result<LookOut> {
         let (stop, verdict) = (self.stop.clone(), Arc::clone(&self.verdict));
-        let (watch, notices) = (self.watch.clone(), self.terms.notices.clone());
+        let (watch, notices) = (self.watch.clone(), self.options.notices.clone());
         let mut standstill = Standstill::default();
         LookOut::start(move || {
             let seen = standstill.look(&watch.facts());
@@ -112,7 +112,7 @@ impl Shared {
             if let Some(reason) = seen.end
                 && !stop.is_cancelled()
             {
-                let cause = Ending::LongWait(reason);
+                let cause = StopReason::LongWait(reason);
                 verdict.lock().cause.get_or_insert(cause);
                 stop.cancel();
             }
@@ -122,7 +122,7 @@ impl Shared {
     /// A request stays undone, because its turn or its next try would come after the deadline. The
     /// run continues until then: a smaller one may fit, and so may those of other models.
     pub(super) fn is_out_of_time(&self) {
-        if let Some(after) = self.terms.bounds.deadline {
+        if let Some(after) = self.options.bounds.deadline {
             self.met(Bound::Deadline { after });
         }
     }
@@ -140,7 +140,7 @@ impl Shared {
     }
 }
 
-impl From<Cause> for Ending {
+impl From<Cause> for StopReason {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Forbidden(reason) => Self::Forbidden(reason),

@@ -94,27 +94,27 @@ pub struct Summary {
     /// Lines of the input, if that is known. Not serialized.
     #[serde(skip)]
     pub total: Option<u64>,
-    /// How the run ended; serialized as its [name](Ending::name).
+    /// How the run ended; serialized as its [name](StopReason::name).
     #[serde(serialize_with = "by_name")]
-    pub ending: Ending,
+    pub ending: StopReason,
 }
 
 /// How a run ended.
 ///
 /// ```no_run
 /// use paceline::RateLimitedClient;
-/// use paceline::batch::{Ending, Input, Run};
+/// use paceline::batch::{StopReason, Input, Run};
 ///
 /// let run = Run::new(RateLimitedClient::new()?, Input::file("requests.jsonl")?);
 /// match run.run()?.ending {
-///     Ending::Finished => println!("done"),
+///     StopReason::Finished => println!("done"),
 ///     ending => println!("{}: {:?}", ending.name(), ending.reason()),
 /// }
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Ending {
+pub enum StopReason {
     /// Every line was dealt with.
     #[default]
     Finished,
@@ -141,7 +141,7 @@ pub enum Ending {
     Bound(Bound),
 }
 
-impl Ending {
+impl StopReason {
     /// `finished`, `interrupted`, `account_error`, `forbidden`, `same_failure`,
     /// `unreachable`, `certificate`, `long_wait`, or the [name](Bound::name) of a bound.
     #[must_use]
@@ -174,7 +174,7 @@ impl Ending {
     }
 }
 
-fn by_name<S: Serializer>(ending: &Ending, serializer: S) -> Result<S::Ok, S::Error> {
+fn by_name<S: Serializer>(ending: &StopReason, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(ending.name())
 }
 
@@ -194,7 +194,12 @@ impl Summary {
         })
     }
 
-    pub(super) fn new(progress: Progress, wall: Duration, usage: QuotaUse, ending: Ending) -> Self {
+    pub(super) fn new(
+        progress: Progress,
+        wall: Duration,
+        usage: QuotaUse,
+        ending: StopReason,
+    ) -> Self {
         Self {
             requests: progress.done(),
             succeeded: progress.succeeded,
@@ -300,32 +305,34 @@ mod tests {
     const PAGE: &str = include_str!("../../docs/outcomes.md");
 
     /// Every ending, in a list that the compiler keeps whole: a new one has no arm.
-    fn next(ending: Option<&Ending>) -> Option<Ending> {
+    fn next(ending: Option<&StopReason>) -> Option<StopReason> {
         let reason = String::new;
         Some(match ending {
-            None => Ending::Finished,
-            Some(Ending::Finished) => Ending::Interrupted,
-            Some(Ending::Interrupted) => Ending::AccountError(reason()),
-            Some(Ending::AccountError(_)) => Ending::Forbidden(reason()),
-            Some(Ending::Forbidden(_)) => Ending::SameFailure(reason()),
-            Some(Ending::SameFailure(_)) => Ending::Unreachable(reason()),
-            Some(Ending::Unreachable(_)) => Ending::Certificate(reason()),
-            Some(Ending::Certificate(_)) => Ending::LongWait(reason()),
-            Some(Ending::LongWait(_)) => Ending::Bound(Bound::Tokens {
+            None => StopReason::Finished,
+            Some(StopReason::Finished) => StopReason::Interrupted,
+            Some(StopReason::Interrupted) => StopReason::AccountError(reason()),
+            Some(StopReason::AccountError(_)) => StopReason::Forbidden(reason()),
+            Some(StopReason::Forbidden(_)) => StopReason::SameFailure(reason()),
+            Some(StopReason::SameFailure(_)) => StopReason::Unreachable(reason()),
+            Some(StopReason::Unreachable(_)) => StopReason::Certificate(reason()),
+            Some(StopReason::Certificate(_)) => StopReason::LongWait(reason()),
+            Some(StopReason::LongWait(_)) => StopReason::Bound(Bound::Tokens {
                 budget: 1,
                 used: 0,
                 needed: 2,
             }),
-            Some(Ending::Bound(Bound::Tokens { .. })) => Ending::Bound(Bound::Cost {
+            Some(StopReason::Bound(Bound::Tokens { .. })) => StopReason::Bound(Bound::Cost {
                 budget: Money::ZERO,
                 used: Money::ZERO,
                 needed: Money::ZERO,
             }),
-            Some(Ending::Bound(Bound::Cost { .. })) => Ending::Bound(Bound::Failures { most: 1 }),
-            Some(Ending::Bound(Bound::Failures { .. })) => Ending::Bound(Bound::Deadline {
+            Some(StopReason::Bound(Bound::Cost { .. })) => {
+                StopReason::Bound(Bound::Failures { most: 1 })
+            }
+            Some(StopReason::Bound(Bound::Failures { .. })) => StopReason::Bound(Bound::Deadline {
                 after: Duration::ZERO,
             }),
-            Some(Ending::Bound(Bound::Deadline { .. })) => return None,
+            Some(StopReason::Bound(Bound::Deadline { .. })) => return None,
         })
     }
 

@@ -33,7 +33,7 @@ const MOST_KEPT: usize = 10_000;
 /// The lock is held while a line is written or synced. Under it a run may be stopped and new requests be
 /// held up, so no thread comes here with a lock of those. A thread that makes a flush due calls the
 /// flush timer after it has released the lock.
-pub(super) struct Desk<S> {
+pub(super) struct ResultWriter<S> {
     /// `None` when the run's grace is over: nothing is written any more.
     writer: Mutex<Option<Writer<S>>>,
     /// Threads that have an outcome and wait for the lock. Their answers came in time.
@@ -45,13 +45,16 @@ pub(super) struct Desk<S> {
 }
 
 /// The thread that syncs and retries at their time while no outcome comes.
-pub(super) struct Keeper<S> {
-    desk: Arc<Desk<S>>,
+pub(super) struct FlushTimer<S> {
+    result_writer: Arc<ResultWriter<S>>,
     called: Receiver<()>,
 }
 
-/// A desk over `sink`, and its keeper.
-pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<S>) {
+/// A result writer over `sink`, and its flush timer.
+pub(super) fn result_writer<S: Sink>(
+    sink: S,
+    writing: Writing,
+) -> (Arc<ResultWriter<S>>, FlushTimer<S>) {
     let (call, called) = bounded(1);
     let streams = [false, true].map(|succeeded| sink.stream(succeeded));
     let writer = Writer {
@@ -63,20 +66,20 @@ pub(super) fn desk<S: Sink>(sink: S, writing: Writing) -> (Arc<Desk<S>>, Keeper<
         failure: None,
         has_given_up: false,
     };
-    let desk = Arc::new(Desk {
+    let result_writer = Arc::new(ResultWriter {
         writer: Mutex::new(Some(writer)),
         waiting: AtomicUsize::new(0),
         streams,
         call,
     });
-    let keeper = Keeper {
-        desk: Arc::clone(&desk),
+    let flush_timer = FlushTimer {
+        result_writer: Arc::clone(&result_writer),
         called,
     };
-    (desk, keeper)
+    (result_writer, flush_timer)
 }
 
-impl<S: Sink> Desk<S> {
+impl<S: Sink> ResultWriter<S> {
     /// Writes an outcome, or keeps it until it can be written.
     pub(super) fn take(&self, outcome: Outcome) {
         let stream = self.streams[usize::from(outcome.record.succeeded)].as_ref();
@@ -113,7 +116,7 @@ impl<S: Sink> Desk<S> {
     }
 }
 
-impl<S: Sink> Keeper<S> {
+impl<S: Sink> FlushTimer<S> {
     /// Sees to what is due until `done` is disconnected, which says that no outcome will come, or the
     /// run's grace is over, which begins when `stopped` is disconnected. Returns the sink.
     pub(super) fn keep(self, done: &Receiver<()>, stopped: &Receiver<()>) -> (S, Written) {
@@ -122,8 +125,8 @@ impl<S: Sink> Keeper<S> {
         let (mut grace_ends, mut is_last) = (None, false);
         let mut was_stopped = false;
         loop {
-            let mut guard = self.desk.writer.lock();
-            // Only the keeper takes it out, below.
+            let mut guard = self.result_writer.writer.lock();
+            // Only the flush timer takes it out, below.
             let Some(writer) = guard.as_mut() else {
                 continue;
             };
@@ -138,11 +141,11 @@ impl<S: Sink> Keeper<S> {
             }
             let is_over = grace_ends.is_some_and(|end: Instant| end <= now);
             let is_written = is_last && (writer.kept.is_empty() || writer.has_given_up);
-            let streams = || self.desk.streams.iter().flatten();
+            let streams = || self.result_writer.streams.iter().flatten();
             if is_over {
                 streams().for_each(Stream::close);
             }
-            if is_over && self.desk.waiting.load(Ordering::SeqCst) > 0 {
+            if is_over && self.result_writer.waiting.load(Ordering::SeqCst) > 0 {
                 MutexGuard::unlock_fair(guard); // to the first of them
                 continue;
             }
@@ -193,7 +196,7 @@ struct Writer<S> {
 /// A time in which nothing can be written.
 struct Outage {
     /// `None` is never.
-    patience_ends: Option<Instant>,
+    gives_up_at: Option<Instant>,
     /// `None` when what was written in part cannot be taken back.
     next_try: Option<Instant>,
 }
@@ -257,25 +260,25 @@ impl<S: Sink> Writer<S> {
     }
 
     fn begin_outage(&mut self, error: Error, record: &Record) {
-        self.writing.brake.pull();
+        self.writing.backpressure.apply();
         let Times {
-            patience,
+            disk_full_timeout,
             retry_every,
             ..
         } = self.writing.times;
         let may_try_again = self.sink.may_try_again(record);
-        if may_try_again && !patience.is_zero() && !self.has_given_up {
+        if may_try_again && !disk_full_timeout.is_zero() && !self.has_given_up {
             log::error!(
                 "{error}; what is answered is kept, and no request is begun, until it can be \
-                 written, or for {patience:?}"
+                 written, or for {disk_full_timeout:?}"
             );
         }
         self.outage = Some(Outage {
-            patience_ends: self.after(patience),
+            gives_up_at: self.after(disk_full_timeout),
             next_try: self.after(retry_every).filter(|_| may_try_again),
         });
         self.failure.get_or_insert(error);
-        if !may_try_again || patience.is_zero() {
+        if !may_try_again || disk_full_timeout.is_zero() {
             self.give_up();
         }
     }
@@ -298,7 +301,7 @@ impl<S: Sink> Writer<S> {
         if !self.has_given_up {
             self.failure = None;
         }
-        self.writing.brake.release();
+        self.writing.backpressure.release();
     }
 
     fn go_on_waiting(&mut self, error: Error) {
@@ -308,7 +311,7 @@ impl<S: Sink> Writer<S> {
             return;
         };
         outage.next_try = next_try;
-        if outage.patience_ends.is_some_and(|end| end <= now) {
+        if outage.gives_up_at.is_some_and(|end| end <= now) {
             self.failure = Some(error);
             self.give_up();
         }

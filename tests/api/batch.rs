@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use paceline::batch::{Bound, Ending, Input, Money, Prices, RequestLine, Run};
+use paceline::batch::{Bound, Input, Money, Prices, RequestLine, Run, StopReason};
 use paceline::{CancelToken, ChatRequest, LimitTable, Limits, RateLimitedClient, Registry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -146,7 +146,7 @@ fn a_bound_says_how_far_the_run_came() {
     let most: Money = "0.0001".parse().unwrap();
     let run = run(&api.base_url(), folder.path());
     let summary = run.prices(prices()).max_cost(most).run().unwrap();
-    let Ending::Bound(Bound::Cost {
+    let StopReason::Bound(Bound::Cost {
         budget,
         used,
         needed,
@@ -166,7 +166,10 @@ fn a_bound_says_how_far_the_run_came() {
 fn a_run_that_is_told_to_stop_with_its_last_line_has_finished() {
     let (api, folder) = (free_simulator(), TempDir::new().unwrap());
     let path = folder.path().join("in.jsonl");
-    for (lines_told, ending) in [(LINES + 1, Ending::Finished), (1, Ending::Interrupted)] {
+    for (lines_told, ending) in [
+        (LINES + 1, StopReason::Finished),
+        (1, StopReason::Interrupted),
+    ] {
         fs::write(&path, lines(LINES)).unwrap();
         let stop = CancelToken::new();
         let run = Run::new(client(api.base_url()), Input::file(&path).unwrap());
@@ -318,6 +321,6 @@ fn a_run_takes_requests_from_an_iterator() {
         .output(folder.path().join("results.jsonl"))
         .errors(folder.path().join("errors.jsonl"));
     let summary = run.run().unwrap();
-    assert_eq!(summary.ending, Ending::Finished);
+    assert_eq!(summary.ending, StopReason::Finished);
     assert_eq!(results(folder.path()).len(), LINES);
 }

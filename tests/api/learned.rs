@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::batch::{Ending, Input, Run};
+use paceline::batch::{Input, Run, StopReason};
 use paceline::{
     Accounting, AcquireOptions, ClientBuilder, Cost, Error, LimitTable, Limits, ManualClock,
     RateLimitedClient, Registry,
@@ -179,7 +179,10 @@ fn a_budget_goes_by_the_caps() {
         .errors(folder.path().join("errors.jsonl"))
         .budget_tokens(budget);
     let summary = run.run().unwrap();
-    assert!(matches!(summary.ending, Ending::Bound(_)), "{summary:?}");
+    assert!(
+        matches!(summary.ending, StopReason::Bound(_)),
+        "{summary:?}"
+    );
     assert!(summary.tokens_used <= budget, "{summary:?}");
     assert!(summary.succeeded > 100, "{summary:?}");
     // And what was learned was reserved.

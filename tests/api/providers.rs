@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Cursor;
 
-use paceline::batch::{Ending, Input, Prices, Prompt, RowFormat, Run};
+use paceline::batch::{Input, Prices, Prompt, RowFormat, Run, StopReason};
 use paceline::providers::ProviderTable;
 use paceline::{ErrorKind, ServiceTier, Usage};
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ fn a_spend_limit_stops_the_run_and_not_each_request() {
         .errors(folder.path().join("err.jsonl"));
     let summary = run.run().unwrap();
     assert!(
-        matches!(summary.ending, Ending::AccountError(_)),
+        matches!(summary.ending, StopReason::AccountError(_)),
         "{:?}",
         summary.ending
     );
@@ -267,7 +267,7 @@ fn what_the_flex_tier_has_no_room_for_is_sent_as_usual_where_that_is_wanted_and_
     let (server, summary) = flex(true, "0.0008", vec![full(), full()]);
     assert_eq!(server.requests().len(), 2);
     assert!(
-        matches!(summary.ending, Ending::Bound(_)),
+        matches!(summary.ending, StopReason::Bound(_)),
         "{:?}",
         summary.ending
     );

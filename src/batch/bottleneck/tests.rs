@@ -59,7 +59,7 @@ fn used_up() -> Snapshot {
 fn what_stops_everything_is_named_before_what_requests_wait_for() {
     let hold = Hold::Suspicion("alike".to_owned());
     let all = |facts: &mut Facts| {
-        (facts.is_stopped, facts.is_braked) = (true, true);
+        (facts.is_stopped, facts.has_backpressure) = (true, true);
         facts.hold = Some(hold.clone());
         facts.limiters = vec![of("m", 5, used_up())];
         (facts.claiming, facts.sending, facts.retried, facts.ready) = (1, 8, 8, 1);
@@ -82,7 +82,10 @@ fn what_stops_everything_is_named_before_what_requests_wait_for() {
     let steps: [(Change, Bottleneck); 9] = [
         (|_| {}, Bottleneck::Stopping { in_flight: 8 }),
         (|it| it.is_stopped = false, Bottleneck::Disk),
-        (|it| it.is_braked = false, Bottleneck::Held(hold.clone())),
+        (
+            |it| it.has_backpressure = false,
+            Bottleneck::Held(hold.clone()),
+        ),
         (|it| it.hold = None, limit),
         (|it| it.limiters.clear(), Bottleneck::Budget),
         (|it| it.claiming = 0, retries),

@@ -7,7 +7,7 @@ use super::escape::Text;
 use super::words::{self, counted, date, grouped, lasting, percent, trimmed};
 use super::{Report, flow, limits, spread, table};
 use crate::batch::history::Recording;
-use crate::batch::summary::{Ending, Summary};
+use crate::batch::summary::{StopReason, Summary};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -122,7 +122,7 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
         Text(&verdict(summary)),
     );
     let reason = match &summary.ending {
-        Ending::Bound(bound) => Some(format!("It had {bound}.")),
+        StopReason::Bound(bound) => Some(format!("It had {bound}.")),
         ending => ending.reason().map(str::to_owned),
     };
     if let Some(reason) = reason {
@@ -134,19 +134,19 @@ fn heading(out: &mut String, recording: &Recording, summary: &Summary, note: Opt
 /// How it ended, as a class and in a few words.
 fn badge(summary: &Summary) -> (&'static str, &'static str) {
     match &summary.ending {
-        Ending::AccountError(_) => ("bad", "✕ stopped by an account error"),
-        Ending::Forbidden(_) => ("bad", "✕ stopped: every request is forbidden"),
-        Ending::SameFailure(_) => ("bad", "✕ stopped: every request fails alike"),
-        Ending::Unreachable(_) => ("bad", "✕ stopped: the server cannot be reached"),
-        Ending::Certificate(_) => ("bad", "✕ stopped: the server's certificate is not valid"),
-        Ending::LongWait(_) => ("warn", "◼ stopped before a wait of more than a day"),
-        Ending::Bound(_) => ("warn", "◼ stopped at a bound"),
-        Ending::Interrupted => ("warn", "◼ interrupted"),
-        Ending::Finished if summary.failed == 0 => ("good", "✓ finished"),
-        Ending::Finished if summary.succeeded + summary.resumed == 0 => {
+        StopReason::AccountError(_) => ("bad", "✕ stopped by an account error"),
+        StopReason::Forbidden(_) => ("bad", "✕ stopped: every request is forbidden"),
+        StopReason::SameFailure(_) => ("bad", "✕ stopped: every request fails alike"),
+        StopReason::Unreachable(_) => ("bad", "✕ stopped: the server cannot be reached"),
+        StopReason::Certificate(_) => ("bad", "✕ stopped: the server's certificate is not valid"),
+        StopReason::LongWait(_) => ("warn", "◼ stopped before a wait of more than a day"),
+        StopReason::Bound(_) => ("warn", "◼ stopped at a bound"),
+        StopReason::Interrupted => ("warn", "◼ interrupted"),
+        StopReason::Finished if summary.failed == 0 => ("good", "✓ finished"),
+        StopReason::Finished if summary.succeeded + summary.resumed == 0 => {
             ("bad", "✕ finished, all failed")
         }
-        Ending::Finished => ("warn", "▲ finished, some failed"),
+        StopReason::Finished => ("warn", "▲ finished, some failed"),
     }
 }
 
@@ -161,7 +161,7 @@ fn verdict(summary: &Summary) -> String {
         ..
     } = *summary;
     let sent = succeeded + failed;
-    let all_done = matches!(summary.ending, Ending::Finished);
+    let all_done = matches!(summary.ending, StopReason::Finished);
     if sent == 0 {
         return match resumed {
             0 => "Nothing was finished.".to_owned(),

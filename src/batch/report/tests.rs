@@ -10,7 +10,7 @@ use crate::batch::bounds::Bound;
 use crate::batch::history::Recording;
 use crate::batch::progress::Progress;
 use crate::batch::reasons::Failure;
-use crate::batch::summary::{Ending, QuotaUse, Summary};
+use crate::batch::summary::{QuotaUse, StopReason, Summary};
 use crate::client::Attempt;
 use crate::{Cost, Limits, RateLimiter};
 
@@ -29,7 +29,7 @@ fn empty() -> Summary {
         progress,
         Duration::ZERO,
         QuotaUse::default(),
-        Ending::Finished,
+        StopReason::Finished,
     )
 }
 
@@ -141,7 +141,7 @@ fn names_and_errors_are_text_and_nothing_else() {
         (it.retries, it.rate_limited) = (30, 30);
         it.binding = Some(format!("{EVIL}: 6000 tokens per minute"));
         it.charge_ratios.insert(EVIL.to_owned(), 1.25);
-        it.ending = Ending::AccountError(EVIL.to_owned());
+        it.ending = StopReason::AccountError(EVIL.to_owned());
         it.reasons.failed(&failure(EVIL), false);
     });
     let html = page(busy(), summary);
@@ -220,7 +220,7 @@ fn a_run_that_was_stopped_says_at_what_and_what_it_cost() {
     recording.lasted(60 * SECOND);
     let summary = summary(|it| {
         (it.requests, it.succeeded, it.total) = (60, 60, Some(90));
-        it.ending = Ending::Bound(Bound::Failures { most: 3 });
+        it.ending = StopReason::Bound(Bound::Failures { most: 3 });
         it.cost = Some("12.5".parse().unwrap());
         (it.currency, it.unpriced) = (Some("USD".to_owned()), Some(2));
         it.abandoned = 1;

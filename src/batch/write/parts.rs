@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::brake::Brake;
 use crate::batch::output::Stream;
 use crate::batch::progress::Watch;
 use crate::batch::record::Record;
 use crate::batch::run::Outcome;
+use crate::batch::write_backpressure::WriteBackpressure;
 use crate::limiter::Clock;
 use crate::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(in crate::batch) struct Times {
     /// From the first line that is not on the disk to putting it there.
     pub(in crate::batch) sync_every: Duration,
     /// From the first line that cannot be written to giving up.
-    pub(in crate::batch) patience: Duration,
+    pub(in crate::batch) disk_full_timeout: Duration,
     /// From the stop to abandoning the requests in flight.
     pub(in crate::batch) grace: Duration,
     /// From one try to write to the next.
@@ -42,7 +42,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             sync_every: Duration::from_secs(1),
-            patience: Duration::from_secs(60),
+            disk_full_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(120),
             retry_every: Duration::from_secs(1),
         }
@@ -54,7 +54,7 @@ pub(in crate::batch) struct Writing {
     pub(in crate::batch) times: Times,
     pub(in crate::batch) clock: Clock,
     pub(in crate::batch) watch: Watch,
-    pub(in crate::batch) brake: Arc<Brake>,
+    pub(in crate::batch) backpressure: Arc<WriteBackpressure>,
     /// Stops the run.
     pub(in crate::batch) stop: Box<dyn Fn() + Send>,
     /// Whether nothing in flight can have an answer: a run that is stopped then waits for none.

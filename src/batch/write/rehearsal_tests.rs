@@ -10,13 +10,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::super::brake::Brake;
 use super::super::fingerprint::Fingerprint;
 use super::super::fs::Disk;
 use super::super::fs::tests::{CrashDisk, Fault, Loss, Mutation};
 use super::super::ids::{Ids, Known};
 use super::super::journal::{Earlier, Journal, Names, Resume};
 use super::super::progress::Watch;
+use super::super::write_backpressure::WriteBackpressure;
 use super::*;
 use crate::client::PassedOn;
 use crate::limiter::{CancelToken, Clock, ManualClock};
@@ -195,12 +195,12 @@ impl Schedule {
         let notes = Arc::clone(&self.notes);
         let writing = Writing {
             times: Times {
-                patience: Duration::from_secs(self.random.u64(..20)),
+                disk_full_timeout: Duration::from_secs(self.random.u64(..20)),
                 ..Times::default()
             },
             clock: Clock::from(&clock),
             watch: Watch::new(client(), None),
-            brake: Brake::new(&stop),
+            backpressure: WriteBackpressure::new(&stop),
             stop: Box::new({
                 let stop = stop.clone();
                 move || stop.cancel()
@@ -212,17 +212,18 @@ impl Schedule {
             }),
         };
         let notes = Arc::clone(&self.notes);
-        let (desk, _keeper) = desk(Noting { journal, notes }, writing);
+        let (result_writer, _flush_timer) = result_writer(Noting { journal, notes }, writing);
         let see = || {
-            if let Some(writer) = desk.writer.lock().as_mut() {
+            if let Some(writer) = result_writer.writer.lock().as_mut() {
                 writer.see_to_what_is_due();
             }
         };
         let is_held_up = || {
-            desk.writer
+            result_writer
+                .writer
                 .lock()
                 .as_ref()
-                .is_some_and(|writer| writer.writing.brake.is_pulled())
+                .is_some_and(|writer| writer.writing.backpressure.is_applied())
         };
         for number in 0..self.requests {
             let id = format!("r{number}");
@@ -239,7 +240,7 @@ impl Schedule {
             if self.notes.lock().told.get(&id) == Some(&true) {
                 return Err(format!("{id} is sent again"));
             }
-            desk.take(self.outcome(&id, share));
+            result_writer.take(self.outcome(&id, share));
             if self.random.u8(..) < 80 {
                 clock.advance(Duration::from_millis(600));
                 see();
@@ -248,7 +249,7 @@ impl Schedule {
                 self.disturb(disk)?;
             }
         }
-        let writer = desk.writer.lock().take();
+        let writer = result_writer.writer.lock().take();
         let (mut sink, written) = writer.ok_or("nobody else takes it")?.end(0);
         if written.failure.is_some() {
             return Ok(written.failure);

@@ -3,11 +3,11 @@
 use crossbeam_channel::unbounded;
 use std::io;
 
-use super::super::brake::Brake;
-use super::super::count::Bell;
 use super::super::fingerprint::Fingerprint;
 use super::super::input::BadLine;
 use super::super::progress::Watch;
+use super::super::stop_signal::StopSignal;
+use super::super::write_backpressure::WriteBackpressure;
 use super::*;
 use crate::RateLimitedClient;
 use crate::limiter::{CancelToken, Clock};
@@ -17,7 +17,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Times in which nothing ends but what a test makes end.
 const CALM: Times = Times {
     sync_every: HOUR,
-    patience: HOUR,
+    disk_full_timeout: HOUR,
     grace: HOUR,
     retry_every: Duration::ZERO,
 };
@@ -34,13 +34,13 @@ struct Disk<'a> {
     synced: Option<Sender<()>>,
     /// Whether new requests were held up, at each try.
     held_up: Vec<bool>,
-    brake: &'a Brake,
+    backpressure: &'a WriteBackpressure,
 }
 
 impl Sink for Disk<'_> {
     fn write(&mut self, record: &Record) -> Result<()> {
         self.tries += 1;
-        self.held_up.push(self.brake.is_pulled());
+        self.held_up.push(self.backpressure.is_applied());
         if self.failures > 0 {
             self.failures -= 1;
             return Err(full());
@@ -101,7 +101,7 @@ impl<S: Sink> Sink for &mut S {
 /// What a test needs around a disk.
 struct World {
     watch: Watch,
-    brake: Arc<Brake>,
+    backpressure: Arc<WriteBackpressure>,
     stop: CancelToken,
     /// Outcomes that have come.
     came: Arc<AtomicUsize>,
@@ -115,7 +115,7 @@ impl World {
         let stop = CancelToken::new();
         Self {
             watch: Watch::new(&client, None),
-            brake: Brake::new(&stop),
+            backpressure: WriteBackpressure::new(&stop),
             stop,
             came: Arc::default(),
             came_before_stop: Arc::default(),
@@ -132,7 +132,7 @@ impl World {
             syncs: Vec::new(),
             synced: None,
             held_up: Vec::new(),
-            brake: &self.brake,
+            backpressure: &self.backpressure,
         }
     }
 
@@ -143,7 +143,7 @@ impl World {
             times,
             clock: Clock::real(),
             watch: self.watch.clone(),
-            brake: Arc::clone(&self.brake),
+            backpressure: Arc::clone(&self.backpressure),
             stop: Box::new(move || {
                 before.lock().get_or_insert(came.load(Ordering::SeqCst));
                 stop.cancel();
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    /// Writes outcomes that come one after the other, before the keeper begins.
+    /// Writes outcomes that come one after the other, before the flush timer begins.
     fn write(&self, disk: &mut Disk<'_>, times: Times, outcomes: Vec<Outcome>) -> Written {
         let (open, done) = bounded(0);
         self.write_until(disk, times, outcomes, &done, || drop(open))
@@ -167,15 +167,15 @@ impl World {
         done: &Receiver<()>,
         end: impl FnOnce(),
     ) -> Written {
-        let bell = Bell::on(&self.stop);
-        let (desk, keeper) = desk(disk, self.writing(times));
+        let stop_signal = StopSignal::on(&self.stop);
+        let (result_writer, flush_timer) = result_writer(disk, self.writing(times));
         for outcome in outcomes {
             self.came.fetch_add(1, Ordering::SeqCst);
-            desk.take(outcome);
+            result_writer.take(outcome);
         }
         end();
-        let (_, written) = keeper.keep(done, &bell.rung);
-        desk.take(answered(usize::MAX)); // too late, and not written
+        let (_, written) = flush_timer.keep(done, &stop_signal.stopped);
+        result_writer.take(answered(usize::MAX)); // too late, and not written
         written
     }
 }
@@ -213,7 +213,7 @@ fn what_cannot_be_written_is_kept_in_order_until_there_is_room() {
         let open = [&disk.held_up[..1], &disk.held_up[disk.tries..]].concat();
         assert_eq!(open, [false]);
         assert!(disk.held_up[1..=failures].iter().all(|held_up| *held_up));
-        assert!(!world.brake.is_pulled());
+        assert!(!world.backpressure.is_applied());
     }
 }
 
@@ -230,12 +230,15 @@ fn a_second_outage_is_waited_for_as_the_first() {
 
 #[test]
 fn when_patience_ends_the_run_does_and_says_what_is_lost() {
-    for patience in [Duration::ZERO, Duration::from_millis(5)] {
+    for disk_full_timeout in [Duration::ZERO, Duration::from_millis(5)] {
         let world = World::new();
         let mut disk = world.disk(usize::MAX);
         let mut outcomes = numbers(3);
         outcomes.push(bad());
-        let times = Times { patience, ..CALM };
+        let times = Times {
+            disk_full_timeout,
+            ..CALM
+        };
         let ended = world.write(&mut disk, times, outcomes);
         let error = ended.failure.unwrap().to_string();
         assert!(error.starts_with("r.jsonl: "), "{error}");
@@ -251,7 +254,7 @@ fn room_that_comes_too_late_saves_what_is_under_way() {
     let world = World::new();
     let mut disk = world.disk(2);
     let times = Times {
-        patience: Duration::ZERO,
+        disk_full_timeout: Duration::ZERO,
         ..CALM
     };
     let ended = world.write(&mut disk, times, numbers(4));
@@ -271,7 +274,7 @@ fn memory_does_not_grow_with_what_is_kept() {
     let mut disk = world.disk(usize::MAX);
     let times = Times {
         retry_every: HOUR,
-        patience: Duration::from_secs(10), // should the bound be missing
+        disk_full_timeout: Duration::from_secs(10), // should the bound be missing
         ..CALM
     };
     world.write(&mut disk, times, numbers(3 * MOST_KEPT));
@@ -324,30 +327,30 @@ fn who_waits_to_write_when_the_grace_is_over_still_writes() {
         let _ = begun.send(());
         let _ = goes.recv(); // until it is dropped
     });
-    let bell = Bell::on(&world.stop);
+    let stop_signal = StopSignal::on(&world.stop);
     let (_open, done) = bounded(0);
-    let (desk, keeper) = desk(&mut disk, writing);
+    let (result_writer, flush_timer) = result_writer(&mut disk, writing);
     std::thread::scope(|scope| {
-        let (desk, done, rung) = (&desk, &done, &bell.rung);
+        let (result_writer, done, stopped) = (&result_writer, &done, &stop_signal.stopped);
         let a_moment = || std::thread::sleep(Duration::from_millis(20));
-        let keeping = scope.spawn(move || keeper.keep(done, rung).1);
+        let keeping = scope.spawn(move || flush_timer.keep(done, stopped).1);
         a_moment(); // it waits for something to do
-        scope.spawn(|| desk.take(answered(0)));
+        scope.spawn(|| result_writer.take(answered(0)));
         begins.recv().unwrap();
         drop(begins);
         world.stop.cancel();
         a_moment(); // and now for the lock, before all others
         for number in 1..4 {
-            scope.spawn(move || desk.take(answered(number)));
+            scope.spawn(move || result_writer.take(answered(number)));
         }
-        while desk.waiting.load(Ordering::SeqCst) < 3 {
+        while result_writer.waiting.load(Ordering::SeqCst) < 3 {
             std::thread::yield_now();
         }
         a_moment();
         drop(go);
         assert!(keeping.join().unwrap().failure.is_none());
     });
-    drop(desk);
+    drop(result_writer);
     assert_eq!(disk.written.len(), 4);
 }
 

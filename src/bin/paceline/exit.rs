@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use paceline::Error;
-use paceline::batch::{Ending, Summary};
+use paceline::batch::{StopReason, Summary};
 
 use crate::advice::advice;
 use crate::mask;
@@ -35,15 +35,15 @@ impl Exit {
         Self::of_ending(&summary.ending, summary.failed > 0, stopped)
     }
 
-    fn of_ending(ending: &Ending, has_failures: bool, stopped: Self) -> Self {
+    fn of_ending(ending: &StopReason, has_failures: bool, stopped: Self) -> Self {
         match ending {
-            Ending::AccountError(_)
-            | Ending::Forbidden(_)
-            | Ending::SameFailure(_)
-            | Ending::Unreachable(_)
-            | Ending::Certificate(_) => Self::Refused,
-            Ending::Bound(_) | Ending::LongWait(_) => Self::Bound,
-            Ending::Interrupted => stopped,
+            StopReason::AccountError(_)
+            | StopReason::Forbidden(_)
+            | StopReason::SameFailure(_)
+            | StopReason::Unreachable(_)
+            | StopReason::Certificate(_) => Self::Refused,
+            StopReason::Bound(_) | StopReason::LongWait(_) => Self::Bound,
+            StopReason::Interrupted => stopped,
             _ if has_failures => Self::SomeFailed,
             _ => Self::Success,
         }
@@ -98,28 +98,28 @@ mod tests {
         let reason = String::new;
         let zero = Money::default();
         let endings = [
-            Ending::Finished,
-            Ending::AccountError(reason()),
-            Ending::Forbidden(reason()),
-            Ending::SameFailure(reason()),
-            Ending::Unreachable(reason()),
-            Ending::Certificate(reason()),
-            Ending::LongWait(reason()),
-            Ending::Bound(Bound::Tokens {
+            StopReason::Finished,
+            StopReason::AccountError(reason()),
+            StopReason::Forbidden(reason()),
+            StopReason::SameFailure(reason()),
+            StopReason::Unreachable(reason()),
+            StopReason::Certificate(reason()),
+            StopReason::LongWait(reason()),
+            StopReason::Bound(Bound::Tokens {
                 budget: 1,
                 used: 0,
                 needed: 2,
             }),
-            Ending::Bound(Bound::Cost {
+            StopReason::Bound(Bound::Cost {
                 budget: zero,
                 used: zero,
                 needed: zero,
             }),
-            Ending::Bound(Bound::Failures { most: 1 }),
-            Ending::Bound(Bound::Deadline {
+            StopReason::Bound(Bound::Failures { most: 1 }),
+            StopReason::Bound(Bound::Deadline {
                 after: Duration::ZERO,
             }),
-            Ending::Interrupted,
+            StopReason::Interrupted,
         ];
         let table = PAGE
             .lines()

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use paceline::batch::{Bound, Ending, Summary};
+use paceline::batch::{Bound, StopReason, Summary};
 use paceline::{Error, Result};
 
 use crate::held::mark;
@@ -113,19 +113,19 @@ pub(crate) fn print(
         );
     }
     match &summary.ending {
-        Ending::AccountError(reason) => {
+        StopReason::AccountError(reason) => {
             warning!("paceline: stopped by an account error: {reason}");
             warning!(
                 "paceline: nothing is lost; once that is corrected, the same command resumes the run"
             );
         }
-        Ending::Forbidden(reason) => {
+        StopReason::Forbidden(reason) => {
             warning!("paceline: stopped: the server forbids request after request: {reason}");
             warning!(
                 "paceline: nothing is lost; once that is corrected, the same command resumes the run"
             );
         }
-        Ending::SameFailure(reason) => {
+        StopReason::SameFailure(reason) => {
             warning!(
                 "paceline: stopped: nothing has succeeded, and 20 requests failed alike: {reason}"
             );
@@ -133,21 +133,21 @@ pub(crate) fn print(
                 "paceline: once that is corrected, the same command resumes the run; --keep-going sends the others in any case"
             );
         }
-        Ending::Unreachable(reason) => {
+        StopReason::Unreachable(reason) => {
             warning!("paceline: stopped: cannot reach {reason}");
             warning!("paceline: no request failed by it; the same command resumes the run");
         }
-        Ending::Certificate(reason) => {
+        StopReason::Certificate(reason) => {
             warning!("paceline: stopped by a certificate: {reason}");
             warning!("paceline: no request failed by it; the same command resumes the run");
         }
-        Ending::LongWait(reason) => {
+        StopReason::LongWait(reason) => {
             warning!(
                 "paceline: stopped: all that is left would wait for more than a day: {reason}"
             );
             warning!("paceline: nothing is lost; the same command resumes the run");
         }
-        Ending::Bound(bound) => {
+        StopReason::Bound(bound) => {
             let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
             let done = dealt_with(summary);
             warning!("paceline: stopped at {bound}");
@@ -155,7 +155,7 @@ pub(crate) fn print(
                 "paceline: {done} lines are done; the same command resumes the run, and its bounds count anew"
             );
         }
-        Ending::Interrupted => warning!(
+        StopReason::Interrupted => warning!(
             "paceline: interrupted: {} requests are done; the same command resumes the run",
             dealt_with(summary)
         ),

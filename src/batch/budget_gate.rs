@@ -16,10 +16,10 @@ use crate::{Error, ErrorKind, Prepared, Usage};
 
 /// # Locking
 ///
-/// The lock is held for one look, and let go of while waiting. Whatever can end a wait (a claim
+/// The lock is held for one look, and let go of while waiting. Whatever can end a wait (a hold
 /// that ends, a gate that closes, a run that is stopped) notifies under the lock under which
 /// waiters look before they sleep.
-pub(super) struct Gate {
+pub(super) struct BudgetGate {
     prices: Option<Prices>,
     state: Mutex<State>,
     changed: Condvar,
@@ -46,7 +46,7 @@ pub(super) enum Refused {
     Ending,
 }
 
-impl Gate {
+impl BudgetGate {
     /// A gate whose waiters go when `stop` is cancelled.
     pub(super) fn new(bounds: &Bounds, prices: Option<Prices>, stop: &CancelToken) -> Arc<Self> {
         let gate = Arc::new(Self {
@@ -73,7 +73,7 @@ impl Gate {
         self: &Arc<Self>,
         request: &Prepared,
         stop: &CancelToken,
-    ) -> Result<Claim, Refused> {
+    ) -> Result<BudgetHold, Refused> {
         let model = request.model();
         let price = self.prices.as_ref().and_then(|prices| prices.of(model));
         let (size, tier) = (request.estimate(), request.tier());
@@ -84,7 +84,7 @@ impl Gate {
                 .unwrap_or_default(),
         };
         self.reserve(share, stop)?;
-        Ok(Claim {
+        Ok(BudgetHold {
             gate: Arc::clone(self),
             price,
             tier,
@@ -153,7 +153,7 @@ impl Gate {
     }
 }
 
-impl Watcher for Gate {
+impl Watcher for BudgetGate {
     fn cancelled(&self) {
         let _looking = self.state.lock(); // no thread is between its check and its wait
         self.changed.notify_all();
@@ -169,9 +169,9 @@ pub(super) struct Used {
 }
 
 /// A share that a request holds while it is under way. Dropped, it is given back.
-#[must_use = "a claim holds a share only as long as it is kept"]
-pub(super) struct Claim {
-    gate: Arc<Gate>,
+#[must_use = "a hold reserves its amount only as long as it is kept"]
+pub(super) struct BudgetHold {
+    gate: Arc<BudgetGate>,
     price: Option<Price>,
     /// The class of service that was asked for.
     tier: ServiceTier,
@@ -180,7 +180,7 @@ pub(super) struct Claim {
     is_over: bool,
 }
 
-impl Claim {
+impl BudgetHold {
     /// Ends with an answer, and returns what it cost if its model has a price. An answer that does
     /// not say what it used is taken to have used all that it reserved.
     pub(super) fn answered(mut self, used: Used) -> Option<Money> {
@@ -214,7 +214,7 @@ impl Claim {
     }
 }
 
-impl Claim {
+impl BudgetHold {
     /// Gives back what it holds, but for what is taken to be paid for, before another one is asked for.
     pub(super) fn give_back(&mut self) {
         if !std::mem::replace(&mut self.is_over, true) {
@@ -223,7 +223,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for BudgetHold {
     fn drop(&mut self) {
         self.give_back();
     }
@@ -236,15 +236,19 @@ mod tests {
 
     use super::*;
 
-    fn gate(tokens: u64, stop: &CancelToken) -> Arc<Gate> {
+    fn gate(tokens: u64, stop: &CancelToken) -> Arc<BudgetGate> {
         let bounds = Bounds {
             tokens: Some(tokens),
             ..Bounds::default()
         };
-        Gate::new(&bounds, None, stop)
+        BudgetGate::new(&bounds, None, stop)
     }
 
-    fn claim(gate: &Arc<Gate>, tokens: u64, stop: &CancelToken) -> Result<Claim, Refused> {
+    fn claim(
+        gate: &Arc<BudgetGate>,
+        tokens: u64,
+        stop: &CancelToken,
+    ) -> Result<BudgetHold, Refused> {
         let reserved = Share {
             tokens,
             ..Share::default()
@@ -255,7 +259,7 @@ mod tests {
                 stop.cancel();
             }
         })?;
-        Ok(Claim {
+        Ok(BudgetHold {
             gate: Arc::clone(gate),
             price: None,
             tier: ServiceTier::default(),
@@ -285,7 +289,7 @@ mod tests {
     }
 
     /// Waits until somebody has looked and sleeps: under the lock, nobody is between the two.
-    fn wait_for_sleeper(gate: &Gate, has_looked: &mpsc::Receiver<()>) {
+    fn wait_for_sleeper(gate: &BudgetGate, has_looked: &mpsc::Receiver<()>) {
         has_looked.recv().unwrap();
         drop(gate.state.lock());
     }
@@ -373,7 +377,7 @@ mod tests {
             url: String::new(),
             message: String::new(),
         };
-        type End = fn(Claim, &Error);
+        type End = fn(BudgetHold, &Error);
         let tried: End = |mut claim, error| claim.tried(error);
         let then_cancelled: End = |mut claim, error| {
             claim.tried(error);

@@ -1,4 +1,4 @@
-//! A brake: it holds up new requests while results cannot be written.
+//! Backpressure of the disk: holds up new requests while results cannot be written.
 
 use std::sync::{Arc, Weak};
 
@@ -11,52 +11,52 @@ use crate::limiter::{CancelToken, Watcher};
 ///
 /// # Locking
 ///
-/// A waiting thread checks the token and the brake under the lock that each takes before it notifies.
+/// A waiting thread checks the token and the flag under the lock that each takes before it notifies.
 #[derive(Debug)]
-pub(super) struct Brake {
-    pulled: Mutex<bool>,
+pub(super) struct WriteBackpressure {
+    applied: Mutex<bool>,
     changed: Condvar,
     stop: CancelToken,
 }
 
-impl Brake {
+impl WriteBackpressure {
     pub(super) fn new(stop: &CancelToken) -> Arc<Self> {
-        let brake = Arc::new(Self {
-            pulled: Mutex::new(false),
+        let backpressure = Arc::new(Self {
+            applied: Mutex::new(false),
             changed: Condvar::new(),
             stop: stop.clone(),
         });
-        stop.watch(&(Arc::downgrade(&brake) as Weak<dyn Watcher>));
-        brake
+        stop.watch(&(Arc::downgrade(&backpressure) as Weak<dyn Watcher>));
+        backpressure
     }
 
-    /// Waits until the brake is released or the run is stopped.
+    /// Waits until the backpressure is released or the run is stopped.
     pub(super) fn pass(&self) {
-        let mut pulled = self.pulled.lock();
-        while *pulled && !self.stop.is_cancelled() {
-            self.changed.wait(&mut pulled);
+        let mut applied = self.applied.lock();
+        while *applied && !self.stop.is_cancelled() {
+            self.changed.wait(&mut applied);
         }
     }
 
-    pub(super) fn pull(&self) {
-        *self.pulled.lock() = true;
+    pub(super) fn apply(&self) {
+        *self.applied.lock() = true;
     }
 
     pub(super) fn release(&self) {
         // The flag changes under the lock, so a thread sees it in its check or gets the notice in its wait.
-        *self.pulled.lock() = false;
+        *self.applied.lock() = false;
         self.changed.notify_all();
     }
 
-    pub(super) fn is_pulled(&self) -> bool {
-        *self.pulled.lock()
+    pub(super) fn is_applied(&self) -> bool {
+        *self.applied.lock()
     }
 }
 
-impl Watcher for Brake {
+impl Watcher for WriteBackpressure {
     fn cancelled(&self) {
         // Notifies under the lock: a thread between its check and its wait would miss it.
-        let _pulled = self.pulled.lock();
+        let _looking = self.applied.lock();
         self.changed.notify_all();
     }
 }
@@ -72,22 +72,22 @@ mod tests {
     fn it_holds_up_until_it_is_released_or_the_run_is_stopped() {
         for stops in [false, true] {
             let stop = CancelToken::new();
-            let brake = Brake::new(&stop);
-            brake.pass();
-            brake.pull();
+            let backpressure = WriteBackpressure::new(&stop);
+            backpressure.pass();
+            backpressure.apply();
             let (passed, passes) = mpsc::channel();
             thread::scope(|scope| {
                 for _ in 0..3 {
-                    let (brake, passed) = (&brake, passed.clone());
+                    let (backpressure, passed) = (&backpressure, passed.clone());
                     scope.spawn(move || {
-                        brake.pass();
+                        backpressure.pass();
                         passed.send(()).unwrap();
                     });
                 }
                 assert!(passes.try_recv().is_err());
                 match stops {
                     true => stop.cancel(),
-                    false => brake.release(),
+                    false => backpressure.release(),
                 }
             });
             assert_eq!(passes.try_iter().count(), 3);
@@ -98,8 +98,8 @@ mod tests {
     fn a_run_that_is_stopped_already_is_not_held_up() {
         let stop = CancelToken::new();
         stop.cancel();
-        let brake = Brake::new(&stop);
-        brake.pull();
-        brake.pass();
+        let backpressure = WriteBackpressure::new(&stop);
+        backpressure.apply();
+        backpressure.pass();
     }
 }

@@ -16,7 +16,7 @@ const LATENCY: Duration = Duration::from_secs(5);
 
 /// The options of a run besides its input and outputs.
 #[derive(Debug, Clone)]
-pub(super) struct Terms {
+pub(super) struct RunOptions {
     pub(super) prices: Option<Prices>,
     pub(super) bounds: Bounds,
     pub(super) latency: Duration,
@@ -29,7 +29,7 @@ pub(super) struct Terms {
 /// How long a server is tried that was never reached.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 
-impl Default for Terms {
+impl Default for RunOptions {
     fn default() -> Self {
         Self {
             prices: None,
@@ -43,7 +43,7 @@ impl Default for Terms {
     }
 }
 
-impl Terms {
+impl RunOptions {
     /// What is wrong with a request whose cost has to be known and is not.
     pub(super) fn objection(&self, model: &str, tier: ServiceTier) -> Option<String> {
         self.bounds.cost?;
@@ -57,20 +57,20 @@ impl Terms {
 ///
 /// Bounds are for one run: what an earlier one used is not counted again. A run that meets one
 /// begins no more requests, finishes and writes those in flight, and ends with
-/// [`Ending::Bound`](super::Ending::Bound); a later run resumes after the last line.
+/// [`StopReason::Bound`](super::StopReason::Bound); a later run resumes after the last line.
 impl Run {
     /// Sets what tokens cost, so that the run says what it costs. A model without a price is left
     /// out of that. Default: no prices.
     pub fn prices(mut self, prices: Prices) -> Self {
         self.watch().is_priced();
-        self.terms.prices = Some(prices);
+        self.options.prices = Some(prices);
         self
     }
 
     /// What costs are in, where there are prices.
     #[must_use]
     pub fn currency(&self) -> Option<String> {
-        let prices = self.terms.prices.as_ref();
+        let prices = self.options.prices.as_ref();
         prices.map(|prices| prices.currency().to_owned())
     }
 
@@ -83,7 +83,7 @@ impl Run {
     /// budget by that much, which is logged. So can tries that were lost and sent again: a request
     /// is counted once.
     pub fn budget_tokens(mut self, tokens: u64) -> Self {
-        self.terms.bounds.tokens = Some(tokens);
+        self.options.bounds.tokens = Some(tokens);
         self
     }
 
@@ -91,7 +91,7 @@ impl Run {
     /// [`budget_tokens`](Run::budget_tokens) does for tokens. A line whose model has no price is
     /// not sent: it fails. Default: no bound.
     pub fn max_cost(mut self, most: Money) -> Self {
-        self.terms.bounds.cost = Some(most);
+        self.options.bounds.cost = Some(most);
         self
     }
 
@@ -99,28 +99,28 @@ impl Run {
     /// fail. Lines that cannot be sent do not count, as they come again with each start. Default: no
     /// bound.
     pub fn max_failures(mut self, most: u64) -> Self {
-        self.terms.bounds.failures = Some(most.max(1));
+        self.options.bounds.failures = Some(most.max(1));
         self
     }
 
     /// Sets after which time nothing more is begun, counted from the call of [`run`](Run::run).
     /// What would have to wait for longer is not waited for. Default: no bound.
     pub fn deadline(mut self, after: Duration) -> Self {
-        self.terms.bounds.deadline = Some(after);
+        self.options.bounds.deadline = Some(after);
         self
     }
 
     /// Sets the assumed response latency, for [`plan`](Run::plan) alone. Default: 5 s.
     pub fn expect_latency(mut self, latency: Duration) -> Self {
-        self.terms.latency = latency;
+        self.options.latency = latency;
         self
     }
 
     /// Sets how long to try to reach a server that was never reached in this run, before the run
-    /// [stops](super::Ending::Unreachable). A server that is lost later is tried until the
+    /// [stops](super::StopReason::Unreachable). A server that is lost later is tried until the
     /// [deadline](Self::deadline). Default: 30 s.
     pub fn connect_patience(mut self, time: Duration) -> Self {
-        self.terms.connect_patience = time;
+        self.options.connect_patience = time;
         self
     }
 
@@ -128,15 +128,15 @@ impl Run {
     /// cannot be reached. It is called by threads of the run, which wait until it returns.
     /// Default: a warning in the log.
     pub fn on_notice(mut self, call: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        self.terms.notices = Notices::new(call);
+        self.options.notices = Notices::new(call);
         self
     }
 
     /// Sets whether the run continues when its failures show one cause: when 20 requests failed
     /// alike and none of this output has ever succeeded, or when the server answers 403 to 20
-    /// requests of a model in a row. Default: false, it [stops](super::Ending::SameFailure).
+    /// requests of a model in a row. Default: false, it [stops](super::StopReason::SameFailure).
     pub fn keep_going(mut self, keep_going: bool) -> Self {
-        self.terms.keeps_going = keep_going;
+        self.options.keeps_going = keep_going;
         self
     }
 
@@ -144,7 +144,7 @@ impl Run {
     /// the deadline is near, and the flex tier still has no room. Its dearer price then has to fit into
     /// [`max_cost`](Run::max_cost) first. Default: false, it fails or stays undone.
     pub fn flex_fallback(mut self, fallback: bool) -> Self {
-        self.terms.flex_fallback = fallback;
+        self.options.flex_fallback = fallback;
         self
     }
 
