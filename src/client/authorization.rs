@@ -1,4 +1,4 @@
-//! Who asks: keys, and the headers that carry them.
+//! Authorization: keys, and the headers that carry them.
 
 use std::fmt;
 
@@ -59,14 +59,14 @@ impl fmt::Debug for Secret {
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeySource {
     pub(super) key: Option<Secret>,
-    /// The variable that somebody named for it.
+    /// The variable that the caller named for it.
     pub(super) variable: Option<String>,
-    /// Whether somebody named the provider, so that no other's key will do.
+    /// Whether the caller named the provider: no other provider's key is sent to it.
     pub(super) is_of_provider: bool,
 }
 
-/// All headers of who asks: those that were stated, and what is missing of a key and of the
-/// division of the account.
+/// All authorization headers: the stated ones, and of the key and the division of the account
+/// those that are missing.
 pub(super) fn headers(
     mut stated: Vec<(String, Secret)>,
     source: &KeySource,
@@ -153,12 +153,12 @@ pub fn is_credential_header(name: &str) -> bool {
     name != "idempotency-key" && parts.any(|part| CREDENTIALS.contains(&part))
 }
 
-/// Whether a key is a token that somebody has signed in with: a JWT, of three parts.
+/// Whether a key is a token of a user who signed in: a JWT, of three parts.
 fn is_token(key: &str) -> bool {
     key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
-/// The key. None where nobody gave one and none is needed: on this machine, and in one's own network.
+/// The key. `None` where it is not set and not needed: on this machine, and in a private network.
 fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Result<Option<Secret>> {
     let is_own = base.is_loopback() || base.is_private();
     let is_needed =
@@ -167,7 +167,7 @@ fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Resul
     let usual = provider.and_then(Provider::key_env);
     let usual = match source.is_of_provider {
         true => usual,
-        // Who only named the base URL may have put its key where the official client looks for it.
+        // A user who only named the base URL may have put its key where the official client reads it.
         false => usual.filter(set).or(Some(DEFAULT_KEY_VARIABLE)),
     };
     let usual = usual.unwrap_or(DEFAULT_KEY_VARIABLE);
@@ -202,8 +202,8 @@ fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Resul
     }
 }
 
-/// What to say of a variable that is not set. Whoever gives the key in place of the variable's
-/// name finds it nowhere.
+/// The message for a variable that is not set. A key given in place of the variable's name does not
+/// appear in it.
 fn missing(variable: &str) -> String {
     let letter = |char: char| char.is_ascii_uppercase() || char == '_';
     let is_name = variable.starts_with(letter)

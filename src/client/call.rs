@@ -5,7 +5,7 @@
 
 mod attempts; //   a request from its first attempt to its last
 mod exchange; //   one attempt
-mod options; //    what one call may be told
+mod options; //    options of one call
 mod reading; //    the body of a response
 mod settlement; // what is left to do when a response is there
 
@@ -100,7 +100,7 @@ impl Prepared {
         self.charge(output)
     }
 
-    /// With so many tokens of output.
+    /// The cost with this number of output tokens.
     fn charge(&self, output: u64) -> Cost {
         let charge = self.client.settings().accounting;
         charge.reserve(self.estimate.prompt, output)
@@ -340,7 +340,7 @@ impl Admitted {
     /// is not taken apart. After each attempt `watch` says what it counts as; until it has, the
     /// request is not in flight and is not sent again. `name` is what the log calls it. `holds` is
     /// called with the bytes of the response that are held while it is read, and may wait. An attempt
-    /// in flight goes on behind the deadline of `wait` and when its token is cancelled.
+    /// in flight continues after the deadline of `wait` and after its token is cancelled.
     pub(crate) fn pass_on(
         self,
         name: &str,

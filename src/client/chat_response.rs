@@ -117,8 +117,8 @@ impl ChatResponse {
         self.choice("/message/refusal")?.as_str()
     }
 
-    /// The message of the first choice as it came, to go on from in the next request. Without a
-    /// choice it is an empty one of the assistant.
+    /// The message of the first choice, unchanged, for the next request of the conversation. Without a
+    /// choice it is an empty message of the assistant.
     #[must_use]
     pub fn message(&self) -> Message {
         let message = self.choice("/message").cloned();

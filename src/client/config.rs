@@ -83,7 +83,7 @@ pub(super) struct Settings {
     pub(super) accounting: Accounting,
     pub(super) prompt_rule: PromptRule,
     pub(super) provider_table: Arc<ProviderTable>,
-    /// Who answers, where that is known.
+    /// The provider of the server, where it is known.
     pub(super) provider: Option<Arc<Provider>>,
     /// Whether each model has a path of its own, as at Azure.
     pub(super) has_deployments: bool,
@@ -170,7 +170,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the API key. Defaults to the value of the [variable](ClientBuilder::api_key_env).
+    /// Sets the API key. Default: the value of the [variable](ClientBuilder::api_key_env).
     ///
     /// It is sent as `Authorization: Bearer KEY`, or in the header that the
     /// [provider](ClientBuilder::provider) takes it in: `x-api-key` for Anthropic, and `api-key` for Azure
@@ -190,8 +190,8 @@ impl ClientBuilder {
 
     /// Sets the API to talk to, as its provider names it: `https://api.openai.com/v1`,
     /// `https://HOST/v1beta/openai`, `https://HOST/openai/deployments/NAME?api-version=VERSION`.
-    /// Defaults to the environment variable `OPENAI_BASE_URL`, else to [`DEFAULT_BASE_URL`]; with a
-    /// [provider](ClientBuilder::provider) that is named, to the provider's.
+    /// Default: the environment variable `OPENAI_BASE_URL`, else [`DEFAULT_BASE_URL`]; with a
+    /// [provider](ClientBuilder::provider) that is named, the provider's.
     ///
     /// A resource at Azure may be named alone, `https://NAME.openai.azure.com`. Requests then go to its
     /// `/openai/v1`, or where the URL or the environment variable `OPENAI_API_VERSION` has an `api-version`, to the
@@ -204,8 +204,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends a header with every request. Its value is never printed. Defaults to none but those
-    /// that the environment names: `OpenAI-Organization` by `OPENAI_ORG_ID`, and `OpenAI-Project` by
+    /// Sends a header with every request. Its value is never printed. Default: the headers that the
+    /// environment sets, `OpenAI-Organization` by `OPENAI_ORG_ID` and `OpenAI-Project` by
     /// `OPENAI_PROJECT_ID`.
     ///
     /// An `Authorization` goes in place of the API key's. With an `api-key`, `x-api-key` or
@@ -216,30 +216,29 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the model of requests that name none. Defaults to [`DEFAULT_MODEL`].
+    /// Sets the model of requests that name none. Default: [`DEFAULT_MODEL`].
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.settings.model = model.into();
         self
     }
 
     /// Sets the output cap of typed requests that set none, and what is reserved for the answer
-    /// of any other request without a cap, in tokens. Defaults to
-    /// [`DEFAULT_MAX_COMPLETION_TOKENS`].
+    /// of any other request without a cap, in tokens. Default: [`DEFAULT_MAX_COMPLETION_TOKENS`].
     pub fn max_completion_tokens(mut self, tokens: u64) -> Self {
         self.settings.max_completion_tokens = tokens;
         self
     }
 
-    /// Sets where limiters come from. Defaults to the process-wide [`Registry::global`], so that
-    /// all clients of a process share their limits.
+    /// Sets the registry that makes the limiters. Default: the process-wide [`Registry::global`], so
+    /// that all clients of a process share their limits.
     pub fn registry(mut self, registry: Arc<Registry>) -> Self {
         self.registry = registry;
         self
     }
 
-    /// Has all requests pass this limiter, whatever their model: one that the caller has made, or shares with
-    /// other work. Without [`adaptive`](crate::RateLimiterBuilder::adaptive) it holds what it is told, and
-    /// pauses when the server refuses.
+    /// Sends all requests through this limiter, whatever their model: one that the caller has made, or
+    /// shares with other work. Without [`adaptive`](crate::RateLimiterBuilder::adaptive) it keeps the
+    /// stated limits, and pauses when the server refuses.
     ///
     /// ```
     /// use paceline::{Limits, RateLimitedClient, RateLimiter};
@@ -264,7 +263,7 @@ impl ClientBuilder {
 
     /// Shares its limits with all processes that do so over the same store: gives the client a
     /// registry of its own with the limits that it would have, each shared by the name of its model's
-    /// family. Defaults to limits of this process alone.
+    /// family. Default: limits of this process alone.
     #[cfg(feature = "redis")]
     pub fn share(mut self, store: &SharedStore) -> Self {
         self.shared = Some(store.clone());
@@ -278,14 +277,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets which measure of a prompt is reserved. Defaults to [`PromptRule::Larger`].
+    /// Sets which measure of a prompt is reserved. Default: [`PromptRule::Larger`].
     pub fn prompt_rule(mut self, rule: PromptRule) -> Self {
         self.settings.prompt_rule = rule;
         self
     }
 
-    /// Sets how requests are counted, by model. Defaults to the process's
-    /// [`ModelTable::global`].
+    /// Sets how requests are counted, by model. Default: the process's [`ModelTable::global`].
     ///
     /// ```no_run
     /// use paceline::RateLimitedClient;
@@ -302,7 +300,7 @@ impl ClientBuilder {
 
     /// Reserves for an answer what this share of the last answers needed, 0.5 to 0.99, in place of
     /// the request's whole output cap; 0.95 is a good one. For servers that count an answer when it
-    /// is there, and only with [`Accounting::Actual`]. Defaults to the cap.
+    /// is there, and only with [`Accounting::Actual`]. Default: the cap.
     ///
     /// What is reserved comes back with the answer, so of the limit a client uses no more than used
     /// ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and answers
@@ -325,15 +323,15 @@ impl ClientBuilder {
     ///
     /// An answer longer than its reserve is a debt, which comes in before anything else is
     /// admitted; over any longer time no more is used than before. When all answers get longer at
-    /// once, those under way are the debt, and the four that came next. It is at most what stood in
+    /// once, those in flight are the debt, and the four that came next. It is at most what stood in
     /// the bucket and came in during one latency, times how much longer they got: of answers 10
     /// times as long, with an empty bucket and a latency of 5 s, 45 s of the rate. A [smaller
     /// bucket](crate::LimitsBuilder::with_burst_duration) bounds it.
     ///
     /// Such a server counts an answer later than it is reserved here, so it can refuse some
     /// requests, which then wait and come again. A bucket that is stated smaller than the server's
-    /// makes them fewer. And what it says is left is without the answers under way: where it says
-    /// that in headers, as many more are sent, and a debt at the server is what comes of it.
+    /// makes them fewer. The remainder that it reports excludes the answers in flight: where it reports
+    /// one in headers, as many more requests are sent, and the server counts a debt.
     ///
     /// A server that holds the cap itself until the answer is there refuses whatever reserves less.
     /// When a refusal says that it asked for about as much, nothing is learned any more, and that
@@ -364,8 +362,8 @@ impl ClientBuilder {
     /// others succeed a refusal (429, 503) does not count at all, unless there are 20 of them while 100
     /// requests of that size or larger are let in. Default: 5.
     ///
-    /// Where nobody knows what became of a request (no answer, a 500), it is only sent again if it
-    /// asks for a computation, such as a chat or embeddings, and not if it creates something.
+    /// A request of unknown outcome (no answer, a 500) is retried only if it asks for a computation, such
+    /// as a chat or embeddings, and not if it creates something.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.settings.retry.max_retries = retries;
         self
@@ -400,7 +398,7 @@ impl ClientBuilder {
     }
 
     /// Sets how many idle connections are kept: as many as threads send at once, or each round
-    /// of them connects anew. Does not limit the threads. Defaults to 1,024.
+    /// of them connects anew. Does not limit the threads. Default: 1,024.
     pub fn max_idle_connections(mut self, connections: usize) -> Self {
         self.settings.max_idle_connections = connections.max(1);
         self

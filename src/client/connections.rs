@@ -1,4 +1,4 @@
-//! Connections that were opened, and who is told of each.
+//! Connections that were opened, and the callbacks for each.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-/// Somebody who waits for a connection.
+/// A callback for opened connections.
 pub(crate) trait OnConnection: Send + Sync {
     /// A connection was established, up to the end of its TLS handshake.
     fn connected(&self);
@@ -16,7 +16,7 @@ pub(crate) trait OnConnection: Send + Sync {
 ///
 /// # Locking
 ///
-/// The list is locked to look into it, not while somebody is told.
+/// The list is locked while it is copied, not while a callback runs.
 #[derive(Clone, Default)]
 pub(crate) struct Connections(Arc<Shared>);
 
@@ -32,7 +32,7 @@ impl Connections {
         self.0.opened.load(Ordering::SeqCst)
     }
 
-    /// Has somebody told of each connection from now on, until it is dropped.
+    /// Registers a callback for each connection from now on, until it is dropped.
     pub(crate) fn tell(&self, somebody: &Weak<dyn OnConnection>) {
         let mut told = self.0.told.lock();
         told.retain(|known| known.strong_count() > 0);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts since the client was made. They are read one by one, so while requests are under way
+/// Counts since the client was made. They are read one by one, so while requests are in flight
 /// they may be of slightly different moments.
 ///
 /// ```no_run

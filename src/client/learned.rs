@@ -12,8 +12,8 @@ use crate::observation::Refusal;
 use crate::tokens::{Endpoint, OutputSizes, Quantile};
 use crate::unit::Unit;
 
-/// Kinds that are kept, 4 KiB each. With one more, all are forgotten and begin at their caps: who
-/// has so many has hardly two requests of a kind.
+/// Kinds that are kept, 4 KiB each. With one more, all are forgotten and begin at their caps: a
+/// program with this many kinds has hardly two requests of one.
 const MOST_KINDS: usize = 1_024;
 /// Answers for which a refusal that does not say why puts a kind back to its caps; each further one
 /// for twice as many, so that few are refused in the end.
@@ -209,7 +209,7 @@ mod tests {
         Learner::new(Quantile::new(0.95).unwrap())
     }
 
-    /// So many answers of this size to requests with this cap.
+    /// `times` answers of this size to requests with this cap.
     fn answers(sizes: &Sizes, times: usize, tokens: u64, cap: u64) {
         (0..times).for_each(|_| sizes.answered(tokens, cap));
     }
@@ -331,7 +331,7 @@ mod tests {
         answers(&sizes, 19, 80, 4_000);
         answers(&other, 19, 80, 4_000);
         for back_for in [32, 64, 128] {
-            // As many as were under way.
+            // As many as were in flight.
             (0..5).for_each(|_| sizes.refused(&Refusal::default(), 180, 4_100));
             assert_eq!(sizes.reserve(4_000), 4_000, "{back_for}, at once");
             answers(&sizes, back_for - 1, 80, 4_000);

@@ -43,7 +43,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 pub use answer::{Completion, Repair};
-#[allow(unused_imports, reason = "for whoever reads results of earlier runs")]
+#[allow(
+    unused_imports,
+    reason = "for programs that read results of earlier runs"
+)]
 pub(crate) use answer::{completion_of, is_failure, value as value_of};
 pub use authorization::is_credential_header;
 pub(crate) use call::AfterAttempt;
@@ -557,7 +560,7 @@ impl RateLimitedClient {
         }
     }
 
-    /// Who answers, where that is known.
+    /// The provider of the server, where it is known.
     #[must_use]
     pub fn provider(&self) -> Option<&Provider> {
         self.settings().provider.as_deref()

@@ -29,7 +29,7 @@ pub struct Response {
     pub request_id: Option<String>,
     /// All headers.
     pub headers: ResponseHeaders,
-    /// The body as it came, but for what was [repaired](Response::repaired).
+    /// The body, unchanged but for what was [repaired](Response::repaired).
     pub body: Value,
     /// How the answer ended.
     pub completion: Completion,
@@ -53,7 +53,7 @@ pub struct Response {
 pub(crate) struct PassedOn {
     pub(crate) status: u16,
     pub(crate) request_id: Option<String>,
-    /// JSON as it came, white space and all, or as it was repaired.
+    /// JSON of the server, unchanged with its white space, or repaired.
     pub(crate) body: String,
     /// How it ended.
     pub(crate) completion: Completion,

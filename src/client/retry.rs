@@ -12,8 +12,8 @@ const MOST_SPREAD: Duration = Duration::from_secs(240);
 /// Refusals for a rate limit that weigh as much as one failure: they cost nothing, and on an
 /// account with others several may come in a row.
 const REFUSALS_PER_RETRY: u32 = 4;
-/// A request that is refused so often while so many others of its size or larger are let in will never
-/// pass. Until then no refusal counts while others succeed: it is its turn that was bad.
+/// Refusals of one request, while [`OTHERS`] requests of its size or larger are admitted, after which
+/// it will never pass. Until then no refusal counts while others succeed: only its moment was bad.
 const MOST_UNLUCKY: u32 = 20;
 const OTHERS: u64 = 100;
 /// Responses that are not JSON, such as the page of a portal, before the last one is final: what
@@ -61,7 +61,7 @@ impl Tries {
         let is_hopeless =
             self.unlucky >= MOST_UNLUCKY && self.others.is_some_and(|(_, others)| others >= OTHERS);
         let is_within = self.failures <= max_retries && self.refusals <= refusals;
-        // Whoever wants no retries wants none for bad luck, either.
+        // With 0 retries, a refusal while others succeed is not retried either.
         let is_wanted = max_retries > 0 || self.unlucky == 0;
         is_wanted && is_within && self.foreign <= MOST_FOREIGN && !is_hopeless
     }
@@ -106,7 +106,7 @@ impl RetryPolicy {
     ///
     /// A rate limit is waited out in line, where the limiter knows when it makes sense. For anything
     /// else the server's `retry-after` is a minimum. To it, or to the limiter's doubling back-off where
-    /// that is longer, up to a quarter is added, so that those who failed together do not come back
+    /// that is longer, up to a quarter is added, so that requests that failed together do not retry
     /// together.
     pub(super) fn wait(
         &self,
@@ -152,8 +152,8 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Api(error) if kind(error.kind))
 }
 
-/// Whether a request of this path can be sent a second time when nobody knows what became of the
-/// first: it computes an answer, and changes nothing that would then be there twice.
+/// Whether a request of this path can be sent a second time when the outcome of the first is
+/// unknown: it computes an answer, and changes nothing that would then be there twice.
 pub(super) fn is_repeatable(path: &str) -> bool {
     const COMPUTING: [&str; 3] = ["images", "audio", "rerank"];
     let segments = || path.split(['/', '?', '#']);
@@ -202,7 +202,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-    /// A server at which nobody succeeds.
+    /// A server at which no request succeeds.
     const TROUBLE: Advice = Advice {
         others_succeed: false,
         admitted: 0,

@@ -26,7 +26,7 @@ pub(super) fn sleep_until(duration: Duration, cancel: Option<&CancelToken>) -> R
     let sleeper = Arc::new(Sleeper::default());
     if let Some(token) = cancel {
         token.watch(&(Arc::downgrade(&sleeper) as Weak<dyn Watcher>));
-        // Cancelled before it was watched: nobody will call.
+        // Cancelled before the watch began: the token will not call.
         if token.is_cancelled() {
             return Err(Error::Cancelled);
         }

@@ -247,7 +247,7 @@ impl ChatStream {
         }
     }
 
-    /// The error that a piece is. The limiter is told of one that is a limit's.
+    /// The error that a piece is. The limiter observes one about a limit.
     fn failure(&mut self, fault: Fault, text: &str) -> Box<ApiError> {
         let mut heard = Reading {
             request_id: self.request_id.clone(),

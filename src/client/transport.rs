@@ -110,7 +110,7 @@ impl Transport {
             proxy,
             addresses: Addresses::new(),
         };
-        // What somebody has named is looked at before anything is done with it.
+        // Certificates that the user named are checked before the first request.
         if dialer.is_secure() && roots.is_none() && roots::are_named() {
             roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
         }

@@ -12,12 +12,12 @@ use crate::observation::{Observation, Outcome};
 const ISOLATED: f64 = 1.0;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST_FIRST: Duration = Duration::from_secs(2);
-/// It doubles so many times at most.
+/// It doubles at most this many times.
 const ISOLATED_DOUBLINGS: u32 = 3;
 /// The first back-off at a server in trouble, and the longest.
 const TROUBLE: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
-/// Others succeed where one was let in since this request left, or within so many latencies.
+/// Others succeed where one was admitted since this request left, or within this many latencies.
 const RECENT_LATENCIES: f64 = 4.0;
 /// The share of each latency in the mean of those seen.
 const SMOOTHING: f64 = 1.0 / 16.0;
@@ -25,10 +25,10 @@ const SMOOTHING: f64 = 1.0 / 16.0;
 const SIZES: usize = 65;
 
 /// What a limiter says of an attempt that has ended, from
-/// [`Permit::observe`](super::Permit::observe). Whether there is another one is up to whoever asked.
+/// [`Permit::observe`](super::Permit::observe). The caller decides whether to retry.
 ///
-/// The limiter has done its own part by then: a refused request is refunded where that is right, and
-/// nobody is granted anything before it makes sense.
+/// The limiter has done its own part by then: it has refunded a refused request where that is right,
+/// and it grants nothing before a retry makes sense.
 ///
 /// ```
 /// use std::time::Duration;

@@ -29,7 +29,7 @@ pub(crate) trait Alarms: Send + Sync {
     /// Has `ring` called when `due`, or as soon after it as can be. Never blocks, and may be
     /// called with locks held that `ring` takes: it is not called from here.
     ///
-    /// False when nobody would call because the time has come already: the caller acts itself.
+    /// False when the time has come already: no alarm will ring, and the caller acts itself.
     #[must_use]
     fn set(&self, due: Due, ring: Weak<dyn Ring>) -> bool;
 }

@@ -54,7 +54,7 @@ pub(crate) struct Bucket {
     quota: Quota,
     /// Nanoseconds in the quota's period: the scale.
     period: u64,
-    /// What a nanosecond brings in: the quota's amount, unless it is told otherwise.
+    /// What a nanosecond brings in: the quota's amount, unless an estimator sets another rate.
     rate: u64,
     /// The burst, to scale. The level never stands above it.
     full: i128,
@@ -70,7 +70,7 @@ pub(crate) struct Bucket {
 /// acquire looks at all that a level is.
 #[derive(Debug, Clone)]
 struct Adjustment {
-    /// What [`Bucket::charge`] was told last, for this quota: most of the time it is told the same again.
+    /// The last arguments of [`Bucket::charge`] for this quota: most calls repeat them.
     last_charge: Option<(f64, f64)>,
     /// What a cost of a million is charged.
     per_million: u64,
@@ -78,7 +78,7 @@ struct Adjustment {
     reserve: i128,
     /// Whether it is left out of snapshots and predictions.
     hidden: bool,
-    /// Whether it only counts, and holds nobody back.
+    /// Whether it only counts, and holds no request back.
     idle: bool,
 }
 
@@ -232,8 +232,8 @@ impl Bucket {
         }
     }
 
-    /// Whether some waiting would do for an amount. Of a limit that is only provisional nobody knows that
-    /// it would not: an amount above it passes at a full bucket, and the server says what is right.
+    /// Whether waiting can be enough for an amount. A provisional limit may be too low: an amount above
+    /// it passes at a full bucket, and the server reports the limit.
     fn passes(&self, amount: u64) -> bool {
         amount <= self.quota.amount() || self.is_hidden() || self.quota.is_provisional()
     }

@@ -53,26 +53,24 @@ impl RateLimiterBuilder {
     /// [hears](super::Permit::observe) it, and is careful until then. Limits that are only
     /// [provisional](crate::Quota::provisional) give way to the server's; those that are stated are
     /// ceilings. `jitter` is how much the time varies that requests take to the server, by which
-    /// each burst is [lowered](crate::Quota::allow_jitter). Defaults to an adaptive limiter to
-    /// nobody and holds exactly what it is told.
+    /// each burst is [lowered](crate::Quota::allow_jitter). Default: the limiter is not adaptive and
+    /// holds exactly the stated limits.
     pub fn adaptive(mut self, jitter: Duration) -> Self {
         self.rules.jitter = Some(jitter);
         self
     }
 
-    /// Sets how many may wait at once. Who comes then is refused with
-    /// [`QueueFull`](crate::Error::QueueFull); who has kept a [`Ticket`](super::Ticket) is not. Defaults
-    /// to any number.
+    /// Caps the wait queue. Further calls fail with [`QueueFull`](crate::Error::QueueFull), except those
+    /// of a [`Ticket`](super::Ticket). Default: no cap.
     pub fn max_waiters(mut self, most: usize) -> Self {
         self.rules.max_waiters = Some(most);
         self
     }
 
-    /// Lets a request that needs no waiting itself go past those who wait, if the head's turn then
-    /// comes just when it would have come anyway: one that takes nothing of what the head waits
-    /// for, such as a request without output while the head waits for output tokens. Who is not
-    /// yet the head may be put off by it, but nobody is from the moment on that they are. Defaults
-    /// to false: nobody overtakes.
+    /// Lets a request that fits now overtake waiters, if that does not delay the head of the queue: it
+    /// takes nothing of what the head waits for, such as a request without output while the head waits
+    /// for output tokens. It may delay waiters behind the head, and no waiter from the moment it becomes
+    /// the head. Default: false, no request overtakes.
     ///
     /// ```
     /// use std::time::Duration;
@@ -99,10 +97,9 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Sets who is told of each [`Event`]: to count and to measure. It is called by the thread
-    /// whose request it is, with none of the limiter's locks held, and that thread goes on when it
-    /// returns. A panic in it is that thread's: what has been granted to it then is kept as charged,
-    /// like that of a dropped permit. Defaults to nobody.
+    /// Registers a callback for each [`Event`]: to count and to measure. The thread of the request calls
+    /// it, without a lock of the limiter, and continues when it returns. A panic in it unwinds that
+    /// thread: a cost granted to it by then stays charged, like that of a dropped permit. Default: none.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -132,7 +129,7 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Sets the clock to go by. Defaults to the real one; tests pass a `&ManualClock`.
+    /// Sets the clock. Tests pass a `&ManualClock`. Default: the real one.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
@@ -141,12 +138,12 @@ impl RateLimiterBuilder {
     /// Shares the limits with all limiters of this name over the same store, in any process on any
     /// machine. Everything else stays as it is; see [`SharedStore`]. Time is the real one then.
     ///
-    /// Other limits hold for all, be they set, said by the server or stated by whoever joins last; a
-    /// bucket that gets smaller by that is at most empty, since it may have begun so.
+    /// Other limits hold for all processes, be they set, reported by the server or stated by the process
+    /// that joins last. A bucket that gets smaller by that is at most empty, since it may have begun so.
     ///
-    /// What a server says of its limits and of what remains is followed by all, where the limiter
+    /// All processes follow what a server reports of its limits and of what remains, where the limiter
     /// [is adaptive](Self::adaptive), and its refusals in any case. A cap on requests in flight stays this
-    /// process's own. Defaults to a limiter of this process alone.
+    /// process's own. Default: a limiter of this process alone.
     #[cfg(feature = "redis")]
     pub fn share(mut self, store: &SharedStore, name: impl Into<String>) -> Self {
         self.shared = Some((store.clone(), name.into()));

@@ -37,7 +37,7 @@ struct Shared {
     watchers: Mutex<Watchers>,
 }
 
-/// Who is to be told, in the order in which they came.
+/// The watchers to call, in order of registration.
 #[derive(Default)]
 struct Watchers {
     all: Vec<Weak<dyn Watcher>>,
@@ -87,7 +87,8 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Has `watcher` told when the token is cancelled. The caller looks at the flag afterwards.
+    /// Registers `watcher` for the cancellation. The caller checks the flag afterwards: a token that was
+    /// cancelled before does not call.
     pub(crate) fn watch(&self, watcher: &Weak<dyn Watcher>) {
         let mut watchers = self.0.watchers.lock();
         let Watchers {

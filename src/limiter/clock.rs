@@ -1,7 +1,7 @@
 //! The time that a limiter goes by: the real one, or one that a test moves.
 
 #[cfg(not(paceline_loom))]
-mod crowd; //  who waits by it, for tests
+mod crowd; //  the queues that wait by it, for tests
 mod manual; // time that a test moves
 
 use std::fmt;

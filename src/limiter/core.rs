@@ -3,19 +3,20 @@
 //! # Locking
 //!
 //! One mutex guards the queue with its levels. Everything that changes it happens under it, and
-//! ends by taking out whoever can be answered ([`WaitQueue::serve`]), so between two holders of
-//! the lock no waiter stands whose cost has come in, except for the time it takes an alarm to
+//! ends by taking out the waiters that can be answered ([`WaitQueue::serve`]), so between two holders
+//! of the lock no waiter stands whose cost has come in, except for the time it takes an alarm to
 //! ring.
 //!
-//! - Whoever is taken out is told after the lock is free again, by whoever took it out. It is told
-//!   once, because it stands in line once. Each waiter has a Condvar and a small lock of its own,
-//!   and looks at its answer under that before it sleeps, so the notify cannot fall in between. So
-//!   a thread that is woken contends with nobody.
-//! - Nobody waits with a timeout, but for the first 5 s where the log is to say what it waits for. What time has to bring (the head's turn, a deadline) is an
-//!   alarm, set under the lock by whoever finds that it is needed earlier than the one set
-//!   before. An alarm may come too early or for nothing; it is then set again if needed.
+//! - The thread that takes a waiter out notifies it after it has released the lock. It notifies it
+//!   once, because the waiter is in the queue once. Each waiter has a Condvar and a small lock of its
+//!   own, and checks its answer under that before it sleeps, so the notify cannot fall in between. So
+//!   a thread that is woken contends with no other.
+//! - No thread waits with a timeout, but for the first 5 s where the log is to say what it waits for.
+//!   What time has to bring (the head's turn, a deadline) is an alarm. The thread that finds that it is
+//!   needed earlier than the one set before sets it under the lock. An alarm may come too early or for
+//!   nothing; it is then set again if needed.
 //! - Time is read with the lock held, so it does not run backward from one holder to the next; before
-//!   that only where nobody waits ([`Core::take_freely`]).
+//!   that only where no thread waits ([`Core::take_freely`]).
 //! - Lock order: line, then the alarms' or a token's. Neither calls back with its own lock held. A
 //!   waiter's own lock is taken with no other one held.
 
@@ -58,19 +59,19 @@ pub(crate) struct Core {
     alarms: Arc<dyn Alarms>,
     queue: Mutex<WaitQueue>,
     hook: Option<Hook>,
-    /// Those who came behind their deadlines. They are counted beside the lock: when a deadline passes,
+    /// Calls that came after their deadlines. They are counted without the lock: when a deadline passes,
     /// all that is left of a program's work may come at once.
     late: AtomicU64,
     #[cfg(not(paceline_loom))]
     said: LongWaits,
-    /// Who goes to the store for it, if it is shared over one.
+    /// Its registration with the store worker, if it is shared over a store.
     #[cfg(feature = "redis")]
     pub(super) registration: std::sync::OnceLock<Registration>,
     /// For handing out to alarms and tokens, which must not keep the line alive.
     me: Weak<Core>,
 }
 
-/// What somebody asks for, and what ends the wait for it.
+/// What a call asks for, and what ends its wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(super) asked: Asked,
@@ -78,7 +79,7 @@ pub(crate) struct Request<'a> {
     pub(super) cancel: Option<&'a CancelToken>,
 }
 
-/// What becomes of whoever joins.
+/// The outcome of joining the queue.
 enum Entry {
     Granted(Grant),
     Waits(Arc<Parked>, Duration),
@@ -116,15 +117,15 @@ impl Core {
 
     /// Takes a cost at `now` if nothing stands in its way, as is so for most. None does not say what does.
     ///
-    /// The clock has been looked at before the lock, so that those who wait for the lock do not wait for
+    /// The caller has read the clock before the lock, so that threads waiting for the lock do not wait for
     /// the clock, too: a grant counts from a moment between its call and its end either way. A time that
-    /// somebody else has gone past by then brings nothing in.
+    /// another thread has passed by then brings nothing in.
     ///
-    /// Part of whoever calls it, down to the levels: returned from a call, a grant would be copied
+    /// Inlined into its callers, down to the levels: returned from a call, a grant would be copied
     /// while it is still being written, which takes longer than all its arithmetic.
     #[inline(always)]
     pub(super) fn take_freely(&self, cost: Cost, place: Option<u64>, now: Tick) -> Option<Grant> {
-        // Nobody waits where this succeeds, so there is nobody to tell.
+        // No thread waits where this succeeds, so there is none to notify.
         self.queue.lock().take_freely(cost, place, now)
     }
 
@@ -140,7 +141,7 @@ impl Core {
             None => {
                 let turn = queue.predict(asked, now).max(queue.due(asked.cost));
                 let wait = match turn {
-                    // Some permit has to end first, which nobody can predict.
+                    // Some permit has to end first, which cannot be predicted.
                     Tick::NEVER => queue.predict(asked, now).since(now),
                     turn => turn.since(now),
                 };
@@ -152,7 +153,7 @@ impl Core {
     /// Takes a cost, waiting in line for it, and returns how long that took.
     #[cold]
     pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
-        // Both may lock or start a thread, which nobody should have to stand in line for.
+        // Both may lock or start a thread, so they run without the queue's lock.
         #[cfg(feature = "redis")]
         self.registration_ready()?;
         self.alarms.ready()?;
@@ -164,7 +165,7 @@ impl Core {
             Entry::Granted(grant) => return Ok((grant, Duration::ZERO)),
             Entry::Waits(waiter, predicted) => (waiter, predicted),
         };
-        // Whoever is told may panic, and must not leave it in line.
+        // The callback may panic, and must not leave the waiter in the queue.
         let place = Place {
             core: self,
             waiter: &waiter,
@@ -207,8 +208,8 @@ impl Core {
         })
     }
 
-    /// Takes a cost after all, or joins the line. Its token is watched by now: if it is cancelled
-    /// later than this looks, whoever cancels it finds the waiter.
+    /// Takes a cost after all, or joins the queue. Its token is watched by now: a thread that cancels it
+    /// after this check finds the waiter.
     fn join(&self, queue: &mut WaitQueue, request: Request<'_>, now: Tick) -> Result<Entry> {
         let Request { asked, cancel, .. } = request;
         if cancel.is_some_and(CancelToken::is_cancelled) {
@@ -248,8 +249,8 @@ impl Core {
         request.deadline.is_some_and(|deadline| now() > deadline)
     }
 
-    /// Takes a cost if that needs no waiting, and serves those for whom that makes a difference:
-    /// whoever goes ahead of others may bring the turn of another lane.
+    /// Takes a cost if that needs no waiting, and serves the waiters that it affects: a grant that
+    /// overtakes others may bring the turn of the other priority.
     fn take_at_once(
         &self,
         queue: &mut WaitQueue,
@@ -322,7 +323,7 @@ impl Core {
         self.change(|queue, _| queue.resume());
     }
 
-    /// Answers everyone who waits, and everyone who comes, with [`Error::Closed`].
+    /// Answers all waiters, and all later calls, with [`Error::Closed`].
     pub(super) fn close(&self) {
         self.change(|queue, _| queue.close());
     }
@@ -341,7 +342,7 @@ impl Core {
         snapshot
     }
 
-    /// Counts one that comes behind its deadline, without the lock, and says what it is told.
+    /// Counts a call that comes after its deadline, without the lock, and returns its error.
     pub(super) fn reject_late(&self) -> Error {
         self.late.fetch_add(1, Ordering::Relaxed);
         Error::DeadlineExceeded {
@@ -360,7 +361,7 @@ impl Core {
         self.hook.is_some()
     }
 
-    /// Tells whoever counts what happened.
+    /// Calls the hook with an event.
     #[inline]
     pub(super) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         if let Some(hook) = &self.hook {
@@ -368,8 +369,7 @@ impl Core {
         }
     }
 
-    /// Does something under the lock, at the time that it is then, and tells whoever was answered
-    /// on the way.
+    /// Does something under the lock, at the current time, and notifies the waiters that it answered.
     #[inline]
     fn with<T>(&self, act: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
         self.with_in(self.queue.lock(), act)
@@ -395,7 +395,7 @@ impl Core {
         result
     }
 
-    /// Makes a change that can bring someone's turn nearer, and answers whoever's it is.
+    /// Makes a change that can bring a turn nearer, and answers the waiters whose turn it is.
     fn change<T>(&self, change: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
         self.change_in(self.queue.lock(), change)
     }

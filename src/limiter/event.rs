@@ -1,4 +1,4 @@
-//! What happens in a limiter, told as it happens: for metrics.
+//! Events of a limiter, for metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub enum Event<'a> {
         /// How long it stood in line.
         waited: Duration,
     },
-    /// A limit has been found that nobody had stated and the server does not report: the rate that it
-    /// lets in. Comes once for each.
+    /// A limit has been found that is not stated and that the server does not report: the rate that it
+    /// admits. Comes once for each.
     LimitFound {
         /// About what it is.
         quota: Quota,
@@ -60,7 +60,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Who is told.
+/// The callback for events.
 pub(super) type Hook = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// A limit that has been measured, to two digits: `340,000 tokens a minute`.

@@ -15,8 +15,8 @@ const FEW: usize = 64;
 /// A limiter for each key, such as a user, a tenant or a host: made when it is first asked for, and evicted
 /// when it is idle.
 ///
-/// Idle is a limiter that nobody holds and whose buckets are full, so that a new one of the same key would
-/// grant the same: no eviction lets anyone exceed a limit. Idle ones are looked for whenever their number
+/// A limiter is idle if it has no other handle and its buckets are full, so that a new one of the same key
+/// would grant the same: no eviction lets a key exceed a limit. Idle ones are looked for whenever the number
 /// has doubled, so memory is at most twice what is in use. What an adaptive limiter has learnt goes with it.
 ///
 /// ```

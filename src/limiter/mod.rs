@@ -7,13 +7,13 @@ mod builder; //  settings
 mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
 mod core; //     the lock and the line of waiters
-mod event; //    what happens, told as it happens
+mod event; //    events, for metrics
 mod keyed; //    a limiter for each key
 mod object; //   acquiring behind a trait object
 mod options; //     what may end a wait early
 mod permit; //   a granted cost, to be settled
 mod priority; // whose work goes first
-mod queue; //    who waits, and whose turn it is
+mod queue; //    the waiters, and whose turn it is
 mod refill; //   the one alarm clock thread
 mod registry; // one limiter per model, process-wide
 #[cfg(feature = "redis")]
@@ -108,8 +108,8 @@ use crate::unit::Unit;
 ///
 /// Without waiting: one uncontended lock, one look at the clock, and two multiplications a quota. With
 /// waiting: one wake-up a grant, by one thread for the whole process. Nothing
-/// polls. Predictions, which a deadline needs, play the line forward: they cost time in proportion to
-/// those who wait.
+/// polls. Predictions, which a deadline needs, play the queue forward: they cost time in proportion to
+/// the number of waiters.
 #[derive(Clone)]
 pub struct RateLimiter {
     core: Arc<Core>,
@@ -141,7 +141,7 @@ impl RateLimiter {
         self.acquire_with(cost, AcquireOptions::new())
     }
 
-    /// Takes `cost` if that needs no waiting, which includes that nobody else waits.
+    /// Takes `cost` if that needs no waiting, which includes that no other call waits.
     ///
     /// # Errors
     ///
@@ -215,14 +215,14 @@ impl RateLimiter {
     ///
     /// [`TooLarge`](crate::Error::TooLarge) when it would never be granted.
     ///
-    /// A cap on requests in flight is left out of all predictions: nobody knows when one ends.
+    /// A cap on requests in flight is left out of all predictions: the end of a request is unknown.
     pub fn predicted_wait(&self, cost: Cost) -> Result<Duration> {
         self.core
             .predict(AcquireOptions::new().request(cost, None).asked)
     }
 
-    /// Grants nothing before `until`, to anyone. Buckets go on filling. A later instant extends
-    /// the pause; an earlier one changes nothing.
+    /// Grants nothing before `until`. Buckets continue to fill. A later instant extends the pause; an
+    /// earlier one changes nothing.
     pub fn pause_until(&self, until: Instant) {
         self.core.pause_until(until);
     }
@@ -232,11 +232,12 @@ impl RateLimiter {
         self.core.resume();
     }
 
-    /// Holds other limits from now on, while others wait: the head is served as soon as they let
-    /// it. What is used stays used: a bucket that gets larger gains what it can hold more, and one
-    /// that gets smaller may be in debt. A quota in the place of one of another period goes on from
-    /// that, at most empty; one of a new unit begins with its [start](crate::Quota::start). Waiters that can never pass the new limits get
-    /// [`TooLarge`](crate::Error::TooLarge).
+    /// Replaces the limits while threads wait. The head is served as soon as they admit it.
+    ///
+    /// Consumption carries over: a bucket that gets larger gains the difference, and one that gets
+    /// smaller may be in debt. A quota in the place of one of another period continues from its level, at
+    /// most empty; one of a new unit begins with its [start](crate::Quota::start). Waiters that can never
+    /// pass the new limits get [`TooLarge`](crate::Error::TooLarge).
     ///
     /// An [adaptive](RateLimiterBuilder::adaptive) limiter takes them for what the user states:
     /// what the server has said of its own limits stands beside them.
@@ -296,8 +297,8 @@ impl RateLimiter {
         self.core.snapshot()
     }
 
-    /// Everyone who waits now, in the order of their turns: for a user who wants to know why a
-    /// program stands still. Costs time in proportion to their number, under the limiter's lock.
+    /// All waiters, in the order of their turns: to find out why a program stands still. Costs time in
+    /// proportion to their number, under the limiter's lock.
     ///
     /// ```
     /// use paceline::{Cost, Limits, RateLimiter};
@@ -320,7 +321,7 @@ impl RateLimiter {
         self.core.clock()
     }
 
-    /// Whether nobody holds it and a new one would grant the same.
+    /// Whether it has no other handle and a new one would grant the same.
     fn is_idle(&self) -> bool {
         if Arc::strong_count(&self.core) > 1 {
             return false;

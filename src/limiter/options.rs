@@ -42,19 +42,19 @@ impl<'a> AcquireOptions<'a> {
         }
     }
 
-    /// Gives up at `deadline`; one that has passed is refused, whatever is free. Defaults to never.
+    /// Gives up at `deadline`; one that has passed is refused, whatever is free. Default: none.
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Gives up when `token` is cancelled. Defaults to none.
+    /// Gives up when `token` is cancelled. Default: none.
     pub const fn cancel(mut self, token: &'a CancelToken) -> Self {
         self.cancel = Some(token);
         self
     }
 
-    /// Sets whose work it is. Defaults to [`Priority::Interactive`].
+    /// Sets the priority. Default: [`Priority::Interactive`].
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self

@@ -18,14 +18,14 @@ use crate::observation::{Observation, Outcome};
 
 /// The right to send one request, paid for by its [`Cost`].
 ///
-/// Whoever sends the request ends the permit, once:
+/// The sender of the request ends the permit, once:
 ///
 /// - [`settle`](Permit::settle) with what it really cost, when that is known;
 /// - [`refund`](Permit::refund) when the request never left;
-/// - dropping it keeps the charge as reserved: the safe thing to do when nobody knows.
+/// - dropping it keeps the charge as reserved: the safe choice when the cost is unknown.
 ///
 /// Where there is a cap on requests [in flight](crate::LimitsBuilder::in_flight) it has one of the
-/// places until then. So it is to be kept as long as the request is under way, and no longer.
+/// places until then. So keep it as long as the request is in flight, and no longer.
 ///
 /// A permit borrows the limiter that granted it. One that outlives it, or goes to a thread that
 /// does, is made to [own](Permit::into_owned) its share of it.
@@ -50,8 +50,8 @@ pub struct Permit<'a> {
     waited: u64,
 }
 
-/// The limiter of a permit. To count those who hold it takes two atomic operations a permit, a
-/// third of all that an acquire costs, and more where several cores share the count.
+/// The limiter of a permit. To count its handles takes two atomic operations a permit, a third of
+/// all that an acquire costs, and more where several cores share the count.
 enum Held<'a> {
     Borrowed(&'a Arc<Core>),
     Owned(Arc<Core>),
@@ -111,7 +111,7 @@ impl<'a> Permit<'a> {
         })
     }
 
-    /// Whoever is told may panic: that ends the permit, and its place in flight is free.
+    /// The callback may panic: that ends the permit, and its place in flight is free.
     #[cold]
     fn told(self) -> Self {
         let (cost, waited) = (self.cost, self.waited());
@@ -201,7 +201,7 @@ impl<'a> Permit<'a> {
 
     /// Tells the limiter what the request's answer says of its limits, as soon as its head is
     /// there. An [adaptive](super::RateLimiterBuilder::adaptive) limiter learns from it; any
-    /// limiter holds back all who share it for as long as a refusal asks to wait.
+    /// limiter holds back all requests that share it for as long as a refusal asks to wait.
     ///
     /// A request that was refused has not been charged: what it reserved is given back here, where
     /// the answer says enough to know what is left instead.
@@ -236,7 +236,7 @@ impl<'a> Permit<'a> {
     }
 
     /// Ends the permit like dropping it, and keeps its place in line for another try of the same
-    /// request: it goes ahead of all who came later.
+    /// request: it goes ahead of all later ones.
     pub fn keep_place(self) -> Ticket {
         Ticket::new(Arc::clone(&self.core), self.grant.place)
     }

@@ -2,7 +2,7 @@
 
 /// Whose work goes first where both wait for the same limiter.
 ///
-/// [`Interactive`](Priority::Interactive) work, for which somebody waits, goes before
+/// [`Interactive`](Priority::Interactive) work, for which a person waits, goes before
 /// [`Batch`](Priority::Batch) work, of which there may be much. Within each, first come is first
 /// served. Batch work never starves: **of any four requests granted in a row while batch work
 /// waits, at least one is batch work's.** So the n-th batch request in line lets at most 3·n
@@ -24,7 +24,7 @@
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Priority {
-    /// Somebody waits for it. The default.
+    /// A person waits for it. The default.
     #[default]
     Interactive,
     /// It is to be done some time.

@@ -1,8 +1,8 @@
-//! The line without its lock: who waits, in which order, and whose turn it is.
+//! The queue without its lock: the waiters, their order, and whose turn it is.
 //!
 //! Everything here is decided by the time that is passed in, so tests play any course of events
-//! without a thread or a clock. Who is answered is put aside ([`WaitQueue::take_answered`]), to be told
-//! by whoever holds the lock, once it is free.
+//! without a thread or a clock. Answered waiters are put aside ([`WaitQueue::take_answered`]); the
+//! holder of the lock notifies them after it has released it.
 
 mod changes; // what may change while others wait
 mod outlook; // how it stands, and when whose turn comes
@@ -11,7 +11,7 @@ mod outside; // for amounts from outside
 mod priorities; //   in which order they wait
 #[cfg(all(test, not(paceline_loom)))]
 mod tests;
-mod waiter; //  who waits, and what becomes of it
+mod waiter; //  a waiter and its answer
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
 use crate::{Error, Result};
 
-/// A supply of amounts, and those who wait for them.
+/// A supply of amounts, and the waiters for it.
 pub(super) struct WaitQueue {
     supply: Supply,
     slots: Slots,
@@ -53,7 +53,7 @@ pub(super) struct WaitQueue {
     spent: Cost,
     /// What the server has let in.
     admissions: Admissions,
-    /// Refusals in a row, where there is nobody else to learn from them.
+    /// Refusals in a row, where the supply does not learn from them.
     refusal_backoff: RefusalBackoff,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Observed {
     /// What stays charged for the request.
     pub(super) charged: Cost,
     pub(super) advice: Advice,
-    /// A limit that nobody has said and that has just been found.
+    /// A limit that is neither stated nor reported and has just been found.
     pub(super) found: Option<Quota>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Rules {
     pub(super) jitter: Option<Duration>,
     /// How many may wait.
     pub(super) max_waiters: Option<usize>,
-    /// Whether whoever delays nobody may go past.
+    /// Whether a request that delays no head may overtake.
     pub(super) bypass: bool,
 }
 
@@ -103,12 +103,12 @@ impl WaitQueue {
         }
     }
 
-    /// Takes what is asked for now if nobody is before it; `None` if it has to wait.
+    /// Takes what is asked for now if no waiter is before it; `None` if it has to wait.
     pub(super) fn take_at_once(&mut self, asked: Asked, now: Tick) -> Result<Option<Grant>> {
         if self.closed {
             return Err(Error::Closed);
         }
-        // An alarm that is late need not keep anyone: whoever comes by serves the line.
+        // A late alarm holds no waiter up: the next call serves the queue.
         if self.alarm.is_some_and(|alarm| alarm <= now) {
             self.serve(now);
         }
@@ -155,8 +155,8 @@ impl WaitQueue {
         is_quiet && self.slots.has(1)
     }
 
-    /// Whether a request that is covered need not wait for those who do: because its turn comes
-    /// before theirs, or because it delays nobody.
+    /// Whether a request that is covered may overtake the waiters: because its turn comes before
+    /// theirs, or because it does not delay the head.
     fn goes_ahead(&mut self, asked: Asked) -> bool {
         if self.priorities.is_next(asked.priority, asked.place) {
             self.priorities.served(asked.priority);
@@ -193,7 +193,7 @@ impl WaitQueue {
             self.slots.paced();
             return false;
         }
-        // The place comes last: whoever lacks nothing else shows that the window binds.
+        // The place comes last: a head that lacks nothing else shows that the window binds.
         self.slots.has_for_head()
     }
 
@@ -307,7 +307,7 @@ impl WaitQueue {
         self.answered.push(waiter, answer);
     }
 
-    /// Who has been answered since this was last called, to be told.
+    /// The waiters answered since the last call, to be notified.
     #[inline]
     pub(super) fn take_answered(&mut self) -> Option<Answered> {
         match self.answered.is_empty() {

@@ -1,8 +1,8 @@
 //! The refill scheduler: one thread for the process, an alarm clock for the heads of all lines.
 //!
-//! It adds no tokens: levels are computed from elapsed time by whoever looks at them. It knows
-//! no bucket either, only whom to call and when. So a late alarm costs latency and never tokens,
-//! and with nobody waiting the thread sleeps without a timeout.
+//! It adds no tokens: the thread that reads a level computes it from elapsed time. It knows no
+//! bucket either, only whom to call and when. So a late alarm costs latency and never tokens, and
+//! while no request waits the thread sleeps without a timeout.
 //!
 //! # Locking
 //!
@@ -12,8 +12,8 @@
 //!
 //! No wake-up is lost: the thread looks at the heap and goes to sleep under one hold of the lock,
 //! and an alarm that becomes the first is put in and notified under another. Only that one wakes
-//! the thread: whoever sets a later alarm than the first has nothing to tell it. While it rings it
-//! does not sleep, and looks at the heap again before it does.
+//! the thread: an alarm later than the first does not change when it wakes. While it rings it does
+//! not sleep, and looks at the heap again before it does.
 
 use std::collections::BinaryHeap;
 use std::io;
@@ -28,15 +28,15 @@ use crate::{Error, Result};
 /// The name of the thread, as debuggers and `top -H` show it.
 const THREAD_NAME: &str = "paceline-refill";
 
-/// What a child of `fork` is told that would have to wait.
+/// The error of a call that would have to wait in a child of `fork`.
 const FORKED: &str = "this process is a fork, and threads stay in the parent: fork before the first \
                       wait, or start a new program";
 
 /// The scheduler's handle. The process has [one](Scheduler::global); tests make their own.
 pub(crate) struct Scheduler {
     /// The process in which the thread is, 0 before it was started: what most callers of
-    /// [`ready`](Alarms::ready) find, who need not stand in line for it. A child of `fork` has the
-    /// number and not the thread.
+    /// [`ready`](Alarms::ready) find, without a lock. A child of `fork` has the number and not the
+    /// thread.
     process: AtomicU32,
     thread: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
@@ -76,8 +76,8 @@ impl Scheduler {
         &GLOBAL
     }
 
-    /// How often the thread has gone to sleep. Counted with the lock held that it lets go of in its
-    /// sleep: whoever reads the number finds it asleep, or woken since.
+    /// How often the thread has gone to sleep. Counted under the lock that it releases in its sleep: a
+    /// test that reads the number finds it asleep, or woken since.
     #[cfg(all(test, not(paceline_loom)))]
     fn sleeps(&self) -> u64 {
         self.shared.state.lock().sleeps
@@ -90,7 +90,7 @@ impl Alarms for Scheduler {
         match self.process.load(Ordering::Acquire) {
             0 => {}
             process if process == here => return Ok(()),
-            // No lock is touched: whoever held one in the parent is not there to let go of it.
+            // No lock is taken: a thread that held one in the parent does not exist to release it.
             _ => return Err(Error::Scheduler(io::Error::other(FORKED))),
         }
         let mut thread = self.thread.lock();
@@ -183,7 +183,7 @@ mod tests {
     use super::super::bucket::Tick;
     use super::*;
 
-    /// Says when it was rung, and asks to be rung again as often as it was told to.
+    /// Records when it was rung, and asks for a fixed number of further alarms.
     struct Bell {
         rung: Mutex<Sender<(Tick, Instant)>>,
         again: Mutex<Vec<Due>>,

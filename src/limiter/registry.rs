@@ -13,7 +13,7 @@ use super::event::{Event, Hook};
 use super::{Clock, RateLimiter};
 use crate::quota::{LimitTable, Limits};
 
-/// How much the time that requests take to the server is taken to vary, unless told otherwise.
+/// Default of [`Registry::jitter`]: how much the time that requests take to the server may vary.
 pub const DEFAULT_JITTER: Duration = Duration::from_millis(100);
 
 /// Hands out one limiter per model (or family of models) by a [`LimitTable`].
@@ -83,7 +83,7 @@ impl Registry {
     }
 
     /// Puts a limiter in for a model and all that share its limits, in place of the one that it would make or
-    /// has made. Those who hold that one keep it.
+    /// has made. Existing handles of that one keep it.
     pub fn insert(&self, model: &str, limiter: RateLimiter) {
         let family = self.table.family_of(model).to_owned();
         self.limiters.lock().insert(family, limiter);
@@ -119,15 +119,14 @@ impl Registry {
         self
     }
 
-    /// Sets how much the time that requests take to the server may vary. Defaults to
-    /// [`DEFAULT_JITTER`].
+    /// Sets how much the time that requests take to the server may vary. Default: [`DEFAULT_JITTER`].
     #[must_use]
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// Sets the clock of its limiters. Defaults to the real one.
+    /// Sets the clock of its limiters. Default: the real one.
     #[must_use]
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
@@ -135,7 +134,7 @@ impl Registry {
     }
 
     /// Shares its limiters with all processes that do so over the same store, each by the name of its
-    /// model's family. Defaults to limiters of this process alone.
+    /// model's family. Default: limiters of this process alone.
     #[cfg(feature = "redis")]
     #[must_use]
     pub fn share(mut self, store: &SharedStore) -> Self {

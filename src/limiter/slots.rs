@@ -5,7 +5,7 @@ use super::window::{Landing, Window};
 
 /// How many may be in flight, and how many are.
 ///
-/// Where there is no cap and no window nobody is counted, so that ending a permit costs nothing. One
+/// Where there is no cap and no window nothing is counted, so that ending a permit costs nothing. One
 /// that was granted before a cap was set has no place and gives none back.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
@@ -33,7 +33,7 @@ impl Slots {
         self.follow();
     }
 
-    /// Sets another cap. Who is in flight stays so, and is counted to the end.
+    /// Sets another cap. Requests in flight stay in flight, and are counted to their end.
     pub(super) fn set_most(&mut self, most: Option<u64>) {
         self.most = most;
         self.follow();
@@ -52,7 +52,7 @@ impl Slots {
         self.taken
     }
 
-    /// Goes on to `now`.
+    /// Advances to `now`.
     #[inline]
     pub(super) fn advance(&mut self, now: Tick) {
         if let Some(window) = &mut self.window {
@@ -73,8 +73,8 @@ impl Slots {
         self.taken.saturating_add(count) <= self.allowed
     }
 
-    /// Whether there is a place for somebody who lacks nothing else. The window hears of it if there
-    /// is none.
+    /// Whether there is a place for a request that lacks nothing else. The window counts it if there is
+    /// none.
     #[inline]
     pub(super) fn has_for_head(&mut self) -> bool {
         let has = self.has(1);
@@ -87,7 +87,7 @@ impl Slots {
         has
     }
 
-    /// Somebody lacks something else.
+    /// A request lacks something else.
     #[inline]
     pub(super) fn paced(&mut self) {
         if let Some(window) = &mut self.window {
@@ -95,7 +95,7 @@ impl Slots {
         }
     }
 
-    /// When there is a place, if nobody gives one back.
+    /// When there is a place, if no request gives one back.
     pub(super) fn due(&self) -> Tick {
         if self.has(1) {
             return Tick::default();
@@ -113,7 +113,7 @@ impl Slots {
         usize::try_from(self.allowed.saturating_sub(self.taken)).unwrap_or(usize::MAX)
     }
 
-    /// Takes a place. Returns how many there are to give back: one, or none if nobody counts.
+    /// Takes a place. Returns how many there are to give back: one, or none if they are not counted.
     #[inline]
     pub(super) fn take(&mut self, now: Tick) -> u64 {
         if let Some(window) = &mut self.window {

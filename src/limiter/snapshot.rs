@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// those that the server has named follow, and a stated quota where it is the smaller one.
     pub quotas: Vec<QuotaSnapshot>,
     /// Requests in flight, where there is a [cap](crate::LimitsBuilder::in_flight) on them or the
-    /// limiter is adaptive; else nobody counts them, and it is 0.
+    /// limiter is adaptive; else they are not counted, and it is 0.
     pub in_flight: u64,
     /// How many may be in flight.
     pub max_in_flight: Option<u64>,
@@ -37,15 +37,15 @@ pub struct Snapshot {
     pub batch_waiters: usize,
     /// What the first of them waits for.
     pub head_cost: Option<Cost>,
-    /// How long the first of them still has to wait, if nothing changes. None if nobody waits, or
-    /// if it waits for a place in flight.
+    /// How long the first of them still has to wait, if nothing changes. `None` if there is no waiter,
+    /// or if it waits for a place in flight.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::unit::seconds::maybe::serialize")
     )]
     pub head_due: Option<Duration>,
-    /// The quota that the first of them waits for longest, a careful start aside. None if nobody
-    /// waits, or if it waits for a place in flight.
+    /// The quota that the first of them waits for longest, a careful start aside. `None` if there is no
+    /// waiter, or if it waits for a place in flight.
     pub binding: Option<Quota>,
     /// What has happened since the limiter was made.
     pub counters: Counters,
@@ -158,7 +158,7 @@ pub struct Counters {
         serde(serialize_with = "crate::unit::seconds::serialize")
     )]
     pub longest_wait: Duration,
-    /// Grants that went past others who waited, delaying nobody; see
+    /// Grants that overtook waiters without delaying the head; see
     /// [`bypass`](super::RateLimiterBuilder::bypass).
     pub overtaken: u64,
     /// Requests that were refused at once, because their deadline could not be met.
@@ -180,7 +180,7 @@ impl Counters {
     }
 }
 
-/// Somebody who waits.
+/// A waiter.
 ///
 /// ```
 /// use paceline::{Limits, RateLimiter};
@@ -207,7 +207,7 @@ pub struct Waiter {
         serde(serialize_with = "crate::unit::seconds::serialize")
     )]
     pub waited: Duration,
-    /// How long it still has to, if nobody comes or goes; those in flight aside.
+    /// How long it still has to wait, if no waiter comes or goes; requests in flight aside.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::unit::seconds::maybe::serialize")

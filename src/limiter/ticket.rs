@@ -16,7 +16,7 @@ use crate::cost::Cost;
 ///
 /// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
 /// let turn = limiter.acquire(Cost::tokens(400))?.keep_place();
-/// // … the answer was lost; whoever has come meanwhile lets it go first …
+/// // … the answer was lost; it goes ahead of all that came meanwhile …
 /// let permit = turn.acquire(Cost::tokens(400), AcquireOptions::new())?;
 /// # Ok::<(), paceline::Error>(())
 /// ```
@@ -31,7 +31,7 @@ impl Ticket {
         Self { core, place }
     }
 
-    /// Blocks until `cost` fits every quota at once, ahead of all who came after the first try.
+    /// Blocks until `cost` fits every quota at once, ahead of all that came after the first attempt.
     ///
     /// # Errors
     ///

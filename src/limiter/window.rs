@@ -8,7 +8,7 @@
 //!
 //! - *Opening*: nothing has been measured. The window doubles every tenth of a second, more than
 //!   any rate admits that a server has, so a slow model is no reason to wait. When the first answer
-//!   is there it stays as it is until all who are in flight have turned over.
+//!   is there it stays as it is until all requests in flight have turned over.
 //! - *Free*: something else binds, a rate or demand. The window stays above what is in flight by a
 //!   factor, as far as throughput (not latency) has grown.
 //! - *Testing*: the window binds. It is changed, those in flight turn over once, and throughput is
@@ -18,7 +18,7 @@
 //! Refusals for want of room close it at once to what the server has kept, and a probe of one more,
 //! then two, then four, opens it again.
 //!
-//! Pure: it is told the time. What was taken from whom is told in `ARCHITECTURE.md`.
+//! Pure: the caller passes the time. `ARCHITECTURE.md` explains the method.
 
 mod probe; // after refusals for want of room
 #[cfg(test)]
@@ -36,21 +36,21 @@ const START: f64 = 16.0;
 const DOUBLING: Duration = Duration::from_millis(100);
 /// The window is not free to shrink below this where something else binds.
 const LEAST_FREE: f64 = 12.0;
-/// Fewer are not tested downward: they wait for nobody for long, and each test costs a part of them.
+/// Fewer are not tested downward: they do not wait for long, and each test costs a part of them.
 const LEAST_TESTED: f64 = 4.0;
-/// How far above what is needed the window stays while something else binds, where nobody has said
-/// what the rates are, and where they are known.
+/// How far above what is needed the window stays while something else binds, where the rates are
+/// unknown, and where they are known.
 const SLACK: f64 = 1.5;
 const TRUSTED_SLACK: f64 = 3.0;
 /// What a test upward and one downward make of the window.
 const DOUBLED: f64 = 2.0;
 const RAISED: f64 = 1.25;
 const LOWERED: f64 = 0.75;
-/// A request that ends so many times as late as answers do has timed out; no time-out is shorter than
-/// this.
+/// A request that ends this many times as late as answers do has timed out; no time-out is shorter than
+/// [`SHORTEST_TIMEOUT`].
 const TIMED_OUT: f64 = 3.0;
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// Throughput that has grown so many times since the last epoch goes on growing.
+/// Throughput that has grown by this factor since the last epoch continues to grow.
 const GROWN: f64 = 1.05;
 /// The part of a change of the window that has to show in throughput.
 const ELASTICITY: f64 = 0.5;
@@ -93,7 +93,7 @@ pub(in crate::limiter) struct Window {
     /// Answers per second in the last epoch, and their mean latency in seconds.
     throughput: f64,
     latency: f64,
-    /// Whether somebody who knows has said what the rates are.
+    /// Whether the rates are stated by the user or reported by the server.
     is_trusted: bool,
     /// For how many epochs the next holding lasts.
     hold: u32,
@@ -110,7 +110,7 @@ enum Phase {
     Opened,
     Free,
     Testing(Test),
-    /// For so many epochs more.
+    /// For this many epochs more.
     Holding(u32),
 }
 
@@ -136,9 +136,9 @@ struct Epoch {
     /// The sum of their latencies, in seconds, and of those of the first few.
     latency: f64,
     first_latency: f64,
-    /// Whether the window, and nothing else, held somebody back in it.
+    /// Whether the window, and nothing else, held a request back in it.
     is_bound: bool,
-    /// Whether a rate held somebody back in it.
+    /// Whether a rate held a request back in it.
     is_paced: bool,
 }
 
@@ -210,15 +210,15 @@ impl Window {
         whole(self.limit)
     }
 
-    /// Whether somebody who knows has said what the rates are, be it the user or the server.
+    /// Sets whether the rates are stated by the user or reported by the server.
     pub(in crate::limiter) fn trust(&mut self, is_trusted: bool) {
         self.is_trusted = is_trusted;
     }
 
-    /// Goes on to `now`.
+    /// Advances to `now`.
     pub(in crate::limiter) fn advance(&mut self, now: Tick) {
         if now <= self.now {
-            return; // asked twice for one change, or by one who looked at the clock before
+            return; // called twice for one change, or by a thread that read the clock before
         }
         self.now = now;
         if let Phase::Opening(from, Some(since)) = self.phase {
@@ -250,16 +250,16 @@ impl Window {
         }
     }
 
-    /// Somebody waits for whom the rates have enough.
+    /// A request waits although the rates cover it.
     pub(in crate::limiter) fn binds(&mut self) {
         if matches!(self.phase, Phase::Free) && self.is_trusted {
-            // More is wanted than ever before, at rates that somebody knows.
+            // More is wanted than ever before, at known rates.
             self.phase = Phase::Opening(self.limit, Some(self.now));
         }
         self.epoch.is_bound = true;
     }
 
-    /// Somebody waits for a rate.
+    /// A request waits for a rate.
     pub(in crate::limiter) fn paced(&mut self) {
         self.epoch.is_paced = true;
     }
@@ -336,8 +336,8 @@ impl Window {
         };
     }
 
-    /// Whether the window is what held requests back. Where somebody knows the rates they do, too, as
-    /// soon as they have held anybody back: a burst after a pause is no knee.
+    /// Whether the window is what held requests back. Where the rates are known they do, too, as soon as
+    /// they have held a request back: a burst after a pause is no knee.
     fn is_bound(&self, epoch: &Epoch) -> bool {
         epoch.is_bound && !(self.is_trusted && epoch.is_paced)
     }
@@ -352,7 +352,7 @@ impl Window {
             // Every landing looks for this phase first.
             Phase::Opening(..) => {}
             Phase::Opened if is_bound => {
-                // So many find room at once.
+                // This many find room at once.
                 let room = throughput * epoch.mean_first_latency();
                 self.set(room * SLACK);
                 match room < MOSTLY_WAITING * left as f64 {
@@ -467,7 +467,7 @@ impl Window {
         self.epoch = Epoch::new(0, left.max(FEWEST_ANSWERS), now);
     }
 
-    /// Measures once all who are in flight have turned over.
+    /// Measures once all requests in flight have turned over.
     fn measure(&mut self, left: u64, now: Tick) {
         let turnover = left.max(self.limit());
         self.epoch = Epoch::new(turnover, self.limit().max(FEWEST_ANSWERS), now);

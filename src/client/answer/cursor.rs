@@ -1,6 +1,6 @@
-//! A reader of JSON that goes over a text once, whatever it holds: it takes nothing apart that nobody
-//! asks for, its depth is a matter of memory and never of the stack, and what some servers write
-//! in place of JSON is noted as an [`Edit`] and not refused.
+//! A reader of JSON that goes over a text once, whatever it holds. It parses only the fields that the
+//! caller reads, and its depth takes memory and never stack. What some servers write in place of JSON
+//! is noted as an [`Edit`] and not refused.
 //!
 //! It takes what the grammar allows, and so more than a reader into values does: halves of surrogate
 //! pairs, numbers beyond every range, any depth.

@@ -22,7 +22,7 @@ use fields::Fields;
 /// A body that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Body {
-    /// JSON as it came, or as it was repaired.
+    /// JSON of the server, unchanged or repaired.
     pub(super) text: String,
     pub(super) repaired: Vec<Repair>,
     pub(super) usage: Option<Usage>,
@@ -116,7 +116,7 @@ pub(crate) fn is_failure(url: Option<&str>, status: u16, body: &str) -> bool {
 }
 
 /// How an answer ended, by its body; [`Completion::Complete`] for what is no JSON.
-#[allow(dead_code, reason = "for whoever reads results of earlier runs")]
+#[allow(dead_code, reason = "for programs that read results of earlier runs")]
 pub(crate) fn completion_of(body: &str) -> Completion {
     match Fields::read(&mut Cursor::new(body)) {
         Ok(found) => verdict::completion(&found),

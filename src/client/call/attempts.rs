@@ -48,7 +48,7 @@ pub(crate) enum AfterAttempt {
     /// It counts.
     Count,
     /// It does not, neither in number nor in time: what failed has nothing to do with this request.
-    /// It is sent again at once, unless that could do something twice: whoever says so has waited.
+    /// It is sent again at once, unless that could do something twice: the caller has waited already.
     Free,
 }
 
@@ -198,8 +198,8 @@ enum Rest {
 }
 
 impl Prepared {
-    /// Waits between two attempts outside of the line, where nobody else has to wait for it. Does
-    /// not begin a pause that ends behind the deadline.
+    /// Waits between two attempts outside of the queue, so that no other request waits for it. Does
+    /// not begin a pause that ends after the deadline.
     fn rest(&self, pause: Duration, wait: AcquireOptions<'_>) -> Result<Rest> {
         let end = self.now().checked_add(pause);
         if let Some(deadline) = wait.end()

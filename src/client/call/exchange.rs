@@ -1,4 +1,4 @@
-//! One attempt: a request out, a response in, and its limiter told what it says.
+//! One attempt: sends the request, receives the response, and has the limiter observe it.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ pub(super) struct Failed {
 
 impl Prepared {
     /// One try: an answer with its name and what was received of it, or an error with the
-    /// server's advice whether to try again. What it says of limits is told to the limiter before
-    /// anything else is waited for; of a whole answer also its body, because only that tells whether
-    /// the request was let in.
+    /// server's advice whether to try again. The limiter observes what it says of limits before this
+    /// waits for anything else; of a whole answer also its body, because only the body shows whether
+    /// the request was admitted.
     pub(super) fn exchange<R: Receive>(
         &self,
         permit: &mut Permit<'_>,

@@ -1,4 +1,4 @@
-//! What one call may be told beside its request.
+//! Options of one call besides its request.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};

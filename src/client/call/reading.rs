@@ -79,7 +79,7 @@ pub(in crate::client) fn quote_without(secrets: &Secrets, error: &mut ApiError, 
 /// What reads a response that is no error by its status.
 pub(in crate::client) trait Receive {
     type Received;
-    /// Whether it leaves more to come, so that the limiter is told what the head says before.
+    /// Whether more follows, so that the limiter observes the head before the rest.
     const IS_STREAM: bool;
 
     fn receive(

@@ -173,7 +173,7 @@ fn letters(bytes: &[u8]) -> Vec<u8> {
     letters.copied().collect()
 }
 
-/// The letters and digits of Base64 that these bytes alone decide, with so many bytes before them.
+/// The letters and digits of Base64 that these bytes alone decide, with `before` bytes before them.
 fn base64(bytes: &[u8], before: usize) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = Vec::new();

@@ -117,7 +117,7 @@ fn command(char: &impl Fn(usize) -> Option<char>) -> Option<usize> {
     char(end).map(|_| end + 1)
 }
 
-/// A number of so many digits, and how many there were.
+/// A number of this many digits, and how many there were.
 fn number(
     char: &impl Fn(usize) -> Option<char>,
     from: usize,

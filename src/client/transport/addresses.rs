@@ -1,4 +1,4 @@
-//! The addresses of hosts: looked up once in a while, and once for all who ask at the same time.
+//! The addresses of hosts: looked up once in a while, and once for all threads that ask at one time.
 //!
 //! # Locking
 //!
@@ -17,7 +17,7 @@ use super::lookup::{Found, Resolve, System, literal};
 use super::problem::Problem;
 use crate::limiter::{CancelToken, Clock};
 
-/// For how long an address is taken to be right: as long as a connection is kept that nobody uses.
+/// For how long an address is taken to be right: as long as an idle connection is kept.
 pub(super) const FRESH: Duration = Duration::from_secs(30);
 
 pub(super) struct Addresses {
@@ -78,7 +78,7 @@ impl Addresses {
         let found = asked.wait(end, cancel);
         let mut all = self.known.lock();
         let known = all.entry(key).or_default();
-        // The first who sees the result, or gives up, lets the next one ask anew.
+        // The first thread that sees the result, or gives up, lets the next one look up anew.
         let is_theirs = |it: &Arc<_>| Arc::ptr_eq(it, &asked);
         let gave_up = matches!(found, Err(Problem::Timeout));
         if (found.is_ok() || gave_up) && known.asked.as_ref().is_some_and(is_theirs) {

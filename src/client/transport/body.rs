@@ -17,9 +17,9 @@ pub(super) struct Body {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Data(u64),
-    /// So many of a chunk.
+    /// This many bytes of a chunk are left.
     Chunk(u64),
     ChunkEnd,
     Size,
@@ -103,7 +103,7 @@ impl Body {
         }
     }
 
-    /// So many bytes of data were taken.
+    /// The caller has taken `count` bytes of data.
     pub(super) fn took(&mut self, count: u64) {
         self.state = match self.state {
             State::Data(left) if left <= count => State::Done,

@@ -17,7 +17,7 @@ const AWAITING: usize = 1024;
 const ARRIVING: usize = 8 * 1024;
 /// Responses that only announce another one, such as 103, before the real one.
 const MAX_INTERIM: u32 = 64;
-/// The response that makes another protocol of the connection, which nobody asks for.
+/// The response that makes another protocol of the connection, which no request asks for.
 const SWITCHING: u16 = 101;
 
 /// A connection to the server.

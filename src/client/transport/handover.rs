@@ -28,7 +28,7 @@ impl<T: Send + Clone + 'static> Handover<T> {
         })
     }
 
-    /// Gives the result to all who wait and will wait. The first one stays.
+    /// Gives the result to all threads that wait or will wait. The first result stays.
     pub(super) fn put(&self, result: T) {
         self.result.lock().get_or_insert(result);
         self.changed.notify_all();

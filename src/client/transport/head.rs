@@ -23,7 +23,7 @@ pub(super) struct Head {
     pub(super) keeps_alive: bool,
 }
 
-/// How the end of a body is told.
+/// What marks the end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(u64),

@@ -39,7 +39,7 @@ impl Interrupt {
     pub(super) fn new(token: &CancelToken) -> Arc<Self> {
         let interrupt = Arc::new(Self::default());
         token.watch(&(Arc::downgrade(&interrupt) as Weak<dyn Watcher>));
-        // Cancelled before it was watched, nobody would call.
+        // Cancelled before the watch began: the token will not call.
         if token.is_cancelled() {
             interrupt.cancelled();
         }

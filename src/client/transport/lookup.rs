@@ -1,4 +1,4 @@
-//! The lookup of a host by the system, on a thread of its own: it can take long, and nobody can end it.
+//! The lookup of a host by the system, on a thread of its own: it can take long, and cannot be cancelled.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};

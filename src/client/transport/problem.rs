@@ -36,7 +36,7 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// A copy of an error, as good as it can be told.
+/// A copy of an error, with its system error number or its message.
 pub(super) fn copy(error: &io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match (error.raw_os_error(), inner) {

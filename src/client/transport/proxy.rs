@@ -71,7 +71,7 @@ pub(super) fn proxy_for(
     let own = if base.is_https() {
         either("https_proxy")
     } else {
-        // In a CGI script this one is a header of whoever asks.
+        // In a CGI script this variable is a header of the request.
         let is_script = set("REQUEST_METHOD").is_some();
         set("http_proxy").or_else(|| set("HTTP_PROXY").filter(|_| !is_script))
     };

@@ -1,5 +1,5 @@
-//! What a redirect says: it is not followed, for the request would go out again without passing
-//! its limiter, and the key with it to whoever is named.
+//! The message for a redirect. It is not followed: the request would go out again without passing its
+//! limiter, and with the key to the host that the redirect names.
 
 use super::url::{BaseUrl, without_query};
 

@@ -50,7 +50,7 @@ impl Stream {
         self.socket().stream()
     }
 
-    /// Whether it is open and nothing has arrived that nobody asked for.
+    /// Whether it is open and no unrequested bytes have arrived.
     pub(super) fn is_quiet(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.is_quiet(),

@@ -1,4 +1,4 @@
-//! Requests to servers that do as they are told: what comes back, and what becomes of the connection.
+//! Requests to scripted servers: what comes back, and what becomes of the connection.
 
 mod cancel; //  tokens and deadlines
 mod hostile; // servers that break the rules
@@ -64,7 +64,7 @@ fn a_connection_is_used_again_only_where_that_is_safe() {
         (OK.to_owned(), 1),
         (format!("{keep}connection: close\r\n\r\nok"), 2),
         (OK.replace("1.1", "1.0"), 2),
-        // Bytes that nobody asked for would be the answer to the next request.
+        // Unrequested bytes would be the answer to the next request.
         (format!("{OK}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno"), 2),
         ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), 1),
         (format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n{OK}"), 1),

@@ -1,4 +1,4 @@
-//! Answers that are compressed although nobody asked for it.
+//! Answers that are compressed although the request did not ask for it.
 //!
 //! What a body begins with is believed before what its header says: on the way of an answer
 //! headers are lost, and bodies unpacked without a word.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-/// What a base URL ends in when somebody gives the address of an endpoint.
+/// What a base URL ends in when a user gives the address of an endpoint.
 const ENDPOINTS: [&str; 6] = [
     "/chat/completions",
     "/completions",
@@ -36,7 +36,7 @@ pub(in crate::client) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Reads what somebody has given. The message of a failure holds no query, user or password.
+    /// Parses a base URL. The message of a failure holds no query, user or password.
     pub(in crate::client) fn parse(given: &str) -> Result<Self, String> {
         let is_around = |char: char| char.is_whitespace() || QUOTES.contains(&char);
         let url = given.trim_matches(is_around);
@@ -176,7 +176,7 @@ impl BaseUrl {
         self.origin.starts_with("https:")
     }
 
-    /// Whether it is this machine: nobody else can reach it, and no proxy.
+    /// Whether it is this machine, which no other machine and no proxy can reach.
     pub(in crate::client) fn is_loopback(&self) -> bool {
         is_this_machine(self.host())
     }

@@ -50,7 +50,7 @@ impl Bucket {
         self.in_units(self.full)
     }
 
-    /// Goes on counting and holds nobody back, unseen, until it is [woken](Bucket::wake).
+    /// Only counts, holds no request back and is hidden, until it is [woken](Bucket::wake).
     pub(in crate::limiter) fn rest(&mut self) {
         let other = self.otherwise();
         (other.hidden, other.idle) = (true, true);

@@ -1,4 +1,4 @@
-//! Who waits by a clock, for tests that have to know that a thread waits before they move it.
+//! The waiters of a clock, for tests that have to know that a thread waits before they move it.
 
 use std::sync::Weak;
 
@@ -15,8 +15,8 @@ pub(in crate::limiter) trait Waiting: Send + Sync {
 /// # Locking
 ///
 /// The list is locked while each queue on it is locked in turn, so no queue's lock is held where a waiter
-/// [is told of](Crowd::joined). Whoever waits looks at the queues under the lock that the notify takes, so
-/// no waiter is missed.
+/// [is announced](Crowd::joined). A waiting test checks the queues under the lock that the notify takes,
+/// so it misses no waiter.
 #[derive(Default)]
 pub(super) struct Crowd {
     queues: Mutex<Vec<Weak<dyn Waiting>>>,
@@ -36,7 +36,7 @@ impl Crowd {
         self.grown.notify_all();
     }
 
-    /// Blocks until so many wait.
+    /// Blocks until `count` threads wait.
     pub(super) fn wait_for(&self, count: usize) {
         let mut queues = self.queues.lock();
         loop {

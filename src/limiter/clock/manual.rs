@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 /// An instant can hold it on every platform, and a program that adds it once.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// A clock that stands still until it is told to move: for testing code that waits, without
+/// A clock that stands still until the test moves it: for testing code that waits, without
 /// waiting. Clones are the same clock.
 ///
 /// ```
@@ -156,7 +156,7 @@ impl Hands {
     }
 
     /// Moves to the first alarm up to `target` and takes it out, or moves to `target`. In one
-    /// step: an alarm set meanwhile is either found here or told that its time has come.
+    /// step: an alarm set meanwhile is either found here, or setting it fails as its time has come.
     fn move_to_alarm_or(&self, target: Instant) -> Option<Alarm> {
         let mut state = self.state.lock();
         let target = state.elapsed.max(target - self.origin);

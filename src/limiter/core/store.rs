@@ -1,4 +1,4 @@
-//! A line that is filled from a store: its dealings with whoever goes there.
+//! A queue that is filled from a store: its calls to and from the store worker.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ impl Core {
     ) {
         self.with(|queue, now| queue.share(account, now));
         let registration = store.registration(Arc::downgrade(self), limiter);
-        let _ = self.registration.set(registration); // nobody else sets it
+        let _ = self.registration.set(registration); // set here alone
     }
 
     pub(super) fn registration_ready(&self) -> Result<()> {
@@ -53,7 +53,7 @@ impl Core {
                 return Ok(Entry::Granted(grant));
             }
             let wait = predicted.since(now);
-            // Whoever stands before it is first, and the store's last word may be enough.
+            // Waiters before it are first, and what the store last granted may be enough.
             let is_cut = queue
                 .shared()
                 .is_some_and(|shared| shared.account.outage().is_some());

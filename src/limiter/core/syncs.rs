@@ -6,7 +6,7 @@ use super::super::queue::{Answer, Asked, WaitQueue};
 use super::super::shared::{Account, OnStoreOutage, StoreReply, SyncRequest};
 use super::super::supply::{Shared, Supply};
 
-/// Of those who wait, the most that are looked at for one sync.
+/// Waiters that one sync looks at, at most.
 const MOST_IN_REACH: usize = 1_024;
 
 impl WaitQueue {

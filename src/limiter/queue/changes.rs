@@ -1,4 +1,4 @@
-//! What may change while others wait. Whoever changes something has the line served afterwards.
+//! What may change while others wait. The caller of a change serves the queue afterwards.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ impl WaitQueue {
         self.supply.settle(reserved, actual, now);
     }
 
-    /// Ends a permit if nobody waits for what that gives back. Returns false and changes nothing if
-    /// somebody does. Where the time makes no difference, nobody looks at the clock.
+    /// Ends a permit if no request waits for what that gives back. Returns false and changes nothing if
+    /// one does. Where the time makes no difference, the clock is not read.
     ///
     /// A bucket that is given something and then refilled stands where it would after a refill first:
     /// both are cut off at the burst alone.
@@ -92,8 +92,8 @@ impl WaitQueue {
         observed
     }
 
-    /// Grants nothing for a while after refusals that name no wait, ever longer, where nobody learns
-    /// what they are for.
+    /// Grants nothing for a while after refusals that name no wait, ever longer, where no estimator
+    /// learns what they are for.
     fn back_off(&mut self, observation: &Observation, sent: Tick, now: Tick) {
         match observation.outcome {
             Outcome::Admitted => self.refusal_backoff.admitted(sent),
@@ -129,13 +129,13 @@ impl WaitQueue {
         }
     }
 
-    /// The same for all who share the limiter.
+    /// The same for all processes that share the limiter.
     pub(in crate::limiter) fn pause_all_until(&mut self, until: Tick, now: Tick) {
         self.pause_until(until, now);
         self.supply.paused(until);
     }
 
-    /// Ends a pause for all who share the limiter.
+    /// Ends a pause for all processes that share the limiter.
     pub(in crate::limiter) fn resume(&mut self) {
         self.paused_until = Tick::default();
         self.supply.resumed();
@@ -172,8 +172,7 @@ impl WaitQueue {
         }
     }
 
-    /// Answers everyone who waits, and everyone who comes, with
-    /// [`Error::Closed`](crate::Error::Closed).
+    /// Answers all waiters, and all later calls, with [`Error::Closed`](crate::Error::Closed).
     pub(in crate::limiter) fn close(&mut self) {
         self.closed = true;
         self.answer_where(|_| Some(Answer::Closed));

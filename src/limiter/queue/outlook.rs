@@ -53,8 +53,8 @@ impl WaitQueue {
         self.supply.check(cost)
     }
 
-    /// When `cost` is covered, if nobody else takes anything before. Never, as long as nobody who
-    /// is in flight makes room.
+    /// When `cost` is covered, if no other request takes anything before. Never, as long as no request
+    /// in flight makes room.
     pub(in crate::limiter) fn due(&self, cost: Cost) -> Tick {
         let room = self.slots.due();
         if room == Tick::NEVER {

@@ -1,4 +1,4 @@
-//! For amounts that come from outside: who waits for them, and what an answer from there brings.
+//! For amounts that come from a store: the waiters for them, and what an answer of the store brings.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ impl WaitQueue {
         &mut self.supply
     }
 
-    /// The supply, and those who wait for it in their order, no more than `most`: for what, and how long.
+    /// The supply, and its waiters in their order, no more than `most`: for what, and how long.
     pub(in crate::limiter) fn supply_and_line(
         &mut self,
         most: usize,
@@ -27,12 +27,12 @@ impl WaitQueue {
         self.priorities.len()
     }
 
-    /// The place of whoever comes next.
+    /// The place of the next request.
     pub(in crate::limiter) fn next_place(&self) -> u64 {
         self.next_place
     }
 
-    /// Whether somebody who knows has said what the limits are.
+    /// Sets whether the limits are stated by the user or reported by the server.
     pub(in crate::limiter) fn trust(&mut self, is_trusted: bool) {
         self.slots.observe(|window, _| window.trust(is_trusted));
     }
@@ -62,7 +62,7 @@ impl WaitQueue {
         }
     }
 
-    /// Answers everyone who waits.
+    /// Answers all waiters.
     pub(in crate::limiter) fn answer_all(&mut self, answer: &Answer) {
         self.answer_where(|_| Some(answer.clone()));
     }

@@ -30,7 +30,7 @@ impl PriorityQueues {
         self.lane(priority).len()
     }
 
-    /// Who is to be served next.
+    /// The waiter to serve next.
     pub(super) fn head(&self) -> Option<&Arc<Parked>> {
         let next = next(
             !self.interactive.is_empty(),
@@ -75,7 +75,7 @@ impl PriorityQueues {
         lane.insert(index, waiter);
     }
 
-    /// Takes out whoever stands at `place`.
+    /// Takes out the waiter at `place`.
     pub(super) fn remove(&mut self, place: u64) -> Option<Arc<Parked>> {
         let removed = [Priority::Interactive, Priority::Batch].map(|priority| {
             let lane = self.lane_mut(priority);
@@ -105,7 +105,7 @@ impl PriorityQueues {
         left
     }
 
-    /// Everyone, in the order in which they will be served if nobody comes or goes.
+    /// All waiters, in the order in which they will be served if none comes or goes.
     pub(super) fn in_order(&self) -> Order<'_> {
         Order {
             priorities: self,
@@ -116,7 +116,7 @@ impl PriorityQueues {
         }
     }
 
-    /// Everyone who will be served before a newcomer, as [`is_next`](PriorityQueues::is_next) has it.
+    /// All waiters that will be served before a newcomer, as [`is_next`](PriorityQueues::is_next) has it.
     pub(super) fn before(&self, priority: Priority, place: Option<u64>) -> Order<'_> {
         let lane = self.lane(priority);
         let ahead = match place {
@@ -151,8 +151,8 @@ impl PriorityQueues {
     }
 }
 
-/// The rule: which lane is served next, by who waits and how many of the interactive one went
-/// last. See [`Priority`] for what it promises.
+/// The rule: which lane is served next, by which lanes have waiters and how many grants of the
+/// interactive one came last. See [`Priority`] for what it promises.
 fn next(interactive: bool, batch: bool, run: u32) -> Option<Priority> {
     match (interactive, batch) {
         (false, false) => None,

@@ -1,4 +1,4 @@
-//! Who waits, and what becomes of it.
+//! A waiter and its answer.
 
 use std::sync::Arc;
 use std::thread::Thread;
@@ -19,9 +19,9 @@ use crate::sync::{Condvar, Mutex};
 /// # Locking
 ///
 /// What it asks for never changes. Its answer has a lock of its own, so that threads which have
-/// been answered go on side by side and not through the line's lock again. It is set once, by whoever
-/// took the waiter out of the line, which is done under the line's lock; the answer is handed over
-/// after that.
+/// been answered continue side by side and not through the queue's lock again. It is set once, by the
+/// thread that took the waiter out of the queue, which it does under the queue's lock; it hands the
+/// answer over after that.
 pub(in crate::limiter) struct Parked {
     pub(super) asked: Asked,
     /// Grows from head to tail.
@@ -29,7 +29,7 @@ pub(in crate::limiter) struct Parked {
     pub(super) joined: Tick,
     pub(super) deadline: Option<Tick>,
     pub(super) cancel: Option<CancelToken>,
-    /// For whoever wants to know who waits.
+    /// For a list of the waiters.
     pub(super) thread: Thread,
     answer: Mutex<Option<Answer>>,
     answered: Condvar,
@@ -62,9 +62,9 @@ pub(in crate::limiter) enum Answer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) at: Tick,
-    /// Where it stood in line: whoever comes later has a larger one.
+    /// Where it stood in the queue: a later request has a larger one.
     pub(in crate::limiter) place: u64,
-    /// Its places among those in flight, to be given back: one, or none where nobody counts them.
+    /// Its places among those in flight, to be given back: one, or none where they are not counted.
     /// As wide as its neighbours: a narrower one costs a copy of them a wait for the memory.
     pub(in crate::limiter) in_flight: u64,
     /// What became of it, as far as is known: for its end.
@@ -73,7 +73,7 @@ pub(in crate::limiter) struct Grant {
     pub(in crate::limiter) spent: Option<Spent>,
 }
 
-/// Who has been taken out of the line, to be told when the line's lock is free.
+/// Waiters taken out of the queue, to be notified when the queue's lock is free.
 #[derive(Default)]
 #[must_use = "their threads wait"]
 pub(in crate::limiter) struct Answered(Vec<(Arc<Parked>, Answer)>);
@@ -143,7 +143,7 @@ impl Parked {
         }
     }
 
-    /// Blocks until it is answered, for at most so long.
+    /// Blocks until it is answered, for at most this time.
     #[cfg(not(paceline_loom))]
     pub(in crate::limiter) fn wait_for(&self, most: Duration) -> Option<Answer> {
         let mut answer = self.answer.lock();

@@ -19,16 +19,16 @@ use crate::unit::Unit;
 /// What a line has with the store.
 #[derive(Debug)]
 pub(in crate::limiter) struct Account {
-    /// What nobody else is called.
+    /// A name that no other limiter has.
     name: String,
     horizon: Duration,
     reservations: Reservations,
-    /// What those in line wait for.
+    /// What the waiters wait for.
     wanted: Sums,
-    /// What is to be told with the next sync, and since when.
+    /// What the next sync reports, and since when.
     pending: Told,
     pending_since: Option<Tick>,
-    /// What was told in a sync that was not answered: to be told again, word for word.
+    /// What a sync without an answer reported: the next one repeats it unchanged.
     unheard: Option<Told>,
     /// The number of the last note that was read, and what is passed on with the next sync.
     noted: u64,
@@ -44,7 +44,7 @@ pub(in crate::limiter) struct Account {
     has_joined: bool,
     /// The limits that hold, as far as is known.
     quotas: Vec<Quota>,
-    /// When to come again for those who are not booked for, as the store said.
+    /// When to sync again for waiters without a booking, as the store said.
     come: Option<Tick>,
     /// When to be heard of again, for what is booked for later.
     heartbeat: Option<Tick>,
@@ -53,7 +53,7 @@ pub(in crate::limiter) struct Account {
     synced: Tick,
     /// Whether more wait than have places in flight to go to.
     is_crowded: bool,
-    /// The places of those who wait for one answer of the store's and no longer.
+    /// The places of waiters that wait for one answer of the store and no longer.
     at_once: Vec<u64>,
     cut: Option<Cut>,
     people: People,
@@ -138,7 +138,7 @@ impl Account {
         self.cut.is_none_or(|cut| cut.rule == OnStoreOutage::Wait)
     }
 
-    /// What becomes of those who wait, if the store cannot be reached.
+    /// What happens to waiters, if the store cannot be reached.
     pub(in crate::limiter) fn outage(&self) -> Option<OnStoreOutage> {
         self.cut.map(|cut| cut.rule)
     }
@@ -204,7 +204,7 @@ impl Account {
         fits(self.wanted, self.reservations.total())
     }
 
-    /// What is booked and nobody waits for.
+    /// What is booked and no request waits for.
     fn surplus(&self) -> Sums {
         let mut surplus = self.reservations.total();
         for (surplus, wanted) in surplus.iter_mut().zip(self.wanted) {
@@ -219,7 +219,7 @@ impl Account {
         give(&mut self.pending.given, back);
     }
 
-    // What is to be told.
+    // What the next sync reports.
 
     /// A cost that was taken from what is booked turned out to be another one.
     pub(in crate::limiter) fn settle(&mut self, reserved: Cost, actual: Cost) {
@@ -230,7 +230,7 @@ impl Account {
             .enumerate()
         {
             let (more, less) = (has.saturating_sub(had), had.saturating_sub(has));
-            // What was used unseen is given back by less being told of it.
+            // What was used unseen is given back by reporting less of it.
             let offset = match self.cut.is_some() {
                 true => less.min(told.taken[unit]),
                 false => 0,
@@ -264,7 +264,7 @@ impl Account {
         }
     }
 
-    /// Has other limits held by all, unless somebody else has changed them meanwhile.
+    /// Sets other limits for all processes, unless another one has changed them meanwhile.
     pub(in crate::limiter) fn hold(&mut self, quotas: Vec<Quota>) {
         let orders = &mut self.pending.orders;
         orders.retain(|order| !matches!(order, Order::Hold(..)));
@@ -286,18 +286,18 @@ impl Account {
         Some(Spent::of(counted))
     }
 
-    /// Whether an order of this kind is still to be told.
+    /// Whether an order of this kind is still to be reported.
     pub(in crate::limiter) fn has_order(&self, is_it: impl Fn(&Order) -> bool) -> bool {
         let unheard = self.unheard.iter().flat_map(|told| &told.orders);
         self.pending.orders.iter().chain(unheard).any(is_it)
     }
 
-    /// Puts a place on the list of those who wait for one answer alone.
+    /// Puts a place on the list of waiters that wait for one answer alone.
     pub(in crate::limiter) fn only_at_once(&mut self, place: u64) {
         self.at_once.push(place);
     }
 
-    /// Those on that list who were there when a sync began.
+    /// The places of that list that were there when a sync began.
     pub(in crate::limiter) fn answered_at_once(&mut self, before: u64) -> Vec<u64> {
         let (answered, others) = self.at_once.drain(..).partition(|place| *place < before);
         self.at_once = others;
@@ -309,7 +309,7 @@ impl Account {
         self.present.max(1)
     }
 
-    /// How many share the limiter, as far as was known of late.
+    /// How many processes share the limiter: the most of the last minute or two.
     pub(in crate::limiter) fn people(&self) -> u64 {
         let seen = self.people.now.max(self.people.before);
         seen.max(self.expected).max(1)

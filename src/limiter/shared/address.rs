@@ -1,4 +1,4 @@
-//! Where the store is, and who we are to it. No name and no password is ever shown.
+//! The address of the store, and the credentials. No name and no password is ever shown.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl Address {
         })
     }
 
-    /// Who we are to the store, in place of what the URL says.
+    /// Sets the credentials, in place of those of the URL.
     pub(super) fn sign(&mut self, username: Option<&str>, password: Option<&str>) {
         for node in &mut self.nodes {
             let mut settings = node.redis_settings().clone();

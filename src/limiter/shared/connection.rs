@@ -45,7 +45,7 @@ enum Connection {
     Cluster(Box<ClusterConnection>),
 }
 
-/// Why the store cannot be used, without a word of who we are.
+/// Why the store cannot be used, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoreError(pub(super) String);
 
@@ -97,7 +97,7 @@ impl Keys {
         [key("state"), key("line"), key("alive"), key("people")]
     }
 
-    /// Puts the limiter on the list of all, for people who look.
+    /// Puts the limiter on the list of all, for inspection.
     fn enter(&self) -> [Cmd; 2] {
         let mut add = redis::cmd("ZADD");
         add.arg(&self.names).arg(0).arg(&self.limiter);

@@ -1,4 +1,4 @@
-//! How shared limiters stand, for people who look from outside.
+//! The state of shared limiters, for inspection from outside.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub struct StoreLimiter {
     pub paused_for: Duration,
     /// Grants that have been booked since the store knows of it.
     pub grants: u64,
-    /// Who shares it and was heard of of late: those that wait first, in the order of their turns.
+    /// Processes that share it, with late ones that the store has not dropped yet: those that wait
+    /// first, in the order of their turns.
     pub processes: Vec<StoreProcess>,
 }
 

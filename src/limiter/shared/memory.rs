@@ -32,7 +32,7 @@ pub(in crate::limiter) struct MemoryStore {
     /// The last notes, with their numbers and authors.
     notes: VecDeque<(u64, String, Noted)>,
     people: BTreeMap<String, Record>,
-    /// Whose estimate is booked by, and when it was last told.
+    /// The process whose estimate the bookings follow, and when it last reported it.
     speaker: Option<(String, u64)>,
 }
 
@@ -154,7 +154,7 @@ impl MemoryStore {
         }
     }
 
-    /// Takes in what a process tells, once, even if it is told again.
+    /// Applies the report of a process once, even if the process repeats it.
     fn take_in(&mut self, sync: &SyncRequest, now: u64) {
         let record = self.people.entry(sync.name.clone()).or_default();
         let is_repeated = record.turn == sync.turn;
@@ -248,7 +248,7 @@ impl MemoryStore {
         }
     }
 
-    /// Books for those who ask, as far as it is their turn, and says when they are due.
+    /// Books for the waiters of a sync, as far as it is their turn, and returns when they are due.
     fn book(&mut self, sync: &SyncRequest, now: u64) -> Vec<u64> {
         let since = |nth: usize| {
             let waited = sync.asks[nth].waited.as_micros();

@@ -13,11 +13,11 @@
 //! time, so a booking takes all quotas at once at its own time, and the next is due no earlier. It
 //! books up to a *horizon* ahead, a second, and no more than a *slice* at a time: a quarter of the
 //! horizon divided by the processes that are there, and less for one that has just come. So each process comes some four times a horizon
-//! however fast requests are granted, and nobody's bookings stand in the way of the others.
+//! however fast requests are granted, and no process's bookings stand in the way of the others.
 //!
-//! Who waits and could not be booked for is in the limiter's line of *processes*, by since when its
-//! first waiter waits. The first books, and whoever came within half a horizon of it; all
-//! others come again after it. One that should have come and has not is stepped over.
+//! A process with waiters and without bookings for them is in the limiter's queue of *processes*, by
+//! since when its first waiter waits. The first books, and those that came within half a horizon of
+//! it; all others come again after it. One that should have come and has not is stepped over.
 //!
 //! # What answers say
 //!
@@ -29,8 +29,8 @@
 //!
 //! What it finds goes to the store with the next sync after an answer: the limits, if they are other ones;
 //! and of each limit what is left, with the count that this is of, and how fast it comes in as we count.
-//! The store takes off what has been counted since, and books by that. So the word of whoever has heard
-//! last holds for all, and a process that has heard nothing for long holds nobody up. Nothing is raised
+//! The store takes off what has been counted since, and books by that. So the newest observation holds
+//! for all, and a process that has observed nothing for long holds no other up. Nothing is raised
 //! above a limit that a user states, and nothing above the burst.
 //!
 //! Until an answer has said what is left, a process keeps the careful start of its own estimator, and it
@@ -53,31 +53,30 @@
 //!   trips fail for longer than H/2, and which dies then, can have used what comes back: as much.
 //! - What was booked and is not used within 1.5·H of its time is void, so a process that was stopped
 //!   uses nothing that has gone to others since.
-//! - A store that has forgotten everything begins with empty buckets, a horizon later where anybody
-//!   remembers that there was more: by then all that was booked is used. If nobody does (all who
-//!   come are new) it begins at once, and what others have booked, at most H of the rate, is in
-//!   addition to it.
+//! - A store that has forgotten everything begins with empty buckets, a horizon later where a process
+//!   remembers that there was more: by then all that was booked is used. If none does (all that come
+//!   are new) it begins at once, and what others have booked, at most H of the rate, is in addition
+//!   to it.
 //! - One that has forgotten the last of it (it was restored, or a replica took over) begins empty in
 //!   the same way, as soon as one process comes that knows of a later booking.
-//! - A pause, other limits, and what is given back are felt by those who wait within H: each process
-//!   in which somebody waits looks in once in that time at least. A process in which nobody waits
-//!   makes no trips.
+//! - A pause, other limits, and what is given back reach waiters within H: each process with waiters
+//!   syncs once in that time at least. A process without waiters makes no trips.
 //! - While the store is down, see [`OnStoreOutage`]. It is taken for down when two trips in a row have
-//!   failed, so within two timeouts, and is tried again at most once in H/2 to H. Whoever went on with
-//!   its share tells what it used before it is booked for again, and nobody is booked for within H of
-//!   that, so that the others can do the same: those who come back later than that can have used their
-//!   share in addition.
+//!   failed, so within two timeouts, and is tried again at most once in H/2 to H. A process that used
+//!   its part meanwhile reports what it used before it gets a booking. No process gets one within H of
+//!   that, so that the others can report, too: those that come back later can have used their part in
+//!   addition.
 //! - The clock of the store counts: one that is set forward fills the buckets,
 //!   and one that is set back takes all times along.
 //!
 //! # Locking
 //!
-//! The line's own lock guards its [`Account`]; the [`store_worker`]'s guards who calls. Neither is held
+//! The queue's own lock guards its [`Account`]; the [`store_worker`]'s guards the calls. Neither is held
 //! while the other is taken, and none on the connection.
 
 mod account; //    what a line has with the store
 mod address; //    where the store is, secrets unseen
-mod connection; // the way there
+mod connection; // to the store
 #[cfg(all(
     any(test, fuzzing),
     feature = "batch",
@@ -126,7 +125,7 @@ pub(super) use sync::{Left, Order, StoreReply, SyncReply, SyncRequest};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct StoreSnapshot {
-    /// Whether the store could be reached of late.
+    /// Whether the store could be reached recently.
     pub is_reachable: bool,
     /// How many processes share the limiter: the most of the last minute.
     pub processes: u64,

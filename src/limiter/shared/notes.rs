@@ -2,7 +2,7 @@
 //! observe.
 //!
 //! The store keeps the last ones as text that it never looks into. One says when its request was granted,
-//! what the store had counted by then, and what the answer was; so whoever reads it knows what its author
+//! what the store had counted by then, and what the answer was; so each reader knows what its author
 //! knew, in whatever order they come.
 
 use std::time::Duration;

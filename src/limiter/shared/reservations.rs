@@ -1,6 +1,6 @@
 //! What the store has booked for this process: amounts, each from a time on.
 //!
-//! They are nobody's by name. Whoever is first in line takes what has come, so a waiter that gives
+//! They do not belong to a waiter. The head of the queue takes what has come, so a waiter that gives
 //! up leaves its reservation to the next.
 
 use std::collections::VecDeque;
@@ -59,8 +59,8 @@ impl Reservations {
         add(&mut self.total, amounts);
     }
 
-    /// Takes in what has come. What came longer ago than `life` is void: nobody came for it, and
-    /// used now, it would be used when others' turn is.
+    /// Takes in what has come. What came longer ago than `life` is void: no request used it, and used
+    /// now, it would be used in the turn of others.
     pub(super) fn take_in(&mut self, now: Tick, life: Duration) {
         while let Some(reservation) = self.coming.front()
             && reservation.due <= now
@@ -86,8 +86,9 @@ impl Reservations {
     }
 
     /// What of the store's bookings has been used, for all that is known here: those up to the newest
-    /// reservation that has come, less what has come and is not used. Reservations are nobody's by name, so no grant
-    /// has one of its own. What others have booked since that reservation counts as unused.
+    /// reservation that has come, less what has come and is not used. Reservations do not belong to a
+    /// waiter, so no grant has one of its own. What others have booked since that reservation counts as
+    /// unused.
     pub(super) fn used(&self) -> Option<Counts> {
         let mut used = self.booked?;
         for (used, ready) in used.iter_mut().zip(self.ready) {
@@ -145,7 +146,7 @@ impl Reservations {
         sum.map(|sum| u64::try_from(sum).unwrap_or(u64::MAX))
     }
 
-    /// Takes out what nobody wants any more, up to `surplus`, the last to come first.
+    /// Takes out what no waiter needs any more, up to `surplus`, the last to come first.
     pub(super) fn hand_back(&mut self, surplus: Sums) -> Amounts {
         let mut back = Sums::default();
         let mut rest = surplus;

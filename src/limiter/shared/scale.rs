@@ -62,7 +62,7 @@ pub(super) fn encode(limits: &[Quota]) -> String {
     quotas.collect::<Vec<_>>().join(" ")
 }
 
-/// Limits from what the store keeps. `None` if that is none of ours.
+/// Limits from what the store keeps. `None` if they are not in our format.
 pub(super) fn decode(text: &str) -> Option<Vec<Quota>> {
     let numbers: Vec<u64> = text
         .split_ascii_whitespace()
@@ -102,7 +102,7 @@ pub(super) fn micros_up(duration: Duration) -> u64 {
     u64::try_from(micros).unwrap_or(u64::MAX)
 }
 
-/// What is left of a quota in whole units, from a level in steps that is so many microseconds old.
+/// What is left of a quota in whole units, from a level in steps that is `age` microseconds old.
 pub(super) fn left(quota: Quota, level: i64, age: i64) -> i64 {
     let Scale { rate, scale, tick } = Scale::of(quota);
     let ticks = u64::try_from(age).unwrap_or(0) / tick;
@@ -112,8 +112,8 @@ pub(super) fn left(quota: Quota, level: i64, age: i64) -> i64 {
     i64::try_from(left).unwrap_or(i64::MIN)
 }
 
-/// A part of a quota: what one of `people` goes by while nobody keeps the whole. A cost above it
-/// passes at a full bucket.
+/// A part of a quota: the limit of one of `people` processes while no store keeps the whole. A cost
+/// above it passes at a full bucket.
 pub(in crate::limiter) fn part(quota: Quota, people: u64) -> Result<Quota> {
     let people = people.max(1);
     let amount = (quota.amount() / people).max(1);

@@ -3,9 +3,9 @@
 -- Levels are integers in the quota's own steps (scale.rs), so nothing is rounded away, and all
 -- numbers stay below 2^53, up to which Lua's are exact. They stand as of `time`: the moment at
 -- which the last booking is due, which may lie ahead of now by the horizon. What is booked after
--- it is due no earlier, so nobody overtakes.
+-- it is due no earlier, so no request overtakes.
 --
--- KEYS  state, line (who waits, by since when), alive (until when), people (records)
+-- KEYS  state, line (processes that wait, by since when), alive (until when), people (records)
 -- ARGV  what visit.rs writes; all times in microseconds
 local LARGEST = 4503599627370496 -- 2^52
 
@@ -111,7 +111,7 @@ for _, list in ipairs({BOOKED, MOVED}) do count(list, {0, 0, 0, 0}, 1) end
 -- author. They are passed on and never looked into.
 local MOST_NOTES = 64
 local noted, notes = 0, {}
--- Whose estimate is booked by, and when it was last told.
+-- The process whose estimate the bookings follow, and when it last reported it.
 local speaker, spoke = '', 0
 if incarnation then
   if within(state[15], 0, LARGEST) then speaker, spoke = state[14] or '', tonumber(state[15]) end
@@ -123,7 +123,7 @@ if incarnation then
   end
 end
 
--- What comes in within so many ticks: at the pace that an estimator has told, in millionths.
+-- What comes in within this many ticks: at the pace that an estimator has reported, in millionths.
 local MILLION = 1000000
 local function comes(quota, ticks)
   local came = ticks * quota.rate
@@ -192,7 +192,7 @@ local function hold(packed)
   end
 end
 
--- Who comes for the first time, or finds that the store has forgotten, says what the limits are.
+-- A process that comes for the first time, or finds that the store has forgotten, sends the limits.
 local joins, own, own_stated, start_full = text() == '1', '', '', false
 if joins then own, own_stated, start_full = text(), text(), text() == '1' end
 
@@ -259,8 +259,8 @@ for _, who in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(now
   end
 end
 
--- What this process tells. A visit that is repeated because its answer was lost tells it once, and
--- what was booked in it comes back: nobody knows of it.
+-- What this process reports. A sync that is repeated because its answer was lost counts once, and
+-- what was booked in it comes back: no process knows of it.
 local record = record_of(me)
 local repeated = record[1] == turn
 if repeated then give({record[6], record[7], record[8], record[9]}) end
@@ -332,8 +332,8 @@ for _ = 1, number() do
   end
 end
 
--- Who has waited longest goes first, to within half a horizon; others come again after it has. One
--- that should have come and has not holds nobody up.
+-- The process that has waited longest goes first, to within half a horizon; others come again after
+-- it has. One that should have come and has not holds no other up.
 local asked, more = number(), text() == '1'
 local costs, since = {}, {}
 for i = 1, asked do
@@ -361,7 +361,7 @@ if asked > 0 or waiters > 0 or late[1] + late[2] + late[3] + late[4] > 0 then
 end
 local people = math.max(redis.call('ZCARD', KEYS[3]), 1)
 local slice = math.floor(horizon / (4 * people))
--- Of those who come at the same time, the first does not take all that there is.
+-- Of processes that come at the same time, the first does not take all that there is.
 local is_new = #record == 0
 if is_new then slice = math.min(slice, math.floor(horizon / 64)) end
 

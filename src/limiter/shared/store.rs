@@ -30,10 +30,11 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnStoreOutage {
-    /// Whoever waits or comes gets [`Error::StoreDown`](crate::Error::StoreDown), at once.
+    /// All waiters and later calls fail with [`Error::StoreDown`](crate::Error::StoreDown), at once.
     Fail,
-    /// Each process goes on with its share: the limits divided by how many processes have shared
-    /// them of late, from empty buckets. What it uses is told to the store afterwards. The default.
+    /// Each process continues with its part: the limits divided by the number of processes that shared
+    /// them in the last minute or two, from empty buckets. It reports its use to the store afterwards.
+    /// The default.
     ///
     /// All together stay under the limits. A process that alone is cut off adds at most its share.
     #[default]
@@ -77,7 +78,7 @@ impl fmt::Display for OnStoreOutage {
 /// let store = SharedStore::new("redis://127.0.0.1:6379")?;
 /// let limits = Limits::tokens_per_minute(30_000)?;
 /// let limiter = RateLimiter::builder(limits).share(&store, "gpt-4o").build();
-/// let permit = limiter.acquire(Cost::sized(420, 1_000))?; // with all who share it
+/// let permit = limiter.acquire(Cost::sized(420, 1_000))?; // with all processes that share it
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Clone)]
@@ -123,7 +124,7 @@ pub(super) struct Settings {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What the keys of a store begin with, unless told otherwise.
+/// Default of [`SharedStoreBuilder::prefix`].
 const PREFIX: &str = "paceline:";
 
 impl SharedStore {
@@ -224,26 +225,26 @@ impl SharedStore {
 }
 
 impl SharedStoreBuilder {
-    /// Sets who we are to the store, in place of what the URL says. Defaults to what the URL says.
+    /// Sets the user name at the store. Default: that of the URL.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// Sets the password, in place of the URL's. Defaults to what the URL says. It is never shown.
+    /// Sets the password at the store. It is never shown. Default: that of the URL.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// Sets what all keys begin with: for a store that others use, too. Defaults to `paceline:`.
+    /// Sets the prefix of all keys: for a store that others use, too. Default: `paceline:`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Sets what people know this process by, where they [look](SharedStore::limiters) who waits.
-    /// Defaults to the host's name and the process's number.
+    /// Sets the name of this process in a [list of the waiters](SharedStore::limiters). Default: the
+    /// host's name and the process's number.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
@@ -251,15 +252,13 @@ impl SharedStoreBuilder {
 
     /// Sets how far ahead anything is booked. Within it a pause, other limits and a death are felt by
     /// all, and by so much requests of different processes may change places. A longer one takes
-    /// fewer trips to the store. Between 100 ms and a minute; defaults to one second. To be the same
-    /// in all processes.
+    /// fewer trips to the store. Between 100 ms and 60 s; to be the same in all processes. Default: 1 s.
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
         self
     }
 
-    /// Sets what becomes of limiters while the store cannot be reached. Defaults to
-    /// [`OnStoreOutage::Divide`].
+    /// Sets what limiters do while the store cannot be reached. Default: [`OnStoreOutage::Divide`].
     pub fn on_outage(mut self, on_outage: OnStoreOutage) -> Self {
         self.on_outage = on_outage;
         self
@@ -275,20 +274,20 @@ impl SharedStoreBuilder {
     }
 
     /// Sets how many processes share the limits at least, by which [`OnStoreOutage::Divide`] divides them: a
-    /// process that has never reached the store knows of no others. Defaults to as many as the store
-    /// has told of within the last minute or two, or one.
+    /// process that has never reached the store knows of no others. Default: as many as the store has
+    /// reported in the last minute or two, or 1.
     pub fn processes(mut self, processes: u64) -> Self {
         self.processes = processes;
         self
     }
 
-    /// Sets how long a connection may take to come. Defaults to one second.
+    /// Sets the timeout of connecting to the store. Default: 1 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.connect = timeout;
         self
     }
 
-    /// Sets how long an answer may take to come. Defaults to one second.
+    /// Sets the timeout of an answer of the store. Default: 1 s.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.command = timeout;
         self

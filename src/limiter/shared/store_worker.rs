@@ -1,13 +1,13 @@
 //! The thread that goes to the store, for all lines of one process that share it.
 //!
-//! It sleeps until a line calls, which it does under no lock of its own: when somebody waits who is
-//! not booked for, when there is something to tell, or when the store said to come again. All that
-//! call at the same time go in one trip, and whoever calls meanwhile goes with the next: so the
-//! more wait, the fewer trips there are for each.
+//! It sleeps until a queue calls, which it does under no lock of its own: when a waiter has no booking,
+//! when there is something to report, or when the store said to come again. All that call at the same
+//! time go in one trip, and those that call meanwhile go with the next: so the more wait, the fewer
+//! trips there are for each.
 //!
 //! # Locking
 //!
-//! One mutex guards who calls. It is held for one look, never while on the connection or in a line, and
+//! One mutex guards the calls. It is held for one look, never while on the connection or in a queue, and
 //! no line's lock is held while it is taken. No call is lost: the thread looks at the calls and goes
 //! to sleep under one hold of the lock, and a call that is earlier than the first is put in and
 //! notified under another. A line is taken off the list of calls before it is asked what it has to
@@ -182,7 +182,7 @@ struct Trips<'a> {
     failures: u32,
     /// When to try again, if the store cannot be reached.
     down: Option<Instant>,
-    /// Whether people have been told that it cannot be used, and not yet that it can be again.
+    /// Whether the log says that it cannot be used, and not yet that it can be again.
     is_reported: bool,
 }
 

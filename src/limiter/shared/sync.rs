@@ -17,7 +17,7 @@ pub(super) const MOST_ASKS: usize = 64;
 /// What one process says to the store of one limiter.
 #[derive(Debug, Clone)]
 pub(in crate::limiter) struct SyncRequest {
-    /// Who syncs, by a name that nobody else has: two limiters of one process are two.
+    /// The limiter that syncs, by a unique name: two limiters of one process have two names.
     pub(super) name: String,
     /// The store's memory as this process knows it: empty at first.
     pub(super) incarnation: String,
@@ -43,10 +43,10 @@ pub(in crate::limiter) struct SyncRequest {
     pub(super) has_more: bool,
 }
 
-/// What is told once, even if the sync is repeated.
+/// What the store counts once, even if the sync is repeated.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
-    /// What comes back: refunds, and reservations that nobody wants.
+    /// What comes back: refunds, and reservations without a waiter.
     pub(super) given: Amounts,
     /// What was used without being booked.
     pub(super) taken: Amounts,
@@ -63,7 +63,7 @@ pub(in crate::limiter) struct Left {
     pub(in crate::limiter) counted: i64,
     /// Whether more can be left than the store has counted.
     pub(in crate::limiter) may_raise: bool,
-    /// Whether a request has been refused since the store was last told.
+    /// Whether a request has been refused since the last report to the store.
     pub(in crate::limiter) is_refused: bool,
     /// What comes in within a period, in thousandths of a unit.
     pub(in crate::limiter) comes_in: i64,
@@ -71,7 +71,7 @@ pub(in crate::limiter) struct Left {
     pub(in crate::limiter) most: i64,
 }
 
-/// What changes for all who share the limiter.
+/// What changes for all processes that share the limiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::limiter) enum Order {
     /// Nothing is granted before this time, of the process's own clock.
@@ -85,9 +85,9 @@ pub(in crate::limiter) enum Order {
     Most(Unit, Duration, i64),
     /// What an estimator takes to be left.
     Left(Left),
-    /// Nothing is booked for a horizon: others have still to tell what they used.
+    /// Nothing is booked for a horizon: others have still to report what they used.
     Quiesce,
-    /// What was observed, for all who share the limiter.
+    /// What was observed, for all processes that share the limiter.
     Note(Outgoing),
 }
 
@@ -145,9 +145,9 @@ pub(in crate::limiter) struct SyncReply {
     pub(in crate::limiter) time: u64,
     pub(in crate::limiter) paused_until: u64,
     pub(in crate::limiter) people: u64,
-    /// When to come again for those who were not booked for.
+    /// When to sync again for waiters without a booking.
     pub(in crate::limiter) come: Option<u64>,
-    /// When the first of those who asked are due, in their order.
+    /// When the first waiters of the sync are due, in their order.
     pub(in crate::limiter) dues: Vec<u64>,
     /// What is left of each quota.
     pub(in crate::limiter) levels: Vec<i64>,
@@ -201,7 +201,7 @@ impl SyncRequest {
     }
 }
 
-/// How long the store remembers a limiter that nobody syncs: longer than the longest period.
+/// How long the store remembers a limiter that no process syncs: longer than the longest period.
 pub(super) const EXPIRY: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 /// Numbers are exact in the store below twice this.
 const MOST: u64 = 1 << 52;

@@ -135,7 +135,7 @@ pub(super) fn refuse(quota: Option<Quota>, cost: Cost) -> Result<()> {
     quota.map_or(Ok(()), |quota| Err(error(quota)))
 }
 
-/// The level of a new quota. It goes on from that of the same unit and period, of several from its
+/// The level of a new quota. It continues that of the same unit and period, of several from its
 /// own; or else from the one of another period whose place it takes: the same rate by the second
 /// and not by the minute is no new burst. Of that it is at most empty: what has been used of a day
 /// is not a minute's debt.

@@ -1,11 +1,11 @@
 //! Where the amounts come from that a queue grants.
 //!
 //! A supply says what is covered now and when something will be, takes, settles, observes, and shows
-//! itself. It knows nothing of those who wait. *Fixed* has the buckets of the limits that it was given;
+//! itself. It knows nothing of the waiters. *Fixed* has the buckets of the limits that it was given;
 //! *adaptive* has an estimator beside them that follows what a server says; *shared* has what a store
 //! books for it, and the same estimator over the counts of the store.
 //!
-//! Pure: every call is told the time.
+//! Pure: the caller passes the time to every call.
 
 pub(super) mod adaptive; //  buckets that follow a server
 mod buckets; //   several quotas at once
@@ -50,7 +50,7 @@ pub(super) struct GrantObservation<'a> {
     pub(super) cost: Cost,
     /// When it was granted.
     pub(super) at: Tick,
-    /// What had been spent then, itself included, as [`Supply::spent`] told it.
+    /// What had been spent then, itself included, as [`Supply::spent`] returned it.
     pub(super) spent: Option<&'a Spent>,
     pub(super) observation: &'a Observation,
 }
@@ -64,9 +64,9 @@ pub(super) struct Effect {
     pub(super) pause: Duration,
     /// Whether some limit is another one now.
     pub(super) limits_changed: bool,
-    /// A limit that nobody has said and that has just been found.
+    /// A limit that is neither stated nor reported and has just been found.
     pub(super) found: Option<Quota>,
-    /// Whether somebody who knows has said what the limits are, where that is watched.
+    /// Whether the limits are stated by the user or reported by the server, where that is watched.
     pub(super) is_trusted: Option<bool>,
 }
 
@@ -104,7 +104,7 @@ impl Supply {
         }
     }
 
-    /// Whether others have to be told what is taken and given back.
+    /// Whether takes and refunds have to be reported to a store.
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
         match self {
@@ -114,7 +114,7 @@ impl Supply {
         }
     }
 
-    /// Goes on to `now`.
+    /// Advances to `now`.
     #[inline]
     pub(super) fn advance(&mut self, now: Tick) {
         match self {
@@ -179,7 +179,7 @@ impl Supply {
     }
 
     /// Takes what `actual` has more than `reserved`, and gives back what it has less. Shared amounts
-    /// are told the time.
+    /// need the time.
     pub(super) fn settle(&mut self, reserved: Cost, actual: Cost, now: Tick) {
         let _ = now;
         #[cfg(feature = "redis")]
@@ -189,7 +189,7 @@ impl Supply {
         self.settle_freely(reserved, actual);
     }
 
-    /// The same where nobody else has to know.
+    /// The same for a supply that is not shared.
     #[inline]
     pub(super) fn settle_freely(&mut self, reserved: Cost, actual: Cost) {
         match self {
@@ -203,7 +203,7 @@ impl Supply {
     /// Observes what an answer says.
     pub(super) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {
         let pause = match &seen.observation.outcome {
-            // A place that somebody else gives back is what those wait for who lack one.
+            // Waiters without a place wait until another request gives one back.
             Outcome::Refused(refusal) if refusal.is_for_room && self.is_adaptive() => None,
             Outcome::Refused(refusal) => refusal.wait,
             _ => None,
@@ -340,7 +340,7 @@ impl Supply {
         }
     }
 
-    // What others have to be told of, where it is shared.
+    // What has to be reported to the store, where it is shared.
 
     /// Nothing is granted before `until`.
     pub(super) fn paused(&mut self, until: Tick) {
@@ -359,7 +359,7 @@ impl Supply {
         }
     }
 
-    /// Somebody waits for a cost.
+    /// A request waits for a cost.
     pub(super) fn joined(&mut self, cost: Cost) {
         let _ = cost;
         #[cfg(feature = "redis")]
@@ -368,7 +368,7 @@ impl Supply {
         }
     }
 
-    /// Somebody does not wait for a cost any more.
+    /// A request does not wait for a cost any more.
     pub(super) fn left(&mut self, cost: Cost) {
         let _ = cost;
         #[cfg(feature = "redis")]

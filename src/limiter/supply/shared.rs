@@ -1,10 +1,10 @@
 //! Amounts that a store books for this process, of limits that it shares with others.
 //!
 //! Two have to agree to each grant. The store has booked it: so all processes together stay within the
-//! limits, and nobody overtakes. And where a server is followed, the estimator covers it: the very one of
+//! limits, and no request overtakes. And where a server is followed, the estimator covers it: the very one of
 //! an adaptive limiter, except that what it takes for spent is what the store has counted for *all*
 //! processes. Each grant has its place in those counts, so every process reckons with the same bucket, and
-//! what one of them observes of the server holds whoever spent it.
+//! what one of them observes of the server holds for the spending of all.
 //!
 //! The store is asked for no more than the estimator lets go soon: what is booked and not used in time
 //! is void. What the estimator finds the limits to be goes to the store, and so to all.
@@ -34,14 +34,14 @@ pub(in crate::limiter) struct Shared {
     /// its limits are divided, they are this process's part, to grant by.
     buckets: Buckets,
     pub(super) pace: Option<Box<Adaptive>>,
-    /// What the store had counted when the estimator was last told.
+    /// What the store had counted when the estimator last advanced.
     counted: Option<Spent>,
     /// What has come in beyond the burst of each of the estimator's buckets since then. Where others have
     /// spent meanwhile the bucket was not as full, and it has come in after all.
     spilled: Vec<f64>,
-    /// Which of those buckets the store keeps: it is told what is left of them.
+    /// Which of those buckets the store keeps: syncs report what is left of them.
     kept: Vec<bool>,
-    /// Whether an answer has been observed since the store was told.
+    /// Whether an answer has been observed since the last report to the store.
     has_news: bool,
     /// Whether a refusal has.
     was_refused: bool,
@@ -126,7 +126,7 @@ impl Shared {
         self.counted = counted;
     }
 
-    /// What is counted from here on is what the estimator is told.
+    /// The estimator gets what is counted from here on.
     fn count_from_here(&mut self) {
         self.counted = self.account.counted();
     }
@@ -245,14 +245,14 @@ impl Shared {
                 spent: Some(&spent),
                 observation: &note.observation,
             };
-            // Its author has told the store of a pause.
+            // Its author has reported a pause to the store.
             let _ = pace.observe(&seen, now);
         }
         self.has_news = true;
         self.has_observed(now);
     }
 
-    /// Whether somebody who knows has said what the limits are.
+    /// Whether the limits are stated by the user or reported by the server.
     pub(in crate::limiter) fn is_trusted(&self) -> bool {
         self.pace.as_ref().is_some_and(|pace| pace.is_trusted())
     }
@@ -268,8 +268,8 @@ impl Shared {
     }
 
     /// While the store is out of reach, its part of what the server says is left goes at once: without a
-    /// store nobody says that the bucket is not full. Where the server does not say it, the parts of others
-    /// would be granted on a guess.
+    /// store nothing shows that the bucket is not full. Where the server does not say it, the parts of
+    /// others would be granted on a guess.
     fn follow_server(&mut self) {
         let (Some(pace), Some(OnStoreOutage::Divide)) = (&self.pace, self.account.outage()) else {
             return;
@@ -336,9 +336,9 @@ impl Shared {
         }
     }
 
-    /// A refusal holds back all who share the limiter. It says what is left, too: what was asked for
-    /// will have come in after the wait. Others have taken the rest, so the store is told that there is
-    /// no more than that, or the next would be refused as well.
+    /// A refusal holds back all processes that share the limiter. It says what is left, too: what was
+    /// asked for will have come in after the wait. Others have taken the rest, so the store gets that as
+    /// an upper bound, or the server would refuse the next as well.
     pub(super) fn hold_back(&mut self, seen: &GrantObservation<'_>, pause: Duration, now: Tick) {
         let Outcome::Refused(refusal) = &seen.observation.outcome else {
             return;
@@ -385,7 +385,7 @@ impl Shared {
     }
 
     /// When the last of these is served, as far as this process knows: those of others are left out.
-    /// `ahead` is how what is shown goes on.
+    /// `ahead` is how what is shown continues.
     pub(super) fn turn(
         &self,
         costs: impl Iterator<Item = Cost>,
@@ -441,8 +441,8 @@ impl Shared {
 
     // Visits to the store.
 
-    /// Begins a sync, if it is time for one: for those who wait, in their order, and for how long each
-    /// has waited.
+    /// Begins a sync, if it is time for one: for the waiters in their order, and for how long each has
+    /// waited.
     pub(in crate::limiter) fn sync(
         &mut self,
         line: Vec<(Cost, Duration)>,
@@ -474,8 +474,8 @@ impl Shared {
     }
 
     /// What the estimator takes to be left, for the store to book by: it counts what is reserved, where
-    /// the server may charge more, and others use it, too. Each answer says it once, so that the word
-    /// of whoever has heard last holds.
+    /// the server may charge more, and others use it, too. Each answer is reported once, so that the
+    /// newest observation holds.
     fn known(&self) -> Vec<Order> {
         let (true, Some(pace), Some(counted)) = (self.has_news, &self.pace, self.counted) else {
             return Vec::new();
@@ -536,7 +536,7 @@ impl Shared {
         is_reported.then_some(pause)
     }
 
-    /// The store knows nothing of what it was told and had booked.
+    /// The store has lost what it was sent and had booked.
     pub(in crate::limiter) fn forgotten(&mut self) {
         self.account.forgotten();
         self.count_from_here();
@@ -566,7 +566,7 @@ impl Shared {
         self.part = is_divided.then_some(before);
     }
 
-    /// This process's part of limits that nobody keeps as a whole.
+    /// This process's part of limits that no store keeps as a whole.
     fn parts(&self, quotas: &[Quota]) -> Vec<Quota> {
         let people = self.account.people();
         let parts = quotas.iter().filter_map(|quota| part(*quota, people).ok());

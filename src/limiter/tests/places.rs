@@ -1,4 +1,4 @@
-//! Requests in flight, priorities, full lines and those who pass by.
+//! Requests in flight, priorities, full queues and requests that overtake.
 
 use std::sync::mpsc;
 use std::thread;
@@ -212,7 +212,7 @@ fn a_full_line_turns_newcomers_away_and_not_those_who_come_again() {
 fn whoever_delays_the_head_by_nothing_may_pass_and_nobody_else() {
     let output = Quota::per_second(Unit::OutputTokens, 1_000).unwrap();
     let requests = Quota::per_second(Unit::Requests, 10).unwrap();
-    // whether they may, requests left when the head waits, and who passes then
+    // whether they may, requests left when the head waits, and how many overtake then
     let table = [(true, 8, 7), (false, 8, 0)];
     for (step, (bypass, left, passes)) in table.into_iter().enumerate() {
         let clock = ManualClock::new();

@@ -1,9 +1,9 @@
 //! Cases that the test suites of other limiters are known for, by our rules and as tables:
 //! x/time/rate, governor, Guava, bucket4j, resilience4j, aiolimiter, leaky-bucket.
 //!
-//! Where ours decides otherwise, the row says what ours does: the line is strict, so nobody
-//! passes a larger cost; a waiter holds nothing, so one that leaves moves all others up; and a
-//! change of limits holds for those who wait already.
+//! Where ours decides otherwise, the row says what ours does: the queue is strict, so no request
+//! overtakes a larger cost; a waiter holds nothing, so one that leaves moves all others up; and a
+//! change of limits holds for existing waiters.
 
 mod bursts; //  what passes at once, and when the next does
 mod changes; // limits, charges and pauses that change while others wait

@@ -30,7 +30,7 @@ struct Room {
     wait: f64,
     /// Answers since the last change, while the window was full.
     admitted: f64,
-    /// Whether the last change was a probe that nobody has refused yet.
+    /// Whether the last change was a probe that no refusal has answered yet.
     is_probing: bool,
 }
 
@@ -64,8 +64,8 @@ impl Probe {
         most
     }
 
-    /// An overloaded server has refused a request. Returns whether it has refused so many that the
-    /// window is too large.
+    /// An overloaded server has refused a request. Returns whether its refusals show that the window is
+    /// too large.
     pub(super) fn overloaded(&mut self, limit: f64) -> bool {
         self.overloads += (1.0 - self.overloads) / counted(limit);
         self.overloads > OVERLOADED
@@ -75,7 +75,7 @@ impl Probe {
     pub(super) fn admitted(&mut self, limit: f64, is_bound: bool) -> Option<f64> {
         self.overloads -= self.overloads / counted(limit);
         let room = self.room.as_mut()?;
-        // Nobody needs more room than there is.
+        // No request needs more room than there is.
         if !is_bound || limit < room.most {
             return None;
         }

@@ -4,7 +4,7 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Sends as many as there is room for, each of which takes so long, and counts them.
+/// Sends as many as there is room for, each of which takes this long, and counts them.
 fn serve(window: &mut Window, landing: Landing, from: u64, took: u64) -> u64 {
     window.advance(Tick(from));
     let count = window.limit();

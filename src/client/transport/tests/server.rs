@@ -92,7 +92,7 @@ impl Server {
         std::mem::take(&mut self.state.seen.lock().requests)
     }
 
-    /// Waits until so many requests have arrived.
+    /// Waits until `count` requests have arrived.
     pub(super) fn wait_for_requests(&self, count: usize) {
         let mut seen = self.state.seen.lock();
         while seen.requests.len() < count {
@@ -100,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Waits until so many connections have ended.
+    /// Waits until `count` connections have ended.
     pub(super) fn wait_for_closed(&self, count: usize) {
         let mut seen = self.state.seen.lock();
         while seen.closed < count {

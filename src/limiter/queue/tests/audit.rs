@@ -79,7 +79,7 @@ impl Audit {
         self.waiting.insert(place, priority);
     }
 
-    /// Somebody was answered. Of one priority nobody may be overtaken; and of any four grants in a
+    /// A waiter was answered. No waiter of one priority may be overtaken; and of any four grants in a
     /// row while batch work waits one is batch work's.
     pub(super) fn told(&mut self, told: &Told) -> TestCaseResult {
         let batch_waited = self.waits(Priority::Batch) || told.priority == Priority::Batch;

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A queue, the time, and the alarms that are set. Nothing but an alarm that rings or somebody
-/// who comes looks at the line, so an alarm that is lost shows.
+/// A queue, the time, and the alarms that are set. Only an alarm that rings or a new request looks at
+/// the queue, so an alarm that is lost shows.
 pub(super) struct Driven {
     pub(super) now: u64,
     pub(super) queue: WaitQueue,
@@ -148,7 +148,7 @@ impl Driven {
         }
     }
 
-    /// Writes down who has been answered.
+    /// Records the answered waiters.
     fn hand_over(&mut self) {
         let Some(answered) = self.queue.take_answered() else {
             return;

@@ -41,7 +41,7 @@ struct Told {
     overtaken: bool,
 }
 
-/// Somebody who comes.
+/// A new request.
 #[derive(Debug, Clone, Copy)]
 struct Coming {
     asked: Asked,
@@ -56,7 +56,7 @@ struct Coming {
     is_over: bool,
 }
 
-/// What whoever comes learns at once.
+/// What a new request learns at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome {
     Granted,

@@ -1,11 +1,11 @@
-//! The line by its definition: who comes first, and the first nanosecond at which it fits.
+//! The queue by its definition: which waiter is first, and the first nanosecond at which it fits.
 
 mod outlook; // how it stands, and when whose turn will come
 
 use super::windows::Windows;
 use super::*;
 
-/// Somebody in line.
+/// A waiter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     pub(super) place: u64,
@@ -92,7 +92,7 @@ impl Reference {
             let turn = self.turn(head.cost);
             let with_deadlines = self.waiting.iter().filter(|one| one.deadline.is_some());
             let first = with_deadlines.min_by_key(|one| (one.deadline, one.place));
-            // On a tie the grant wins, and who is late is looked at now.
+            // On a tie the grant wins, and late waiters are looked at now.
             let late = first
                 .copied()
                 .filter(|one| one.deadline < Some(turn) && self.now < turn);
@@ -165,7 +165,7 @@ impl Reference {
         });
     }
 
-    /// Somebody comes, and joins the line if it has to wait and `joins`.
+    /// A request comes, and joins the queue if it has to wait and `joins`.
     pub(super) fn come(&mut self, coming: Coming) -> Outcome {
         if self.closed {
             return Outcome::Closed;

@@ -9,8 +9,8 @@ use super::*;
 pub(super) struct Course {
     pub(super) limits: Limits,
     pub(super) rules: Rules,
-    /// Whether whoever has a deadline asks first whether it can be met, as an acquire does. If not,
-    /// more of them run out in line.
+    /// Whether a request with a deadline asks first whether it can be met, as an acquire does. If not,
+    /// more deadlines pass in the queue.
     pub(super) asks_first: bool,
     /// Whether limits and levels are left alone: a bucket's whole way is known only then.
     pub(super) is_steady: bool,
@@ -20,7 +20,7 @@ pub(super) struct Course {
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// Nobody comes before the next alarm, or the time so many nanoseconds after it.
+    /// No request comes before the next alarm, or before this many nanoseconds after it.
     UntilAlarm {
         after: i64,
     },
@@ -273,7 +273,7 @@ pub(super) fn course() -> impl Strategy<Value = Course> {
         )
 }
 
-/// So many thousandths, rounded up.
+/// This many thousandths, rounded up.
 pub(super) fn thousandths(amount: u64, count: u64) -> u64 {
     u64::try_from((u128::from(amount) * u128::from(count)).div_ceil(1_000)).unwrap()
 }

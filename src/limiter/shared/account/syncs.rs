@@ -12,15 +12,15 @@ use crate::cost::Cost;
 use crate::unit::Unit;
 
 impl Account {
-    /// Somebody has left a place in flight.
+    /// A request has left a place in flight.
     pub(in crate::limiter) fn made_room(&mut self) {
         if std::mem::take(&mut self.is_crowded) {
             self.come = None;
         }
     }
 
-    /// When the store has to be synced; `None` if nothing is to be said. Nobody is booked for who
-    /// has no `room` in flight: it would be void before it is used.
+    /// When the store has to be synced; `None` if there is nothing to report. A waiter without `room` in
+    /// flight gets no booking: it would be void before it is used.
     pub(in crate::limiter) fn wish(&mut self, room: usize, now: Tick) -> Option<Tick> {
         if self.is_visiting || self.cut.is_some() {
             return None;
@@ -37,7 +37,7 @@ impl Account {
         [asks, self.news(now)].into_iter().flatten().min()
     }
 
-    /// When the store has to be synced, whoever waits.
+    /// When the store has to be synced, with waiters or without.
     fn news(&mut self, now: Tick) -> Option<Tick> {
         let orders = (!self.pending.orders.is_empty() || self.unheard.is_some()).then_some(now);
         let told = self.has_news().then(|| {
@@ -53,9 +53,9 @@ impl Account {
         told.given != nothing || told.taken != nothing || self.surplus() != Sums::default()
     }
 
-    /// Begins a sync, if its time has come: for those in line in their order, and for how long each
-    /// has waited. Who is `held` is not asked for, and is looked at again then. What is `known` is
-    /// told along with it.
+    /// Begins a sync, if its time has come: for the waiters in their order, and for how long each has
+    /// waited. It does not ask for waiters that are `held`, and looks at them again then. It reports
+    /// what is `known`, too.
     pub(in crate::limiter) fn sync(
         &mut self,
         line: impl Iterator<Item = (Cost, Duration)>,
@@ -189,7 +189,7 @@ impl Account {
         self.snapshot.booked += heard.dues.len() as u64;
     }
 
-    /// The store knows nothing of what it was told and had booked.
+    /// The store has lost what it was sent and had booked.
     pub(in crate::limiter) fn forgotten(&mut self) {
         self.is_visiting = false;
         self.has_joined = false;
@@ -209,7 +209,7 @@ impl Account {
 
     // Outages.
 
-    /// The store cannot be reached. Whatever is booked is left to whoever goes by the last lease.
+    /// The store cannot be reached. What is booked is left to processes that use their last lease.
     pub(in crate::limiter) fn cut(&mut self, rule: OnStoreOutage, now: Tick) {
         self.unanswered();
         if self.cut.is_none() {
@@ -226,7 +226,7 @@ impl Account {
         let Some(cut) = self.cut.take() else { return };
         self.come = None;
         if now.since(cut.since) > self.horizon * 2 {
-            // It may have been told already by what is no longer remembered.
+            // A sync that is no longer remembered may have reported it already.
             self.pending.given = [0; Unit::COUNT];
             if let Some(told) = &mut self.unheard {
                 told.given = [0; Unit::COUNT];
@@ -238,8 +238,8 @@ impl Account {
     }
 }
 
-/// When to ask for whoever came last: they are not booked for before what is booked already, so until
-/// half of the way there others may come, to be asked for in the same trip.
+/// When to ask for the last waiters: they get no booking before those that exist, so until half of
+/// that time has passed others may come, to be asked for in the same trip.
 fn together(last: Tick, now: Tick) -> Tick {
     now.after(last.since(now) / 2)
 }

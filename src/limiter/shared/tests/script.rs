@@ -391,7 +391,7 @@ fn other_limits_hold_for_all_and_what_is_used_stays_used() {
     // Of an epoch that is over, another process's discovery says nothing.
     let heard = two.order(Order::Hold(vec![minute(1)], heard.epoch - 1));
     assert_eq!(heard.limits, None);
-    // Who comes with other limits that are stated sets them for all; a guess does not.
+    // A process that comes with other stated limits sets them for all; a guess does not.
     let mut guess = Process::new(&server, "m", "guess", &[minute(5).provisional()]);
     assert_eq!(guess.ask(&[]).limits, Some(vec![minute(60_000)]));
     let mut last = Process::new(&server, "m", "last", &[minute(12_000)]);

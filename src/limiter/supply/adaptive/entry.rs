@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) ceiling: Option<usize>,
     /// Whether the user states it no longer, and the server never has.
     pub(super) is_removed: bool,
-    /// Whether it is being looked for and nobody has ever spoken of it.
+    /// Whether it is being searched for and was never stated or reported.
     pub(super) is_unseen: bool,
     /// How often the server has spoken of it, and how many answers since then were silent.
     pub(super) words: u32,
@@ -58,7 +58,7 @@ impl Entry {
         }
     }
 
-    /// Whether nobody who knows has said what it is.
+    /// Whether it is neither stated by the user nor reported by the server.
     pub(super) fn is_provisional(&self) -> bool {
         self.is_removed
             || !self.limit_estimator.is_reported() && self.limit_estimator.stated().is_none()
@@ -70,8 +70,8 @@ impl Entry {
         self.silences = 0;
     }
 
-    /// A request was let in, and nothing was said of any limit. One word that nobody repeats is a place
-    /// to begin, as a preset is.
+    /// A request was admitted, and its answer reported no limit. One report that is not repeated is a
+    /// place to begin, as a preset is.
     pub(super) fn silent(&mut self) {
         if self.words != 1 || self.limit_estimator.stated().is_some() {
             return;
@@ -84,7 +84,7 @@ impl Entry {
         }
     }
 
-    /// Whether refusals have shown what nobody says.
+    /// Whether refusals have shown a limit that is not reported.
     #[cfg(feature = "redis")]
     pub(super) fn is_found(&self) -> bool {
         let is_found = self.search.as_ref().is_some_and(LimitSearch::is_found);
@@ -95,7 +95,7 @@ impl Entry {
         self.words == 1 && self.silences >= SILENT && self.limit_estimator.stated().is_none()
     }
 
-    /// The search, while it goes on: as long as nobody says what the limit is or what is left of it.
+    /// The search, while it lasts: as long as the limit and what is left of it are unreported.
     pub(super) fn search_mut(&mut self) -> Option<&mut LimitSearch> {
         let is_unknown = self.is_provisional() && !self.limit_estimator.is_observed();
         let is_on = !self.is_removed && (is_unknown || self.is_doubtful());

@@ -78,7 +78,7 @@ impl Drift {
     }
 }
 
-/// An error so many times what is to be expected is none of the usual noise: something happened.
+/// An error of this many times the expected one is not the usual noise: something happened.
 const JUMP: f64 = 4.0;
 
 impl Filter {

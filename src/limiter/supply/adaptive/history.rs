@@ -121,7 +121,7 @@ impl History {
         self.spent = self.spent.and(cost);
         let slot = now.0 / SLOT;
         match self.slots.back_mut() {
-            // Or before it, by one who looked at the clock earlier.
+            // Or before it, by a thread that read the clock earlier.
             Some((last, sum)) if slot <= *last => *sum = sum.saturating_add(cost),
             _ => {
                 if self.slots.len() == SLOTS {

@@ -27,7 +27,7 @@ const KNOWN: f64 = 0.03;
 const CAUTION: f64 = 3.0;
 /// The most of it, in seconds of the rate, apart from charges that no answer has shown yet.
 const MOST_RESERVE: f64 = 0.3;
-/// Others are taken to use this share of a limit at most, so that nobody stops for good.
+/// Others are taken to use this fraction of a limit at most, so that no client stops for good.
 const MOST_FOREIGN: f64 = 0.95;
 /// The time in which half of what refusals alone have taught is forgotten, in seconds.
 const FORGETTING: f64 = 20.0;
@@ -42,7 +42,7 @@ const STEP_TIME: u64 = 5_000_000; // 5 ms
 /// The least and the most that a server is taken to charge, as a count error.
 const EXCESSES: (f64, f64) = (-0.95, 20.0);
 
-/// What is known of one limit of the server's. Pure: it is told the time.
+/// What is known of one limit of the server's. Pure: the caller passes the time.
 ///
 /// Amounts of the limit's unit are held in seconds of its rate, as [`Filter`] has them.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl LimitEstimator {
         self.is_refused
     }
 
-    /// Whether a careful start makes sense: with a second of a day's rate nobody gets anywhere.
+    /// Whether a careful start makes sense: a second of a daily limit's rate admits no request.
     pub(super) fn is_fast(&self) -> bool {
         self.quota.period() <= MINUTE
     }
@@ -214,7 +214,7 @@ impl LimitEstimator {
         seen.min(self.burst.unwrap_or(whole))
     }
 
-    /// So many units have been granted, or used beyond what was granted. The filter follows in steps.
+    /// This many units have been granted, or used beyond what was granted. The filter follows in steps.
     #[inline]
     pub(super) fn granted(&mut self, amount: u64) {
         let amount = amount as f64;
@@ -229,7 +229,7 @@ impl LimitEstimator {
         more as f64 >= self.step || now.0.saturating_sub(self.at.0) >= STEP_TIME
     }
 
-    /// Goes on to `now`, and lets the level grant what is sure to be there.
+    /// Advances to `now`, and lets the level grant what is sure to be there.
     pub(super) fn advance(&mut self, now: Tick, spent: Spent, level: &mut Bucket) {
         let rate = self.rate();
         let more = std::mem::take(&mut self.granted) / rate;
@@ -240,7 +240,7 @@ impl LimitEstimator {
         self.filter.advance(more, squares, time, drift);
         (self.at, self.spent) = (self.at.max(now), spent);
         if !self.is_observed() && self.external_use != 0.0 {
-            // Where only refusals speak, nobody would say that it has got better.
+            // Where only refusals speak, no answer would show that it has got better.
             self.external_use *= 0.5_f64.powf(time / FORGETTING);
             self.set_rate(level);
         }
@@ -428,7 +428,7 @@ impl LimitEstimator {
         self.set_reserve(level);
     }
 
-    /// Takes the limit to be so many units per second, and says nothing of what is used.
+    /// Takes the limit to be this many units per second, and says nothing of what is used.
     pub(super) fn guess(&mut self, per_second: f64, level: &mut Bucket) {
         let before = self.quota.amount();
         self.raise(per_second * self.quota.period().as_secs_f64(), level);

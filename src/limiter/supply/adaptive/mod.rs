@@ -2,11 +2,11 @@
 //!
 //! The server is the truth. It says what its limits are and what is left of them, but of the
 //! moment at which it let a request in, which is before the requests that have left since. So
-//! each grant remembers when it was made and what had been spent by then ([`SentRequest`] is told both);
+//! each grant remembers when it was made and what had been spent by then ([`SentRequest`] has both);
 //! what was left then, and what came in and was spent since, give what is left now. How much of
 //! the difference to the level here is taken over, and what it says of the charge and of others on
 //! the same account, is the [`filter`]'s part; what a limit is called and how large it is, the
-//! [`limit_estimator`]'s; and how fast a burst may go that nobody has confirmed, the [`ramp`]'s.
+//! [`limit_estimator`]'s; and how fast an unconfirmed burst may go, the [`ramp`]'s.
 //!
 //! Nothing here locks, waits or reads a clock.
 
@@ -16,8 +16,8 @@ mod history; //  what has been spent, and when
 mod limit_estimator; // one limit of the server's
 mod period; //   a minute's limit, an hour's or a day's
 mod ramp; //     the careful start
-mod refusal_backoff; //   refusals in spite of waiting as told
-mod search; //   a limit that nobody says is found
+mod refusal_backoff; //   refusals after the wait that the server asked for
+mod search; //   finds a limit that the server does not report
 mod short; //    windows of a second
 mod supply; //   buckets that the estimator corrects
 
@@ -81,9 +81,9 @@ pub(in crate::limiter) struct SentRequest {
 pub(in crate::limiter) struct Consequence {
     /// Whether some limit is another one now.
     pub(in crate::limiter) limits_changed: bool,
-    /// For how long nobody may be granted anything.
+    /// For how long nothing may be granted.
     pub(in crate::limiter) pause: Duration,
-    /// A limit that nobody has said and that has just been found.
+    /// A limit that is neither stated nor reported and has just been found.
     pub(in crate::limiter) found: Option<Quota>,
 }
 
@@ -104,7 +104,7 @@ pub(in crate::limiter) struct Found {
     pub(in crate::limiter) is_reported: bool,
     /// Whether it has said what is left of it.
     pub(in crate::limiter) is_observed: bool,
-    /// Whether nobody has said it and refusals have shown it.
+    /// Whether refusals have shown it and nothing reported it.
     pub(in crate::limiter) is_found: bool,
     /// Whether there is no such limit after all.
     pub(in crate::limiter) is_void: bool,
@@ -112,7 +112,7 @@ pub(in crate::limiter) struct Found {
     pub(in crate::limiter) index: usize,
     /// What is left of it for sure, once that is known.
     pub(in crate::limiter) left: Option<f64>,
-    /// Whether more can be left than was counted: nobody has stated a smaller limit.
+    /// Whether more can be left than was counted: no smaller limit is stated.
     pub(in crate::limiter) may_raise: bool,
     /// What comes in, in units per second, and the most that can be left.
     pub(in crate::limiter) fills_at: f64,
@@ -366,8 +366,8 @@ impl Estimator {
         refusal.wait.is_some() || refusal.is_for_room || !observation.limits.is_empty()
     }
 
-    /// A refusal that is for a rate says where a limit is that nobody has named. Returns it when that
-    /// is known well enough to be told for the first time.
+    /// A refusal for a rate shows where an unreported limit is. Returns the limit when it is known well
+    /// enough for its first event.
     fn search_refused(
         &mut self,
         refusal: &Refusal,
@@ -544,8 +544,8 @@ impl Estimator {
         }
     }
 
-    /// Whether a report names a limit that is below the very request that it answers, which nobody
-    /// else has said yet: one word does not make everything impossible.
+    /// Whether a report names a limit below the very request that it answers, for the first time: one
+    /// report does not make everything impossible.
     fn is_doubted(&mut self, report: &LimitStatus, cost: Cost) -> bool {
         let Some(limit) = report.limit.filter(|it| *it < cost.amount(report.unit)) else {
             return false;
@@ -626,7 +626,7 @@ impl Estimator {
         ))
     }
 
-    /// Whether somebody who knows has said what the limits are, be it the user or the server.
+    /// Whether the limits are stated by the user or reported by the server.
     pub(in crate::limiter) fn is_trusted(&self) -> bool {
         let known = |entry: &Entry| {
             entry.limit_estimator.is_reported() || entry.limit_estimator.stated().is_some()
@@ -644,7 +644,7 @@ impl Estimator {
         }
     }
 
-    /// So many processes go by the same limits, each at its part of a careful start.
+    /// `processes` processes follow the same limits, each at its part of a careful start.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn divide(&mut self, processes: u64, levels: &mut [Bucket]) {
         if self.processes == processes {
@@ -658,7 +658,7 @@ impl Estimator {
         }
     }
 
-    /// Takes limits that others have been told, as the newest word of them, and adds those that it lacks.
+    /// Takes limits that other processes have observed as the newest report, and adds those that it lacks.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn adopt(
         &mut self,
@@ -750,7 +750,7 @@ impl Estimator {
     }
 }
 
-/// A guess of so many units a second, as a quota of a minute.
+/// A guess of `per_second` units a second, as a quota of a minute.
 fn minute_of(unit: Unit, per_second: f64) -> Option<Quota> {
     #[allow(
         clippy::cast_possible_truncation,

@@ -2,7 +2,7 @@
 //!
 //! A bucket that is used at its rate does not overflow, so nothing is lost by keeping its burst
 //! until answers have shown that it is there. So a limiter begins with what comes in within half a
-//! second, goes on at the limit's rate until the first answer, and then spends the burst at a
+//! second, continues at the limit's rate until the first answer, and then spends the burst at a
 //! multiple of the rate: so fast that a full minute's burst takes two seconds, and so slow that
 //! answers can still stop it in time. It begins again like that after a refusal. An overloaded
 //! server is met again at half the speed, down to half of the rate.
@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::limiter::bucket::{Bucket, Tick};
 use crate::quota::Quota;
 
-/// How a limit is begun with that nobody has stated, in multiples of its rate.
+/// The start of a limit that is not stated, in multiples of its rate.
 const ASSUMED: f64 = 0.1;
 /// The highest speed while the server does not say how its limits stand.
 const UNHEARD: f64 = 8.0;
@@ -69,13 +69,13 @@ impl Ramp {
         self.speed
     }
 
-    /// Goes as fast as somebody else has decided.
+    /// Sets the speed that another process has decided.
     pub(super) fn set_speed(&mut self, speed: f64) {
         self.speed = speed;
     }
 
-    /// So many go by the same limit. What the others spend is known too late to slow this one down, so
-    /// each begins with its part.
+    /// `parts` processes follow the same limit. What the others spend is known too late to slow this one
+    /// down, so each begins with its part.
     pub(super) fn divide(&mut self, parts: u64) {
         self.parts = parts.max(1) as f64;
     }
@@ -85,7 +85,7 @@ impl Ramp {
         self.apply_with(Self::AT_ONCE, level, quota);
     }
 
-    /// The same with so many seconds of the rate at once.
+    /// The same with `at_once` seconds of the rate at once.
     pub(super) fn apply_with(&self, at_once: f64, level: &mut Bucket, quota: Quota) {
         let at_once = Duration::from_secs_f64(at_once * self.speed.min(1.0) / self.parts);
         let burst = quota.amount_in(at_once).min(quota.burst());

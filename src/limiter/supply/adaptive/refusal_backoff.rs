@@ -1,10 +1,10 @@
-//! Refusals that come although it was waited as reported: somebody else took what had come in.
+//! Refusals that come after the wait that the server asked for: other clients took what had come in.
 //!
-//! A server names the wait that would do if nobody else came. On an account with others it can be
-//! wrong again and again, so each further refusal doubles the wait. When it is over, how long it
-//! took is about what the others took at once; so much is then kept back for the next time, where
-//! a level that is never spent costs time once and no throughput. It is given up again as nothing
-//! happens, so that others who have left cost nothing for long.
+//! A server names the wait that is enough if no other client sends. On an account with others it can
+//! be wrong again and again, so each further refusal doubles the wait. When it is over, how long it
+//! took is about what the others took at once. That much is then kept back for the next time, where a
+//! level that is never spent costs time once and no throughput. It is given up again while nothing
+//! happens, so that others that have left cost nothing for long.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The search for a limit that nobody has stated and the server does not report.
+//! The search for a limit that is not stated and that the server does not report.
 //!
 //! A preset is a place to begin. From there the rate rises, at most twofold in two seconds and only
 //! while it is what holds requests back, until the server refuses one. At that moment its bucket was
@@ -7,7 +7,7 @@
 //! The rate then stays just below what was measured, and rises again after a while that doubles each
 //! time that it was right.
 //!
-//! Pure: it is told the time, and what has been let in. Amounts are in the limit's unit.
+//! Pure: the caller passes the time, and what has been admitted. Amounts are in the limit's unit.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const MARGIN: f64 = 0.97;
 /// How long it stays there, at first and at most.
 const FIRST_HOLD: Duration = Duration::from_secs(2);
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
-/// A rate so many times what was measured that nobody refuses is that of another limit.
+/// An unrefused rate of this many times the measured one is that of another limit.
 const CHANGED: f64 = 1.5;
 /// The longest that is held after that.
 const CHANGED_HOLD: Duration = Duration::from_secs(8);
@@ -39,7 +39,7 @@ const CHANGED_HOLD: Duration = Duration::from_secs(8);
 const MEMORY: Duration = Duration::from_secs(60);
 /// A measurement over fewer requests is not worth telling.
 const FEW: f64 = 10.0;
-/// One over so many is exact to a twentieth.
+/// One over this many requests is exact to a twentieth.
 const MANY: f64 = 20.0;
 
 /// What is known of a limit that has to be found.
@@ -62,7 +62,7 @@ pub(super) struct LimitSearch {
 }
 
 impl LimitSearch {
-    /// Begins with so many units per second.
+    /// Begins with `rate` units per second.
     pub(super) fn new(rate: f64, now: Tick, spent: f64) -> Self {
         Self {
             rate,

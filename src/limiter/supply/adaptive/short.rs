@@ -5,20 +5,20 @@
 //! What they lack is a margin for their sizes, which differ. A server is met like that once its words are
 //! those of a window: what remains and what comes in until it is whole again is a bucket's size at any time,
 //! and any size for a window. Or once it has refused five times what seemed to be there. It is no longer met
-//! like that if it does not help: then somebody else is there.
+//! like that if it does not help: then another client uses the account.
 
 use std::time::Duration;
 
 use crate::limiter::bucket::Tick;
 
-/// Buckets that seem to be at most so long, in seconds, may be windows of a second.
+/// Buckets that seem to be at most this long, in seconds, may be windows of a second.
 const SHORT: f64 = 2.5;
 /// Refusals before it is met like that.
 const BEFORE: u32 = 5;
 /// A bucket that seems to be so much smaller than it has seemed is none, once it has so often.
 const SMALLER: f64 = 0.7;
 const OFTEN: u32 = 3;
-/// After so many words of one size it is a bucket: of a window, every third would be of a smaller one.
+/// After this many reports of one size it is a bucket: of a window, every third would be smaller.
 const SURELY: u32 = 20;
 /// What goes at once then, in seconds of the rate: next to nothing.
 pub(super) const AT_ONCE: f64 = 0.02;

@@ -63,13 +63,13 @@ impl Adaptive {
         self.granted(cost, now);
     }
 
-    /// Whether somebody who knows has said what the limits are.
+    /// Whether the limits are stated by the user or reported by the server.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn is_trusted(&self) -> bool {
         self.estimator.is_trusted()
     }
 
-    /// So many processes go by the same limits.
+    /// `processes` processes follow the same limits.
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn divide(&mut self, processes: u64) {
         self.estimator.divide(processes, &mut self.buckets.0);

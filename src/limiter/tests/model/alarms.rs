@@ -13,7 +13,7 @@ use crate::limiter::refill::Scheduler;
 /// Longer than any of this takes.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Tells whoever waits for it that it rang, and asks to be rung again as often as it was told to.
+/// Notifies its waiter that it rang, and asks for a fixed number of further alarms.
 #[derive(Default)]
 struct Bell {
     state: Mutex<BellState>,

@@ -1,4 +1,4 @@
-//! What others do to whoever waits: each change serves the line.
+//! Changes by other threads while one waits: each change serves the queue.
 
 use super::*;
 use crate::{Observation, Refusal};

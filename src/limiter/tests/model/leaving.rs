@@ -1,4 +1,4 @@
-//! Whoever is called back or turned away, and what that means to others.
+//! Waiters that are cancelled or refused, and what that means to others.
 
 use super::*;
 

@@ -1,14 +1,14 @@
-//! Every interleaving of a few threads, tried by loom: whoever waits is answered, once, and
-//! nothing is lost. A lost wake-up shows as a deadlock.
+//! Every interleaving of a few threads, tried by loom: each waiter is answered, once, and nothing is
+//! lost. A lost wake-up shows as a deadlock.
 //!
 //! `RUSTFLAGS="--cfg paceline_loom" cargo test --lib --no-default-features model::`
 //!
 //! What each of these would miss is shown by `ci/broken.sh`, which breaks one rule at a time.
 
 mod alarms; //  the alarm clock thread: arming, ringing, ending
-mod changes; // what others do to whoever waits
-mod leaving; // whoever gives up, is called back or is turned away
-mod passing; // who goes before whom
+mod changes; // changes by other threads while one waits
+mod leaving; // waiters that give up, are cancelled or are refused
+mod passing; // which waiter goes first
 mod places; //  a cap on requests in flight
 mod time; //    turns and deadlines that come with the clock
 
@@ -48,7 +48,7 @@ fn empty() -> (RateLimiter, ManualClock) {
     (limiter, clock)
 }
 
-/// A limiter with an empty bucket that takes a minute to fill, and a clock that nobody moves.
+/// A limiter with an empty bucket that takes a minute to fill, and a clock that stands still.
 fn empty_for_a_minute(most: u64) -> RateLimiter {
     let limits = Limits::tokens_per_minute(most).unwrap();
     let limiter = RateLimiter::builder(limits).clock(&ManualClock::new());
@@ -82,7 +82,7 @@ fn acquiring_until_cancelled(
     })
 }
 
-/// Nothing was lost or made, and nobody waits or is in flight.
+/// Nothing was lost or made, and no request waits or is in flight.
 #[track_caller]
 fn assert_at_rest(limiter: &RateLimiter, level: i64) {
     let now = limiter.snapshot();

@@ -1,4 +1,4 @@
-//! Who goes before whom.
+//! Which waiter goes first.
 
 use super::*;
 

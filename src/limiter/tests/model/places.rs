@@ -72,7 +72,7 @@ fn the_end_of_a_permit_meets_the_clock() {
             .into_owned();
         let ending = thread::spawn(move || drop(permit));
         let waiting = acquiring(&limiter, 5);
-        // With no place free no alarm is set; with one it is, by whoever frees it.
+        // With no place free no alarm is set; with one, the thread that frees it sets the alarm.
         clock.advance(MILLISECOND * 5);
         drop(waiting.join().unwrap().unwrap());
         ending.join().unwrap();
@@ -110,7 +110,7 @@ fn a_cap_that_is_lifted_meets_a_waiter() {
         let waiting = acquiring(&limiter, 5);
         limiter.set_limits(&with_cap(Limits::builder()));
         drop(waiting.join().unwrap().unwrap());
-        drop(permit); // it has a place to give back, though nobody counts them any more
+        drop(permit); // it has a place to give back, though they are not counted any more
         assert_at_rest(&limiter, 990);
     });
 }

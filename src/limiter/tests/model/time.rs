@@ -54,7 +54,7 @@ fn whoever_comes_upon_a_late_alarm_serves_the_line_and_need_not_wait() {
         let waiting = acquiring(&limiter, 5);
         let moved = clock.clone();
         let mover = thread::spawn(move || moved.jump(MILLISECOND * 10));
-        // There is enough for both once the clock has moved, whoever stands in line.
+        // There is enough for both once the clock has moved, whichever of them waits.
         let is_late = clock.now() > start;
         let taken = limiter.try_acquire(Cost::tokens(5));
         assert!(!is_late || taken.is_ok());

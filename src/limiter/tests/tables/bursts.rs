@@ -10,11 +10,11 @@ use crate::limiter::queue::{Answer, Asked, Rules, WaitQueue};
 
 use Told::{Granted, Never, Wait};
 
-/// What somebody who does not wait is told.
+/// The answer to a call that does not wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Told {
     Granted,
-    /// So many milliseconds, exactly.
+    /// This many milliseconds, exactly.
     Wait(u64),
     Never,
 }

@@ -1,4 +1,4 @@
-//! Limits, charges and pauses that change, while others wait and while nobody does.
+//! Limits, charges and pauses that change, with waiters and without.
 
 use super::play::Do::{Cancel, Limits as Change, Pause, Refund, Resume, Settle, Take, Try, Within};
 use super::play::End::{Cancelled, Granted, Late, TooLarge, Waits};

@@ -37,7 +37,7 @@ pub(super) enum Do {
     Take(u64, End),
     /// One that waits no longer than this.
     Within(u64, u64, End),
-    /// One that does not wait at all: the wait that it is told, if it is refused.
+    /// A call that does not wait at all: the wait that its error names, if it is refused.
     Try(u64, Option<u64>),
     /// The token of that step's thread is cancelled, whether it waits or not.
     Cancel(usize),
@@ -96,14 +96,14 @@ impl Stage<'_> {
         self.clock.now() - self.start
     }
 
-    /// Until every thread that came either stands in line or has told its answer. Nothing else
-    /// moves then, so what a thread reads from the clock is the time of its answer.
+    /// Until every thread that came either waits or has reported its answer. Nothing else moves then, so
+    /// what a thread reads from the clock is the time of its answer.
     fn settle(&mut self) {
         loop {
             for (step, answer) in self.answer.try_iter() {
                 self.answers[step] = Some(answer);
             }
-            // The answers first: who leaves the line between the two looks is counted later.
+            // The answers first: a waiter that leaves the queue between the two looks is counted later.
             let told = self.answers.iter().flatten().count();
             if told + self.limiter.snapshot().waiters == self.came {
                 return;

@@ -33,11 +33,11 @@ impl Play<'_> {
         }
     }
 
-    /// If nobody else comes or goes, each turn comes at the nanosecond that was predicted.
+    /// If no other waiter comes or goes, each turn comes at the nanosecond that was predicted.
     fn turns_come_as_foreseen(&mut self) -> TestCaseResult {
         self.come(self.newcomer(), None, false)?;
         let now = self.line.now();
-        // Who would give up before its turn goes now: that could bring another's turn nearer.
+        // A waiter that would give up before its turn goes now: that could bring another's turn nearer.
         let gives_up = |one: &Waiter| {
             one.deadline
                 .is_some_and(|at| one.due.is_none_or(|due| at < due))
@@ -82,7 +82,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// As permits end, their places go to those who wait, until nobody does.
+    /// As permits end, their places go to the waiters, until there are none.
     fn land_all(&mut self) -> TestCaseResult {
         while !self.reference.waiting.is_empty() {
             for _ in 0..self.permits.len() {

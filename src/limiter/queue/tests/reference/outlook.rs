@@ -4,7 +4,7 @@ use super::*;
 use crate::LimitOrigin;
 
 impl Reference {
-    /// Everyone in the order of their turns, and when those come if nobody comes or goes, the
+    /// All waiters in the order of their turns, and when those come if no waiter comes or goes, the
     /// places in flight aside.
     pub(in super::super) fn turns(&self) -> Vec<(u64, u64)> {
         let mut ahead = self.ahead();
@@ -23,7 +23,7 @@ impl Reference {
         turns
     }
 
-    /// When somebody's turn would come who joined now.
+    /// When the turn of a request that joined now would come.
     pub(in super::super) fn forecast(&self, asked: Asked) -> u64 {
         let one = Waiting {
             place: asked.place.unwrap_or(self.next_place),

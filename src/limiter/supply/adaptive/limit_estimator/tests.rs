@@ -43,7 +43,7 @@ impl Limit {
         }
     }
 
-    /// Goes on to a time in seconds, at which a request of so many tokens is granted.
+    /// Advances to a time in seconds, at which a request of this many tokens is granted.
     fn grants(&mut self, seconds: f64, amount: u64) -> Moment {
         self.level.refill(at(seconds));
         self.level.take(amount);
@@ -300,7 +300,7 @@ fn more_than_our_own_bucket_teaches_nothing() {
 
 #[test]
 fn much_more_than_was_believed_is_a_new_window() {
-    // more by so many seconds, of a bucket of 60, and the share of others then
+    // how many seconds more, of a bucket of 60, and the share of others then
     for (more, external_use) in [(11.0, 0.4), (13.0, 0.0)] {
         let mut limit = stated();
         let then = limit.grants(0.0, 30_000);

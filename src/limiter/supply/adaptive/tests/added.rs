@@ -1,4 +1,4 @@
-//! Quotas that a server names and nobody has stated, over a store: all processes hold them.
+//! Quotas that a server reports and that are not stated, over a store: all processes hold them.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ const AT_WORST: [(&str, usize, f64); 7] = [
         REFUSED,
         1.2,
     ),
-    // Two limits are looked for, of which one is none, by four who hear of each other late.
+    // Four processes that learn of each other late search for two limits, of which one does not exist.
     ("no words, a minute's bucket", 24, 3.3),
     ("a slow gateway of 120 that holds 4", 30, 1.9),
 ];

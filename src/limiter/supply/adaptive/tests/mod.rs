@@ -7,7 +7,7 @@ mod added; //  quotas that a server names, for all processes
 #[cfg(feature = "redis")]
 mod many; //  many processes
 mod room; //  how many at once
-mod search; // limits that nobody says
+mod search; // limits that are not reported
 mod words; // one answer at a time
 mod world;
 

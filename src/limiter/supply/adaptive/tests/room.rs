@@ -1,4 +1,4 @@
-//! Servers that limit how many are in flight at once, or serve so many and let the others wait.
+//! Servers that limit how many are in flight at once, or serve a number and let the others wait.
 
 #![allow(clippy::cast_sign_loss, reason = "counts of requests")]
 
@@ -7,7 +7,7 @@ use super::{SEEDS, limits};
 use crate::observation::{Observation, Refusal};
 use crate::quota::Limits;
 
-/// Serves so many at once, each within this time in seconds.
+/// Serves this many at once, each within this time in seconds.
 fn serving(latency: f64, room: Room) -> Server {
     Server {
         latency,

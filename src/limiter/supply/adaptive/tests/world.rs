@@ -315,7 +315,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// So many requests, whose charges are `total` together.
+    /// This many requests, whose charges are `total` together.
     pub(super) fn new(
         server: Server,
         limits: &Limits,
@@ -468,7 +468,7 @@ impl World {
         }
     }
 
-    /// A request comes to a server that serves so many at once.
+    /// A request comes to a server that serves a fixed number at once.
     fn arrives(&mut self, request: usize, grant: Grant, now: u64) {
         let Some(room) = &mut self.server.room else {
             return;

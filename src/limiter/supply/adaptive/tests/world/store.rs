@@ -28,7 +28,7 @@ pub(super) enum Step {
 }
 
 impl World {
-    /// The same, of so many processes that share their limits.
+    /// The same, of this many processes that share their limits.
     pub(in super::super) fn shared(mut self, limits: &Limits, processes: usize) -> Self {
         let rules = Rules {
             jitter: Some(JITTER),
@@ -145,7 +145,7 @@ impl World {
                     let back = store
                         .refusal_backoff
                         .map_or(0.0, |(_, until)| until - seconds);
-                    // Nobody calls while it is away.
+                    // No process calls while it is away.
                     store.calls[process] = Some(0);
                     self.at(now, back, Event::Store(Step::SyncRequest(process, 0)));
                 } else if at == 0 && now > 0 {
