@@ -1,7 +1,7 @@
-//! The gate before the line: only what fits into the budget goes to its limiter.
+//! The gate before the queue: only a request that fits into the budget goes to its limiter.
 //!
-//! A request claims its share before it waits for its turn, and holds it until its answer is
-//! there. So the share is reserved while it is under way, whatever becomes of it.
+//! A request takes its hold on the budget before it waits for its turn, and keeps it until its answer
+//! is there. So the amount is reserved while the request is in flight, whatever its outcome.
 
 use std::sync::{Arc, Weak};
 
@@ -40,7 +40,7 @@ struct State {
 /// Why a request does not go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is the first that does not fit. What was under way is finished.
+    /// It is the first that does not fit. Requests in flight are finished.
     Bound(Bound),
     /// The run is ending already.
     Ending,
@@ -67,7 +67,7 @@ impl BudgetGate {
     /// Waits until a request fits into what is left.
     ///
     /// The first that never will closes the gate, and waits for all that went through before: so
-    /// none of those is called back, and a budget is used as far as it goes. Whoever gets
+    /// none of those is called back, and a budget is used as far as it goes. The caller that gets
     /// [`Refused::Bound`] stops the run, for which all others wait then.
     pub(super) fn claim(
         self: &Arc<Self>,
@@ -110,7 +110,7 @@ impl BudgetGate {
                     Verdict::Stop(bound) => break bound,
                 }
             }
-            // When it is closed, who closed it stops the run: nothing more is asked until then.
+            // When it is closed, the thread that closed it stops the run: no request asks until then.
             state.waiting += 1;
             self.changed.wait(&mut state);
             state.waiting -= 1;
@@ -149,6 +149,7 @@ impl BudgetGate {
         }
         state.budget.settle(reserved, used);
         state.claims = state.claims.saturating_sub(1);
+        // The lock is held: a thread between its check and its wait would miss the notice.
         self.changed.notify_all();
     }
 }
@@ -168,7 +169,7 @@ pub(super) struct Used {
     pub(super) tier: Option<ServiceTier>,
 }
 
-/// A share that a request holds while it is under way. Dropped, it is given back.
+/// The part of the budget that a request holds while it is in flight. Dropped, it is given back.
 #[must_use = "a hold reserves its amount only as long as it is kept"]
 pub(super) struct BudgetHold {
     gate: Arc<BudgetGate>,
@@ -288,7 +289,7 @@ mod tests {
         })
     }
 
-    /// Waits until somebody has looked and sleeps: under the lock, nobody is between the two.
+    /// Waits until a thread has checked and sleeps: under the lock, no thread is between the two.
     fn wait_for_sleeper(gate: &BudgetGate, has_looked: &mpsc::Receiver<()>) {
         has_looked.recv().unwrap();
         drop(gate.state.lock());

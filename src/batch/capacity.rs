@@ -28,7 +28,7 @@ impl Capacity {
         self.allowed < self.most
     }
 
-    /// An attempt found nothing left while so many others were in flight.
+    /// An attempt found nothing left while `others` attempts were in flight.
     pub(super) fn exhausted(&mut self, others: usize) {
         self.allowed = self.allowed.min(others).max(1);
         self.successes = 0;
@@ -50,8 +50,8 @@ impl Capacity {
 mod tests {
     use super::*;
 
-    /// A machine with room for so many attempts at once; the rest of `wanted` fail, one after
-    /// another. Returns how many are allowed then.
+    /// A machine with room for `room` attempts at once; the rest of `wanted` fail, one after another.
+    /// Returns how many are allowed then.
     fn storm(capacity: &mut Capacity, wanted: usize, room: usize) -> usize {
         let mut in_flight = wanted.min(capacity.allowed());
         while in_flight > room {

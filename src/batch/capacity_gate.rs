@@ -18,16 +18,17 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// # Locking
 ///
-/// Who waits looks at the number in flight and at the token under the lock, and whatever lowers the
-/// one or cancels the other notifies under it, once there is a limit. Until then no thread takes the
+/// A waiting thread checks the number in flight and the token under the lock, and whatever lowers the
+/// one or cancels the other notifies under it, once there is a limit: a thread between its check and
+/// its wait would miss a notice without the lock. Until then no thread takes the
 /// lock: a request that gets through while the first one fails is one more, which does no harm.
 pub(super) struct CapacityGate {
     active: AtomicUsize,
     is_limited: AtomicBool,
     state: Mutex<State>,
-    /// For those who have had their pause.
+    /// For threads that have had their pause and wait for a place.
     room: Condvar,
-    /// For those who have it. Only a run that is stopped ends it.
+    /// For threads in their pause. Only a run that is stopped ends it early.
     pause: Condvar,
     holds: Holds,
     notices: Notices,
@@ -112,7 +113,7 @@ impl CapacityGate {
 
 impl Watcher for CapacityGate {
     fn cancelled(&self) {
-        let _looking = self.state.lock();
+        let _looking = self.state.lock(); // no thread is between its check and its wait
         self.room.notify_all();
         self.pause.notify_all();
     }

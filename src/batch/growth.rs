@@ -1,4 +1,4 @@
-//! How many threads a run may start, by what the last ones brought. Pure: it is told the time.
+//! How many threads a run may start, by what the last ones brought. Pure: the caller passes the time.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// On a machine with so many cores.
+    /// On a machine with this many cores.
     pub(super) fn new(cores: usize) -> Self {
         let few = cores
             .saturating_mul(FEW_EACH)
@@ -72,7 +72,7 @@ impl Growth {
         self.ended += 1;
     }
 
-    /// Whether one more thread may be started or woken, beside so many that are at work.
+    /// Whether one more thread may be started or woken, beside `threads` that are at work.
     pub(super) fn may_start(&mut self, now: Instant, threads: usize) -> bool {
         let began = *self.began.get_or_insert(now);
         if threads < self.few {
@@ -89,7 +89,7 @@ impl Growth {
         may
     }
 
-    /// Whether one of so many threads at work is one too many.
+    /// Whether one of `threads` threads at work is one too many.
     pub(super) fn rests(&self, threads: usize) -> bool {
         self.is_quick() && threads > self.allowed
     }
@@ -162,10 +162,10 @@ mod tests {
     use super::*;
     use crate::limiter::Clock;
 
-    /// A server, and a machine: how long a request takes with so many in flight.
+    /// A server and a machine: how long a request takes with this many in flight.
     type Takes = fn(usize) -> f64;
 
-    /// How many threads there are after so many milliseconds, when one more is always wanted.
+    /// How many threads there are after `millis` milliseconds, when one more is always wanted.
     fn threads_after(millis: u64, takes: Takes) -> usize {
         let (start, mut growth) = (Clock::real().now(), Growth::new(2));
         let (mut threads, mut ended) = (0, 0.0);

@@ -6,9 +6,9 @@
 //! holds up no other; and between admission and sending no request changes hands.
 //!
 //! Threads are started when a lane needs a leader, none is free, and more are worth it: there are as many
-//! as were ever needed at once. How many requests may be under way is bounded; leaders that wait are not. Of what
-//! may be under way something is kept for each lane, so that a model whose server hangs does not
-//! take all of it.
+//! as were ever needed at once. The requests in flight are bounded; leaders that wait are not. A part
+//! of the places in flight is kept for each lane, so that a model whose server hangs does not take all
+//! of them.
 
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -29,19 +29,22 @@ use super::send::send;
 use crate::limiter::{Clock, Watcher};
 use crate::{Error, Result};
 
-/// Threads that are all busy and of which none has ended a request for so long do not get on.
+/// All threads are stuck when they are busy and none has ended a request for this long.
 const STILL: Duration = Duration::from_millis(250);
 
 /// The lanes of all limiters, and the threads that lead them.
 ///
 /// # Locking
 ///
-/// One lock guards the board. Nobody holds it while it waits for a limiter or the network. Who waits
-/// for something on it is woken under it: a free thread when a lane needs a leader, when all is
-/// done, and when the run is stopped; the thread that looks after their number, when one more
-/// was wanted and is not worth it yet; who is ready to send, when another one has been sent, and when
-/// the run is stopped; those who bring requests when a lane or the disk that was full
-/// has been half emptied, when a thread has nothing to do, and when the run is stopped.
+/// One lock guards the board. No thread holds it while it waits for a limiter or the network. A thread
+/// that waits for the board is woken under the lock, so it misses no notice between its check and its
+/// wait:
+///
+/// - a free thread, when a lane needs a leader, when all is done, and when the run is stopped;
+/// - the thread that watches their number, when one more was wanted and is not worth it yet;
+/// - a thread ready to send, when another one has sent, and when the run is stopped;
+/// - a thread that adds requests, when a lane or the disk that was full is half empty, when a thread has
+///   nothing to do, and when the run is stopped.
 pub(super) struct Lanes {
     shared: Arc<Shared>,
     board: Mutex<Board>,
@@ -113,7 +116,7 @@ impl Lanes {
         self.call(board, lane)
     }
 
-    /// Sees to it that somebody leads a lane in which somebody waits.
+    /// Makes a thread lead a lane with waiting requests, unless one does.
     fn call(&self, mut board: MutexGuard<'_, Board>, lane: usize) -> Result<()> {
         if board.lanes[lane].leader != Leader::Nobody || board.lanes[lane].is_empty() {
             return Ok(());
@@ -171,7 +174,7 @@ impl Lanes {
     /// Has it looked at again soon whether one more thread is worth it.
     fn look_again(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
         if board.next_look.is_some() {
-            return Ok(()); // somebody looks again then
+            return Ok(()); // a thread looks again then
         }
         board.next_look = Some(board.growth.next_look(self.clock.now()));
         self.tend_growth(board)
@@ -184,8 +187,8 @@ impl Lanes {
         }
     }
 
-    /// Sees to it that somebody looks again whether one more thread is worth it: when all that there are
-    /// wait, nothing else happens.
+    /// Makes a thread look again whether one more thread is worth it: when all threads wait, no other
+    /// event makes them look.
     fn tend_growth(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
         if std::mem::replace(&mut board.has_tender, true) {
             self.growth.notify_one();
@@ -274,7 +277,7 @@ impl Lanes {
         }
     }
 
-    /// Waits until one more may be under way, and lets go of the lane.
+    /// Waits until one more may be in flight, and releases the lane.
     fn begin<'a>(&'a self, led: Led<'a>, held: Held) -> Sending<'a> {
         let lane = led.lane;
         let mut board = self.board.lock();
@@ -293,7 +296,7 @@ impl Lanes {
         }
     }
 
-    /// The next request of a lane that nobody leads. None when there is nothing more to do.
+    /// The next request of a lane without a leader. `None` when there is nothing more to do.
     fn next(&self) -> Option<(Led<'_>, Held, Counted)> {
         let mut board = self.board.lock();
         loop {
@@ -346,7 +349,7 @@ impl Lanes {
                 break;
             }
             board.free += 1;
-            self.room.notify_all(); // there is somebody to look ahead for
+            self.room.notify_all(); // a free thread: readers that wait for room look ahead for it
             self.work.wait(&mut board);
         }
         None
@@ -387,7 +390,7 @@ impl Drop for Led<'_> {
     }
 }
 
-/// A request that is under way, until this is dropped.
+/// A request in flight, until this is dropped.
 struct Sending<'a> {
     lanes: &'a Lanes,
     lane: usize,

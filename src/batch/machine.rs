@@ -14,7 +14,7 @@ const OTHER_THREADS: u64 = 64;
 /// Each thread takes four mappings: its stack, the one for signals, and a guard below each. A thread
 /// that gets the first and not the last ends the process, so a fifth is left.
 const MAPPINGS: u64 = 5;
-/// The part of the memory that a run may take, one in so many.
+/// A run may take one part in this many of the memory, as the docs of `Run::max_memory` say.
 const PART_OF_MEMORY: u64 = 4;
 /// What is taken where the system does not say.
 const UNKNOWN_IN_FLIGHT: u64 = 1_000;

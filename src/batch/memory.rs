@@ -91,7 +91,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Its response takes so many bytes, and more are to be read. Before a response grows large it
+    /// Its response takes this many bytes, and more are to be read. Before a response grows large it
     /// waits until its whole size fits: of several that wait for one another none would end.
     pub(super) fn response(&self, bytes: usize) {
         let before = self.response.load(Ordering::SeqCst);

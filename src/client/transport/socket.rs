@@ -14,9 +14,9 @@ use super::ready::{self, Until};
 
 /// A connected socket. Its reads and writes fail with `TimedOut` at `end`.
 ///
-/// The system ends a read or a write after a time-out, which takes a system call to set. The time left
-/// until the end is never the same twice, so it is rounded down: mostly to the time-out of the request
-/// before, which needs no call. A thread that is woken before the end waits for the rest.
+/// The system ends a read after a time-out, which takes a system call to set. The time left until the
+/// end is never the same twice, so it is rounded down: mostly to the time-out of the request before,
+/// which needs no call. A thread that is woken before the end waits for the rest.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
@@ -120,49 +120,6 @@ impl Write for Socket {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Unlike the standard library's, this raises no SIGPIPE, which a program that is not Rust's own may
-/// not ignore.
-#[cfg(unix)]
-fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::empty();
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::NOSIGNAL;
-    Ok(sendmsg(
-        stream,
-        pieces,
-        &mut SendAncillaryBuffer::default(),
-        flags,
-    )?)
-}
-
-#[cfg(not(unix))]
-fn send(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    let mut stream = stream;
-    stream.write_vectored(pieces)
-}
-
-#[cfg(unix)]
-fn is_quiet(stream: &TcpStream) -> bool {
-    use rustix::io::Errno;
-    use rustix::net::{RecvFlags, recv};
-    let mut byte = [0_u8; 1];
-    let found = recv(stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    matches!(found, Err(Errno::AGAIN))
-}
-
-#[cfg(not(unix))]
-fn is_quiet(stream: &TcpStream) -> bool {
-    let peek = || {
-        stream.set_nonblocking(true)?;
-        let found = stream.peek(&mut [0]);
-        stream.set_nonblocking(false)?;
-        found
-    };
-    peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// The time-out to set, if it is another than the one that is set.
