@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use paceline::batch::{Input, Run, Summary};
-use paceline::sim::{Dialect, SimConfig, SimLimits, SimReport, Simulator};
+use paceline::sim::{ChargeRule, Dialect, SimConfig, SimLimits, SimReport, Simulator};
 use paceline::{ClientBuilder, LimitTable, Limits, RateLimitedClient};
 use serde_json::{Value, json};
 use work::requests;
@@ -51,6 +51,15 @@ fn tells(dialect: Dialect) -> bool {
 /// The server's bucket, in seconds: a limit that is told a second has one of a second.
 fn burst(dialect: Dialect) -> u16 {
     if dialect == Dialect::Together { 1 } else { 60 }
+}
+
+/// Anthropic counts what a response has, and not its cap.
+fn server(dialect: Dialect) -> SimConfig {
+    let config = SimConfig::new().dialect(dialect);
+    match dialect {
+        Dialect::Anthropic => config.charge_rule(ChargeRule::Answered),
+        _ => config,
+    }
 }
 
 /// The requests in the form of a provider.
@@ -95,7 +104,7 @@ fn client(name: &str, simulator: &Simulator) -> ClientBuilder {
 
 /// What a server charges for all requests in all, found by asking one without limits.
 fn charged(name: &str, dialect: Dialect, input: &Path) -> Result<u64> {
-    let config = SimConfig::new().dialect(dialect);
+    let config = server(dialect);
     let simulator = Simulator::start(config.default_limits(SimLimits::default()))?;
     let plenty = Limits::tokens_per_minute(1_000_000_000_000)?;
     let client = client(name, &simulator).limits(plenty).build()?;
@@ -119,8 +128,7 @@ fn run(name: &str, dialect: Dialect) -> Result<(Summary, SimReport)> {
         tokens_per_minute: Some(limit),
         requests_per_minute: Some(100_000),
     };
-    let config = SimConfig::new()
-        .dialect(dialect)
+    let config = server(dialect)
         .default_limits(limits)
         .burst(Duration::from_secs(burst(dialect).into()))
         .latency(LATENCY)
