@@ -20,8 +20,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// A waiting thread checks the number in flight and the token under the lock, and whatever lowers the
 /// one or cancels the other notifies under it, once there is a limit: a thread between its check and
-/// its wait would miss a notice without the lock. Until then no thread takes the
-/// lock: a request that gets through while the first one fails is one more, which does no harm.
+/// its wait would miss a notice without the lock. Until then no thread takes the lock: a request that
+/// gets through while the first one fails is one more, which does no harm.
 pub(super) struct CapacityGate {
     active: AtomicUsize,
     is_limited: AtomicBool,

@@ -113,7 +113,8 @@ impl Ids {
         self.0[key.shard()].set(key, known)
     }
 
-    /// Makes room for so many ids, without growing on the way. A shard with some more than an equal part grows.
+    /// Makes room for `ids` ids, without growing on the way. A shard with some more than an equal part
+    /// grows.
     pub(super) fn reserve(&mut self, ids: usize) {
         for shard in &mut self.0 {
             shard.reserve(ids.div_ceil(SHARDS));

@@ -201,8 +201,8 @@ impl Answers {
     }
 }
 
-/// How many ids a file has of which a part has so many: rather too few, as no memory is given back, and
-/// no more than make 100 MB, as the part may be unlike the rest.
+/// Estimates the ids of a file by those of a part: rather too few, as no memory is given back, and no
+/// more than make 100 MB, as the part may be unlike the rest.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

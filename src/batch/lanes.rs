@@ -428,6 +428,7 @@ impl Drop for Working<'_> {
 
 impl Watcher for Lanes {
     fn cancelled(&self) {
+        // The lock is taken after the token is cancelled: a thread has seen that, or waits by now.
         self.wake_all(&mut self.board.lock());
         self.room.notify_all();
         self.turn.notify_all();

@@ -75,6 +75,8 @@ impl Memory {
     }
 
     fn release(&self) {
+        // Changed under the lock that `reserve` holds until it waits: no wake-up is lost. One large
+        // response takes what one gives back, so one thread is woken.
         *self.large.lock() -= LARGEST;
         self.freed.notify_one();
     }

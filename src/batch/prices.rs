@@ -162,7 +162,7 @@ impl Prices {
         Error::in_file("prices file", path.as_ref(), Self::from_toml)
     }
 
-    /// What they are in. Defaults to `USD`.
+    /// The currency of the prices. Default: `USD`.
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency

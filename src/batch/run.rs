@@ -424,7 +424,7 @@ impl Run {
             options,
             simulated,
         });
-        // Without it nothing goes on, and requests take all threads that there are.
+        // No wait ends without this thread, and the requests take all threads that the system allows.
         clock.start_alarms()?;
         let _timer = shared.start_timer()?;
         let _link_timer = shared.start_link_timer()?;

@@ -6,8 +6,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::limiter::{CancelToken, Watcher};
 
-/// Released, unless the disk is full or the like. A run that is stopped lets everyone through, to find
-/// that out.
+/// Released, unless the disk is full or the like. A run that is stopped lets every thread through: each
+/// then finds the stop.
 ///
 /// # Locking
 ///

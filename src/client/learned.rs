@@ -26,7 +26,7 @@ const MOST_DOUBLINGS: u32 = 10;
 /// # Locking
 ///
 /// One mutex around the map, held to look up or insert, once a request, when it is counted. One in each kind,
-/// held to take note of an answer. Neither is held with another, or while anybody waits. What is
+/// held to take note of an answer. Neither is held with another, or during a wait. What is
 /// reserved is one atomic number, which is read without a lock when the request joins the line:
 /// thousands may have been counted before the first answer was there.
 ///

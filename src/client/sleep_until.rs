@@ -16,6 +16,7 @@ struct Sleeper {
 
 impl Watcher for Sleeper {
     fn cancelled(&self) {
+        // Set under the lock that the sleeper holds until it waits: no wake-up is lost.
         *self.called.lock() = true;
         self.changed.notify_one();
     }

@@ -1,5 +1,5 @@
 //! What a limiter makes of the end of an attempt: when the request may come back, and whether what
-//! happened is its own misfortune or everybody's.
+//! happened is its own misfortune or that of all requests.
 
 use std::time::Duration;
 

@@ -110,8 +110,8 @@ impl Clock {
         Some(Due { at, tick })
     }
 
-    /// Starts the thread of its alarms, if there is none yet: for those who are about to start many threads, and want
-    /// this one to be among those that the system allows.
+    /// Starts the thread of its alarms, if there is none yet: for a caller that is about to start many
+    /// threads, so that this one is among those that the system allows.
     ///
     /// # Errors
     ///

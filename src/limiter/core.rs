@@ -355,7 +355,7 @@ impl Core {
         self.with(WaitQueue::waiters)
     }
 
-    /// Whether anybody counts what happens.
+    /// Whether there is a callback for events.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         self.hook.is_some()

@@ -33,7 +33,7 @@ const FEW: usize = 64;
 /// # Locking
 ///
 /// One mutex around the map, held to look up or insert, and while idle ones are looked for, which takes each
-/// limiter's lock in turn. It is not held while anybody waits, nor while a limiter is made.
+/// limiter's lock in turn. It is not held during a wait, nor while a limiter is made.
 pub struct KeyedLimiters<K> {
     make: Box<dyn Fn(&K) -> RateLimiter + Send + Sync>,
     state: Mutex<State<K>>,

@@ -148,7 +148,7 @@ impl WaitQueue {
         Some(self.granted(cost, place, now))
     }
 
-    /// Whether nothing but the supply can stand in anybody's way.
+    /// Whether only the supply can hold a request up.
     #[inline(always)]
     fn is_free(&self, now: Tick) -> bool {
         let is_quiet = !self.closed && self.priorities.is_empty() && now >= self.paused_until;
@@ -248,7 +248,7 @@ impl WaitQueue {
         Ok(waiter)
     }
 
-    /// Answers everyone whose turn or whose deadline has come. On a tie the grant wins.
+    /// Answers all waiters whose turn or whose deadline has come. On a tie the grant wins.
     pub(super) fn serve(&mut self, now: Tick) {
         if self.priorities.is_empty() {
             return;

@@ -23,7 +23,7 @@ pub const DEFAULT_JITTER: Duration = Duration::from_millis(100);
 ///
 /// # Locking
 ///
-/// One mutex around the map, held to look up or insert, never while anybody waits.
+/// One mutex around the map, held to look up or insert, never during a wait.
 ///
 /// ```
 /// use paceline::{LimitTable, Limits, Registry};

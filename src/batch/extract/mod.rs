@@ -151,7 +151,7 @@ impl Extract {
     }
 
     /// Sets whether texts that are JSON are put in as JSON, as those that follow a schema are. Only in
-    /// JSONL: CSV knows nothing but texts. Defaults to false.
+    /// JSONL: CSV knows nothing but texts. Default: false.
     pub fn json_answers(mut self, json: bool) -> Self {
         self.json_answers = json;
         self

@@ -1,7 +1,7 @@
 //! The file system as the writers of outputs see it: the few calls that they make, behind one trait.
 //!
-//! Tests put a disk in its place whose calls fail, stop half way or lose what was not synced. Everyone else
-//! has [`system`].
+//! Tests put a disk in its place whose calls fail, stop half way or lose what was not synced. All other
+//! code has [`system`].
 
 mod scratch; // new versions of files, written beside them and moved into their place
 mod system; //  the real one

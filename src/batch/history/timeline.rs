@@ -15,7 +15,7 @@ pub(in crate::batch) trait Bucket: Clone + Default {
     /// Takes in the bucket that follows, as the two become one.
     fn merge(&mut self, later: Self);
 
-    /// What the bucket that follows begins with. Defaults to nothing.
+    /// What the bucket that follows begins with. Default: nothing.
     fn following(&self) -> Self {
         Self::default()
     }

@@ -1,6 +1,6 @@
 //! A first look at the results of earlier runs, by several threads, for files that are as they should be.
 //!
-//! Of a large file the lines are parsed in pieces, side by side, and told in their order. At the first
+//! Of a large file the lines are parsed in pieces, side by side, and reported in order. At the first
 //! thing out of the ordinary (a line that is damaged, without an id or of a failure, a kind of answer that
 //! is not looked for) the look ends, and the file is [read line by line](super::repair), which says what it is.
 
@@ -48,8 +48,8 @@ struct Line<'a> {
 type Found = Option<Vec<KnownAnswer>>;
 
 impl Output {
-    /// Tells `found` of the answers of each piece of the file, in their order, with what part of the file
-    /// that is. Returns `None` when something is out of the ordinary; what was told then is void.
+    /// Calls `found` with the answers of each piece of the file, in their order, and with the part of the
+    /// file that it is. Returns `None` when something is out of the ordinary; earlier calls are then void.
     pub(in crate::batch) fn look_if_clean(
         &self,
         simulated: bool,
@@ -76,7 +76,7 @@ impl Output {
     }
 }
 
-/// Threads that take turns in the pieces of a file. Each ends when nobody listens to it.
+/// Threads that take turns in the pieces of a file. Each ends when its receiver is dropped.
 fn readers<'scope>(
     scope: &'scope Scope<'scope, '_>,
     file: &'scope dyn OpenFile,
@@ -226,7 +226,7 @@ mod tests {
                 r#""choices":[{"message":{"content":"hi"}}],"t":"x""#,
                 r#""error":{"message":"no"}"#,
             ),
-            line(1, 1)[..50].to_owned(), // the next line goes on behind it
+            line(1, 1)[..50].to_owned(), // the next line follows on the same line
         ];
         for odd in odd {
             let at = good.find("\"r4321\"").unwrap();

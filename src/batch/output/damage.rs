@@ -121,7 +121,7 @@ pub(in crate::batch) struct Damage {
 }
 
 impl Damage {
-    /// None, in a file of so many bytes.
+    /// No damage, in a file of `end` bytes.
     pub(super) fn none(end: u64) -> Self {
         Self {
             end,

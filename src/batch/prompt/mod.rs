@@ -81,14 +81,14 @@ impl Prompt {
         Ok(self)
     }
 
-    /// Sets the output cap in tokens, reasoning included. Defaults to the client's. What is not
-    /// used of it is reserved all the same, so a tight cap is speed.
+    /// Sets the output cap in tokens, reasoning included. The unused part is reserved all the same, so
+    /// a tight cap is speed. Default: the client's.
     pub fn max_completion_tokens(self, tokens: u64) -> Self {
         self.set("max_completion_tokens", tokens)
     }
 
     /// Sets the JSON schema that each answer has to follow, strictly. It is sent under its title
-    /// where that can be a name, and otherwise as `answer`. Defaults to none: answers are texts.
+    /// where that can be a name, and otherwise as `answer`. Default: none, answers are texts.
     pub fn schema(self, schema: impl Into<Value>) -> Self {
         let schema = schema.into();
         let title = schema.get("title").and_then(Value::as_str);

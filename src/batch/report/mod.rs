@@ -54,7 +54,7 @@ impl Report {
         }
     }
 
-    /// Sets a few words that stand under the title, such as what the run was for. Defaults to none.
+    /// Sets a few words that stand under the title, such as what the run was for. Default: none.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.note = Some(text.into());

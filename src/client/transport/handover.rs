@@ -30,6 +30,7 @@ impl<T: Send + Clone + 'static> Handover<T> {
 
     /// Gives the result to all threads that wait or will wait. The first result stays.
     pub(super) fn put(&self, result: T) {
+        // Put under the lock that `wait` holds until it waits: no wake-up is lost.
         self.result.lock().get_or_insert(result);
         self.changed.notify_all();
     }
@@ -61,6 +62,7 @@ impl<T: Send + Clone + 'static> Handover<T> {
 
 impl<T: Send> Watcher for Handover<T> {
     fn cancelled(&self) {
+        // The lock is taken after the token is cancelled: a thread has seen that, or waits by now.
         drop(self.result.lock());
         self.changed.notify_all();
     }

@@ -38,7 +38,7 @@ pub(super) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Waits for at most so long. Returns whether something can be read, where that is waited for; it may
+/// Waits for at most `most`. Returns whether something can be read, where that is waited for; it may
 /// return for nothing.
 #[cfg(unix)]
 pub(super) fn wait(stream: &TcpStream, until: Until, most: Duration) -> io::Result<bool> {

@@ -32,7 +32,7 @@ impl Crowd {
 
     /// A waiter has joined one of the queues.
     pub(super) fn joined(&self) {
-        let _queues = self.queues.lock();
+        let _queues = self.queues.lock(); // no test is between its check and its wait
         self.grown.notify_all();
     }
 

@@ -12,7 +12,7 @@ use super::{Core, Entry, Request};
 use crate::{Error, Result};
 
 impl Core {
-    /// Has the line filled from a store from now on. To be called before anybody else has it.
+    /// Fills the queue from a store from now on. To be called before another thread has it.
     pub(in crate::limiter) fn feed(
         self: &Arc<Self>,
         store: &SharedStore,

@@ -159,7 +159,7 @@ impl WaitQueue {
         self.supply.set_left(unit, period, left)
     }
 
-    /// Answers those whom no waiting would help any more.
+    /// Answers the waiters that can never be granted any more.
     pub(in crate::limiter) fn release_too_large(&mut self) {
         let left = self.priorities.remove_where(|waiter| {
             let too_small = self.supply.too_small(waiter.asked.cost);

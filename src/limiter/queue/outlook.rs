@@ -32,7 +32,7 @@ impl WaitQueue {
         }
     }
 
-    /// Everyone in line, in the order of their turns.
+    /// All waiters, in the order of their turns.
     pub(in crate::limiter) fn waiters(&mut self, now: Tick) -> Vec<Waiter> {
         self.bring_up_to(now);
         let mut ahead = self.supply.forecast(self.paused_until.max(now));

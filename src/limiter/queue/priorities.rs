@@ -86,7 +86,7 @@ impl PriorityQueues {
         removed.into_iter().flatten().next()
     }
 
-    /// Takes out all for whom `leaves` says so.
+    /// Takes out all waiters for which `leaves` is true.
     pub(super) fn remove_where(
         &mut self,
         mut leaves: impl FnMut(&Parked) -> bool,

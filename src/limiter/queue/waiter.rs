@@ -88,7 +88,7 @@ impl Answered {
         self.0.is_empty()
     }
 
-    /// Tells everyone.
+    /// Hands the answers over and wakes the waiters.
     pub(in crate::limiter) fn tell(self) {
         for (waiter, answer) in self.0 {
             waiter.tell(answer);

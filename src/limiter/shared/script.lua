@@ -50,7 +50,7 @@ local function read_limits(packed)
   return quotas
 end
 
--- What stands in the store may have been written by anybody. What this script would not have written is
+-- Any program may have written what stands in the store. What this script would not have written is
 -- refused: a key of another type goes, and a limiter that is not whole is forgotten, so that its
 -- processes say anew what its limits are. It never stands for "no limit".
 for i, wanted in ipairs({'hash', 'zset', 'zset', 'hash'}) do

@@ -39,8 +39,8 @@ pub enum OnStoreOutage {
     /// All together stay under the limits. A process that alone is cut off adds at most its share.
     #[default]
     Divide,
-    /// What is booked already is granted, at most a horizon's worth; then everyone waits until the
-    /// store is back, or their deadline.
+    /// What is booked already is granted, at most a horizon's worth; then all requests wait until the
+    /// store is back, or until their deadline.
     Wait,
 }
 

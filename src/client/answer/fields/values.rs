@@ -1,4 +1,4 @@
-//! What a value holds, as far as anybody asks.
+//! What a value holds, as far as a caller reads it.
 
 use super::Held;
 use crate::client::answer::cursor::{Cursor, Kind, Read};

@@ -83,7 +83,7 @@ impl Driven {
         }
     }
 
-    /// Does something that can bring someone's turn nearer.
+    /// Does something that can bring a turn nearer.
     pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut WaitQueue, Tick) -> T) -> T {
         let now = self.now();
         self.queue.bring_up_to(now);

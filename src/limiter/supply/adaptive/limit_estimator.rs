@@ -337,8 +337,8 @@ impl LimitEstimator {
         }
     }
 
-    /// Hears that a request for which `reserved` had been taken was refused, and returns how long
-    /// everyone has to wait at least.
+    /// Observes that a request for which `reserved` had been taken was refused, and returns how long
+    /// all requests have to wait at least.
     pub(super) fn observe_refusal(
         &mut self,
         refusal: &Refusal,

@@ -34,7 +34,7 @@ pub(in crate::limiter) struct RefusalBackoff {
 }
 
 impl RefusalBackoff {
-    /// A request that was granted at `sent` has been refused. Returns for how long everyone has to
+    /// A request that was granted at `sent` has been refused. Returns for how long all requests have to
     /// wait at least, whatever the server says.
     pub(in crate::limiter) fn refused(&mut self, sent: Tick, now: Tick) -> Duration {
         if self.refusals == 0 {

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Play<'_> {
-    /// Everyone is answered in the end.
+    /// All waiters are answered in the end.
     pub(super) fn end(&mut self) -> TestCaseResult {
         self.run_until(self.line.now);
         self.compare()?;

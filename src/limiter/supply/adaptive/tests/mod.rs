@@ -238,7 +238,7 @@ fn an_error_of_the_level_is_not_overshot_and_dies_out() {
     // No ratchet and no swing: on a server whose neighbour comes and goes once, the second half
     // of the run is as fast as without.
     let mut server = Server::new(LIMIT, 60.0);
-    server.owed = 30.0 * RATE; // takes half of the bucket before anybody
+    server.owed = 30.0 * RATE; // takes half of the bucket before any request
     let scenario = Scenario {
         total: 60.0,
         ..Scenario::new("a neighbour that has gone", server, limits(LIMIT))

@@ -92,7 +92,7 @@ fn what_is_refused_for_want_of_room_is_not_sent_again_and_again() {
 
 #[test]
 fn answers_that_take_long_are_no_queue() {
-    // As many at once as anybody likes, and times that vary as much as the lengths of answers do.
+    // Any number at once, and times that vary as much as the lengths of answers do.
     let mut room = Room::new(usize::MAX, 0, Observation::default());
     room.sigma = 0.8;
     for latency in [1.0, 8.0] {
