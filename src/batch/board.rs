@@ -239,7 +239,7 @@ mod tests {
         for (number, sending) in sending.iter().enumerate() {
             let lane = board.lane(&format!("m{number}"));
             board.lanes[lane].sending = *sending;
-            board.lanes[lane].leader = Leader::Somebody;
+            board.lanes[lane].leader = Leader::Present;
             board.sending += sending;
         }
         board

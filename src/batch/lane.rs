@@ -23,10 +23,10 @@ const BACK: usize = 64;
 /// Whether a thread leads a lane. One thread at a time, so that its requests go in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leader {
-    Nobody,
+    Absent,
     /// It stands among those that need one.
     Called,
-    Somebody,
+    Present,
 }
 
 /// What has become of the requests of a lane, in this run.
@@ -77,7 +77,7 @@ impl Lane {
         Self {
             name: name.to_owned(),
             tally: Tally::default(),
-            leader: Leader::Nobody,
+            leader: Leader::Absent,
             sending: 0,
             memory: VecDeque::new(),
             bytes: 0,
@@ -91,7 +91,7 @@ impl Lane {
 
     /// Whether it has anything to do.
     pub(super) fn is_busy(&self) -> bool {
-        self.sending > 0 || self.leader == Leader::Somebody || !self.is_empty()
+        self.sending > 0 || self.leader == Leader::Present || !self.is_empty()
     }
 
     /// Whether there is room in memory for one more.

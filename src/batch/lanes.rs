@@ -118,7 +118,7 @@ impl Lanes {
 
     /// Makes a thread lead a lane with waiting requests, unless one does.
     fn call(&self, mut board: MutexGuard<'_, Board>, lane: usize) -> Result<()> {
-        if board.lanes[lane].leader != Leader::Nobody || board.lanes[lane].is_empty() {
+        if board.lanes[lane].leader != Leader::Absent || board.lanes[lane].is_empty() {
             return Ok(());
         }
         board.lanes[lane].leader = Leader::Called;
@@ -313,7 +313,7 @@ impl Lanes {
             }
             let next = if rests { None } else { board.next() };
             if let Some(lane) = next.and_then(|index| board.called.remove(index)) {
-                board.lanes[lane].leader = Leader::Somebody;
+                board.lanes[lane].leader = Leader::Present;
                 let (had_room, was_roomy) = (board.has_plenty_of_room(lane), board.is_roomy());
                 let next = board.pop(lane, &self.shared.client);
                 let has_room = board.has_plenty_of_room(lane);
@@ -335,7 +335,7 @@ impl Lanes {
                         }
                         return Some((Led { lanes: self, lane }, held, counted));
                     }
-                    Ok(None) => board.lanes[lane].leader = Leader::Nobody,
+                    Ok(None) => board.lanes[lane].leader = Leader::Absent,
                     Err(error) => {
                         drop(board);
                         self.shared
@@ -377,7 +377,7 @@ impl Led<'_> {
     }
 
     fn let_go(&self, mut board: MutexGuard<'_, Board>) {
-        board.lanes[self.lane].leader = Leader::Nobody;
+        board.lanes[self.lane].leader = Leader::Absent;
         if let Err(error) = self.lanes.call(board, self.lane) {
             log::warn!("{error}"); // this thread comes back for it
         }

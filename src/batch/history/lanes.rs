@@ -69,7 +69,7 @@ pub(in crate::batch) struct Limit {
     /// The share of it that others on the account seem to use, 0 to 1.
     pub(in crate::batch) others: f64,
     /// Whether the server has said what it is.
-    pub(in crate::batch) told: bool,
+    pub(in crate::batch) reported: bool,
     /// Whether it is a guess, not confirmed by the server.
     pub(in crate::batch) is_guess: bool,
 }
@@ -200,7 +200,7 @@ impl Lane {
                     amounts: vec![(at, amount)],
                     count_ratio: 1.0,
                     others: 0.0,
-                    told: false,
+                    reported: false,
                     is_guess: false,
                 });
                 let last = self.limits.len() - 1;
@@ -210,7 +210,7 @@ impl Lane {
         };
         limit.count_ratio = quota.count_ratio.unwrap_or(limit.count_ratio);
         limit.others = quota.others;
-        limit.told |= quota.reported;
+        limit.reported |= quota.reported;
         limit.is_guess = quota.origin == LimitOrigin::Provisional;
         let is_full = limit.amounts.len() == CHANGES;
         match limit.amounts.last_mut() {

@@ -173,7 +173,7 @@ impl<'a> Course<'a> {
     fn hint(&self) -> String {
         let Self { limit, .. } = *self;
         let (first, last) = (limit.amounts.first(), limit.amounts.last());
-        let said = match (limit.is_guess, limit.told) {
+        let said = match (limit.is_guess, limit.reported) {
             (true, _) => " (guess)",
             (false, true) => " (reported)",
             (false, false) => "",
