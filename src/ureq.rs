@@ -230,7 +230,7 @@ fn peek(body: &mut Body) -> Vec<u8> {
     let taken = std::mem::replace(body, Body::builder().data(Vec::new()));
     let mut reader = taken.into_reader();
     let mut start = Vec::new();
-    // What cannot be read fails again for whoever reads on.
+    // What cannot be read fails again for the next reader.
     let _ = reader.by_ref().take(MOST).read_to_end(&mut start);
     let builder = match kind {
         Some(kind) => Body::builder().mime_type(kind),

@@ -206,7 +206,7 @@ impl Answers {
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates, and no file has so many lines"
+    reason = "`as` saturates, and no file has that many lines"
 )]
 fn estimated(found: usize, part: f64) -> usize {
     const CAUTION: f64 = 0.95;

@@ -296,7 +296,7 @@ impl<S: Sink> Writer<S> {
             self.kept.push_front(outcome);
             return self.go_on_waiting(error);
         }
-        log::warn!("writing goes on: {kept} finished lines that were kept are written");
+        log::warn!("writing resumes: {kept} finished lines that were kept are written");
         self.outage = None;
         if !self.has_given_up {
             self.failure = None;

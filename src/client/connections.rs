@@ -33,17 +33,17 @@ impl Connections {
     }
 
     /// Registers a callback for each connection from now on, until it is dropped.
-    pub(crate) fn tell(&self, somebody: &Weak<dyn OnConnection>) {
+    pub(crate) fn tell(&self, listener: &Weak<dyn OnConnection>) {
         let mut told = self.0.told.lock();
         told.retain(|known| known.strong_count() > 0);
-        told.push(Weak::clone(somebody));
+        told.push(Weak::clone(listener));
     }
 
     pub(super) fn opens(&self) {
         self.0.opened.fetch_add(1, Ordering::SeqCst);
         let told = self.0.told.lock().clone();
-        for somebody in told.iter().filter_map(Weak::upgrade) {
-            somebody.connected();
+        for listener in told.iter().filter_map(Weak::upgrade) {
+            listener.connected();
         }
     }
 }

@@ -113,7 +113,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A client setting is missing or wrong: no key, a base URL that is none. Nothing was sent.
+    /// A client setting is missing or wrong: no key, an invalid base URL. Nothing was sent.
     Config(String),
 
     /// The request cannot be sent as it is: its body is not an object, a field has the wrong

@@ -87,7 +87,7 @@ impl RateLimiterBuilder {
     ///         std::thread::yield_now();
     ///     }
     ///     let embedding = limiter.try_acquire(Cost::sized(100, 0));
-    ///     assert!(embedding.is_ok(), "it delays nobody");
+    ///     assert!(embedding.is_ok(), "it delays no other");
     ///     limiter.close();
     /// });
     /// # Ok::<(), paceline::Error>(())

@@ -43,7 +43,7 @@ fn a_run_goes_on_when_there_is_room_again_and_nothing_is_sent_twice() {
     let written = folder.whole_lines("in.results.jsonl");
     assert!((1..300).contains(&written), "{written}");
     lift_the_limit(&running);
-    running.wait_for_end(stderr, "writing goes on", 0);
+    running.wait_for_end(stderr, "writing resumes", 0);
     folder.assert_each_once(300);
     assert_eq!(api.report().received, 300);
 }
@@ -87,7 +87,7 @@ fn lines_that_are_not_sent_wait_for_room_as_well() {
     let mut running = run.in_shell(SMALL_FILES).start();
     let stderr = running.wait_for_word("no request is begun, until it can be written");
     lift_the_limit(&running);
-    running.wait_for_end(stderr, "writing goes on", 1);
+    running.wait_for_end(stderr, "writing resumes", 1);
     assert_eq!(folder.lines("in.errors.jsonl").len(), 12_000);
     assert_eq!(api.report().received, 1);
 }
@@ -155,7 +155,7 @@ fn a_real_disk_that_fills_and_is_enlarged_loses_nothing() {
     let written = folder.whole_lines("disk/r.jsonl");
     assert!((1..300).contains(&written), "{written}");
     disk.resize("16m");
-    running.wait_for_end(stderr, "writing goes on", 0);
+    running.wait_for_end(stderr, "writing resumes", 0);
     let lines = folder.lines("disk/r.jsonl");
     let mut ids: Vec<_> = lines
         .iter()

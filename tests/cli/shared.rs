@@ -49,7 +49,7 @@ fn two_runs_share_one_limit_and_it_can_be_looked_at() {
     let none = folders[0]
         .paceline(["limits", "--share", &url, "o3"])
         .ends_with(1);
-    assert!(none.stdout.contains("nobody has shared"), "{none}");
+    assert!(none.stdout.contains("no process has shared"), "{none}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_password_is_taken_from_variables_alone_and_never_said() {
     let limits = || folder.paceline(["limits", "--share", &bare]);
     limits().ends_with(2).says(&["cannot be used", "NOAUTH"]);
     let right = limits().env("PACELINE_SHARE_PASSWORD", SECRET).ends_with(1);
-    assert!(right.stdout.contains("nobody has shared"), "{right}");
+    assert!(right.stdout.contains("no process has shared"), "{right}");
     let wrong = limits()
         .env("PACELINE_SHARE_PASSWORD", "swordfish")
         .ends_with(2);
@@ -99,7 +99,7 @@ fn a_store_that_is_not_there_is_gone_without_or_not_as_told() {
     let output = run("fail").ends_with(1);
     output.says(&["cannot be used"]);
     let output = run("divide").ends_with(0);
-    output.says(&["cannot be used", "each process goes on with its share"]);
+    output.says(&["cannot be used", "each process continues with its part"]);
     folder.assert_each_once(1);
     let wrong = folder
         .paceline(["run", "in.jsonl", "--share", "http://h"])

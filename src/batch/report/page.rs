@@ -209,7 +209,7 @@ fn verdict(summary: &Summary) -> String {
         text.push_str(&format!(" When its grace was over {count} had no answer."));
     }
     if !all_done {
-        let go_on = "the same command goes on from here.";
+        let go_on = "the same command resumes the run from here.";
         text.push_str(&match summary.total {
             Some(total) => {
                 let (done, total) = (grouped(requests), counted(total, "line"));

@@ -233,7 +233,7 @@ fn a_run_that_was_stopped_says_at_what_and_what_it_cost() {
         "12.50 USD",
         "2 answers without a price left out",
         "When its grace was over 1 request had no answer.",
-        "60 of 90 lines are done; the same command goes on from here.",
+        "60 of 90 lines are done; the same command resumes the run from here.",
     ] {
         assert!(text.contains(said), "{said} in {text}");
     }

@@ -60,7 +60,7 @@ pub(crate) fn show(store: &SharedStore, models: &[String]) -> Result<Exit> {
     let mut shown: Vec<&StoreLimiter> = limiters.iter().filter(|one| wanted(one)).collect();
     shown.sort_by(|a, b| a.name.cmp(&b.name));
     if shown.is_empty() {
-        say::result("nobody has shared these limits here\n")?;
+        say::result("no process has shared these limits here\n")?;
         return Ok(Exit::SomeFailed);
     }
     for limiter in shown {

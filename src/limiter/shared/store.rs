@@ -48,7 +48,7 @@ impl fmt::Display for OnStoreOutage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fail => "requests are refused until it can",
-            Self::Divide => "each process goes on with its share of the limits until it can",
+            Self::Divide => "each process continues with its part of the limits until it can",
             Self::Wait => "requests wait until it can",
         })
     }
