@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("paceline-batch-inside-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
 
-    // Taken one by one as the run resumes: it may be endless, or come from a database.
+    // Taken one by one while the run continues: it may be endless, or come from a database.
     let requests = BOOKS.into_iter().map(|book| {
         let request = ChatRequest::from(format!("In one sentence: what is {book} about?"));
         RequestLine::chat(book, request.model("gpt-4o-mini").max_completion_tokens(50))
