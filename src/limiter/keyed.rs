@@ -140,7 +140,11 @@ mod tests {
         let one = keyed.limiter(&1);
         assert!(one.is_same(&keyed.limiter(&1)));
         assert!(!one.is_same(&keyed.limiter(&2)));
-        assert_eq!(keyed.evict(), 1, "the second is full, and nobody holds it");
+        assert_eq!(
+            keyed.evict(),
+            1,
+            "the second is full, and no caller holds it"
+        );
         drop(one.acquire(Cost::tokens(10)).unwrap());
         drop(one);
         clock.advance(Duration::from_millis(9_999));

@@ -269,13 +269,17 @@ impl Shared {
 
     /// While the store is out of reach, its part of what the server says is left goes at once: without a
     /// store nothing shows that the bucket is not full. Where the server does not say it, the parts of
-    /// others would be granted on a guess.
+    /// others would be granted on a guess. Of a limit that is stated all together stay under it, so each
+    /// keeps to its part: going by responses cost 5 to 11 refusals of 600 requests in seven seconds.
     fn follow_server(&mut self) {
         let (Some(pace), Some(OnStoreOutage::Divide)) = (&self.pace, self.account.outage()) else {
             return;
         };
         let people = self.account.people() as f64;
-        let is_said = |found: &&Found| found.may_raise && (found.is_observed || people <= 1.0);
+        let is_said = |found: &&Found| {
+            let is_known = found.is_observed && !found.is_stated;
+            found.may_raise && (is_known || people <= 1.0)
+        };
         for found in pace.found().iter().filter(is_said) {
             let Some(left) = found.left else { continue };
             let part = whole_units(left / found.ratio / people);

@@ -35,7 +35,8 @@ const FORGETTING: f64 = 20.0;
 const NEW_WINDOW: f64 = 0.2;
 /// So much is spent, in seconds of the rate and as a part of what fits into the bucket, and so much time
 /// passes before the filter follows: neither changes what is held back by more than a hundredth of a second
-/// of the rate, and a grant costs no more than a count.
+/// of the rate, and a grant costs no more than a count. With twice each, the run "windows of 1 s" of seed 16
+/// is refused 17 times, above its bound.
 const STEP: f64 = 0.01;
 const STEP_PART: f64 = 0.01;
 const STEP_TIME: u64 = 5_000_000; // 5 ms

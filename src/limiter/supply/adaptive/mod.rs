@@ -102,6 +102,8 @@ pub(in crate::limiter) struct Found {
     pub(in crate::limiter) quota: Quota,
     /// Whether the server has said it.
     pub(in crate::limiter) is_reported: bool,
+    /// Whether the user has stated one of its unit and period.
+    pub(in crate::limiter) is_stated: bool,
     /// Whether it has said what is left of it.
     pub(in crate::limiter) is_observed: bool,
     /// Whether refusals have shown it and nothing reported it.
@@ -715,6 +717,7 @@ impl Estimator {
             Found {
                 quota: quota.allow_jitter(self.jitter),
                 is_reported: entry.limit_estimator.is_reported(),
+                is_stated: entry.limit_estimator.stated().is_some(),
                 is_observed: entry.limit_estimator.is_observed(),
                 is_void: entry.is_removed,
                 index: entry.level,
