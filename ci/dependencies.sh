@@ -2,7 +2,7 @@
 # No async runtime in any tree that a user gets; licences, sources and bans as deny.toml has them.
 set -euo pipefail
 runtimes='^(tokio|async-std|smol|async-executor|async-global-executor|futures-executor|hyper|reqwest|mio) '
-for features in '' serde providers ureq tokens client batch schemars sim redis cli; do
+for features in '' serde providers ureq tokens client batch schemars sim redis cli cli,redis; do
     tree=$(cargo tree --locked --edges normal,build --prefix none --no-default-features --features "$features")
     if grep -E "$runtimes" <<<"$tree"; then
         echo "an async runtime is in the tree of --features '$features'" >&2

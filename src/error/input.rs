@@ -1,6 +1,18 @@
 //! What an input turned out to hold.
 
 /// What an [input](crate::Error::Input) looks like that was read as something else.
+///
+/// ```
+/// use paceline::{Error, InputKind};
+///
+/// fn advice(error: &Error) -> Option<&'static str> {
+///     match error {
+///         Error::Input { looks_like: Some(InputKind::Table), .. } => Some("read it as a table"),
+///         _ => None,
+///     }
+/// }
+/// # assert_eq!(advice(&Error::Closed), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKind {

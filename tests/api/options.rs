@@ -12,15 +12,21 @@ use serde_json::{Value, json};
 use crate::scripted::{Scripted, Step};
 use crate::support::{KEY, MILLISECOND, SECOND, SOON, builder, client, level, still};
 
-#[test]
-fn a_deadline_that_has_passed_sends_nothing_and_takes_nothing() {
-    let server = Scripted::start([]);
+/// A client whose time stands still, with its limiter and the limiter's level.
+fn still_client(server: &Scripted) -> (RateLimitedClient, RateLimiter, i64) {
     let client = builder(server.base_url())
         .registry(still())
         .build()
         .unwrap();
     let limiter = client.registry().limiter_for(client.model());
     let before = level(&limiter);
+    (client, limiter, before)
+}
+
+#[test]
+fn a_deadline_that_has_passed_sends_nothing_and_takes_nothing() {
+    let server = Scripted::start([]);
+    let (client, limiter, before) = still_client(&server);
     let past = limiter.clock().now() - SECOND;
     let options = CallOptions::new().deadline(past);
     let calls: [(&str, Result<(), Error>); 4] = [
@@ -345,12 +351,7 @@ fn an_idempotency_key_lets_a_request_come_again_that_creates_something() {
 #[test]
 fn options_that_cannot_be_sent_take_nothing() {
     let server = Scripted::start([]);
-    let client = builder(server.base_url())
-        .registry(still())
-        .build()
-        .unwrap();
-    let limiter = client.registry().limiter_for(client.model());
-    let before = level(&limiter);
+    let (client, limiter, before) = still_client(&server);
     for options in [
         CallOptions::new().header("Authorization", "Bearer other"),
         CallOptions::new().header("bad name", "s3cret"),
