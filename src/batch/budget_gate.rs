@@ -3,26 +3,19 @@
 //! A request takes its hold on the budget before it waits for its turn, and keeps it until its answer
 //! is there. So the amount is reserved while the request is in flight, whatever its outcome.
 
-use std::sync::{Arc, Weak};
-
-use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
 
 use super::bounds::{Bound, Bounds, Budget, Share, Verdict};
 use super::money::Money;
 use super::prices::{Price, Prices, most};
+use super::wait::{Gate, Look};
 use crate::cost::ServiceTier;
-use crate::limiter::{CancelToken, Watcher};
+use crate::limiter::CancelToken;
 use crate::{Error, ErrorKind, Prepared, Usage};
 
-/// # Locking
-///
-/// The lock is held for one look, and let go of while waiting. Whatever can end a wait (a hold
-/// that ends, a gate that closes, a run that is stopped) notifies under the lock under which
-/// waiters look before they sleep.
 pub(super) struct BudgetGate {
     prices: Option<Prices>,
-    state: Mutex<State>,
-    changed: Condvar,
+    gate: Arc<Gate<State>>,
 }
 
 struct State {
@@ -49,19 +42,17 @@ pub(super) enum Refused {
 impl BudgetGate {
     /// A gate whose waiters go when `stop` is cancelled.
     pub(super) fn new(bounds: &Bounds, prices: Option<Prices>, stop: &CancelToken) -> Arc<Self> {
-        let gate = Arc::new(Self {
+        let state = State {
+            budget: Budget::new(bounds),
+            claims: 0,
+            waiting: 0,
+            closed: false,
+            warned: false,
+        };
+        Arc::new(Self {
             prices,
-            state: Mutex::new(State {
-                budget: Budget::new(bounds),
-                claims: 0,
-                waiting: 0,
-                closed: false,
-                warned: false,
-            }),
-            changed: Condvar::new(),
-        });
-        stop.watch(&(Arc::downgrade(&gate) as Weak<dyn Watcher>));
-        gate
+            gate: Gate::new(state, stop),
+        })
     }
 
     /// Waits until a request fits into what is left.
@@ -69,11 +60,7 @@ impl BudgetGate {
     /// The first that never will closes the gate, and waits for all that went through before: so
     /// none of those is called back, and a budget is used as far as it goes. The caller that gets
     /// [`Refused::Bound`] stops the run, for which all others wait then.
-    pub(super) fn claim(
-        self: &Arc<Self>,
-        request: &Prepared,
-        stop: &CancelToken,
-    ) -> Result<BudgetHold, Refused> {
+    pub(super) fn claim(self: &Arc<Self>, request: &Prepared) -> Result<BudgetHold, Refused> {
         let model = request.model();
         let price = self.prices.as_ref().and_then(|prices| prices.of(model));
         let (size, tier) = (request.estimate(), request.tier());
@@ -83,7 +70,7 @@ impl BudgetGate {
                 .and_then(|price| price.at_most(size, tier))
                 .unwrap_or_default(),
         };
-        self.reserve(share, stop)?;
+        self.reserve(share)?;
         Ok(BudgetHold {
             gate: Arc::clone(self),
             price,
@@ -94,34 +81,39 @@ impl BudgetGate {
         })
     }
 
-    fn reserve(&self, share: Share, stop: &CancelToken) -> Result<(), Refused> {
-        let mut state = self.state.lock();
-        let first = loop {
-            if stop.is_cancelled() {
-                return Err(Refused::Ending);
+    fn reserve(&self, share: Share) -> Result<(), Refused> {
+        let gate = &*self.gate;
+        let mut state = gate.lock();
+        let mut asked = Verdict::Wait;
+        state.waiting += 1;
+        let goes = gate.wait(0, &mut state, |state| {
+            if state.closed {
+                // The thread that closed it stops the run: no request asks until then.
+                return Look::Wait;
             }
-            if !state.closed {
-                match state.budget.ask(share) {
-                    Verdict::Begin => {
-                        state.claims += 1;
-                        return Ok(());
-                    }
-                    Verdict::Wait => {}
-                    Verdict::Stop(bound) => break bound,
-                }
+            asked = state.budget.ask(share);
+            match asked {
+                Verdict::Wait => Look::Wait,
+                Verdict::Begin | Verdict::Stop(_) => Look::Pass,
             }
-            // When it is closed, the thread that closed it stops the run: no request asks until then.
-            state.waiting += 1;
-            self.changed.wait(&mut state);
-            state.waiting -= 1;
+        });
+        state.waiting -= 1;
+        let first = match asked {
+            _ if !goes => return Err(Refused::Ending),
+            Verdict::Stop(bound) => bound,
+            Verdict::Begin | Verdict::Wait => {
+                state.claims += 1;
+                return Ok(());
+            }
         };
         state.closed = true;
         state.waiting += 1;
-        while state.claims > 0 && !stop.is_cancelled() {
-            self.changed.wait(&mut state);
-        }
+        let goes = gate.wait(0, &mut state, |state| match state.claims {
+            0 => Look::Pass,
+            _ => Look::Wait,
+        });
         state.waiting -= 1;
-        if stop.is_cancelled() {
+        if !goes {
             return Err(Refused::Ending);
         }
         // Asked again, for what is used in the end.
@@ -133,11 +125,11 @@ impl BudgetGate {
 
     /// How many requests wait for what others may give back.
     pub(super) fn waiting(&self) -> u64 {
-        self.state.lock().waiting
+        self.gate.lock().waiting
     }
 
     fn settle(&self, reserved: Share, used: Share) {
-        let mut state = self.state.lock();
+        let mut state = self.gate.lock();
         if state.budget.is_passed_by(reserved, used) && !state.warned {
             state.warned = true;
             log::warn!(
@@ -149,15 +141,7 @@ impl BudgetGate {
         }
         state.budget.settle(reserved, used);
         state.claims = state.claims.saturating_sub(1);
-        // The lock is held: a thread between its check and its wait would miss the notice.
-        self.changed.notify_all();
-    }
-}
-
-impl Watcher for BudgetGate {
-    fn cancelled(&self) {
-        let _looking = self.state.lock(); // no thread is between its check and its wait
-        self.changed.notify_all();
+        self.gate.notify_all(&state, 0);
     }
 }
 
@@ -235,6 +219,8 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
+    use parking_lot::Mutex;
+
     use super::*;
 
     fn gate(tokens: u64, stop: &CancelToken) -> Arc<BudgetGate> {
@@ -255,7 +241,7 @@ mod tests {
             ..Share::default()
         };
         // As the run does.
-        gate.reserve(reserved, stop).inspect_err(|refused| {
+        gate.reserve(reserved).inspect_err(|refused| {
             if matches!(refused, Refused::Bound(_)) {
                 stop.cancel();
             }
@@ -292,7 +278,7 @@ mod tests {
     /// Waits until a thread has checked and sleeps: under the lock, no thread is between the two.
     fn wait_for_sleeper(gate: &BudgetGate, has_looked: &mpsc::Receiver<()>) {
         has_looked.recv().unwrap();
-        drop(gate.state.lock());
+        drop(gate.gate.lock());
     }
 
     #[test]
@@ -325,7 +311,7 @@ mod tests {
             let too_large = scope.spawn(|| claim(&gate, 101, &stop).err());
             // It has closed the gate, whatever comes first here: nothing fits beside it.
             loop {
-                let state = gate.state.lock();
+                let state = gate.gate.lock();
                 if state.closed {
                     break;
                 }

@@ -1,38 +1,36 @@
 //! The gate of what this side has room for. See [`Capacity`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::capacity::Capacity;
 use super::hold::Holds;
 use super::notice::{Notice, Notices};
-use crate::limiter::{CancelToken, Clock, Watcher};
+use super::wait::{Gate, Look};
+use crate::limiter::{CancelToken, Clock};
 
 /// The pause of a request after its first attempt that found nothing left; it doubles.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest. Another program may hold what is missing, and the system does not signal its return.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
+/// The queue of threads that have had their pause and wait for a place.
+const PLACE: usize = 0;
+/// The queue of threads in their pause, which a place that gets free is not for.
+const IN_PAUSE: usize = 1;
+
 /// # Locking
 ///
-/// A waiting thread checks the number in flight and the token under the lock, and whatever lowers the
-/// one or cancels the other notifies under it, once there is a limit: a thread between its check and
-/// its wait would miss a notice without the lock. Until then no thread takes the lock: a request that
-/// gets through while the first one fails is one more, which does no harm.
+/// Whatever lowers the number in flight notifies under the lock, once there is a limit. Until then no
+/// thread takes the lock: a request that gets through while the first one fails is one more, which does
+/// no harm.
 pub(super) struct CapacityGate {
     active: AtomicUsize,
     is_limited: AtomicBool,
-    state: Mutex<State>,
-    /// For threads that have had their pause and wait for a place.
-    room: Condvar,
-    /// For threads in their pause. Only a run that is stopped ends it early.
-    pause: Condvar,
+    gate: Arc<Gate<State, 2>>,
     holds: Holds,
     notices: Notices,
-    stop: CancelToken,
     clock: Clock,
 }
 
@@ -48,22 +46,18 @@ impl CapacityGate {
         notices: Notices,
         stop: &CancelToken,
     ) -> Arc<Self> {
-        let gate = Arc::new(Self {
+        let state = State {
+            capacity: Capacity::new(most),
+            was_told: false,
+        };
+        Arc::new(Self {
             active: AtomicUsize::new(0),
             is_limited: AtomicBool::new(false),
-            state: Mutex::new(State {
-                capacity: Capacity::new(most),
-                was_told: false,
-            }),
-            room: Condvar::new(),
-            pause: Condvar::new(),
+            gate: Gate::new(state, stop),
             holds,
             notices,
-            stop: stop.clone(),
             clock: Clock::real(),
-        });
-        stop.watch(&(Arc::downgrade(&gate) as Weak<dyn Watcher>));
-        gate
+        })
     }
 
     /// Waits until there is room, or the run is stopped.
@@ -80,26 +74,28 @@ impl CapacityGate {
     }
 
     fn take_room(&self, pause: Duration) {
-        let mut state = self.state.lock();
+        let mut state = self.gate.lock();
         let end = self.clock.now() + pause;
-        while self.clock.now() < end && !self.stop.is_cancelled() {
-            self.pause.wait_until(&mut state, end);
-        }
-        let is_full = |state: &State| {
-            let active = self.active.load(Ordering::SeqCst);
-            active >= state.capacity.allowed() && !self.stop.is_cancelled()
+        let look = |_: &mut State| match self.clock.now() < end {
+            true => Look::Until(end),
+            false => Look::Pass,
         };
-        while is_full(&state) {
-            self.room.wait(&mut state);
-        }
+        self.gate.wait(IN_PAUSE, &mut state, look);
+        let look = |state: &mut State| {
+            let active = self.active.load(Ordering::SeqCst);
+            match active < state.capacity.allowed() {
+                true => Look::Pass,
+                false => Look::Wait,
+            }
+        };
+        self.gate.wait(PLACE, &mut state, look);
         self.active.fetch_add(1, Ordering::SeqCst);
     }
 
     fn leave(&self) {
         self.active.fetch_sub(1, Ordering::SeqCst);
         if self.is_limited.load(Ordering::SeqCst) {
-            let _looking = self.state.lock(); // no thread is between its check and its wait
-            self.room.notify_one();
+            self.gate.notify_one(&self.gate.lock(), PLACE);
         }
     }
 
@@ -108,14 +104,6 @@ impl CapacityGate {
         self.is_limited.store(is_limited, Ordering::SeqCst);
         let in_flight = state.capacity.allowed();
         self.holds.exhaustion(is_limited, in_flight, reason);
-    }
-}
-
-impl Watcher for CapacityGate {
-    fn cancelled(&self) {
-        let _looking = self.state.lock(); // no thread is between its check and its wait
-        self.room.notify_all();
-        self.pause.notify_all();
     }
 }
 
@@ -130,7 +118,7 @@ impl Room {
     /// the run is stopped.
     pub(super) fn exhausted(&mut self, reason: &str) {
         let gate = &*self.gate;
-        let mut state = gate.state.lock();
+        let mut state = gate.gate.lock();
         let others = gate.active.fetch_sub(1, Ordering::SeqCst) - 1;
         state.capacity.exhausted(others);
         let is_first = !std::mem::replace(&mut state.was_told, true);
@@ -150,10 +138,10 @@ impl Room {
         if !gate.is_limited.load(Ordering::SeqCst) {
             return;
         }
-        let mut state = gate.state.lock();
+        let mut state = gate.gate.lock();
         if state.capacity.succeeded() {
             gate.show(&state, None);
-            gate.room.notify_all();
+            gate.gate.notify_all(&state, PLACE);
         }
     }
 }

@@ -11,10 +11,9 @@ use std::time::Instant;
 
 use crossbeam_channel::{at, bounded, never, select};
 
-use super::count::{panicked, start};
 use super::ids::Ids;
 use super::input::{Input, Plain, Records};
-use super::stop_signal::StopSignal;
+use super::wait::{StopSignal, panicked, start};
 use crate::limiter::CancelToken;
 use crate::{Error, Result};
 

@@ -12,7 +12,7 @@ use super::ids::Known;
 use super::input::{BadLine, Input, LineRead, Request, Requests};
 use super::requests::RequestSet;
 use super::spool::Spooled;
-use super::stop_signal::StopSignal;
+use super::wait::{StopSignal, panicked, start};
 use crate::limiter::CancelToken;
 use crate::{Error, Prepared, RateLimitedClient, Result};
 
@@ -182,12 +182,6 @@ impl<F: Fn()> Drop for InPanic<F> {
     }
 }
 
-pub(super) fn panicked(does: &str) -> Error {
-    Error::Batch(format!(
-        "a thread that {does} lines has panicked: see standard error"
-    ))
-}
-
 fn read_lines(
     mut requests: Requests,
     seen: Option<&RequestSet>,
@@ -321,16 +315,4 @@ impl Counter {
             }),
         }
     }
-}
-
-/// Starts a thread of the run's.
-pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    let builder = thread::Builder::new().name(name.to_owned());
-    builder
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| Error::Threads {
-            threads: 1,
-            reason: error.to_string(),
-        })
 }

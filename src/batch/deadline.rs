@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
-use super::count::start;
+use super::wait::start;
 use crate::Result;
 
 /// A thread that acts when the time is up. Dropped before, it never does.

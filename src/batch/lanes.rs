@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::board::Board;
 use super::bottleneck::Facts;
-use super::count::{Counted, start};
+use super::count::Counted;
 use super::lane::Leader;
 use super::machine::InFlight;
 use super::memory::{Held, Memory};
@@ -26,6 +26,7 @@ use super::notice::Notice;
 use super::progress::{ModelProgress, View};
 use super::run::Shared;
 use super::send::send;
+use super::wait::start;
 use crate::limiter::{Clock, Watcher};
 use crate::{Error, Result};
 

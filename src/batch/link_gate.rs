@@ -4,27 +4,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
-use super::count::start;
 use super::hold::{Hold, Holds};
 use super::link::{Due, Failed, Link, Passage};
 use super::notice::{Notice, Notices};
+use super::wait::{Gate, Look, start};
 use crate::client::OnConnection;
-use crate::limiter::{CancelToken, Clock, Watcher};
+use crate::limiter::{CancelToken, Clock};
 use crate::{RateLimitedClient, Result};
+
+/// The queue of threads that are held.
+const HELD: usize = 0;
+/// The queue of the thread that sees to what is due.
+const DUE: usize = 1;
 
 /// # Locking
 ///
-/// The lock is held for one look. Whatever ends a wait (a link that is up, a prober that leaves, a
-/// run that is stopped) notifies under it: a thread between its check and its wait would miss a
-/// notice without the lock. No callback is called under it.
+/// The lock is held for one look. No callback is called under it.
 pub(super) struct LinkGate {
-    link: Mutex<Link>,
-    /// For threads that are held.
-    changed: Condvar,
-    /// For the thread that sees to what is due.
-    becomes_due: Condvar,
+    gate: Arc<Gate<Link, 2>>,
     /// True while there is nothing to learn from a success: the link is up, and was reached.
     is_fine: AtomicBool,
     /// True while requests are held.
@@ -33,7 +32,6 @@ pub(super) struct LinkGate {
     base_url: String,
     holds: Holds,
     notices: Notices,
-    stop: CancelToken,
     clock: Clock,
 }
 
@@ -48,19 +46,15 @@ impl LinkGate {
         // Its connections may still be open.
         let was_reached = client.connections().opened() > 0;
         let gate = Arc::new(Self {
-            link: Mutex::new(Link::new(patience, was_reached)),
-            changed: Condvar::new(),
-            becomes_due: Condvar::new(),
+            gate: Gate::new(Link::new(patience, was_reached), stop),
             is_fine: AtomicBool::new(was_reached),
             is_down: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             base_url: client.shown_base_url(),
             holds,
             notices,
-            stop: stop.clone(),
             clock: Clock::real(),
         });
-        stop.watch(&(Arc::downgrade(&gate) as Weak<dyn Watcher>));
         let told = Arc::downgrade(&gate) as Weak<dyn OnConnection>;
         client.connections().tell(&told);
         gate
@@ -83,32 +77,38 @@ impl LinkGate {
     }
 
     fn watch(&self) -> Option<String> {
-        let mut link = self.link.lock();
+        let mut link = self.gate.lock();
         loop {
-            let is_over = self.stop.is_cancelled() || self.has_ended.load(Ordering::SeqCst);
-            if is_over || link.was_reached() {
+            let (mut is_over, mut due) = (false, Due::Nothing(None));
+            let look = |link: &mut Link| {
+                is_over = link.was_reached() || self.has_ended.load(Ordering::SeqCst);
+                if is_over {
+                    return Look::Pass;
+                }
+                due = link.due(self.clock.now());
+                match due {
+                    Due::Nothing(None) => Look::Wait,
+                    Due::Nothing(Some(end)) => Look::Until(end),
+                    Due::Silence | Due::GiveUp(_) => Look::Pass,
+                }
+            };
+            if !self.gate.wait(DUE, &mut link, look) || is_over {
                 return None;
             }
-            match link.due(self.clock.now()) {
-                Due::Nothing(None) => self.becomes_due.wait(&mut link),
-                Due::Nothing(Some(due)) => {
-                    self.becomes_due.wait_until(&mut link, due);
-                }
-                Due::Silence => MutexGuard::unlocked(&mut link, || {
-                    let base_url = self.base_url.clone();
-                    self.notices.tell(&Notice::Connecting { base_url });
-                }),
-                Due::GiveUp(reason) => {
-                    let silence = || "no connection was established".to_owned();
-                    return Some(reason.unwrap_or_else(silence));
-                }
+            if let Due::GiveUp(reason) = due {
+                let silence = || "no connection was established".to_owned();
+                return Some(reason.unwrap_or_else(silence));
             }
+            MutexGuard::unlocked(&mut link, || {
+                let base_url = self.base_url.clone();
+                self.notices.tell(&Notice::Connecting { base_url });
+            });
         }
     }
 
     /// Whether the server was ever reached: if not, nothing in flight can have an answer.
     pub(super) fn was_reached(&self) -> bool {
-        self.is_fine.load(Ordering::SeqCst) || self.link.lock().was_reached()
+        self.is_fine.load(Ordering::SeqCst) || self.gate.lock().was_reached()
     }
 
     /// Waits while the link is down, unless it is to probe or the run is stopped.
@@ -124,27 +124,26 @@ impl LinkGate {
     }
 
     fn hold(&self, probes: &mut bool) {
-        let mut link = self.link.lock();
-        while !self.stop.is_cancelled() {
-            match link.passage(*probes) {
+        let mut link = self.gate.lock();
+        self.gate
+            .wait(HELD, &mut link, |link| match link.passage(*probes) {
                 Passage::Free => {
                     *probes = false;
-                    return;
+                    Look::Pass
                 }
-                Passage::Wait => self.changed.wait(&mut link),
+                Passage::Wait => Look::Wait,
                 Passage::Probe(from) => {
                     *probes = true;
-                    if from <= self.clock.now() {
-                        return;
+                    match from <= self.clock.now() {
+                        true => Look::Pass,
+                        false => Look::Until(from),
                     }
-                    self.changed.wait_until(&mut link, from);
                 }
-            }
-        }
+            });
     }
 
-    /// Publishes the state of the link for threads that look without the lock. The caller holds it.
-    fn publish(&self, link: &Link) {
+    /// Publishes the state of the link, also for threads that look without the lock.
+    fn publish(&self, link: &MutexGuard<'_, Link>) {
         let is_down = !link.is_up();
         self.is_fine
             .store(!is_down && link.was_reached(), Ordering::SeqCst);
@@ -155,10 +154,10 @@ impl LinkGate {
         });
         self.holds.link(hold);
         if was_down && !is_down {
-            self.changed.notify_all();
+            self.gate.notify_all(link, HELD);
         }
         if link.was_reached() {
-            self.becomes_due.notify_all();
+            self.gate.notify_all(link, DUE);
         }
     }
 
@@ -169,20 +168,12 @@ impl LinkGate {
     }
 }
 
-impl Watcher for LinkGate {
-    fn cancelled(&self) {
-        let _looking = self.link.lock(); // no thread is between its check and its wait
-        self.changed.notify_all();
-        self.becomes_due.notify_all();
-    }
-}
-
 impl OnConnection for LinkGate {
     fn connected(&self) {
         if self.is_fine.load(Ordering::SeqCst) {
             return;
         }
-        let mut link = self.link.lock();
+        let mut link = self.gate.lock();
         let after = link.connected(self.clock.now());
         self.publish(&link);
         drop(link);
@@ -204,9 +195,9 @@ impl Pass {
         if gate.is_fine.load(Ordering::SeqCst) {
             return;
         }
-        let mut link = gate.link.lock();
+        let mut link = gate.gate.lock();
         if link.begun(gate.clock.now()) {
-            gate.becomes_due.notify_all();
+            gate.gate.notify_all(&link, DUE);
         }
     }
 
@@ -221,7 +212,7 @@ impl Pass {
         if gate.is_fine.load(Ordering::SeqCst) {
             return;
         }
-        let mut link = gate.link.lock();
+        let mut link = gate.gate.lock();
         let now = gate.clock.now();
         let after = link.reached(before(now, took), now);
         self.probes &= !link.is_up();
@@ -234,7 +225,7 @@ impl Pass {
     /// next one may begin, or the run is stopped.
     pub(super) fn unreached(&mut self, took: Duration, reason: String) {
         let gate = &*self.gate;
-        let mut link = gate.link.lock();
+        let mut link = gate.gate.lock();
         let now = gate.clock.now();
         let failed = link.failed(before(now, took), now, reason.clone(), self.probes);
         let was_reached = link.was_reached();
@@ -258,11 +249,11 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if self.probes {
-            let mut link = self.gate.link.lock();
+            let gate = &*self.gate.gate;
+            let mut link = gate.lock();
             link.prober_left();
-            // Notifies under the lock: the thread that takes its place would miss it between its check and
-            // its wait. One is enough, for one request probes at a time.
-            self.gate.changed.notify_one();
+            // One is enough, for one request probes at a time.
+            gate.notify_one(&link, HELD);
         }
     }
 }
@@ -272,9 +263,9 @@ pub(super) struct LinkTimer(Arc<LinkGate>);
 
 impl Drop for LinkTimer {
     fn drop(&mut self) {
-        let _looking = self.0.link.lock();
+        let link = self.0.gate.lock();
         self.0.has_ended.store(true, Ordering::SeqCst);
-        self.0.becomes_due.notify_all();
+        self.0.gate.notify_all(&link, DUE);
     }
 }
 

@@ -68,10 +68,10 @@ mod run_options; // prices, bounds, callbacks
 mod send; //     one request, and what becomes of it
 mod spool; //    requests that wait on the disk
 mod standstill; // waits that are too long
-mod stop_signal; // the stop, for threads that wait on channels
 mod stopping; // at its bounds
 mod summary; //  what a run came to
 mod terminal; // lines for one
+mod wait; //     for something, or the stop of the run
 mod write; //    outcomes as they come, and kept while they cannot be written
 mod write_backpressure; // no new request while results cannot be written
 

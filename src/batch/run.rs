@@ -32,8 +32,8 @@ use super::progress::Watch;
 use super::record::Record;
 use super::requests::RequestSet;
 use super::run_options::RunOptions;
-use super::stop_signal::StopSignal;
 use super::summary::{Before, StopReason, Summary};
+use super::wait::StopSignal;
 use super::write::{ResultWriter, Times, Writing, Written, result_writer};
 use super::write_backpressure::WriteBackpressure;
 use crate::limiter::{AcquireOptions, CancelToken, Clock, Priority};
@@ -382,7 +382,7 @@ impl Run {
             times,
             clock: clock.clone(),
             watch: watch.clone(),
-            backpressure: Arc::clone(&backpressure),
+            backpressure: backpressure.clone(),
             stop: Box::new({
                 let stop = stop.clone();
                 move || stop.cancel()
@@ -403,7 +403,12 @@ impl Run {
             }),
         };
         let (result_writer, flush_timer) = result_writer(journal, writing);
-        let judge = Judge::new(has_succeeded, options.keeps_going, watch.holds(), &stop);
+        let judge = Arc::new(Judge::new(
+            has_succeeded,
+            options.keeps_going,
+            watch.holds(),
+            &stop,
+        ));
         let shared = Arc::new(Shared {
             client: client.clone(),
             stop: stop.clone(),
@@ -521,7 +526,7 @@ pub(super) struct Shared {
     pub(super) watch: Watch,
     pub(super) history: History,
     /// Pulled while results cannot be written.
-    pub(super) backpressure: Arc<WriteBackpressure>,
+    pub(super) backpressure: WriteBackpressure,
     /// What messages call the input.
     input: String,
     pub(super) options: RunOptions,

@@ -18,7 +18,7 @@ impl Shared {
     /// Waits until a request fits into what the run may take. `None` when the run ends before it
     /// does, or because it never will.
     pub(super) fn claim(&self, request: &Prepared) -> Option<BudgetHold> {
-        match self.gate.claim(request, &self.stop) {
+        match self.gate.claim(request) {
             Ok(claim) => Some(claim),
             Err(Refused::Ending) => None,
             Err(Refused::Bound(bound)) => {

@@ -1,63 +1,40 @@
 //! Backpressure of the disk: holds up new requests while results cannot be written.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
-
-use crate::limiter::{CancelToken, Watcher};
+use super::wait::{Gate, Look};
+use crate::limiter::CancelToken;
 
 /// Released, unless the disk is full or the like. A run that is stopped lets every thread through: each
 /// then finds the stop.
-///
-/// # Locking
-///
-/// A waiting thread checks the token and the flag under the lock that each takes before it notifies.
-#[derive(Debug)]
-pub(super) struct WriteBackpressure {
-    applied: Mutex<bool>,
-    changed: Condvar,
-    stop: CancelToken,
-}
+#[derive(Debug, Clone)]
+pub(super) struct WriteBackpressure(Arc<Gate<bool>>);
 
 impl WriteBackpressure {
-    pub(super) fn new(stop: &CancelToken) -> Arc<Self> {
-        let backpressure = Arc::new(Self {
-            applied: Mutex::new(false),
-            changed: Condvar::new(),
-            stop: stop.clone(),
-        });
-        stop.watch(&(Arc::downgrade(&backpressure) as Weak<dyn Watcher>));
-        backpressure
+    pub(super) fn new(stop: &CancelToken) -> Self {
+        Self(Gate::new(false, stop))
     }
 
     /// Waits until the backpressure is released or the run is stopped.
     pub(super) fn pass(&self) {
-        let mut applied = self.applied.lock();
-        while *applied && !self.stop.is_cancelled() {
-            self.changed.wait(&mut applied);
-        }
+        self.0.wait(0, &mut self.0.lock(), |applied| match applied {
+            true => Look::Wait,
+            false => Look::Pass,
+        });
     }
 
     pub(super) fn apply(&self) {
-        *self.applied.lock() = true;
+        *self.0.lock() = true;
     }
 
     pub(super) fn release(&self) {
-        // The flag changes under the lock, so a thread sees it in its check or gets the notice in its wait.
-        *self.applied.lock() = false;
-        self.changed.notify_all();
+        let mut applied = self.0.lock();
+        *applied = false;
+        self.0.notify_all(&applied, 0);
     }
 
     pub(super) fn is_applied(&self) -> bool {
-        *self.applied.lock()
-    }
-}
-
-impl Watcher for WriteBackpressure {
-    fn cancelled(&self) {
-        // Notifies under the lock: a thread between its check and its wait would miss it.
-        let _looking = self.applied.lock();
-        self.changed.notify_all();
+        *self.0.lock()
     }
 }
 

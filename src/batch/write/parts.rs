@@ -1,6 +1,5 @@
 //! What a writer needs, and what comes of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::output::Stream;
@@ -54,7 +53,7 @@ pub(in crate::batch) struct Writing {
     pub(in crate::batch) times: Times,
     pub(in crate::batch) clock: Clock,
     pub(in crate::batch) watch: Watch,
-    pub(in crate::batch) backpressure: Arc<WriteBackpressure>,
+    pub(in crate::batch) backpressure: WriteBackpressure,
     /// Stops the run.
     pub(in crate::batch) stop: Box<dyn Fn() + Send>,
     /// Whether nothing in flight can have an answer: a run that is stopped then waits for none.

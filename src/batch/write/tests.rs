@@ -6,7 +6,7 @@ use std::io;
 use super::super::fingerprint::Fingerprint;
 use super::super::input::BadLine;
 use super::super::progress::Watch;
-use super::super::stop_signal::StopSignal;
+use super::super::wait::StopSignal;
 use super::super::write_backpressure::WriteBackpressure;
 use super::*;
 use crate::RateLimitedClient;
@@ -101,7 +101,7 @@ impl<S: Sink> Sink for &mut S {
 /// What a test needs around a disk.
 struct World {
     watch: Watch,
-    backpressure: Arc<WriteBackpressure>,
+    backpressure: WriteBackpressure,
     stop: CancelToken,
     /// Outcomes that have come.
     came: Arc<AtomicUsize>,
@@ -143,7 +143,7 @@ impl World {
             times,
             clock: Clock::real(),
             watch: self.watch.clone(),
-            backpressure: Arc::clone(&self.backpressure),
+            backpressure: self.backpressure.clone(),
             stop: Box::new(move || {
                 before.lock().get_or_insert(came.load(Ordering::SeqCst));
                 stop.cancel();

@@ -9,14 +9,14 @@ use crate::limiter::{CancelToken, Watcher};
 
 /// Wakes threads that wait for something else, such as lines, when the run is stopped.
 #[derive(Debug)]
-pub(super) struct StopSignal {
+pub(in crate::batch) struct StopSignal {
     sender: Mutex<Option<Sender<()>>>,
     /// Disconnected when the run is stopped.
-    pub(super) stopped: Receiver<()>,
+    pub(in crate::batch) stopped: Receiver<()>,
 }
 
 impl StopSignal {
-    pub(super) fn on(stop: &CancelToken) -> Arc<Self> {
+    pub(in crate::batch) fn on(stop: &CancelToken) -> Arc<Self> {
         let (sender, stopped) = bounded(0);
         let stop_signal = Arc::new(Self {
             sender: Mutex::new(Some(sender)),
