@@ -7,10 +7,10 @@ use super::extract::Extract;
 use super::fs::system;
 use super::ids::Ids;
 use super::input::Input;
-use super::output::{Holds, Output};
-use super::prices::Prices;
 use super::prompt::Prompt;
 use super::{RowFormat, json};
+use crate::batch::budget::prices::Prices;
+use crate::batch::write::output::{Holds, Output};
 use crate::quota::LimitTable;
 use crate::tokens::{Endpoint, ModelTable, PromptRule, estimate};
 

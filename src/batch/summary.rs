@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::bounds::Bound;
 use super::fs::{system, write_whole};
 use super::machine::InFlightCap;
 use super::money::Money;
-use super::progress::Progress;
-use super::reasons::Reasons;
+use crate::batch::budget::bounds::Bound;
+use crate::batch::events::progress::Progress;
+use crate::batch::events::reasons::Reasons;
 use crate::limiter::{LimitOrigin, QuotaSnapshot, Registry};
 use crate::{Error, Result, Unit};
 

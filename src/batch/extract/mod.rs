@@ -13,7 +13,7 @@ use super::fs::{is_same_file, system, write_whole};
 use super::input::Lines;
 use super::inside::is_failure_inside;
 use super::json::{Json, quoted};
-use super::requests::RequestSet;
+use crate::batch::read::requests::RequestSet;
 use crate::{Error, Result};
 use answer::Answer;
 

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::plot::Plot;
 use super::words::{lasting, moment};
-use crate::batch::history::{Flow, Recording};
+use crate::batch::events::history::{Flow, Recording};
 
 /// Bars of a plot, at most: the buckets of a history are merged to as many.
 const BARS: usize = 96;

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::plot::Plot;
 use super::table::NOTABLE;
 use super::words::{grouped, lasting, moment, percent, period, short};
-use crate::batch::history::{Grants, Lane, Limit, Recording, Timeline};
+use crate::batch::events::history::{Grants, Lane, Limit, Recording, Timeline};
 
 /// Plots, at most: the page counts the limits that have none.
 const MOST: usize = 6;

@@ -15,8 +15,8 @@ mod words; //  numbers and times as people read them
 use std::path::Path;
 
 use super::fs::{system, write_whole};
-use super::history::{History, Recording};
 use super::summary::Summary;
+use crate::batch::events::history::{History, Recording};
 use crate::{Error, Result};
 
 /// A run as an HTML page: what it came to, how close it kept to its limits, how long requests waited

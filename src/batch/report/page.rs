@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::escape::Text;
 use super::words::{self, counted, date, grouped, lasting, percent, trimmed};
 use super::{Report, flow, limits, spread, table};
-use crate::batch::history::Recording;
+use crate::batch::events::history::Recording;
 use crate::batch::summary::{StopReason, Summary};
 
 const STYLE: &str = include_str!("style.css");

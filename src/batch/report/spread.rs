@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::axis::Axis;
 use super::plot::Plot;
 use super::words::{counted, lasting};
-use crate::batch::history::{Bin, Histogram};
+use crate::batch::events::history::{Bin, Histogram};
 
 /// The most bars, where it can be helped.
 const BARS: usize = 48;

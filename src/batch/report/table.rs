@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::escape::Text;
 use super::words::{binding, counted, grouped, lasting, percent, trimmed};
-use crate::batch::reasons::Reason;
+use crate::batch::events::reasons::Reason;
 use crate::batch::summary::Summary;
 
 /// A charge that differs from our count by less is not worth a word.

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Report;
-use crate::batch::bounds::Bound;
-use crate::batch::history::Recording;
-use crate::batch::progress::Progress;
-use crate::batch::reasons::Failure;
+use crate::batch::budget::bounds::Bound;
+use crate::batch::events::history::Recording;
+use crate::batch::events::progress::Progress;
+use crate::batch::events::reasons::Failure;
 use crate::batch::summary::{QuotaUse, StopReason, Summary};
 use crate::client::Attempt;
 use crate::{Cost, Limits, RateLimiter};

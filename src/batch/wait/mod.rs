@@ -6,7 +6,8 @@
 
 mod gate; //        for a state
 mod stop_signal; // for a channel
-mod threads; //     starting them
+mod threads;
+pub(super) mod timers; // for a time //     starting them
 
 pub(super) use gate::{Gate, Look};
 pub(super) use stop_signal::StopSignal;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::batch::output::Stream;
-use crate::batch::progress::Watch;
+use crate::batch::events::progress::Watch;
 use crate::batch::record::Record;
 use crate::batch::run::Outcome;
-use crate::batch::write_backpressure::WriteBackpressure;
+use crate::batch::write::backpressure::WriteBackpressure;
+use crate::batch::write::output::Stream;
 use crate::limiter::Clock;
 use crate::{Error, Result};
 

@@ -14,10 +14,10 @@ use super::super::fingerprint::Fingerprint;
 use super::super::fs::Disk;
 use super::super::fs::tests::{CrashDisk, Fault, Loss, Mutation};
 use super::super::ids::{Ids, Known};
-use super::super::journal::{Earlier, Journal, Names, Resume};
-use super::super::progress::Watch;
-use super::super::write_backpressure::WriteBackpressure;
 use super::*;
+use crate::batch::events::progress::Watch;
+use crate::batch::write::backpressure::WriteBackpressure;
+use crate::batch::write::journal::{Earlier, Journal, Names, Resume};
 use crate::client::PassedOn;
 use crate::limiter::{CancelToken, Clock, ManualClock};
 use crate::{Completion, RateLimitedClient};
@@ -306,7 +306,7 @@ impl Schedule {
         Outcome {
             record,
             usage: None,
-            effort: super::super::finished::Effort::default(),
+            effort: crate::batch::events::listener::Effort::default(),
         }
     }
 

@@ -5,11 +5,11 @@ use std::io;
 
 use super::super::fingerprint::Fingerprint;
 use super::super::input::BadLine;
-use super::super::progress::Watch;
 use super::super::wait::StopSignal;
-use super::super::write_backpressure::WriteBackpressure;
 use super::*;
 use crate::RateLimitedClient;
+use crate::batch::events::progress::Watch;
+use crate::batch::write::backpressure::WriteBackpressure;
 use crate::limiter::{CancelToken, Clock};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,5 @@
+//! The first stage: lines of the input, in order.
+
+pub(super) mod bad_lines; // the first lines that cannot be sent
+pub(super) mod changed; //   whether results are of these requests at all
+pub(super) mod requests; //  the requests of a run, to know its answers by
