@@ -64,6 +64,12 @@ mod error; //      what can go wrong, and what to do
 ))]
 #[doc(hidden)]
 pub mod fuzz; // everything that reads what others write, as targets of a fuzzer
+#[cfg(feature = "sim")]
+#[allow(
+    dead_code,
+    reason = "the simulator writes its responses whole; the gateway is on its way"
+)]
+mod http; //       the server's side of HTTP
 mod limiter; //    the pace
 mod observation; //   what a server says of its limits
 #[cfg(feature = "client")]

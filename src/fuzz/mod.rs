@@ -9,7 +9,7 @@ mod tests;
 
 pub use mutate::Mutator;
 
-use crate::{batch, client, limiter, sim};
+use crate::{batch, client, http, limiter};
 
 /// A name, which is that of its folder in the corpus, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -25,7 +25,7 @@ pub const TARGETS: [Target; 11] = [
     ("prompts", batch::fuzz::prompt),
     ("toml", batch::fuzz::toml),
     ("results", batch::fuzz::results),
-    ("http", sim::fuzz::requests),
+    ("http", http::fuzz::requests),
     ("store", limiter::fuzz::answers),
 ];
 

@@ -44,10 +44,6 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_raised(&self) -> bool {
-        *self.raised.lock()
-    }
-
     /// Sleeps for `duration`, or until the flag is raised; false when it was.
     pub(super) fn pause(&self, duration: Duration) -> bool {
         let mut raised = self.raised.lock();

@@ -2,7 +2,7 @@
 
 use super::config::{Dialect, Fault};
 use super::dialect::{Error, envelope};
-use super::http::Response;
+use super::response::Response;
 
 const INVALID: &str = "invalid_request_error";
 

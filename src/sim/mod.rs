@@ -25,19 +25,18 @@ mod audit; //       were the limits kept? a second opinion
 mod charge; //      what a request costs
 mod clock; //       the time, and the end of all waiting
 mod config; //      settings
-mod connection; //  one connection, one thread
-mod connections; // all of them, to end them
+mod connection; //  one request, answered
 mod dialect; //     what differs between providers
 mod draw; //        seeded chance
 mod durations; //   as the API writes them
 mod errors; //      as the API words them
 mod fraction; //    parts per million
 mod gate; //        what stands before the limits
-mod http; //        as much as is needed
 mod ledger; //      what is used, what fits
 mod models; //      a ledger for each model
 mod prompt_cache; // beginnings of prompts that came before
 mod report; //      what was seen and done
+mod response; //    an answer, as it goes over the wire
 mod route; //       where a request goes
 mod rule; //        a limit over time, and what happened to it
 mod service; //     from a request to its answer
@@ -45,13 +44,8 @@ mod slots; //       how many at once
 mod terms; //       from settings to accounts
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use parking_lot::Mutex;
 
 pub use config::{
     ChargeRule, DailyLimits, Dialect, Fault, LimitHeaders, SimAnswer, SimConfig, SimLimits,
@@ -60,22 +54,10 @@ pub use config::{
 pub use ledger::Counted;
 pub use report::{ModelReport, SimReport, Violation};
 
-#[cfg(all(
-    any(test, fuzzing),
-    feature = "batch",
-    feature = "redis",
-    not(paceline_loom)
-))]
-pub(crate) use http::fuzz;
-
 use clock::Stop;
-use connections::Connections;
 use service::Service;
 
-/// How long to leave the system alone when it is out of sockets or threads.
-const PAUSE: Duration = Duration::from_millis(5);
-/// How long to try to wake the listener.
-const WAKE: Duration = Duration::from_secs(5);
+use crate::http::{HttpLimits, Server};
 
 /// A running simulated API. It stops when it is dropped: the port is closed, and every thread it
 /// started has ended.
@@ -91,16 +73,14 @@ const WAKE: Duration = Duration::from_secs(5);
 /// ```
 #[derive(Debug)]
 pub struct Simulator {
-    addr: SocketAddr,
     shared: Arc<Shared>,
-    listener: Mutex<Option<JoinHandle<()>>>,
+    server: Server,
 }
 
 /// What the threads of a simulator share.
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    connections: Connections,
     stop: Stop,
 }
 
@@ -112,43 +92,28 @@ impl Simulator {
     /// When the port is taken, or the system is out of sockets or threads.
     pub fn start(config: SimConfig) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
-        let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             service: Service::new(config),
-            connections: Connections::default(),
             stop: Stop::default(),
         });
-        let (sender, accepted) = mpsc::channel();
-        let for_starter = shared.clone();
-        let starter = thread::Builder::new()
-            .name("sim-starter".to_owned())
-            .spawn(move || serve_all(&accepted, &for_starter))?;
-        let for_listener = shared.clone();
-        let thread = thread::Builder::new()
-            .name("sim-listener".to_owned())
-            .spawn(move || {
-                accept(&listener, &sender, &for_listener);
-                // The starter's thread ends when the last sender is dropped.
-                drop(sender);
-                let _ = starter.join();
-            })?;
-        Ok(Self {
-            addr,
-            shared,
-            listener: Mutex::new(Some(thread)),
-        })
+        let limits = HttpLimits {
+            name: "sim",
+            ..HttpLimits::default()
+        };
+        let server = Server::start(listener, limits, shared.clone())?;
+        Ok(Self { shared, server })
     }
 
     /// What to give a client as its base URL: `http://127.0.0.1:PORT/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.addr)
+        format!("http://{}/v1", self.addr())
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.server.addr()
     }
 
     /// What it has seen and done so far. The report has a copy of all admissions, so ask once
@@ -156,7 +121,7 @@ impl Simulator {
     #[must_use]
     pub fn report(&self) -> SimReport {
         let mut report = self.shared.service.report();
-        report.most_connections = self.shared.connections.most();
+        report.most_connections = self.server.most_connections() as u64;
         report
     }
 
@@ -169,65 +134,13 @@ impl Simulator {
     /// when their threads have ended. The [`report`](Self::report) stays. Dropping does the same.
     pub fn stop(&self) {
         self.shared.stop.raise();
-        // Held through all joins, so that a second caller returns no earlier than the first.
-        let mut listener = self.listener.lock();
-        self.shared.connections.close();
-        let Some(thread) = listener.take() else {
-            return;
-        };
-        // The listener sleeps in `accept`, which only a connection ends. One that is refused
-        // finds it awake, or gone. Should there be none at all, then the thread is left to end
-        // with the next one that comes: better than to hang here.
-        let woken = match TcpStream::connect_timeout(&self.addr, WAKE) {
-            Ok(_) => true,
-            Err(error) => error.kind() == io::ErrorKind::ConnectionRefused || thread.is_finished(),
-        };
-        if woken {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
-        }
+        self.server.stop();
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// The listener's thread: takes connections as fast as they come, until the flag is raised.
-///
-/// Another thread starts the connections' threads, because that is slower. The system's queue of
-/// connections to accept is short, and a client that finds it full tries again only after 1 s: a
-/// crowd that arrives at once would take many seconds to connect.
-fn accept(listener: &TcpListener, accepted: &Sender<TcpStream>, shared: &Shared) {
-    loop {
-        let connection = listener.accept();
-        if shared.stop.is_raised() {
-            return;
-        }
-        let taken = match connection {
-            Ok((stream, _)) => accepted.send(stream).is_ok(),
-            // Out of sockets: some will come free. At once again would only burn a core.
-            Err(_) => shared.stop.pause(PAUSE),
-        };
-        if !taken {
-            return;
-        }
-    }
-}
-
-/// The starter's thread: a thread for every connection, until the listener is gone.
-fn serve_all(accepted: &Receiver<TcpStream>, shared: &Arc<Shared>) {
-    for stream in accepted {
-        let for_thread = shared.clone();
-        let run = move |stream: &TcpStream| {
-            connection::serve(stream, &for_thread.service, &for_thread.stop);
-        };
-        if shared.connections.start(stream, shared, run).is_err() {
-            // Out of threads. This connection is closed, and the next waits for one to end.
-            shared.stop.pause(PAUSE);
-        }
     }
 }
 

@@ -14,13 +14,14 @@ use super::dialect::{over_limit, rate_limit_headers};
 use super::draw::Draw;
 use super::errors::{Refusal, broken, failure_inside, no_capacity, no_slot, out_of_money};
 use super::gate::{Gate, Passage};
-use super::http::{Request, Response};
 use super::models::Models;
 use super::prompt_cache::PromptCache;
 use super::report::SimReport;
+use super::response::Response;
 use super::route::{Route, route};
 use super::slots::Slots;
 use super::{SimConfig, SimRequest};
+use crate::http::Request;
 
 /// The simulated API, apart from connections.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Service {
     pub(super) fn answer(&self, request: &Request, stop: &Stop) -> Option<(Answer, InFlight<'_>)> {
         let in_flight = InFlight::new(&self.counters);
         let id = self.request_id();
-        let dialect = self.dialect(&request.path);
+        let dialect = self.dialect(request.path());
         let mut answer = match self.route(request) {
             Ok(Route::Models) => Answer::Whole(self.list_models()),
             Ok(Route::Model(name)) => Answer::Whole(Response::json(200, &described(name))),
@@ -165,7 +166,7 @@ impl Service {
     }
 
     fn route<'a>(&self, request: &'a Request) -> Result<Route<'a>, Refusal> {
-        let route = route(&request.method, &request.path)?;
+        let route = route(&request.method, request.path())?;
         self.authorize(request)?;
         if matches!(
             route,
@@ -217,7 +218,7 @@ impl Service {
         stop: &Stop,
     ) -> Option<Answer> {
         let (config, body) = (&self.config, request.body.as_slice());
-        let dialect = self.dialect(&request.path);
+        let dialect = self.dialect(request.path());
         let mut asked = match Asked::read(endpoint, deployment, body, config) {
             Ok(asked) => asked,
             Err(refusal) => return Some(Answer::Whole(self.refuse(refusal, dialect))),
@@ -306,7 +307,7 @@ impl Service {
         let number = self.counters.scripted.fetch_add(1, Ordering::Relaxed);
         let request = SimRequest {
             number,
-            path: &request.path,
+            path: request.path(),
             body: &body,
         };
         self.config.script.answer(&request).0

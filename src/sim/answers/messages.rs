@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::config::TokenCounter;
-use super::super::http::Event;
+use super::super::response::Event;
 use super::fields::{Body, count, field, flag, model, required, tokens};
 use super::output::{Output, Shape};
 use super::tools::{self, Choice, Tool};

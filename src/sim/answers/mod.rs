@@ -21,8 +21,8 @@ use super::charge::charge;
 use super::config::{Charging, Dialect, Said};
 use super::draw::Draw;
 use super::errors::Refusal;
-use super::http::Response;
 use super::prompt_cache::Beginnings;
+use super::response::Response;
 use fields::Body;
 
 use hints::Hints;

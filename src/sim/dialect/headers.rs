@@ -3,8 +3,8 @@
 use super::super::clock::unix_now;
 use super::super::config::{Dialect, HeaderRules, LimitHeaders};
 use super::super::durations::{go_style, rfc_3339, seconds_up};
-use super::super::http::Response;
 use super::super::ledger::{Counted, Standing, Standings};
+use super::super::response::Response;
 
 /// The names of a trio: limit, remaining, reset. A provider that lacks one has no name for it.
 type Names = [Option<&'static str>; 3];

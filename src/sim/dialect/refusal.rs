@@ -7,8 +7,8 @@ use serde_json::json;
 use super::super::clock::unix_now;
 use super::super::config::Dialect;
 use super::super::durations::{go_style, millis_up, seconds_up};
-use super::super::http::Response;
 use super::super::ledger::{Counted, Verdict};
+use super::super::response::Response;
 use super::errors::{Error, envelope};
 
 /// The name of the organization in messages.

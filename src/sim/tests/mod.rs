@@ -16,6 +16,7 @@ mod servers; //   other ways to charge, count and speak
 mod shapes; //    tools, schemas, streams
 mod wire; //      HTTP, well and badly spoken
 
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
-use super::{Reader, Response};
+use super::limits::HttpLimits;
+use super::request::Reader;
+use super::response::{BodyEnd, head};
 
 /// Requests on a connection, up to the first that is refused.
 pub(crate) fn requests(bytes: &[u8]) {
@@ -19,13 +21,17 @@ pub(crate) fn requests(bytes: &[u8]) {
     let Ok((_client, server)) = pair() else {
         return;
     };
-    let mut reader = Reader::new(&server);
+    let limits = HttpLimits::default();
+    let mut reader = Reader::new(&server, &limits);
     while let Ok(request) = reader.next() {
-        let response = Response::json(200, &serde_json::Value::Null);
-        let _ = response.to_bytes(
-            request.keep_alive,
-            request.method == "HEAD",
-            request.http_10,
-        );
+        let headers = request.headers.iter();
+        let echo = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        let end = BodyEnd::Length(request.body.len());
+        let head = head(200, echo, end, request.keep_alive);
+        // What was read as a request is written as lines that are those of one response.
+        let mut space = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut space);
+        let parsed = response.parse(&head);
+        assert!(matches!(parsed, Ok(httparse::Status::Complete(used)) if used == head.len()));
     }
 }

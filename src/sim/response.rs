@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use crate::http::reason;
+
 /// An answer, before it is known which connection it goes to.
 #[derive(Debug, Clone)]
-pub(in crate::sim) struct Response {
-    pub(in crate::sim) status: u16,
+pub(super) struct Response {
+    pub(super) status: u16,
     headers: Vec<(&'static str, String)>,
     body: Body,
 }
@@ -19,20 +21,20 @@ enum Body {
 
 /// A server-sent event, as it goes over the wire.
 #[derive(Debug, Clone)]
-pub(in crate::sim) struct Event(String);
+pub(super) struct Event(String);
 
 impl Event {
     fn unnamed(data: &Value) -> Self {
         Self(format!("data: {data}\n\n"))
     }
 
-    pub(in crate::sim) fn named(name: &str, data: &Value) -> Self {
+    pub(super) fn named(name: &str, data: &Value) -> Self {
         Self(format!("event: {name}\ndata: {data}\n\n"))
     }
 }
 
 impl Response {
-    pub(in crate::sim) fn json(status: u16, body: &Value) -> Self {
+    pub(super) fn json(status: u16, body: &Value) -> Self {
         Self {
             status,
             headers: vec![("Content-Type", "application/json".to_owned())],
@@ -41,14 +43,14 @@ impl Response {
     }
 
     /// A stream of events, each given as its data, and `[DONE]` after the last.
-    pub(in crate::sim) fn events(data: impl IntoIterator<Item = Value>) -> Self {
+    pub(super) fn events(data: impl IntoIterator<Item = Value>) -> Self {
         let events = data.into_iter().map(|data| Event::unnamed(&data));
         let done = Event("data: [DONE]\n\n".to_owned());
         Self::named_events(events.chain([done]))
     }
 
     /// A stream of events, and nothing after the last.
-    pub(in crate::sim) fn named_events(events: impl IntoIterator<Item = Event>) -> Self {
+    pub(super) fn named_events(events: impl IntoIterator<Item = Event>) -> Self {
         let kind = "text/event-stream; charset=utf-8".to_owned();
         Self {
             status: 200,
@@ -57,12 +59,12 @@ impl Response {
         }
     }
 
-    pub(in crate::sim) fn header(&mut self, name: &'static str, value: String) {
+    pub(super) fn header(&mut self, name: &'static str, value: String) {
         self.headers.push((name, value));
     }
 
     /// Ends the body in the middle of its JSON, or in the middle of its middle event.
-    pub(in crate::sim) fn truncate(&mut self) {
+    pub(super) fn truncate(&mut self) {
         match &mut self.body {
             Body::Whole(whole) => whole.truncate(whole.len() / 2),
             Body::Events(events) => {
@@ -79,7 +81,7 @@ impl Response {
     }
 
     /// The answer up to the middle of its body, as it goes over the wire.
-    pub(in crate::sim) fn to_half(&self, http_10: bool) -> Vec<u8> {
+    pub(super) fn to_half(&self, http_10: bool) -> Vec<u8> {
         let mut bytes = self.to_bytes(false, false, http_10);
         let head = self.to_bytes(false, true, http_10).len();
         bytes.truncate(head + bytes.len().saturating_sub(head) / 2);
@@ -87,7 +89,7 @@ impl Response {
     }
 
     /// The answer as it goes over the wire. HEAD gets no body, HTTP/1.0 no chunks.
-    pub(in crate::sim) fn to_bytes(&self, keep_alive: bool, head: bool, http_10: bool) -> Vec<u8> {
+    pub(super) fn to_bytes(&self, keep_alive: bool, head: bool, http_10: bool) -> Vec<u8> {
         let reason = reason(self.status);
         let mut text = format!("HTTP/1.1 {} {reason}\r\n", self.status);
         for (name, value) in &self.headers {
@@ -116,26 +118,6 @@ impl Response {
             bytes.extend_from_slice(whole);
         }
         bytes
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        _ => "",
     }
 }
 
