@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use paceline::parallel::LimitedParallelIterator;
-use paceline::{AcquireOptions, Clock, Cost, Limits, RateLimiter};
+use paceline::{AcquireError, AcquireOptions, Clock, Cost, Limits, RateLimiter};
 use rayon::prelude::*;
 
 const ROWS: u64 = 1_000_000;
@@ -37,14 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 |prompt, permit| {
                     request(&prompt);
                     permit.settle(Cost::sized(prompt.len() as u64 / 4, 5));
-                    paceline::Result::Ok(())
+                    Ok::<_, AcquireError>(())
                 },
             )
             .options(options)
             // Counted and forgotten: nothing grows with the rows.
             .for_each(|result| match result {
                 Ok(()) => _ = sent.fetch_add(1, Relaxed),
-                Err(paceline::Error::DeadlineExceeded { .. }) => _ = late.fetch_add(1, Relaxed),
+                Err(AcquireError::DeadlineExceeded { .. }) => _ = late.fetch_add(1, Relaxed),
                 Err(error) => eprintln!("{error}"),
             });
     });

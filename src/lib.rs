@@ -95,7 +95,9 @@ pub use client::{
     Response, ResponseHeaders, ToolCall, is_credential_header,
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
-pub use error::{ApiError, Error, ErrorKind, FileError, InputKind, Result, TransportKind};
+pub use error::{
+    AcquireError, ApiError, Error, ErrorKind, FileError, InputKind, Result, TransportKind,
+};
 pub use limiter::{
     AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, KeyedLimiters,
     LimitOrigin, Limiter, ManualClock, Permit, Priority, QuotaSnapshot, RateLimiter,

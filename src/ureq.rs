@@ -55,7 +55,7 @@ const MOST: u64 = 64 * 1024;
 /// Of a request's extensions it reads a [`Cost`], a [`Deadline`], a
 /// [`CancelToken`] and a [`Priority`]. The deadline and the token end the wait; an attempt
 /// is ended by the agent's own time-outs. A request that is not granted fails with
-/// [`Error::Other`], inside of which is the crate's [`Error`](crate::Error).
+/// [`Error::Other`], inside of which is an [`AcquireError`](crate::AcquireError).
 ///
 /// A response carries a [`Reserved`] in its extensions. With `http_status_as_error` (ureq's default) the
 /// headers of a refusal are not seen, and the wait that it names is not known.

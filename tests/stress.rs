@@ -17,8 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    AcquireOptions, CancelToken, Clock, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter,
-    Result, Unit,
+    AcquireError, AcquireOptions, CancelToken, Clock, Cost, Limits, Permit, Priority, Quota,
+    RateLimiter, Result, Unit,
 };
 
 const THREADS: u64 = 64;
@@ -69,7 +69,7 @@ fn limits() -> Limits {
 
 impl Shared {
     /// Asks for so many grains, in some way.
-    fn ask(&self, count: u64, chance: &mut Chance) -> Result<Permit<'_>> {
+    fn ask(&self, count: u64, chance: &mut Chance) -> Result<Permit<'_>, AcquireError> {
         let (limiter, cost) = (&self.limiter, grains(count));
         let millis = Duration::from_millis;
         match chance.below(8) {
@@ -146,10 +146,10 @@ impl Shared {
                     self.end(permit, count, &mut chance);
                 }
                 Err(
-                    Error::WouldBlock { .. }
-                    | Error::DeadlineExceeded { .. }
-                    | Error::Cancelled
-                    | Error::QueueFull { .. },
+                    AcquireError::WouldBlock { .. }
+                    | AcquireError::DeadlineExceeded { .. }
+                    | AcquireError::Cancelled
+                    | AcquireError::QueueFull { .. },
                 ) => {}
                 Err(error) => panic!("seed {seed}: {error}"),
             }

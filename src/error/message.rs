@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::acquire::{self, AcquireError};
 use super::{ApiError, Error};
 
 // By hand: the derive macro of the field would be a third of all crates that the limiter compiles.
@@ -18,32 +19,27 @@ impl fmt::Display for Error {
                 cost,
                 amount,
                 period,
-            } => write!(
-                f,
-                "a request of {cost} {unit} can never pass a limit of {amount} {unit} per {}",
-                per(*period)
-            ),
-            Self::WouldBlock { wait } => {
-                write!(f, "the limit is used up: {} to wait", human(*wait))
+            } => AcquireError::TooLarge {
+                unit: *unit,
+                cost: *cost,
+                amount: *amount,
+                period: *period,
             }
+            .fmt(f),
+            Self::WouldBlock { wait } => AcquireError::WouldBlock { wait: *wait }.fmt(f),
             Self::DeadlineExceeded { wait, last } => {
-                f.write_str(&past_deadline(*wait, last.as_deref()))
+                AcquireError::DeadlineExceeded { wait: *wait }.fmt(f)?;
+                match last {
+                    Some(last) => write!(f, ", after: {last}"),
+                    None => Ok(()),
+                }
             }
-            Self::QueueFull { waiters } => {
-                write!(f, "the wait queue is full: {waiters} wait already")
-            }
-            Self::Closed => f.write_str("the limiter is closed"),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Nested => f.write_str(
-                "nested map_limited: this thread holds a permit already and must not wait for \
-                 another",
-            ),
-            Self::StoreDown => {
-                f.write_str("the store over which the limits are shared cannot be reached")
-            }
-            Self::Scheduler(error) => {
-                write!(f, "cannot start the refill scheduler thread: {error}")
-            }
+            Self::QueueFull { waiters } => AcquireError::QueueFull { waiters: *waiters }.fmt(f),
+            Self::Closed => AcquireError::Closed.fmt(f),
+            Self::Cancelled => AcquireError::Cancelled.fmt(f),
+            Self::Nested => AcquireError::Nested.fmt(f),
+            Self::StoreDown => AcquireError::StoreDown.fmt(f),
+            Self::Scheduler(error) => acquire::cannot_start(f, error),
             Self::Threads { threads, reason } => {
                 write!(f, "cannot start {threads} worker threads: {reason}")
             }
@@ -93,17 +89,6 @@ impl StdError for Error {
 impl From<Box<ApiError>> for Error {
     fn from(error: Box<ApiError>) -> Self {
         Self::Api(error)
-    }
-}
-
-fn past_deadline(wait: Duration, last: Option<&Error>) -> String {
-    let why = match wait.is_zero() {
-        true => "the deadline has passed".to_owned(),
-        false => format!("the deadline comes first: {} to wait", human(wait)),
-    };
-    match last {
-        Some(last) => format!("{why}, after: {last}"),
-        None => why,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong, when, and what to do about it.
 
+mod acquire;
 mod api;
 mod file;
 mod input;
@@ -11,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use acquire::AcquireError;
 pub use api::{ApiError, ErrorKind};
 pub use file::FileError;
 pub use input::InputKind;

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use super::bucket::Tick;
-use crate::Result;
+use crate::{AcquireError, Result};
 
 /// Something that wants to be called when its time has come.
 pub(crate) trait Ring: Send + Sync {
@@ -24,7 +24,7 @@ pub(crate) struct Due {
 /// Keeps alarms and rings them.
 pub(crate) trait Alarms: Send + Sync {
     /// Makes sure that alarms will ring, which may mean starting a thread.
-    fn ready(&self) -> Result<()>;
+    fn ready(&self) -> Result<(), AcquireError>;
 
     /// Has `ring` called when `due`, or as soon after it as can be. Never blocks, and may be
     /// called with locks held that `ring` takes: it is not called from here.

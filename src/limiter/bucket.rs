@@ -20,9 +20,9 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::Result;
 use crate::quota::Quota;
 use crate::unit::Unit;
+use crate::{AcquireError, Result};
 
 /// A time in nanoseconds since the limiter's clock began: 584 years' worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -132,7 +132,7 @@ impl Bucket {
     }
 
     /// Refuses an amount that no waiting would help.
-    pub(crate) fn check(&self, amount: u64) -> Result<()> {
+    pub(crate) fn check(&self, amount: u64) -> Result<(), AcquireError> {
         match self.passes(amount) {
             true => Ok(()),
             false => Err(self.quota.too_large(amount)),

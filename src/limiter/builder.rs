@@ -60,7 +60,7 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Caps the wait queue. Further calls fail with [`QueueFull`](crate::Error::QueueFull), except those
+    /// Caps the wait queue. Further calls fail with [`QueueFull`](crate::AcquireError::QueueFull), except those
     /// of a [`Ticket`](super::Ticket). Default: no cap.
     pub fn max_waiters(mut self, most: usize) -> Self {
         self.rules.max_waiters = Some(most);

@@ -7,11 +7,11 @@ use std::sync::{Arc, Weak};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// Ends waits from another thread: every wait that was given this token, in any limiter, returns
-/// [`Error::Cancelled`](crate::Error::Cancelled) at once, and so does every later one. Clones are
+/// [`AcquireError::Cancelled`](crate::AcquireError::Cancelled) at once, and so does every later one. Clones are
 /// the same token, and it stays cancelled.
 ///
 /// ```
-/// use paceline::{AcquireOptions, CancelToken, Cost, Error, Limits, RateLimiter};
+/// use paceline::{AcquireError, AcquireOptions, CancelToken, Cost, Limits, RateLimiter};
 ///
 /// let limiter = RateLimiter::new(Limits::tokens_per_minute(1_000)?);
 /// let token = CancelToken::new();
@@ -19,7 +19,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 /// std::thread::scope(|scope| {
 ///     let waiting = scope.spawn(|| limiter.acquire_with(Cost::tokens(900), AcquireOptions::new().cancel(&token)));
 ///     token.cancel();
-///     assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+///     assert!(matches!(waiting.join().unwrap(), Err(AcquireError::Cancelled)));
 /// });
 /// # Ok::<(), Error>(())
 /// ```

@@ -115,9 +115,9 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// [`Error::Scheduler`](crate::Error::Scheduler) when the thread cannot be started.
+    /// [`AcquireError::Scheduler`](crate::AcquireError::Scheduler) when the thread cannot be started.
     #[cfg(feature = "client")]
-    pub(crate) fn start_alarms(&self) -> crate::Result<()> {
+    pub(crate) fn start_alarms(&self) -> Result<(), crate::AcquireError> {
         self.alarms().ready()
     }
 

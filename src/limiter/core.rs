@@ -49,7 +49,7 @@ use crate::observation::Observation;
 use crate::quota::Limits;
 use crate::sync::{Mutex, MutexGuard};
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 #[cfg(not(paceline_loom))]
 use long_waits::LongWaits;
 
@@ -131,7 +131,7 @@ impl Core {
 
     /// Takes a cost if that needs no waiting, or says how much it needs.
     #[cold]
-    pub(super) fn try_take(&self, asked: Asked) -> Result<Grant> {
+    pub(super) fn try_take(&self, asked: Asked) -> Result<Grant, AcquireError> {
         #[cfg(feature = "redis")]
         if self.registration.get().is_some() {
             return self.try_booked(asked);
@@ -145,14 +145,14 @@ impl Core {
                     Tick::NEVER => queue.predict(asked, now).since(now),
                     turn => turn.since(now),
                 };
-                Err(Error::WouldBlock { wait })
+                Err(AcquireError::WouldBlock { wait })
             }
         })
     }
 
     /// Takes a cost, waiting in line for it, and returns how long that took.
     #[cold]
-    pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration)> {
+    pub(super) fn wait(&self, request: Request<'_>) -> Result<(Grant, Duration), AcquireError> {
         // Both may lock or start a thread, so they run without the queue's lock.
         #[cfg(feature = "redis")]
         self.registration_ready()?;
@@ -179,14 +179,11 @@ impl Core {
                 let waited = grant.at.since(waiter.joined());
                 Ok((grant, waited))
             }
-            Answer::TimedOut => Err(Error::DeadlineExceeded {
-                wait: predicted,
-                last: None,
-            }),
-            Answer::Cancelled => Err(Error::Cancelled),
-            Answer::Closed => Err(Error::Closed),
+            Answer::TimedOut => Err(AcquireError::DeadlineExceeded { wait: predicted }),
+            Answer::Cancelled => Err(AcquireError::Cancelled),
+            Answer::Closed => Err(AcquireError::Closed),
             #[cfg(feature = "redis")]
-            Answer::StoreDown => Err(Error::StoreDown),
+            Answer::StoreDown => Err(AcquireError::StoreDown),
             Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
         }
     }
@@ -210,16 +207,20 @@ impl Core {
 
     /// Takes a cost after all, or joins the queue. Its token is watched by now: a thread that cancels it
     /// after this check finds the waiter.
-    fn join(&self, queue: &mut WaitQueue, request: Request<'_>, now: Tick) -> Result<Entry> {
+    fn join(
+        &self,
+        queue: &mut WaitQueue,
+        request: Request<'_>,
+        now: Tick,
+    ) -> Result<Entry, AcquireError> {
         let Request { asked, cancel, .. } = request;
         if cancel.is_some_and(CancelToken::is_cancelled) {
-            return Err(Error::Cancelled);
+            return Err(AcquireError::Cancelled);
         }
         if self.is_late(&request) {
             queue.reject();
-            return Err(Error::DeadlineExceeded {
+            return Err(AcquireError::DeadlineExceeded {
                 wait: Duration::ZERO,
-                last: None,
             });
         }
         if let Some(grant) = self.take_at_once(queue, asked, now)? {
@@ -232,10 +233,7 @@ impl Core {
             predicted = turn.since(now);
             if turn > deadline {
                 queue.reject();
-                return Err(Error::DeadlineExceeded {
-                    wait: predicted,
-                    last: None,
-                });
+                return Err(AcquireError::DeadlineExceeded { wait: predicted });
             }
         }
         let waiter = queue.join(asked, deadline, cancel.cloned(), now)?;
@@ -256,7 +254,7 @@ impl Core {
         queue: &mut WaitQueue,
         asked: Asked,
         now: Tick,
-    ) -> Result<Option<Grant>> {
+    ) -> Result<Option<Grant>, AcquireError> {
         let taken = queue.take_at_once(asked, now)?;
         if taken.is_some() {
             queue.serve(now);
@@ -323,12 +321,12 @@ impl Core {
         self.change(|queue, _| queue.resume());
     }
 
-    /// Answers all waiters, and all later calls, with [`Error::Closed`].
+    /// Answers all waiters, and all later calls, with [`AcquireError::Closed`].
     pub(super) fn close(&self) {
         self.change(|queue, _| queue.close());
     }
 
-    pub(super) fn predict(&self, asked: Asked) -> Result<Duration> {
+    pub(super) fn predict(&self, asked: Asked) -> Result<Duration, AcquireError> {
         self.with(|queue, now| {
             queue.check(asked.cost)?;
             Ok(queue.predict(asked, now).since(now))
@@ -343,11 +341,10 @@ impl Core {
     }
 
     /// Counts a call that comes after its deadline, without the lock, and returns its error.
-    pub(super) fn reject_late(&self) -> Error {
+    pub(super) fn reject_late(&self) -> AcquireError {
         self.late.fetch_add(1, Ordering::Relaxed);
-        Error::DeadlineExceeded {
+        AcquireError::DeadlineExceeded {
             wait: Duration::ZERO,
-            last: None,
         }
     }
 

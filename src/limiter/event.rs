@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Error;
+use crate::AcquireError;
 use crate::cost::Cost;
 use crate::error::per;
 use crate::quota::Quota;
@@ -49,7 +49,7 @@ pub enum Event<'a> {
         /// What it asked for.
         cost: Cost,
         /// Why.
-        error: &'a Error,
+        error: &'a AcquireError,
     },
     /// What was taken for it has been corrected.
     Settled {

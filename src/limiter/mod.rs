@@ -64,12 +64,12 @@ pub use shared::{
 pub use snapshot::{Counters, LimitOrigin, QuotaSnapshot, Snapshot, Waiter};
 pub use ticket::Ticket;
 
-use crate::Error;
 use crate::Result;
 use crate::cost::Cost;
 use crate::error::per;
 use crate::quota::Limits;
 use crate::unit::Unit;
+use crate::{AcquireError, Error};
 
 /// A blocking token-bucket limiter over any set of quotas, for any number of threads.
 ///
@@ -131,13 +131,13 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// - [`TooLarge`](crate::Error::TooLarge), at once, when it never would;
-    /// - [`Closed`](crate::Error::Closed) when the limiter is or gets closed;
-    /// - [`QueueFull`](crate::Error::QueueFull) when there is a cap on
+    /// - [`TooLarge`](crate::AcquireError::TooLarge), at once, when it never would;
+    /// - [`Closed`](crate::AcquireError::Closed) when the limiter is or gets closed;
+    /// - [`QueueFull`](crate::AcquireError::QueueFull) when there is a cap on
     ///   [waiters](RateLimiterBuilder::max_waiters);
-    /// - [`Scheduler`](crate::Error::Scheduler) when the scheduler thread cannot be started.
+    /// - [`Scheduler`](crate::AcquireError::Scheduler) when the scheduler thread cannot be started.
     #[inline]
-    pub fn acquire(&self, cost: Cost) -> Result<Permit<'_>> {
+    pub fn acquire(&self, cost: Cost) -> Result<Permit<'_>, AcquireError> {
         self.acquire_with(cost, AcquireOptions::new())
     }
 
@@ -145,11 +145,11 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](crate::Error::WouldBlock) with the predicted wait, and those of
+    /// [`WouldBlock`](crate::AcquireError::WouldBlock) with the predicted wait, and those of
     /// [`acquire`](RateLimiter::acquire). The prediction costs time in proportion to the number
     /// of waiters.
     #[inline]
-    pub fn try_acquire(&self, cost: Cost) -> Result<Permit<'_>> {
+    pub fn try_acquire(&self, cost: Cost) -> Result<Permit<'_>, AcquireError> {
         match self.core.take_freely(cost, None, self.clock().tick()) {
             Some(grant) => Permit::at_once(&self.core, cost, grant),
             None => or_denied(&self.core, cost, || {
@@ -164,7 +164,7 @@ impl RateLimiter {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use paceline::{Cost, Error, Limits, ManualClock, RateLimiter};
+    /// use paceline::{AcquireError, Cost, Limits, ManualClock, RateLimiter};
     ///
     /// let clock = ManualClock::new();
     /// let limits = Limits::tokens_per_minute(60_000)?;
@@ -173,15 +173,15 @@ impl RateLimiter {
     /// limiter.acquire_until(Cost::tokens(10), deadline)?; // a tie
     /// clock.advance(Duration::from_nanos(1));
     /// let late = limiter.acquire_until(Cost::tokens(10), deadline);
-    /// assert!(matches!(late, Err(Error::DeadlineExceeded { .. })));
+    /// assert!(matches!(late, Err(AcquireError::DeadlineExceeded { .. })));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`DeadlineExceeded`](crate::Error::DeadlineExceeded) with the wait as predicted on entry,
+    /// [`DeadlineExceeded`](crate::AcquireError::DeadlineExceeded) with the wait as predicted on entry,
     /// and those of [`acquire`](RateLimiter::acquire).
-    pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit<'_>> {
+    pub fn acquire_until(&self, cost: Cost, deadline: Instant) -> Result<Permit<'_>, AcquireError> {
         self.acquire_with(cost, AcquireOptions::new().deadline(deadline))
     }
 
@@ -190,7 +190,11 @@ impl RateLimiter {
     /// # Errors
     ///
     /// As [`acquire_until`](RateLimiter::acquire_until).
-    pub fn acquire_timeout(&self, cost: Cost, timeout: Duration) -> Result<Permit<'_>> {
+    pub fn acquire_timeout(
+        &self,
+        cost: Cost,
+        timeout: Duration,
+    ) -> Result<Permit<'_>, AcquireError> {
         // A timeout beyond the end of time is none.
         match self.clock().now().checked_add(timeout) {
             Some(deadline) => self.acquire_until(cost, deadline),
@@ -202,10 +206,14 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`](crate::Error::Cancelled), and those of
+    /// [`Cancelled`](crate::AcquireError::Cancelled), and those of
     /// [`acquire_until`](RateLimiter::acquire_until).
     #[inline]
-    pub fn acquire_with<'a>(&'a self, cost: Cost, wait: AcquireOptions<'_>) -> Result<Permit<'a>> {
+    pub fn acquire_with<'a>(
+        &'a self,
+        cost: Cost,
+        wait: AcquireOptions<'_>,
+    ) -> Result<Permit<'a>, AcquireError> {
         acquire(&self.core, cost, wait, None)
     }
 
@@ -213,10 +221,10 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](crate::Error::TooLarge) when it would never be granted.
+    /// [`TooLarge`](crate::AcquireError::TooLarge) when it would never be granted.
     ///
     /// A cap on requests in flight is left out of all predictions: the end of a request is unknown.
-    pub fn predicted_wait(&self, cost: Cost) -> Result<Duration> {
+    pub fn predicted_wait(&self, cost: Cost) -> Result<Duration, AcquireError> {
         self.core
             .predict(AcquireOptions::new().request(cost, None).asked)
     }
@@ -237,7 +245,7 @@ impl RateLimiter {
     /// Consumption carries over: a bucket that gets larger gains the difference, and one that gets
     /// smaller may be in debt. A quota in the place of one of another period continues from its level, at
     /// most empty; one of a new unit begins with its [start](crate::Quota::start). Waiters that can never
-    /// pass the new limits get [`TooLarge`](crate::Error::TooLarge).
+    /// pass the new limits get [`TooLarge`](crate::AcquireError::TooLarge).
     ///
     /// An [adaptive](RateLimiterBuilder::adaptive) limiter takes them for what the user states:
     /// what the server has said of its own limits stands beside them.
@@ -286,7 +294,7 @@ impl RateLimiter {
     }
 
     /// Ends the limiter: every waiting and every later acquire returns
-    /// [`Error::Closed`](crate::Error::Closed). Permits that were granted stay good.
+    /// [`AcquireError::Closed`](crate::AcquireError::Closed). Permits that were granted stay good.
     pub fn close(&self) {
         self.core.close();
     }
@@ -363,7 +371,7 @@ fn acquire<'a>(
     cost: Cost,
     wait: AcquireOptions<'_>,
     place: Option<u64>,
-) -> Result<Permit<'a>> {
+) -> Result<Permit<'a>, AcquireError> {
     let now = core.clock().now();
     if !wait.is_cancelled() {
         if wait.is_late(now) {
@@ -381,8 +389,8 @@ fn acquire<'a>(
 fn or_denied(
     core: &Arc<Core>,
     cost: Cost,
-    take: impl FnOnce() -> Result<(Grant, Duration)>,
-) -> Result<Permit<'_>> {
+    take: impl FnOnce() -> Result<(Grant, Duration), AcquireError>,
+) -> Result<Permit<'_>, AcquireError> {
     match take() {
         Ok((grant, waited)) => Ok(Permit::new(core, cost, grant, waited)),
         Err(error) => {

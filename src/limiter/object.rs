@@ -1,9 +1,9 @@
 //! Acquiring and settling behind trait objects.
 
 use super::{AcquireOptions, Advice, Permit, RateLimiter};
-use crate::Result;
 use crate::cost::Cost;
 use crate::observation::Observation;
+use crate::{AcquireError, Result};
 
 /// What acquires: for libraries that take any limiter, and tests that put one of their own in its place.
 ///
@@ -27,7 +27,11 @@ pub trait Limiter: Send + Sync {
     /// # Errors
     ///
     /// Those of [`RateLimiter::acquire_with`].
-    fn reserve(&self, cost: Cost, options: AcquireOptions<'_>) -> Result<Box<dyn Reservation>>;
+    fn reserve(
+        &self,
+        cost: Cost,
+        options: AcquireOptions<'_>,
+    ) -> Result<Box<dyn Reservation>, AcquireError>;
 }
 
 /// A granted cost behind a trait object: see [`Permit`], which is one. Dropped, it keeps its charge.
@@ -59,7 +63,11 @@ pub trait Reservation: Send {
 }
 
 impl Limiter for RateLimiter {
-    fn reserve(&self, cost: Cost, options: AcquireOptions<'_>) -> Result<Box<dyn Reservation>> {
+    fn reserve(
+        &self,
+        cost: Cost,
+        options: AcquireOptions<'_>,
+    ) -> Result<Box<dyn Reservation>, AcquireError> {
         let permit = self.acquire_with(cost, options)?;
         Ok(Box::new(permit.into_owned()))
     }
@@ -87,7 +95,7 @@ impl Reservation for Permit<'static> {
 mod tests {
     use super::*;
     use crate::quota::Limits;
-    use crate::{Error, ManualClock};
+    use crate::{AcquireError, ManualClock};
 
     #[test]
     fn an_object_acquires_settles_and_refunds() {
@@ -107,6 +115,6 @@ mod tests {
         assert_eq!(level(), 900);
         drop(reserve(900).unwrap());
         assert_eq!(level(), 0);
-        assert!(matches!(reserve(1_001), Err(Error::TooLarge { .. })));
+        assert!(matches!(reserve(1_001), Err(AcquireError::TooLarge { .. })));
     }
 }

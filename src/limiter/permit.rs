@@ -12,9 +12,9 @@ use super::event::Event;
 use super::queue::Grant;
 use super::ticket::Ticket;
 use super::window::Landing;
-use crate::Result;
 use crate::cost::Cost;
 use crate::observation::{Observation, Outcome};
+use crate::{AcquireError, Result};
 
 /// The right to send one request, paid for by its [`Cost`].
 ///
@@ -86,7 +86,11 @@ impl<'a> Permit<'a> {
     /// One that did not wait. It is made where it stays, part by part: a permit that is made in one
     /// place and moved to another waits for the memory for longer than the lock takes.
     #[inline(always)]
-    pub(super) fn at_once(core: &'a Arc<Core>, cost: Cost, grant: Grant) -> Result<Self> {
+    pub(super) fn at_once(
+        core: &'a Arc<Core>,
+        cost: Cost,
+        grant: Grant,
+    ) -> Result<Self, AcquireError> {
         if core.is_watched() {
             return Ok(Self::new(core, cost, grant, Duration::ZERO));
         }

@@ -31,7 +31,7 @@ use super::supply::adaptive::RefusalBackoff;
 use super::window::Landing;
 use crate::cost::Cost;
 use crate::quota::{Limits, Quota};
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 /// A supply of amounts, and the waiters for it.
 pub(super) struct WaitQueue {
@@ -104,9 +104,13 @@ impl WaitQueue {
     }
 
     /// Takes what is asked for now if no waiter is before it; `None` if it has to wait.
-    pub(super) fn take_at_once(&mut self, asked: Asked, now: Tick) -> Result<Option<Grant>> {
+    pub(super) fn take_at_once(
+        &mut self,
+        asked: Asked,
+        now: Tick,
+    ) -> Result<Option<Grant>, AcquireError> {
         if self.closed {
-            return Err(Error::Closed);
+            return Err(AcquireError::Closed);
         }
         // A late alarm holds no waiter up: the next call serves the queue.
         if self.alarm.is_some_and(|alarm| alarm <= now) {
@@ -222,21 +226,21 @@ impl WaitQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::QueueFull`], unless it has stood in line before: it has a right to its place.
+    /// [`AcquireError::QueueFull`], unless it has stood in line before: it has a right to its place.
     pub(super) fn join(
         &mut self,
         asked: Asked,
         deadline: Option<Tick>,
         cancel: Option<CancelToken>,
         now: Tick,
-    ) -> Result<Arc<Parked>> {
+    ) -> Result<Arc<Parked>, AcquireError> {
         let is_full = self
             .rules
             .max_waiters
             .is_some_and(|most| self.priorities.len() >= most);
         if is_full && asked.place.is_none() {
             self.counters.queue_full += 1;
-            return Err(Error::QueueFull {
+            return Err(AcquireError::QueueFull {
                 waiters: self.priorities.len(),
             });
         }

@@ -23,7 +23,7 @@ use std::time::Instant;
 use super::alarm::{Alarm, Alarms, Due, Ring};
 use crate::sync::thread::{Builder, JoinHandle, current};
 use crate::sync::{AtomicU32, Condvar, Mutex, Ordering};
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 /// The name of the thread, as debuggers and `top -H` show it.
 const THREAD_NAME: &str = "paceline-refill";
@@ -85,20 +85,20 @@ impl Scheduler {
 }
 
 impl Alarms for Scheduler {
-    fn ready(&self) -> Result<()> {
+    fn ready(&self) -> Result<(), AcquireError> {
         let here = std::process::id();
         match self.process.load(Ordering::Acquire) {
             0 => {}
             process if process == here => return Ok(()),
             // No lock is taken: a thread that held one in the parent does not exist to release it.
-            _ => return Err(Error::Scheduler(io::Error::other(FORKED))),
+            _ => return Err(AcquireError::Scheduler(io::Error::other(FORKED))),
         }
         let mut thread = self.thread.lock();
         if thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let started = Builder::new().name(THREAD_NAME.to_owned());
             let started = started.spawn(move || shared.run());
-            *thread = Some(started.map_err(Error::Scheduler)?);
+            *thread = Some(started.map_err(AcquireError::Scheduler)?);
             self.process.store(here, Ordering::Release);
         }
         Ok(())

@@ -247,7 +247,7 @@ pub fn limiter_for(model: &str) -> RateLimiter {
 mod tests {
     use super::*;
     use crate::cost::Cost;
-    use crate::{Error, ManualClock};
+    use crate::{AcquireError, ManualClock};
 
     #[test]
     fn callbacks_queue_caps_and_limiters_of_the_caller_s() {
@@ -266,7 +266,10 @@ mod tests {
         let full = made
             .acquire(Cost::tokens(59))
             .and_then(|_| made.acquire(Cost::tokens(50)));
-        assert!(matches!(full, Err(Error::QueueFull { .. })), "{full:?}");
+        assert!(
+            matches!(full, Err(AcquireError::QueueFull { .. })),
+            "{full:?}"
+        );
         assert_eq!(*denied.lock(), [50]);
 
         let own = RateLimiter::new(Limits::none());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::{AcquireOptions, Permit, acquire};
-use crate::Result;
 use crate::cost::Cost;
+use crate::{AcquireError, Result};
 
 /// The place of a request that has stood in line once, and has to come again: after a refusal, or
 /// an answer that was lost. See [`Permit::keep_place`].
@@ -36,7 +36,11 @@ impl Ticket {
     /// # Errors
     ///
     /// Those of [`RateLimiter::acquire_with`](super::RateLimiter::acquire_with).
-    pub fn acquire(self, cost: Cost, wait: AcquireOptions<'_>) -> Result<Permit<'static>> {
+    pub fn acquire(
+        self,
+        cost: Cost,
+        wait: AcquireOptions<'_>,
+    ) -> Result<Permit<'static>, AcquireError> {
         acquire(&self.core, cost, wait, Some(self.place)).map(Permit::into_owned)
     }
 }

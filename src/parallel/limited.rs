@@ -11,7 +11,7 @@ use rayon::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
 use crate::limiter::{AcquireOptions, Permit, RateLimiter};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 thread_local! {
     /// Whether a closure further down this thread's stack holds a permit of this step.
@@ -66,7 +66,7 @@ pub trait LimitedParallelIterator: ParallelIterator {
     /// An item has the error of `f`, or that of the limiter, for which `f` is not called:
     ///
     /// - those of [`RateLimiter::acquire_with`];
-    /// - [`Error::Nested`] when `map_limited` is called inside `f` while `f` has its permit, whatever
+    /// - [`AcquireError::Nested`] when `map_limited` is called inside `f` while `f` has its permit, whatever
     ///   the limiters: such a call could wait for the permit of its own caller. The same holds for an
     ///   item that would have to wait on a thread that rayon has put on top of such an `f`, which
     ///   happens where `f` itself runs rayon's operations. So those belong before or behind this
@@ -81,7 +81,7 @@ pub trait LimitedParallelIterator: ParallelIterator {
         C: Fn(&Self::Item) -> Cost + Sync + Send,
         F: Fn(Self::Item, Permit<'a>) -> Result<R, E> + Sync + Send,
         R: Send,
-        E: From<Error> + Send,
+        E: From<AcquireError> + Send,
     {
         MapLimited {
             base: self,
@@ -140,7 +140,7 @@ where
     C: Fn(&I::Item) -> Cost + Sync + Send,
     F: Fn(I::Item, Permit<'a>) -> Result<R, E> + Sync + Send,
     R: Send,
-    E: From<Error> + Send,
+    E: From<AcquireError> + Send,
 {
     /// The iterator, and what is done with each of its items. To be called on the thread that
     /// drives it, which may hold a permit.
@@ -155,7 +155,7 @@ where
         let is_nested = HOLDS.get();
         let step = move |item: I::Item| {
             let permit = match HOLDS.get() {
-                _ if is_nested => Err(Error::Nested),
+                _ if is_nested => Err(AcquireError::Nested),
                 false => limiter.acquire_with(cost(&item), wait),
                 true => limiter.try_acquire(cost(&item)).map_err(nested),
             };
@@ -168,9 +168,9 @@ where
 }
 
 /// A wait that this thread must not do is an error of the program, not of the limit.
-fn nested(error: Error) -> Error {
+fn nested(error: AcquireError) -> AcquireError {
     match error {
-        Error::WouldBlock { .. } => Error::Nested,
+        AcquireError::WouldBlock { .. } => AcquireError::Nested,
         other => other,
     }
 }
@@ -200,7 +200,7 @@ where
     C: Fn(&I::Item) -> Cost + Sync + Send,
     F: Fn(I::Item, Permit<'a>) -> Result<R, E> + Sync + Send,
     R: Send,
-    E: From<Error> + Send,
+    E: From<AcquireError> + Send,
 {
     type Item = Result<R, E>;
 
@@ -220,7 +220,7 @@ where
     C: Fn(&I::Item) -> Cost + Sync + Send,
     F: Fn(I::Item, Permit<'a>) -> Result<R, E> + Sync + Send,
     R: Send,
-    E: From<Error> + Send,
+    E: From<AcquireError> + Send,
 {
     fn len(&self) -> usize {
         self.base.len()

@@ -19,7 +19,7 @@ pub use table::LimitTable;
 
 use crate::error::per;
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{AcquireError, Error, Result};
 
 /// The largest amount of anything, 2⁵³ − 1: what a double holds exactly, and far above every
 /// real limit.
@@ -218,7 +218,7 @@ impl Quota {
     }
 
     /// Refuses an amount that no waiting would help.
-    pub(crate) fn check(&self, wanted: u64) -> Result<()> {
+    pub(crate) fn check(&self, wanted: u64) -> Result<(), AcquireError> {
         match wanted <= self.amount {
             true => Ok(()),
             false => Err(self.too_large(wanted)),
@@ -226,8 +226,8 @@ impl Quota {
     }
 
     /// The refusal of an amount above the whole.
-    pub(crate) fn too_large(&self, cost: u64) -> Error {
-        Error::TooLarge {
+    pub(crate) fn too_large(&self, cost: u64) -> AcquireError {
+        AcquireError::TooLarge {
             unit: self.unit,
             cost,
             amount: self.amount,

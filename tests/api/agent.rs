@@ -2,7 +2,8 @@
 
 use paceline::ureq::{Deadline, RateLimit, Reserved};
 use paceline::{
-    AcquireOptions, CallOptions, CancelToken, Clock, Cost, Error, Limits, ManualClock, RateLimiter,
+    AcquireError, AcquireOptions, CallOptions, CancelToken, Clock, Cost, Error, Limits,
+    ManualClock, RateLimiter,
 };
 use ureq::Agent;
 
@@ -80,11 +81,14 @@ fn a_deadline_and_a_token_end_the_wait_before_anything_is_sent() {
         .extension(token)
         .send("{}");
     let inside = |ended: Result<_, ureq::Error>| match ended {
-        Err(ureq::Error::Other(error)) => *error.downcast::<Error>().unwrap(),
+        Err(ureq::Error::Other(error)) => *error.downcast::<AcquireError>().unwrap(),
         other => panic!("{:?}", other.map(drop)),
     };
-    assert!(matches!(inside(late), Error::DeadlineExceeded { .. }));
-    assert!(matches!(inside(cancelled), Error::Cancelled));
+    assert!(matches!(
+        inside(late),
+        AcquireError::DeadlineExceeded { .. }
+    ));
+    assert!(matches!(inside(cancelled), AcquireError::Cancelled));
     assert!(server.requests().is_empty());
 }
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    AcquireOptions, CancelToken, Cost, Error, LimitStatus, Limits, Observation, Priority, Quota,
-    RateLimiter, Refusal, Unit,
+    AcquireError, AcquireOptions, CancelToken, Cost, LimitStatus, Limits, Observation, Priority,
+    Quota, RateLimiter, Refusal, Unit,
 };
 
 use super::server::Server;
@@ -33,7 +33,7 @@ fn what_never_fits_is_refused_at_once() {
     with_both(&tokens(100), |limiter| {
         let refused = limiter.acquire(Cost::tokens(101)).map(drop);
         assert!(
-            matches!(refused, Err(Error::TooLarge { .. })),
+            matches!(refused, Err(AcquireError::TooLarge { .. })),
             "{refused:?}"
         );
     });
@@ -45,11 +45,14 @@ fn waits_end_by_deadlines_tokens_and_closing() {
         let start = Instant::now();
         let late = limiter.acquire_timeout(Cost::tokens(1), Duration::from_millis(200));
         assert!(
-            matches!(late, Err(Error::DeadlineExceeded { .. })),
+            matches!(late, Err(AcquireError::DeadlineExceeded { .. })),
             "{late:?}"
         );
         let tried = limiter.try_acquire(Cost::tokens(1)).map(drop);
-        assert!(matches!(tried, Err(Error::WouldBlock { .. })), "{tried:?}");
+        assert!(
+            matches!(tried, Err(AcquireError::WouldBlock { .. })),
+            "{tried:?}"
+        );
         let token = CancelToken::new();
         thread::scope(|scope| {
             let cancelled = scope.spawn(|| {
@@ -59,9 +62,12 @@ fn waits_end_by_deadlines_tokens_and_closing() {
             let closed = scope.spawn(|| limiter.acquire(Cost::tokens(1)).map(drop));
             until("both wait", || limiter.snapshot().waiters == 2);
             token.cancel();
-            assert!(matches!(cancelled.join().unwrap(), Err(Error::Cancelled)));
+            assert!(matches!(
+                cancelled.join().unwrap(),
+                Err(AcquireError::Cancelled)
+            ));
             limiter.close();
-            assert!(matches!(closed.join().unwrap(), Err(Error::Closed)));
+            assert!(matches!(closed.join().unwrap(), Err(AcquireError::Closed)));
         });
         assert!(start.elapsed() < SOON);
     });
@@ -73,7 +79,7 @@ fn a_deadline_that_cannot_be_met_ends_the_wait_at_once() {
         let start = Instant::now();
         let late = limiter.acquire_timeout(Cost::tokens(1), SECOND * 300);
         assert!(
-            matches!(late, Err(Error::DeadlineExceeded { .. })),
+            matches!(late, Err(AcquireError::DeadlineExceeded { .. })),
             "{late:?}"
         );
         assert!(start.elapsed() < SOON);
@@ -243,7 +249,7 @@ fn one_process_s_refusal_holds_back_all_and_so_do_its_limits() {
     });
     let too_large = two.acquire(Cost::tokens(71)).map(drop);
     assert!(
-        matches!(too_large, Err(Error::TooLarge { .. })),
+        matches!(too_large, Err(AcquireError::TooLarge { .. })),
         "{too_large:?}"
     );
 }
@@ -293,7 +299,10 @@ fn a_cap_in_flight_holds_for_each_process_and_books_nothing_that_it_keeps_waitin
     let one = limiter(&server.url(), limits.build().unwrap());
     let held = [0; 2].map(|_| one.acquire(Cost::tokens(1)).unwrap());
     let tried = one.try_acquire(Cost::tokens(1)).map(drop);
-    assert!(matches!(tried, Err(Error::WouldBlock { .. })), "{tried:?}");
+    assert!(
+        matches!(tried, Err(AcquireError::WouldBlock { .. })),
+        "{tried:?}"
+    );
     thread::scope(|scope| {
         let waits: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| one.acquire(Cost::tokens(1)).map(drop)))

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{
-    AcquireOptions, CancelToken, Cost, Error, Limits, Permit, Priority, Quota, RateLimiter, Unit,
+    AcquireError, AcquireOptions, CancelToken, Cost, Limits, Permit, Priority, Quota, RateLimiter,
+    Unit,
 };
 use proptest::prelude::*;
 
@@ -160,7 +161,11 @@ impl Course {
                 log.lock().unwrap().granted.push(Event { from, to, cost });
                 end(permit, step.end, log);
             }
-            Err(Error::WouldBlock { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => {}
+            Err(
+                AcquireError::WouldBlock { .. }
+                | AcquireError::DeadlineExceeded { .. }
+                | AcquireError::Cancelled,
+            ) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use paceline::{Cost, Error, OnStoreOutage, RateLimiter, SharedStore};
+use paceline::{AcquireError, Cost, OnStoreOutage, RateLimiter, SharedStore};
 
 use super::server::Server;
 use super::support::{SECOND, until};
@@ -261,11 +261,14 @@ fn a_store_that_was_never_there() {
     let closed = limiter(OnStoreOutage::Fail);
     let refused = closed.acquire(cost).map(drop).unwrap_err();
     assert!(
-        matches!(refused, Error::StoreDown) && refused.is_retryable(),
+        matches!(refused, AcquireError::StoreDown) && refused.is_retryable(),
         "{refused}"
     );
     let refused = closed.try_acquire(cost).map(drop);
-    assert!(matches!(refused, Err(Error::StoreDown)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AcquireError::StoreDown)),
+        "{refused:?}"
+    );
     let store = closed.snapshot().store.unwrap();
     assert!(!store.is_reachable && store.outages == 1, "{store:?}");
     limiter(OnStoreOutage::Divide)
@@ -284,7 +287,7 @@ fn a_store_that_was_never_there() {
         .acquire_timeout(cost, Duration::from_millis(300))
         .map(drop);
     assert!(
-        matches!(late, Err(Error::DeadlineExceeded { .. })),
+        matches!(late, Err(AcquireError::DeadlineExceeded { .. })),
         "{late:?}"
     );
 }

@@ -265,7 +265,8 @@ fn one(limiter: &RateLimiter, client: Option<&RateLimitedClient>, cost: u64, pat
         }
         None => limiter
             .acquire_timeout(Cost::tokens(cost), patience)
-            .map(drop),
+            .map(drop)
+            .map_err(Error::from),
     };
     let what = match what {
         Ok(()) => cost.to_string(),

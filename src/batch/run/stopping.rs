@@ -12,7 +12,7 @@ use crate::batch::send::common_cause::{Cause, End};
 use crate::batch::send::link_gate::LinkTimer;
 use crate::batch::summary::StopReason;
 use crate::batch::wait::timers::{LookOut, Timer};
-use crate::{Error, Prepared, Result};
+use crate::{AcquireError, Error, Prepared, Result};
 
 impl Shared {
     /// Waits until a request fits into what the run may take. `None` when the run ends before it
@@ -36,7 +36,7 @@ impl Shared {
             return None;
         }
         let error = request.limiter().predicted_wait(request.cost()).err()?;
-        matches!(error, Error::TooLarge { .. }).then_some(error)
+        matches!(error, AcquireError::TooLarge { .. }).then(|| error.into())
     }
 
     /// Settles a hold with an answer, and returns what that cost.

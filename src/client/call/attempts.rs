@@ -12,7 +12,7 @@ use crate::client::retry::{
 use crate::client::sleep_until::sleep_until;
 use crate::client::transport::without_query;
 use crate::limiter::AcquireOptions;
-use crate::{Error, Result};
+use crate::{AcquireError, Error, Result};
 
 /// One try to send a request, when it has ended. See [`Admitted::send_with`].
 ///
@@ -173,13 +173,13 @@ impl Admitted {
             }
             permit = match turn.acquire(request.cost(), wait) {
                 Ok(permit) => permit,
-                Err(Error::DeadlineExceeded { wait, .. }) => {
+                Err(AcquireError::DeadlineExceeded { wait }) => {
                     return Err(Error::DeadlineExceeded {
                         wait,
                         last: Some(Box::new(error)),
                     });
                 }
-                Err(ended) => return Err(ended),
+                Err(ended) => return Err(ended.into()),
             };
             waited += permit.waited();
             if after == AfterAttempt::Count {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::super::alarm::{Alarm, Alarms, Due, Ring};
 #[cfg(not(paceline_loom))]
 use super::crowd::{Crowd, Waiting};
-use crate::Result;
 use crate::sync::Mutex;
+use crate::{AcquireError, Result};
 
 /// An instant can hold it on every platform, and a program that adds it once.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -189,7 +189,7 @@ impl fmt::Debug for ManualClock {
 }
 
 impl Alarms for Hands {
-    fn ready(&self) -> Result<()> {
+    fn ready(&self) -> Result<(), AcquireError> {
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::super::shared::{
     Account, OnStoreOutage, Registration, SharedStore, StoreReply as SyncReply, SyncRequest,
 };
 use super::{Core, Entry, Request};
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 impl Core {
     /// Fills the queue from a store from now on. To be called before another thread has it.
@@ -24,7 +24,7 @@ impl Core {
         let _ = self.registration.set(registration); // set here alone
     }
 
-    pub(super) fn registration_ready(&self) -> Result<()> {
+    pub(super) fn registration_ready(&self) -> Result<(), AcquireError> {
         self.registration.get().map_or(Ok(()), Registration::ready)
     }
 
@@ -39,7 +39,7 @@ impl Core {
     }
 
     /// Takes a cost if the store has it ready: one trip is no waiting.
-    pub(super) fn try_booked(&self, asked: Asked) -> Result<Grant> {
+    pub(super) fn try_booked(&self, asked: Asked) -> Result<Grant, AcquireError> {
         self.alarms.ready()?;
         self.registration_ready()?;
         let request = Request {
@@ -58,7 +58,7 @@ impl Core {
                 .shared()
                 .is_some_and(|shared| shared.account.outage().is_some());
             if !queue.is_empty() || is_cut || !wait.is_zero() || queue.room() == 0 {
-                return Err(Error::WouldBlock { wait });
+                return Err(AcquireError::WouldBlock { wait });
             }
             let entry = self.join(queue, request, now)?;
             if let (Entry::Waits(waiter, _), Some(shared)) = (&entry, queue.shared()) {
@@ -72,11 +72,11 @@ impl Core {
         };
         match waiter.wait() {
             Answer::Granted(grant) => Ok(grant),
-            Answer::Cancelled | Answer::TimedOut => Err(Error::WouldBlock {
+            Answer::Cancelled | Answer::TimedOut => Err(AcquireError::WouldBlock {
                 wait: self.predict(asked)?,
             }),
-            Answer::Closed => Err(Error::Closed),
-            Answer::StoreDown => Err(Error::StoreDown),
+            Answer::Closed => Err(AcquireError::Closed),
+            Answer::StoreDown => Err(AcquireError::StoreDown),
             Answer::TooLarge(quota) => Err(quota.too_large(asked.cost.amount(quota.unit()))),
         }
     }

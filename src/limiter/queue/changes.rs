@@ -172,7 +172,7 @@ impl WaitQueue {
         }
     }
 
-    /// Answers all waiters, and all later calls, with [`Error::Closed`](crate::Error::Closed).
+    /// Answers all waiters, and all later calls, with [`AcquireError::Closed`](crate::AcquireError::Closed).
     pub(in crate::limiter) fn close(&mut self) {
         self.closed = true;
         self.answer_where(|_| Some(Answer::Closed));

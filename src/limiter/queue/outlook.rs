@@ -6,9 +6,9 @@ use super::super::Priority;
 use super::super::bucket::Tick;
 use super::super::snapshot::{Snapshot, Waiter};
 use super::{Asked, WaitQueue};
-use crate::Result;
 use crate::cost::Cost;
 use crate::quota::Quota;
+use crate::{AcquireError, Result};
 
 impl WaitQueue {
     pub(in crate::limiter) fn snapshot(&mut self, now: Tick) -> Snapshot {
@@ -49,7 +49,7 @@ impl WaitQueue {
     }
 
     /// Refuses a cost that no waiting would help.
-    pub(in crate::limiter) fn check(&self, cost: Cost) -> Result<()> {
+    pub(in crate::limiter) fn check(&self, cost: Cost) -> Result<(), AcquireError> {
         self.supply.check(cost)
     }
 

@@ -30,7 +30,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnStoreOutage {
-    /// All waiters and later calls fail with [`Error::StoreDown`](crate::Error::StoreDown), at once.
+    /// All waiters and later calls fail with [`AcquireError::StoreDown`](crate::AcquireError::StoreDown), at once.
     Fail,
     /// Each process continues with its part: the limits divided by the number of processes that shared
     /// them in the last minute or two, from empty buckets. It reports its use to the store afterwards.

@@ -29,7 +29,7 @@ use super::sync::SyncRequest;
 use super::wait_after;
 use crate::sync::thread::{Builder, JoinHandle, current};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 /// The name of the thread, as debuggers and `top -H` show it.
 const THREAD_NAME: &str = "paceline-store";
@@ -72,7 +72,7 @@ pub(in crate::limiter) struct Registration {
 }
 
 impl Registration {
-    pub(in crate::limiter) fn ready(&self) -> Result<()> {
+    pub(in crate::limiter) fn ready(&self) -> Result<(), AcquireError> {
         self.store_worker.ready()
     }
 
@@ -136,7 +136,7 @@ impl StoreWorker {
         }
     }
 
-    fn ready(&self) -> Result<()> {
+    fn ready(&self) -> Result<(), AcquireError> {
         if self.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -145,7 +145,7 @@ impl StoreWorker {
             let shared = Arc::clone(&self.shared);
             let started = Builder::new().name(THREAD_NAME.to_owned());
             let started = started.spawn(move || Trips::new(&shared).run());
-            *thread = Some(started.map_err(Error::Scheduler)?);
+            *thread = Some(started.map_err(AcquireError::Scheduler)?);
             self.is_ready.store(true, Ordering::Release);
         }
         Ok(())

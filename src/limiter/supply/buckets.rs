@@ -7,7 +7,7 @@ use super::forecast::Forecast;
 use crate::cost::Cost;
 use crate::quota::Quota;
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 /// A bucket for each quota.
 #[derive(Debug, Clone, Default)]
@@ -130,8 +130,8 @@ impl Buckets {
 }
 
 /// Refuses a cost that no waiting would help.
-pub(super) fn refuse(quota: Option<Quota>, cost: Cost) -> Result<()> {
-    let error = |quota: Quota| -> Error { quota.too_large(cost.amount(quota.unit())) };
+pub(super) fn refuse(quota: Option<Quota>, cost: Cost) -> Result<(), AcquireError> {
+    let error = |quota: Quota| -> AcquireError { quota.too_large(cost.amount(quota.unit())) };
     quota.map_or(Ok(()), |quota| Err(error(quota)))
 }
 

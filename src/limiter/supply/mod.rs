@@ -18,11 +18,11 @@ use std::time::Duration;
 use super::bucket::Tick;
 use super::snapshot::{LimitOrigin, QuotaSnapshot};
 use super::supply::adaptive::Spent;
-use crate::Result;
 use crate::cost::Cost;
 use crate::observation::{Observation, Outcome};
 use crate::quota::{Limits, Quota};
 use crate::unit::Unit;
+use crate::{AcquireError, Result};
 
 pub(super) use adaptive::Adaptive;
 pub(super) use buckets::Buckets;
@@ -257,7 +257,7 @@ impl Supply {
     }
 
     /// Refuses a cost that no waiting would help.
-    pub(super) fn check(&self, cost: Cost) -> Result<()> {
+    pub(super) fn check(&self, cost: Cost) -> Result<(), AcquireError> {
         refuse(self.too_small(cost), cost)?;
         #[cfg(feature = "redis")]
         if let Self::Shared(shared) = self {

@@ -24,7 +24,7 @@ use crate::limiter::supply::adaptive::{MINUTE, Spent};
 use crate::observation::{Outcome, Refusal};
 use crate::quota::{Limits, Quota};
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{AcquireError, Result};
 
 /// What a store books, and an estimator where a server is followed.
 #[derive(Debug)]
@@ -381,9 +381,9 @@ impl Shared {
         by_store.or_else(|| self.pace.as_ref()?.buckets.too_small(cost))
     }
 
-    pub(super) fn check_store(&self) -> Result<()> {
+    pub(super) fn check_store(&self) -> Result<(), AcquireError> {
         match self.account.outage() {
-            Some(OnStoreOutage::Fail) => Err(Error::StoreDown),
+            Some(OnStoreOutage::Fail) => Err(AcquireError::StoreDown),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 use crate::limiter::AcquireOptions;
 use crate::observation::{LimitStatus, Observation, Refusal, Scope};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 /// A report on tokens.
 fn report(limit: u64, remaining: u64, reset: Duration) -> LimitStatus {
@@ -197,7 +197,7 @@ fn an_overloaded_server_is_met_again_at_half_speed() {
     drop(limiter.acquire(Cost::tokens(250)).unwrap()); // what goes at once: half of a half second
     let refused = limiter.try_acquire(Cost::tokens(250));
     assert!(
-        matches!(refused, Err(Error::WouldBlock { wait }) if wait >= MILLISECOND * 500),
+        matches!(refused, Err(AcquireError::WouldBlock { wait }) if wait >= MILLISECOND * 500),
         "{refused:?}"
     );
     clock.advance(MILLISECOND * 502);

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::limiter::{AcquireOptions, CancelToken};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 const THREADS: u64 = 16;
 const OPERATIONS: u64 = 2_000;
@@ -55,7 +55,11 @@ fn work(limiter: &RateLimiter, clock: &ManualClock, mut seed: u64) -> i64 {
                 }
                 _ => charge,
             },
-            Err(Error::WouldBlock { .. } | Error::DeadlineExceeded { .. } | Error::Cancelled) => 0,
+            Err(
+                AcquireError::WouldBlock { .. }
+                | AcquireError::DeadlineExceeded { .. }
+                | AcquireError::Cancelled,
+            ) => 0,
             Err(error) => panic!("{error}"),
         };
     }

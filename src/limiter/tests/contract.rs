@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::limiter::{AcquireOptions, CancelToken, Priority};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 #[test]
 fn all_quotas_are_taken_or_none() {
@@ -14,7 +14,7 @@ fn all_quotas_are_taken_or_none() {
     let (limiter, _clock) = on_manual_clock([tokens, requests]);
     drop(limiter.try_acquire(Cost::tokens(100)).unwrap());
     let refused = limiter.try_acquire(Cost::tokens(100));
-    assert!(matches!(refused, Err(Error::WouldBlock { wait }) if wait == SECOND));
+    assert!(matches!(refused, Err(AcquireError::WouldBlock { wait }) if wait == SECOND));
     assert_eq!(
         limiter.snapshot().quotas[0].level,
         900,
@@ -130,7 +130,9 @@ fn a_deadline_that_cannot_be_met_is_refused_at_once_with_the_prediction() {
         until_waiting(&limiter, 1);
         // 300 are before it, so 200 more come in after 500 ms.
         let refused = limiter.acquire_timeout(Cost::tokens(200), MILLISECOND * 499);
-        assert!(matches!(refused, Err(Error::DeadlineExceeded { wait: w, .. }) if w == wait));
+        assert!(
+            matches!(refused, Err(AcquireError::DeadlineExceeded { wait: w, .. }) if w == wait)
+        );
         assert_eq!(limiter.predicted_wait(Cost::tokens(200)).unwrap(), wait);
         // To the nanosecond, the grant wins.
         let granted = scope.spawn(|| limiter.acquire_timeout(Cost::tokens(200), wait));
@@ -153,7 +155,7 @@ fn a_wait_that_gets_longer_ends_at_its_deadline_and_lets_the_next_one_pass() {
         clock.advance(MILLISECOND * 500);
         assert!(matches!(
             head.join().unwrap(),
-            Err(Error::DeadlineExceeded { .. })
+            Err(AcquireError::DeadlineExceeded { .. })
         ));
         clock.advance(MILLISECOND * 100);
         assert_eq!(next.join().unwrap().unwrap().waited(), MILLISECOND * 600);
@@ -225,12 +227,12 @@ fn close_answers_everyone() {
             .collect();
         limiter.close();
         for thread in waiting {
-            assert!(matches!(thread.join().unwrap(), Err(Error::Closed)));
+            assert!(matches!(thread.join().unwrap(), Err(AcquireError::Closed)));
         }
     });
     assert!(matches!(
         limiter.try_acquire(Cost::tokens(1)),
-        Err(Error::Closed)
+        Err(AcquireError::Closed)
     ));
     permit.refund(); // stays good
     assert_eq!(limiter.snapshot().quotas[0].level, 1_000);
@@ -248,12 +250,15 @@ fn cancel_calls_back_the_token_s_waiters_and_no_others() {
         let stays = scope.spawn(|| limiter.acquire(Cost::tokens(100)));
         until_waiting(&limiter, 2);
         token.cancel();
-        assert!(matches!(leaves.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(
+            leaves.join().unwrap(),
+            Err(AcquireError::Cancelled)
+        ));
         clock.advance(MILLISECOND * 100);
         assert_eq!(stays.join().unwrap().unwrap().waited(), MILLISECOND * 100);
         let late = limiter.acquire_with(Cost::tokens(0), wait);
         assert!(
-            matches!(late, Err(Error::Cancelled)),
+            matches!(late, Err(AcquireError::Cancelled)),
             "a token stays cancelled"
         );
     });

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::limiter::AcquireOptions;
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 #[test]
 fn a_turn_that_is_kept_goes_ahead_of_all_who_came_later() {
@@ -52,7 +52,7 @@ fn a_turn_that_is_due_passes_those_who_wait_for_more() {
             .acquire(Cost::tokens(100), AcquireOptions::new());
         assert_eq!(again.unwrap().waited(), Duration::ZERO);
         limiter.close();
-        assert!(matches!(large.join().unwrap(), Err(Error::Closed)));
+        assert!(matches!(large.join().unwrap(), Err(AcquireError::Closed)));
     });
 }
 
@@ -76,7 +76,7 @@ fn limits_that_change_serve_the_head_and_refuse_who_can_never_pass() {
         assert!(
             matches!(
                 refused,
-                Err(Error::TooLarge {
+                Err(AcquireError::TooLarge {
                     amount: 200,
                     cost: 300,
                     ..

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::limiter::{AcquireOptions, Priority};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 /// No more than `most` in flight, and tokens enough.
 fn capped(most: u64) -> (RateLimiter, ManualClock) {
@@ -33,7 +33,7 @@ fn a_permit_gives_its_place_in_flight_back_however_it_ends() {
         assert_eq!(limiter.snapshot().in_flight, 1, "step {step}");
         let refused = limiter.try_acquire(cost);
         assert!(
-            matches!(refused, Err(Error::WouldBlock { .. })),
+            matches!(refused, Err(AcquireError::WouldBlock { .. })),
             "step {step}"
         );
         end(permit);
@@ -68,7 +68,7 @@ fn the_end_of_a_permit_serves_the_head_and_no_more_than_fit() {
         clock.advance(SECOND);
         assert!(matches!(
             late.join().unwrap(),
-            Err(Error::DeadlineExceeded { .. })
+            Err(AcquireError::DeadlineExceeded { .. })
         ));
 
         drop(first);
@@ -194,7 +194,7 @@ fn a_full_line_turns_newcomers_away_and_not_those_who_come_again() {
         until_waiting(&limiter, 1);
         let refused = limiter.acquire(Cost::tokens(1));
         assert!(
-            matches!(refused, Err(Error::QueueFull { waiters: 1 })),
+            matches!(refused, Err(AcquireError::QueueFull { waiters: 1 })),
             "{refused:?}"
         );
         let turn = first.keep_place();

@@ -13,7 +13,7 @@ mod rates; //   odd rates, tiny ones, endless ones: exact in the long run
 mod waits; //   turns and deadlines
 
 use super::*;
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 /// Milliseconds.
 fn ms(millis: u64) -> Duration {
@@ -34,7 +34,7 @@ fn level(limiter: &RateLimiter) -> i64 {
 fn refused_for(limiter: &RateLimiter, cost: u64) -> Option<Duration> {
     match limiter.try_acquire(Cost::tokens(cost)) {
         Ok(_) => None,
-        Err(Error::WouldBlock { wait }) => Some(wait),
+        Err(AcquireError::WouldBlock { wait }) => Some(wait),
         Err(error) => panic!("{error}"),
     }
 }

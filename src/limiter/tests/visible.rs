@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::limiter::{AcquireOptions, CancelToken, Event};
-use crate::{Cost, Error};
+use crate::{AcquireError, Cost};
 
 #[test]
 fn every_request_is_told_of_and_counted() {
@@ -80,12 +80,15 @@ fn only_who_stands_in_line_is_told_to_wait() {
     limiter.pause_until(clock.now() + SECOND);
     let in_vain = limiter.acquire_timeout(Cost::tokens(101), MILLISECOND);
     limiter.resume();
-    assert!(matches!(in_vain, Err(Error::DeadlineExceeded { .. })));
+    assert!(matches!(
+        in_vain,
+        Err(AcquireError::DeadlineExceeded { .. })
+    ));
     thread::scope(|scope| {
         let waiting = scope.spawn(|| drop(limiter.acquire(Cost::tokens(102)).unwrap()));
         until_waiting(&limiter, 1);
         let turned_away = limiter.acquire(Cost::tokens(103));
-        assert!(matches!(turned_away, Err(Error::QueueFull { .. })));
+        assert!(matches!(turned_away, Err(AcquireError::QueueFull { .. })));
         clock.advance(SECOND);
         waiting.join().unwrap();
     });
@@ -208,7 +211,10 @@ fn a_level_from_elsewhere_serves_the_head_or_holds_it_back() {
         "the burst is the most there can be"
     );
     let error = limiter.set_level(Unit::Requests, SECOND, 1).unwrap_err();
-    assert!(matches!(error, Error::InvalidLimit { .. }), "{error}");
+    assert!(
+        matches!(error, crate::Error::InvalidLimit { .. }),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("level of requests per second"),
         "{error}"

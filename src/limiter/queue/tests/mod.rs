@@ -68,17 +68,17 @@ enum Outcome {
     Closed,
 }
 
-impl From<Error> for Outcome {
-    fn from(error: Error) -> Self {
+impl From<AcquireError> for Outcome {
+    fn from(error: AcquireError) -> Self {
         match error {
-            Error::QueueFull { .. } => Self::QueueFull,
-            Error::TooLarge {
+            AcquireError::QueueFull { .. } => Self::QueueFull,
+            AcquireError::TooLarge {
                 unit,
                 amount,
                 period,
                 ..
             } => Self::TooLarge(unit, amount, period),
-            Error::Closed => Self::Closed,
+            AcquireError::Closed => Self::Closed,
             other => panic!("{other}"),
         }
     }

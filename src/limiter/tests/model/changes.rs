@@ -94,7 +94,10 @@ fn limits_that_never_let_the_first_one_pass_serve_the_next() {
         let first = acquiring(&limiter, 10);
         let next = acquiring(&limiter, 4);
         limiter.set_limits(&Limits::tokens_per_minute(9).unwrap());
-        assert!(matches!(first.join().unwrap(), Err(Error::TooLarge { .. })));
+        assert!(matches!(
+            first.join().unwrap(),
+            Err(AcquireError::TooLarge { .. })
+        ));
         drop(next.join().unwrap().unwrap());
         assert_at_rest(&limiter, 0);
     });
@@ -145,7 +148,7 @@ fn close_meets_two_waiters() {
         let waiting = [acquiring(&limiter, 1), acquiring(&limiter, 2)];
         limiter.close();
         for waiting in waiting {
-            assert!(matches!(waiting.join().unwrap(), Err(Error::Closed)));
+            assert!(matches!(waiting.join().unwrap(), Err(AcquireError::Closed)));
         }
         assert_at_rest(&limiter, 0);
     });
@@ -162,7 +165,7 @@ fn close_meets_a_grant_and_one_of_them_wins() {
         closing.join().unwrap();
         match waiting.join().unwrap() {
             Ok(_permit) => assert_at_rest(&limiter, 0),
-            Err(Error::Closed) => assert_at_rest(&limiter, 5),
+            Err(AcquireError::Closed) => assert_at_rest(&limiter, 5),
             Err(error) => panic!("{error}"),
         }
     });

@@ -9,7 +9,10 @@ fn cancel_meets_a_waiter() {
         let token = CancelToken::new();
         let waiting = acquiring_until_cancelled(&limiter, 1, &token);
         token.cancel();
-        assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(
+            waiting.join().unwrap(),
+            Err(AcquireError::Cancelled)
+        ));
         assert_at_rest(&limiter, 0);
     });
 }
@@ -25,7 +28,7 @@ fn cancel_meets_a_grant_and_one_of_them_wins() {
         cancelling.join().unwrap();
         match waiting.join().unwrap() {
             Ok(_permit) => assert_at_rest(&limiter, 0),
-            Err(Error::Cancelled) => assert_at_rest(&limiter, 5),
+            Err(AcquireError::Cancelled) => assert_at_rest(&limiter, 5),
             Err(error) => panic!("{error}"),
         }
     });
@@ -40,7 +43,7 @@ fn cancel_lets_the_next_one_pass() {
         let next = acquiring(&limiter, 5);
         clock.advance(MILLISECOND * 5);
         token.cancel();
-        assert!(matches!(head.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(head.join().unwrap(), Err(AcquireError::Cancelled)));
         drop(next.join().unwrap().unwrap());
         assert_at_rest(&limiter, 0);
     });
@@ -55,7 +58,7 @@ fn cancel_brings_the_alarm_of_the_next_one_nearer() {
         let next = acquiring(&limiter, 5);
         token.cancel();
         clock.advance(MILLISECOND * 5);
-        assert!(matches!(head.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(head.join().unwrap(), Err(AcquireError::Cancelled)));
         drop(next.join().unwrap().unwrap());
         assert_at_rest(&limiter, 0);
     });
@@ -69,12 +72,15 @@ fn two_tokens_call_back_their_own() {
         let first = acquiring_until_cancelled(&limiter, 900, &tokens[0]);
         let second = acquiring_until_cancelled(&limiter, 5, &tokens[1]);
         tokens[0].cancel();
-        assert!(matches!(first.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(
+            first.join().unwrap(),
+            Err(AcquireError::Cancelled)
+        ));
         clock.advance(MILLISECOND * 5);
         tokens[1].cancel();
         match second.join().unwrap() {
             Ok(_permit) => assert_at_rest(&limiter, 0),
-            Err(Error::Cancelled) => assert_at_rest(&limiter, 5),
+            Err(AcquireError::Cancelled) => assert_at_rest(&limiter, 5),
             Err(error) => panic!("{error}"),
         }
     });
@@ -88,7 +94,10 @@ fn one_token_calls_back_from_two_lines() {
         let waiting = [&one, &other].map(|limiter| acquiring_until_cancelled(limiter, 5, &token));
         token.cancel();
         for waiting in waiting {
-            assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+            assert!(matches!(
+                waiting.join().unwrap(),
+                Err(AcquireError::Cancelled)
+            ));
         }
         assert_at_rest(&one, 0);
         assert_at_rest(&other, 0);
@@ -107,7 +116,7 @@ fn of_two_who_join_a_line_for_one_exactly_one_is_turned_away() {
             let (limiter, clock) = (limiter.clone(), clock.clone());
             thread::spawn(move || match limiter.acquire(Cost::tokens(5)) {
                 Ok(_permit) => 0,
-                Err(Error::QueueFull { waiters: 1 }) => {
+                Err(AcquireError::QueueFull { waiters: 1 }) => {
                     clock.advance(MILLISECOND * 5); // the other one's turn
                     1
                 }

@@ -17,7 +17,7 @@ use loom::thread;
 use super::*;
 use crate::limiter::{AcquireOptions, CancelToken, Priority};
 use crate::sync::wake_for_nothing;
-use crate::{Cost, Error, LimitsBuilder, Permit, Result};
+use crate::{AcquireError, Cost, LimitsBuilder, Permit, Result};
 
 /// Explores with up to four forced switches between threads, where two or three are known to find
 /// nearly all such faults. Once as it is, and once with the first wait of all ending for nothing.
@@ -58,7 +58,10 @@ fn empty_for_a_minute(most: u64) -> RateLimiter {
 }
 
 /// Acquires in a thread of its own.
-fn acquiring(limiter: &RateLimiter, tokens: u64) -> thread::JoinHandle<Result<Permit<'static>>> {
+fn acquiring(
+    limiter: &RateLimiter,
+    tokens: u64,
+) -> thread::JoinHandle<Result<Permit<'static>, AcquireError>> {
     let limiter = limiter.clone();
     thread::spawn(move || {
         limiter
@@ -72,7 +75,7 @@ fn acquiring_until_cancelled(
     limiter: &RateLimiter,
     tokens: u64,
     token: &CancelToken,
-) -> thread::JoinHandle<Result<Permit<'static>>> {
+) -> thread::JoinHandle<Result<Permit<'static>, AcquireError>> {
     let (limiter, token) = (limiter.clone(), token.clone());
     thread::spawn(move || {
         let wait = AcquireOptions::new().cancel(&token);

@@ -61,7 +61,7 @@ fn both_lanes_move_up_when_the_head_is_called_back() {
         });
         token.cancel();
         clock.advance(MILLISECOND * 12);
-        assert!(matches!(head.join().unwrap(), Err(Error::Cancelled)));
+        assert!(matches!(head.join().unwrap(), Err(AcquireError::Cancelled)));
         drop(next.join().unwrap().unwrap());
         drop(batch.join().unwrap().unwrap());
         assert_at_rest(&limiter, 0);

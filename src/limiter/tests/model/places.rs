@@ -96,7 +96,7 @@ fn the_end_of_a_permit_meets_a_cancel() {
                 drop(permit);
                 assert_at_rest(&limiter, 990);
             }
-            Err(Error::Cancelled) => assert_at_rest(&limiter, 995),
+            Err(AcquireError::Cancelled) => assert_at_rest(&limiter, 995),
             Err(error) => panic!("{error}"),
         }
     });

@@ -102,7 +102,7 @@ fn a_grant_meets_a_timeout() {
         clock.advance(MILLISECOND);
         match waiting.join().unwrap() {
             Ok(_permit) => assert_at_rest(&limiter, 1),
-            Err(Error::DeadlineExceeded { .. }) => assert_at_rest(&limiter, 2),
+            Err(AcquireError::DeadlineExceeded { .. }) => assert_at_rest(&limiter, 2),
             Err(error) => panic!("{error}"),
         }
     });
@@ -125,7 +125,7 @@ fn a_deadline_that_comes_first_lets_the_next_one_pass() {
         clock.advance(SECOND);
         let late = match first.join().unwrap() {
             Ok(_permit) => 0,
-            Err(Error::DeadlineExceeded { .. }) => 900,
+            Err(AcquireError::DeadlineExceeded { .. }) => 900,
             Err(error) => panic!("{error}"),
         };
         drop(next.join().unwrap().unwrap());
@@ -151,7 +151,7 @@ fn a_limiter_is_gone_when_its_alarm_rings() {
         // An alarm may have been set for it.
         clock.advance(MILLISECOND * 5);
         match waiting.join().unwrap() {
-            Ok(()) | Err(Error::Cancelled) => {}
+            Ok(()) | Err(AcquireError::Cancelled) => {}
             Err(error) => panic!("{error}"),
         }
     });

@@ -30,8 +30,8 @@ fn walk(quota: Quota, table: &[Row]) {
         assert_eq!(level(&limiter), left, "{quota}, step {step}: the level");
         let told = limiter.try_acquire(Cost::tokens(cost));
         match (told, expected) {
-            (Ok(_), Granted) | (Err(Error::TooLarge { .. }), Never) => {}
-            (Err(Error::WouldBlock { wait }), Wait(millis)) => {
+            (Ok(_), Granted) | (Err(AcquireError::TooLarge { .. }), Never) => {}
+            (Err(AcquireError::WouldBlock { wait }), Wait(millis)) => {
                 assert_eq!(wait, ms(millis), "{quota}, step {step}: the wait");
             }
             (told, expected) => panic!("{quota}, step {step}: {told:?}, not {expected:?}"),

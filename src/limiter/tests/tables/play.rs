@@ -68,7 +68,7 @@ pub(super) enum End {
 struct Answer {
     joined: Duration,
     at: Duration,
-    result: Result<Duration, Error>,
+    result: Result<Duration, AcquireError>,
     permit: Option<Permit<'static>>,
 }
 
@@ -219,10 +219,10 @@ fn end(answer: Answer) -> End {
     let at = whole_millis(answer.at);
     match answer.result {
         Ok(waited) => End::Granted(whole_millis(answer.joined + waited)),
-        Err(Error::DeadlineExceeded { wait, .. }) => End::Late(at, whole_millis(wait)),
-        Err(Error::Cancelled) => End::Cancelled(at),
-        Err(Error::TooLarge { .. }) => End::TooLarge(at),
-        Err(Error::Closed) => End::Waits,
+        Err(AcquireError::DeadlineExceeded { wait, .. }) => End::Late(at, whole_millis(wait)),
+        Err(AcquireError::Cancelled) => End::Cancelled(at),
+        Err(AcquireError::TooLarge { .. }) => End::TooLarge(at),
+        Err(AcquireError::Closed) => End::Waits,
         Err(error) => panic!("{error}"),
     }
 }

@@ -216,6 +216,9 @@ fn the_largest_limit_is_as_good_as_none_and_still_exact() {
         clock.advance(ns(1));
         assert_eq!(refused_for(&limiter, cost), None, "step {step}");
         let beyond = limiter.try_acquire(Cost::tokens(ALL + 1));
-        assert!(matches!(beyond, Err(Error::TooLarge { .. })), "step {step}");
+        assert!(
+            matches!(beyond, Err(AcquireError::TooLarge { .. })),
+            "step {step}"
+        );
     }
 }

@@ -252,7 +252,7 @@ fn a_deadline_that_has_passed_refuses_and_on_a_tie_what_is_free_is_taken() {
     for (step, (cost, before, refused)) in table.into_iter().enumerate() {
         let told = match limiter.acquire_until(Cost::tokens(cost), now - before) {
             Ok(_) => None,
-            Err(Error::DeadlineExceeded { wait, .. }) => Some(wait),
+            Err(AcquireError::DeadlineExceeded { wait, .. }) => Some(wait),
             Err(error) => panic!("step {step}: {error}"),
         };
         assert_eq!(told, refused, "step {step}");
