@@ -31,12 +31,12 @@ use serde_json::Value;
 
 use super::fingerprint::Fingerprint;
 use super::ids::{Ids, Known};
-use super::prompt::Prompt;
+use super::prompt::{Edits, Prompt};
 use crate::{Error, Result};
 use again::{FromStart, Once};
 use begin::{Begun, First, Next, begin};
 use lines::count_lines;
-use records::{Asked, Draft, is_known};
+use records::{Asked, Draft, Making, is_known};
 use shard::Shard;
 use text::{LoneReturn, text};
 
@@ -65,7 +65,7 @@ pub struct Input {
     name: String,
     path: Option<PathBuf>,
     source: Source,
-    rows: Option<(RowFormat, Prompt)>,
+    making: Making,
     shard: Option<Shard>,
     total: OnceLock<Option<u64>>,
     /// How long the file was when it was opened. What is appended later is not read.
@@ -124,12 +124,40 @@ impl Input {
     /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is of another format, holds no
     /// line at all, or none of its first 100 is a request.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open(path.as_ref(), None)
+        Self::open(path.as_ref(), Making::Lines(Edits::new()))
+    }
+
+    /// Reads a file of requests in the Batch format, and sets fields of their bodies.
+    ///
+    /// ```no_run
+    /// use paceline::batch::{Edits, Input};
+    ///
+    /// let edits = Edits::new().model("gpt-4.1-mini")?.set("temperature", "0")?;
+    /// let input = Input::file_with("requests.jsonl", edits)?;
+    /// # let _ = input;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Input::file`].
+    pub fn file_with(path: impl AsRef<Path>, edits: Edits) -> Result<Self> {
+        Self::open(path.as_ref(), Making::Lines(edits))
     }
 
     /// Reads any reader of requests in the Batch format; `name` is what messages call it.
     pub fn reader(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
-        Self::new(name.into(), Source::Stream(Box::new(reader)), None)
+        Self::reader_with(name, reader, Edits::new())
+    }
+
+    /// Reads any reader of requests in the Batch format, and sets fields of their bodies.
+    pub fn reader_with(
+        name: impl Into<String>,
+        reader: impl Read + Send + 'static,
+        edits: Edits,
+    ) -> Self {
+        let source = Source::Stream(Box::new(reader));
+        Self::new(name.into(), source, Making::Lines(edits))
     }
 
     /// Reads a file of rows, of each of which `prompt` makes a request. What they are written in is
@@ -151,7 +179,7 @@ impl Input {
     ///
     /// Those of [`Input::rows`].
     pub fn rows_in(path: impl AsRef<Path>, format: RowFormat, prompt: Prompt) -> Result<Self> {
-        Self::open(path.as_ref(), Some((format, prompt)))
+        Self::open(path.as_ref(), Making::Rows(format, Box::new(prompt)))
     }
 
     /// Reads any reader of rows; `name` is what messages call it. Whether it has the columns that
@@ -163,7 +191,7 @@ impl Input {
         prompt: Prompt,
     ) -> Self {
         let source = Source::Stream(Box::new(reader));
-        Self::new(name.into(), source, Some((format, prompt)))
+        Self::new(name.into(), source, Making::Rows(format, Box::new(prompt)))
     }
 
     /// Takes one part of the requests: part `index` of `count`, the first of which is 1. The parts
@@ -180,19 +208,19 @@ impl Input {
         Ok(self)
     }
 
-    fn new(name: String, source: Source, rows: Option<(RowFormat, Prompt)>) -> Self {
+    fn new(name: String, source: Source, making: Making) -> Self {
         Self {
             name,
             path: None,
             source,
-            rows,
+            making,
             shard: None,
             total: OnceLock::new(),
             size: u64::MAX,
         }
     }
 
-    fn open(path: &Path, rows: Option<(RowFormat, Prompt)>) -> Result<Self> {
+    fn open(path: &Path, making: Making) -> Result<Self> {
         let fail = |error| Error::io(path, error);
         let file = File::open(path).map_err(fail)?;
         let data = file.metadata().map_err(fail)?;
@@ -205,7 +233,7 @@ impl Input {
             // What is no file, such as a pipe, can be gone through only once.
             false => Source::Stream(Box::new(file)),
         };
-        let mut input = Self::new(name, source, rows);
+        let mut input = Self::new(name, source, making);
         input.path = Some(path.to_owned());
         if data.is_file() {
             input.size = data.len();
@@ -221,16 +249,20 @@ impl Input {
     }
 
     /// The models that its requests ask for, each with the first line that does: of a prompt, its
-    /// own; of a file of requests, by going through it once. `None` for what comes once. Lines that
+    /// own; of a file of requests, by going through it once. `None` for what comes once, and where the model
+    /// depends on the row. Lines that
     /// cannot be read name no model, and of more than 10,000 models the others are left out.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when the file cannot be read.
     pub fn models(&self) -> Result<Option<BTreeMap<String, u64>>> {
-        if let Some((_, prompt)) = &self.rows {
-            let model = (prompt.model().to_owned(), 1);
-            return Ok(Some(BTreeMap::from([model])));
+        let stated = match &self.making {
+            Making::Rows(_, prompt) => Some(prompt.model()),
+            Making::Lines(edits) => edits.stated_model().map(Some),
+        };
+        if let Some(stated) = stated {
+            return Ok(stated.map(|model| BTreeMap::from([(model, 1)])));
         }
         self.look()?.map(asked::models).transpose()
     }
@@ -247,8 +279,7 @@ impl Input {
 
     /// True for rows whose ids are their numbers.
     pub(super) fn has_ids_by_position(&self) -> bool {
-        let prompt = self.rows.as_ref().map(|(_, prompt)| prompt);
-        prompt.is_some_and(Prompt::has_ids_by_position)
+        matches!(&self.making, Making::Rows(_, prompt) if prompt.has_ids_by_position())
     }
 
     /// The same file, to be read once more. `None` of what comes once.
@@ -260,7 +291,7 @@ impl Input {
             name: self.name.clone(),
             path: self.path.clone(),
             source: Source::File(file.try_clone().ok()?),
-            rows: self.rows.clone(),
+            making: self.making.clone(),
             shard: self.shard,
             total: OnceLock::new(),
             size: self.size,
@@ -296,10 +327,9 @@ impl Input {
         let fail = |error| Error::io(&self.name, error);
         let once = Once::of(std::mem::replace(reader, Box::new(io::empty()))).map_err(fail)?;
         let packed = once.first_time().map_err(fail)?;
-        let records = self.text(unpacked(packed)).and_then(|text| {
-            let rows = self.rows.clone();
-            Records::open(&self.name, text, rows, self.shard)
-        });
+        let records = self
+            .text(unpacked(packed))
+            .and_then(|text| Records::open(&self.name, text, self.making.clone(), self.shard));
         let seen = records.map_or_else(|_| T::default(), |mut records| look(&mut records));
         self.source = Source::Stream(Box::new(once.second_time().map_err(fail)?));
         Ok(seen)
@@ -327,8 +357,7 @@ impl Input {
     }
 
     fn is_table(&self) -> bool {
-        let format = self.rows.as_ref().map(|(format, _)| *format);
-        format.is_some_and(RowFormat::is_table)
+        matches!(&self.making, Making::Rows(format, _) if format.is_table())
     }
 
     fn count(&self) -> Result<Option<u64>> {
@@ -356,8 +385,8 @@ impl Input {
         let Source::File(file) = &self.source else {
             return Ok(None);
         };
-        let rows = self.rows.clone();
-        Records::open(&self.name, self.rewound(file)?, rows, self.shard).map(Some)
+        let making = self.making.clone();
+        Records::open(&self.name, self.rewound(file)?, making, self.shard).map(Some)
     }
 
     /// Reads the first lines of what comes once, which may be a wait; they can be read again.
@@ -376,7 +405,7 @@ impl Input {
         begin(Records::open(
             &self.name,
             text,
-            self.rows.clone(),
+            self.making.clone(),
             self.shard,
         )?)?;
         self.source = Source::Stream(Box::new(once.second_time().map_err(fail)?));
@@ -404,7 +433,7 @@ impl Input {
             Source::Stream(reader) => self.text(unpacked(reader))?,
             Source::File(file) => self.rewound(&file)?,
         };
-        Records::open(&self.name, reader, self.rows, self.shard)
+        Records::open(&self.name, reader, self.making, self.shard)
     }
 
     /// The file from its start, unpacked and in UTF-8.

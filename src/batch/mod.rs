@@ -57,7 +57,7 @@ pub use fs::{check_output, is_same_file};
 pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};
 pub use machine::{InFlight, InFlightCap};
 pub use money::Money;
-pub use prompt::Prompt;
+pub use prompt::{Edits, Prompt, RequestForm};
 pub use read::requests::RequestSet;
 pub use report::Report;
 pub use run::Run;

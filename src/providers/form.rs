@@ -23,7 +23,7 @@ impl Provider {
     /// The body of a chat request as this provider takes it. Fields that it has no form for stay as they are.
     pub(crate) fn chat_body(&self, mut body: Map<String, Value>) -> Map<String, Value> {
         if self.takes_messages() {
-            return message(body);
+            return messages_body(body);
         }
         let (wanted, other) = match self.output_cap() {
             OutputCap::MaxTokens => ("max_tokens", "max_completion_tokens"),
@@ -49,7 +49,7 @@ fn rename(body: &mut Map<String, Value>, old: &str, new: &str) {
 }
 
 /// A body for `/v1/messages`.
-fn message(body: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn messages_body(body: Map<String, Value>) -> Map<String, Value> {
     let mut made = Map::new();
     let mut instructions = Vec::new();
     let mut cap = None;

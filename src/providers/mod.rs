@@ -37,6 +37,8 @@ pub use table::ProviderTable;
 
 pub(crate) use errors::{Inside, quote};
 pub(crate) use form::CHAT;
+#[cfg(feature = "batch")]
+pub(crate) use form::messages_body;
 pub(crate) use reading::Reading;
 
 use crate::error::ApiError;

@@ -1,10 +1,10 @@
-//! A server whose answer to a chat request is that request's body.
+//! A server whose answer to a request of chat or of responses is that request's body.
 
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::read_body;
 
@@ -24,13 +24,24 @@ fn answer(mut stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let body = read_body(&mut reader)?;
     let body = String::from_utf8(body).ok()?;
-    let message = json!({"role": "assistant", "content": body, "refusal": null});
+    let message = json!({"role": "assistant", "content": &body, "refusal": null});
     let answer = json!({
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
     });
+    let is_response =
+        serde_json::from_str::<Value>(&body).is_ok_and(|body| body["input"].is_array());
+    let answer = match is_response {
+        true => json!({
+            "object": "response",
+            "status": "completed",
+            "output": [{"type": "message", "content": [{"type": "output_text", "text": body}]}],
+            "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+        }),
+        false => answer,
+    };
     let answer = answer.to_string();
     write!(
         stream,

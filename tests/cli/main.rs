@@ -35,6 +35,7 @@ mod parts; //   parts of an input, each run by a process of its own
 mod providers; // providers, their table, and prices that are built in
 mod reach; //   base URLs, headers, keys, certificates
 mod report; //  `--report`
+mod requests; // what flags make of rows
 mod responses; // more than their status
 mod resume; //  what earlier runs did, and lines that have changed since
 #[cfg(unix)]

@@ -218,7 +218,7 @@ fn what_cannot_work_is_said_before_anything_is_done() {
     let prompt = ["--model", "m", "--prompt", "{text}"];
     let table: [(&str, &[&str], &[&str]); 20] = [
         ("in.csv", &["--prompt", "{text}"], &["--model <NAME>"]),
-        ("in.csv", &["--model", "m"], &["--prompt <TEXT>"]),
+        ("in.csv", &["--model", "m"], &["--prompt 'TEXT {column}'"]),
         ("in.csv", &["--system", "be brief"], &["--prompt <TEXT>"]),
         (
             "in.csv",

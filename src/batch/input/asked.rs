@@ -41,14 +41,16 @@ pub(super) fn models(mut records: Records) -> Result<BTreeMap<String, u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records::Making;
     use super::*;
+    use crate::batch::prompt::Edits;
 
     #[test]
     fn each_model_is_named_with_its_first_line() {
         let text = "{\"body\":{\"model\":\"b\"}}\n7\n\n{\"custom_id\":\"x\",\"body\":{\"n\":1,\"model\":\"\\u0061\"}}\n\
                     {\"body\":{\"model\":\"b\"}}\n{\"body\":{}}\n";
         let reader = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
-        let records = Records::open("x", reader, None, None).unwrap();
+        let records = Records::open("x", reader, Making::Lines(Edits::new()), None).unwrap();
         let expected = [("a".to_owned(), 4), ("b".to_owned(), 1)];
         assert_eq!(models(records).unwrap(), BTreeMap::from(expected));
     }

@@ -1,5 +1,6 @@
 //! What an input holds, one by one, before it is known whether an id is new.
 
+use std::borrow::Cow;
 use std::io::BufRead;
 
 use serde::{Deserialize, Deserializer};
@@ -13,7 +14,7 @@ use super::rows::{RowFormat, Rows};
 use super::shard::Shard;
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::json::{Json, value_of};
-use crate::batch::prompt::Prompt;
+use crate::batch::prompt::{Edits, Prompt};
 use crate::tokens::Endpoint;
 use crate::{Error, Result};
 
@@ -40,6 +41,15 @@ impl Asked {
     }
 }
 
+/// What makes requests of an input.
+#[derive(Debug, Clone)]
+pub(super) enum Making {
+    /// Its lines are requests, in which these fields are set.
+    Lines(Edits),
+    /// A prompt makes them of rows.
+    Rows(RowFormat, Box<Prompt>),
+}
+
 /// What an input holds, one by one.
 pub(in crate::batch) struct Records {
     name: String,
@@ -50,7 +60,7 @@ pub(in crate::batch) struct Records {
 }
 
 enum Kind {
-    Lines(Lines),
+    Lines(Lines, Edits),
     Rows(Box<Rows>),
 }
 
@@ -58,15 +68,15 @@ impl Records {
     pub(super) fn open(
         name: &str,
         reader: Box<dyn BufRead + Send>,
-        rows: Option<(RowFormat, Prompt)>,
+        making: Making,
         shard: Option<Shard>,
     ) -> Result<Self> {
         Ok(Self {
             name: name.to_owned(),
-            kind: match rows {
-                None => Kind::Lines(Lines::new(reader)),
-                Some((format, prompt)) => {
-                    Kind::Rows(Box::new(Rows::open(name, reader, format, prompt, shard)?))
+            kind: match making {
+                Making::Lines(edits) => Kind::Lines(Lines::new(reader), edits),
+                Making::Rows(format, prompt) => {
+                    Kind::Rows(Box::new(Rows::open(name, reader, format, *prompt, shard)?))
                 }
             },
             shard,
@@ -87,7 +97,7 @@ impl Records {
                 self.blank = rows.number() == 0;
                 is_there
             }
-            Kind::Lines(lines) => loop {
+            Kind::Lines(lines, _) => loop {
                 let advanced = lines.advance();
                 if !advanced.map_err(|error| Error::io(&self.name, error))? {
                     break false;
@@ -113,7 +123,7 @@ impl Records {
 
     pub(in crate::batch) fn line(&self) -> u64 {
         match &self.kind {
-            Kind::Lines(lines) => lines.number(),
+            Kind::Lines(lines, _) => lines.number(),
             Kind::Rows(rows) => rows.line(),
         }
     }
@@ -121,7 +131,7 @@ impl Records {
     /// The bytes of a line. Those of a row are not known.
     pub(super) fn size(&self) -> usize {
         match &self.kind {
-            Kind::Lines(lines) => lines.text().map_or(0, <[u8]>::len),
+            Kind::Lines(lines, _) => lines.text().map_or(0, <[u8]>::len),
             Kind::Rows(_) => usize::MAX,
         }
     }
@@ -144,7 +154,7 @@ impl Records {
     /// The line, where JSON is read.
     pub(super) fn json(&self) -> Option<&[u8]> {
         match &self.kind {
-            Kind::Lines(lines) => lines.text().ok(),
+            Kind::Lines(lines, _) => lines.text().ok(),
             Kind::Rows(rows) => rows.json(),
         }
     }
@@ -152,21 +162,23 @@ impl Records {
     /// What names the line and its request, where that is seen without reading it in full.
     pub(in crate::batch) fn plain<'a>(&'a self, buffer: &mut Vec<u8>) -> Option<Plain<'a>> {
         match &self.kind {
-            Kind::Lines(lines) => Plain::read(lines.text().ok()?, buffer),
-            Kind::Rows(_) => None,
+            Kind::Lines(lines, edits) if edits.is_empty() => {
+                Plain::read(lines.text().ok()?, buffer)
+            }
+            Kind::Lines(..) | Kind::Rows(_) => None,
         }
     }
 
     pub(in crate::batch) fn draft(&self) -> Result<Draft, String> {
         match &self.kind {
             Kind::Rows(rows) => rows.draft(),
-            Kind::Lines(lines) => {
+            Kind::Lines(lines, edits) => {
                 let text = lines.text()?;
                 let mut fields = Fields::read(text)?;
                 match fields.custom_id.take() {
                     Some(Value::String(id)) => Ok(Draft {
+                        request: check(fields, text, |body| edited(edits, body, &id)),
                         id,
-                        request: check(fields, text),
                     }),
                     _ => Err("custom_id: a string is needed".to_owned()),
                 }
@@ -251,8 +263,24 @@ fn said(error: &serde_json::Error, column: usize) -> String {
     format!("column {}: {what}", column + error.column())
 }
 
+/// The body of a request with the fields that are set.
+fn edited<'a>(edits: &Edits, body: &'a str, id: &str) -> Result<Cow<'a, str>, String> {
+    if edits.is_empty() {
+        return Ok(body.into());
+    }
+    let value = |column: &str| match column {
+        "custom_id" => Ok(Cow::from(id)),
+        column => Err(format!("no column {column:?}; there is \"custom_id\"")),
+    };
+    edits.apply(body, value).map(Cow::from)
+}
+
 /// What a line asks for, if it makes a request.
-fn check(fields: Fields<'_>, line: &[u8]) -> Result<Asked, String> {
+fn check<'a>(
+    fields: Fields<'a>,
+    line: &[u8],
+    edited: impl FnOnce(&'a str) -> Result<Cow<'a, str>, String>,
+) -> Result<Asked, String> {
     match fields.method {
         None => {}
         Some(Value::String(method)) if method == "POST" => {}
@@ -270,11 +298,16 @@ fn check(fields: Fields<'_>, line: &[u8]) -> Result<Asked, String> {
     let text = fields.body.map_or("null", RawValue::get);
     // Where it begins in the line, of which it is a piece.
     let column = (text.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
-    let body = match value_of(text) {
-        Ok(Value::Object(body)) => body,
-        Ok(_) => return Err("body: an object is needed".to_owned()),
-        Err(error) => return Err(said(&error, column)),
+    let read = |text: &str| match value_of(text) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err("body: an object is needed".to_owned()),
+        Err(error) => Err(said(&error, column)),
     };
+    let mut body = read(text)?;
+    let text = edited(text).map_err(|what| format!("body.{what}"))?;
+    if let Cow::Owned(text) = &text {
+        body = read(text)?;
+    }
     match body.get("model") {
         // Some endpoints need none, and some servers know which one they have.
         None => {}
@@ -287,7 +320,7 @@ fn check(fields: Fields<'_>, line: &[u8]) -> Result<Asked, String> {
     Ok(Asked {
         url,
         body: Value::Object(body),
-        text: Some(text.to_owned()),
+        text: Some(text.into_owned()),
     })
 }
 

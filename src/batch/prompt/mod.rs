@@ -1,21 +1,39 @@
 //! Requests made of rows: a prompt with places for a row's values.
 
-mod template; // a text with places for values
+mod ask; //           what a row asks, in the form of a chat request
+mod edits; //         fields that are set by their paths
+mod files; //         images and files that a table names
+mod form; //          the form of other endpoints
+mod json_template; // JSON with places for values
+mod template; //      a text with places for values
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::json::{Json, value_of};
-use crate::providers::{CHAT, Provider};
-use crate::{Error, Message, Result};
+use crate::providers::{Provider, messages_body};
+use crate::{Error, Result};
+use ask::Ask;
+use files::Folders;
+use json_template::JsonTemplate;
 use template::Template;
 
-/// A prompt that makes a chat request of each row of a table, as the lines of an
+pub use edits::Edits;
+pub use form::RequestForm;
+
+/// A prompt that makes a request of each row of a table, as the lines of an
 /// [`Input::rows`](super::Input::rows).
 ///
 /// In its templates `{column}` stands for the value that a row has in that column; `{{` and `}}` are
 /// braces. Values are put in as they are, once: braces in them mean nothing.
+///
+/// | made by | each row is |
+/// |---|---|
+/// | [`Prompt::new`] | a prompt, with values in it |
+/// | [`Prompt::messages_column`] | several turns: JSON in a column |
+/// | [`Prompt::body`] | a body of the API's, with values in its strings |
 ///
 /// # A prompt over a table
 ///
@@ -36,15 +54,19 @@ use template::Template;
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Prompt {
-    model: String,
+    model: Option<String>,
     system: Option<Template>,
-    user: Template,
+    ask: Ask,
+    images: Vec<String>,
+    folders: Folders,
     fields: Map<String, Value>,
+    edits: Edits,
     id_column: Option<String>,
     /// The schema in the text of a body, and what it is to be there.
     schema_text: Option<(String, String)>,
     /// Whose form the requests have.
     provider: Option<Provider>,
+    form: Option<RequestForm>,
 }
 
 impl Prompt {
@@ -55,19 +77,65 @@ impl Prompt {
     /// [`Error::Config`] when the template has a brace too many, with its place, or the model has no
     /// name.
     pub fn new(model: impl Into<String>, template: &str) -> Result<Self> {
-        let model = model.into();
-        if model.trim().is_empty() {
+        Self::of(Some(model.into()), Ask::User(parse("prompt", template)?))
+    }
+
+    /// A prompt of several turns: `column` holds them as JSON, a list of messages as the API has them. A text
+    /// that is no list is what the user says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the model has no name.
+    pub fn messages_column(model: impl Into<String>, column: impl Into<String>) -> Result<Self> {
+        Self::of(Some(model.into()), Ask::Turns(column.into()))
+    }
+
+    /// A whole body: JSON as the API takes it, in whose strings `{column}` takes a row's value.
+    /// It is sent as it stands, so [`system`](Self::system), [`schema`](Self::schema), [`set`](Self::set) and
+    /// the form of a [`provider`](Self::provider) do not apply; [`edit`](Self::edit) does.
+    ///
+    /// ```
+    /// use paceline::batch::Prompt;
+    ///
+    /// let body = r#"{"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Summarize: {text}"}]}"#;
+    /// let prompt = Prompt::body(body)?;
+    /// assert!(prompt.names_columns());
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when it is no JSON object, or a string has a brace too many.
+    pub fn body(json: &str) -> Result<Self> {
+        let wrong = |what: String| Error::Config(format!("body: {what}"));
+        let text = json.trim_start_matches('\u{feff}');
+        match value_of(text) {
+            Ok(Value::Object(_)) => {}
+            Ok(_) => return Err(wrong("a JSON object is needed".to_owned())),
+            Err(error) => return Err(wrong(error.to_string())),
+        }
+        let template = JsonTemplate::read(text);
+        let template = template.ok_or_else(|| wrong("a JSON object is needed".to_owned()))?;
+        Self::of(None, Ask::Body(template.map_err(wrong)?))
+    }
+
+    fn of(model: Option<String>, ask: Ask) -> Result<Self> {
+        if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
             let message = "the name of a model is needed for a prompt".to_owned();
             return Err(Error::Config(message));
         }
         Ok(Self {
             model,
             system: None,
-            user: parse("prompt", template)?,
+            ask,
+            images: Vec::new(),
+            folders: Folders::default(),
             fields: Map::new(),
+            edits: Edits::new(),
             id_column: None,
             schema_text: None,
             provider: None,
+            form: None,
         })
     }
 
@@ -78,6 +146,28 @@ impl Prompt {
     /// [`Error::Config`] when it has a brace too many, with its place.
     pub fn system(mut self, template: &str) -> Result<Self> {
         self.system = Some(parse("system prompt", template)?);
+        Ok(self)
+    }
+
+    /// Adds a column with an image for each row: an `https://` or `data:` address, or the path of a file in a
+    /// [folder that is allowed](Self::files_in), PNG, JPEG, GIF, WebP or PDF. A cell may be empty. Default:
+    /// none.
+    pub fn image_column(mut self, column: impl Into<String>) -> Self {
+        self.images.push(column.into());
+        self
+    }
+
+    /// Allows files of a folder in [image columns](Self::image_column), those in folders within it too. Paths
+    /// that are not absolute begin in the first such folder. What links and `..` lead to elsewhere is refused.
+    /// Default: no files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when there is no such folder.
+    pub fn files_in(mut self, folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let allowed = self.folders.allow(folder);
+        allowed.map_err(|error| Error::io(folder, error))?;
         Ok(self)
     }
 
@@ -142,6 +232,18 @@ impl Prompt {
         self
     }
 
+    /// Sets the endpoint for which requests are written. Default: the provider's, or chat.
+    pub fn form(mut self, form: RequestForm) -> Self {
+        self.form = Some(form);
+        self
+    }
+
+    /// Sets fields by their paths, after all else. Default: none.
+    pub fn edit(mut self, edits: Edits) -> Self {
+        self.edits = edits;
+        self
+    }
+
     /// Sets any other field of the requests, known to this crate or not.
     pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields.insert(field.into(), value.into());
@@ -177,31 +279,93 @@ impl Prompt {
         &self,
         value: impl Fn(&str) -> Result<Cow<'a, str>, String>,
     ) -> Result<(String, Value, Option<String>), String> {
-        let mut messages = Vec::with_capacity(2);
-        if let Some(system) = &self.system {
-            messages.push(Message::system(system.render(&value)?));
+        let (url, body, text) = self.unedited(&value)?;
+        if self.edits.is_empty() {
+            return Ok((url, body, text));
         }
-        let user = self.user.render(&value)?;
-        if user.trim().is_empty() {
-            return Err(self.is_empty());
+        let text = text.unwrap_or_else(|| body.to_string());
+        let text = self.edits.apply(&text, value)?;
+        let body = value_of(&text).map_err(|error| error.to_string())?;
+        Ok((url, body, Some(text)))
+    }
+
+    fn unedited<'a>(
+        &self,
+        value: &impl Fn(&str) -> Result<Cow<'a, str>, String>,
+    ) -> Result<(String, Value, Option<String>), String> {
+        if let Ask::Body(template) = &self.ask {
+            let text = template.render(value)?;
+            let body = value_of(&text).map_err(|error| error.to_string())?;
+            let form = self.form.unwrap_or(RequestForm::Chat);
+            return Ok((form.path().to_owned(), body, Some(text)));
         }
-        messages.push(Message::user(user));
+        let messages = self.ask.messages(self.system.as_ref(), value)?;
+        let messages = self.with_images(messages, value)?;
         let mut body = Map::new();
         body.insert("model".to_owned(), self.model.clone().into());
-        body.insert("messages".to_owned(), json!(messages));
+        if self.form == Some(RequestForm::Embeddings) {
+            let text = messages.last().and_then(|message| message.get("content"));
+            body.insert("input".to_owned(), text.cloned().unwrap_or_default());
+        } else {
+            body.insert("messages".to_owned(), json!(messages));
+        }
         let more = self.fields.iter();
         let more = more.filter(|(field, _)| !matches!(field.as_str(), "model" | "messages"));
         body.extend(more.map(|(field, value)| (field.clone(), value.clone())));
-        let (url, body) = match &self.provider {
-            Some(provider) => (provider.chat_path(), provider.chat_body(body)),
-            None => (CHAT, body),
+        let takes_messages = self.provider.as_ref().is_some_and(Provider::takes_messages);
+        let usual = match takes_messages {
+            true => RequestForm::Messages,
+            false => RequestForm::Chat,
+        };
+        let form = self.form.unwrap_or(usual);
+        let body = match (form, &self.provider) {
+            (RequestForm::Messages, _) => {
+                form::with_blocks(&mut body);
+                messages_body(body)
+            }
+            (RequestForm::Responses, _) => form::responses(body),
+            (RequestForm::Chat, Some(provider)) if !takes_messages => provider.chat_body(body),
+            (RequestForm::Chat | RequestForm::Embeddings, _) => body,
         };
         let body = Value::Object(body);
         let text = self.schema_text.as_ref().map(|(rounded, exact)| {
             // In a text it would have its quotes escaped.
             body.to_string().replacen(rounded, exact, 1)
         });
-        Ok((url.to_owned(), body, text))
+        Ok((form.path().to_owned(), body, text))
+    }
+
+    /// With the images of a row in what the user says last.
+    fn with_images<'a>(
+        &self,
+        mut messages: Vec<Value>,
+        value: &impl Fn(&str) -> Result<Cow<'a, str>, String>,
+    ) -> Result<Vec<Value>, String> {
+        let mut parts = Vec::new();
+        for column in &self.images {
+            let part = self.folders.part(&value(column)?);
+            parts.extend(part.map_err(|what| format!("column {column:?}: {what}"))?);
+        }
+        if parts.is_empty() {
+            return match self.ask.is_empty(&messages) {
+                true => Err(self.ask.emptiness()),
+                false => Ok(messages),
+            };
+        }
+        let is_user = |message: &&mut Value| message.get("role") == Some(&json!("user"));
+        let last = messages.iter_mut().rev().find(is_user);
+        let last = last.ok_or("there is no message of the user's to put an image into")?;
+        let content = last.get("content").cloned().unwrap_or_default();
+        let content = match content {
+            Value::Array(before) => before.into_iter().chain(parts).collect(),
+            Value::String(text) if text.trim().is_empty() => parts,
+            Value::Null => parts,
+            text => std::iter::once(json!({"type": "text", "text": text}))
+                .chain(parts)
+                .collect(),
+        };
+        last["content"] = Value::Array(content);
+        Ok(messages)
     }
 
     /// True when ids are the numbers of rows.
@@ -209,44 +373,50 @@ impl Prompt {
         self.id_column.is_none()
     }
 
-    fn is_empty(&self) -> String {
-        let columns: Vec<_> = self
-            .user
-            .columns()
-            .map(|name| format!("{name:?}"))
-            .collect();
-        match columns.as_slice() {
-            [] => "the prompt is empty".to_owned(),
-            [column] => format!("the prompt is empty: nothing stands in column {column}"),
-            columns => format!(
-                "the prompt is empty: nothing stands in columns {}",
-                columns.join(", ")
-            ),
-        }
-    }
-
     /// Whether it puts in a value of the row: if not, every row makes the same request.
     #[must_use]
     pub fn names_columns(&self) -> bool {
         let system = self.system.iter().flat_map(Template::columns);
-        self.user.columns().chain(system).next().is_some()
+        let own = self.ask.columns().map(|(_, column)| column).chain(system);
+        let edited = self.edits.columns();
+        let images = self.images.iter().map(String::as_str);
+        own.chain(edited).chain(images).next().is_some()
     }
 
-    /// The model that is asked.
-    pub(super) fn model(&self) -> &str {
-        &self.model
+    /// The model that is asked. `None` when it depends on the row.
+    pub(super) fn model(&self) -> Option<String> {
+        let stated = self.edits.stated_model().or_else(|| self.model.clone());
+        stated.or_else(|| match &self.ask {
+            Ask::Body(template) => {
+                let text = template
+                    .render(|column| Ok(format!("{{{column}}}").into()))
+                    .ok()?;
+                let model = Json::read(&text)?.field("model")?.text()?.into_owned();
+                (!model.contains('{')).then_some(model)
+            }
+            Ask::User(_) | Ask::Turns(_) => None,
+        })
     }
 
     /// The columns that it needs, each with what needs it.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let system = self.system.iter().flat_map(Template::columns);
-        let user = self.user.columns().map(|column| ("the prompt", column));
         let system = system.map(|column| ("the system prompt", column));
+        let images = self
+            .images
+            .iter()
+            .map(|column| ("an image", column.as_str()));
+        let edited = self.edits.columns().map(|column| ("a field", column));
         let id = self
             .id_column
             .iter()
             .map(|column| ("the id", column.as_str()));
-        user.chain(system).chain(id)
+        self.ask
+            .columns()
+            .chain(system)
+            .chain(images)
+            .chain(edited)
+            .chain(id)
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn models(
     let Some((model, line)) = unpriced.next() else {
         return Ok(());
     };
-    let place = match arguments.shape.prompt {
+    let place = match arguments.shape.model.first() {
         Some(_) => "--model".to_owned(),
         None => format!("{}:{line}", arguments.input.display()),
     };

@@ -27,11 +27,13 @@ mod numbers; //  numbers as people read them
 mod pace; //     how fast a run goes
 mod plain; //    text from elsewhere, safe for a terminal
 mod plan; //     `paceline run --dry-run`, and the table of `paceline count`
+mod prompt; //   what makes requests of rows, from flags
 mod reasons; //  why requests fail, in words
 mod report; //   `--report`: a run as a page
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
 mod server; //   the API to talk to
+mod several; //  one input over several models
 #[cfg(feature = "redis")]
 mod share; //    limits shared over a store
 mod signals; //  Ctrl-C, SIGTERM and SIGHUP
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(mut arguments) => {
             names::carry_part(&mut arguments);
-            run::run(&arguments)
+            several::run(&mut arguments)
         }
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),

@@ -1,7 +1,7 @@
 //! `paceline run`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::plan::{print_plan, say_bad_lines};
 use crate::report;
 use crate::say::say;
 use crate::server;
+use crate::several::with_label;
 #[cfg(feature = "redis")]
 use crate::share;
 use crate::signals::{self, Signal};
@@ -49,7 +50,7 @@ pub(crate) const BUILTIN: &str = "builtin";
 /// The model of requests that name none, for limits and prices.
 const UNNAMED: &str = "unnamed";
 
-pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
+pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit> {
     server::read_table(&arguments.server)?;
     server::check(&arguments.server)?;
     let table = limits::table(&arguments.limits)?;
@@ -156,6 +157,17 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(path) = &arguments.errors {
         run = run.errors(path);
     }
+    if let Some(label) = &arguments.shape.label {
+        let of_model = |named: bool, path: &Path| match named {
+            true => path.to_owned(),
+            false => with_label(path, label),
+        };
+        let results = of_model(arguments.output.is_some(), run.output_path());
+        // Beside results that are named there is the name in it already.
+        let is_named = arguments.errors.is_some() || arguments.output.is_some();
+        let errors = of_model(is_named, run.errors_path());
+        run = run.output(results).errors(errors);
+    }
     run = on_terms(run, arguments, prices);
     if arguments.dry_run {
         return print_plan(&run.plan()?);
@@ -174,7 +186,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
         run.check()?; // what is wrong with the files is said first
         return Err(error);
     }
-    let signal = listen_for_signals(&stop, arguments.grace)?;
+    interrupts.stop(&stop, arguments.grace)?;
     let (watch, currency) = (run.watch(), run.currency());
     let display = Display::start(watch.clone(), arguments.progress, currency.clone());
     let result = run.run();
@@ -226,7 +238,7 @@ pub(crate) fn run(arguments: &args::Run) -> Result<Exit> {
     if let Some(exit) = failed {
         return Ok(exit);
     }
-    Ok(Exit::of_summary(&summary, signal.exit()))
+    Ok(Exit::of_summary(&summary, interrupts.exit()))
 }
 
 /// Whether what answers need may be learned, by the words of the flags.
@@ -299,16 +311,43 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
 
 /// The first signal lets requests in flight finish; the second one ends the process. So does the end of the
 /// grace period, when an output that is not read blocks the process: what is on the disk then stays valid.
-fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
-    let stop = stop.clone();
-    let first = First::default();
-    let told = first.clone();
-    let heard = move |signal: Signal| {
-        if told.0.get().is_some() {
+#[derive(Clone, Default)]
+pub(crate) struct Interrupts(Arc<Mutex<Heard>>);
+
+#[derive(Default)]
+struct Heard {
+    is_listening: bool,
+    first: Option<Signal>,
+    /// Stops what runs now.
+    stop: Option<CancelToken>,
+}
+
+impl Interrupts {
+    /// Cancels a token at a signal, or at once when there has been one.
+    fn stop(&self, stop: &CancelToken, grace: Duration) -> Result<()> {
+        let mut heard = self.lock();
+        heard.stop = Some(stop.clone());
+        if heard.first.is_some() {
+            stop.cancel();
+        }
+        if std::mem::replace(&mut heard.is_listening, true) {
+            return Ok(());
+        }
+        let this = self.clone();
+        signals::listen(move |signal| this.hear(signal, grace))
+            .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))
+    }
+
+    fn hear(&self, signal: Signal, grace: Duration) {
+        let mut heard = self.lock();
+        if heard.first.is_some() {
             signal.end();
         }
-        let _ = told.0.set(signal);
-        stop.cancel();
+        heard.first = Some(signal);
+        if let Some(stop) = &heard.stop {
+            stop.cancel();
+        }
+        drop(heard);
         // On threads of their own: a write to an output that is not read may block for ever.
         let timer = Builder::new().name("paceline-grace".to_owned());
         let _ = timer.spawn(move || {
@@ -324,20 +363,15 @@ fn listen_for_signals(stop: &CancelToken, grace: Duration) -> Result<First> {
                 lasting(grace)
             );
         });
-    };
-    signals::listen(heard)
-        .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
-    Ok(first)
-}
+    }
 
-/// The signal that stopped the run, once one has.
-#[derive(Clone, Default)]
-struct First(Arc<OnceLock<Signal>>);
-
-impl First {
+    /// How the signal that stopped the run, once one has, ends the command.
     fn exit(&self) -> Exit {
-        self.0
-            .get()
-            .map_or(Exit::Interrupted, |signal| signal.exit())
+        self.lock().first.map_or(Exit::Interrupted, Signal::exit)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        // A thread that panicked changed one field at most.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

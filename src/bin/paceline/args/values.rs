@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use paceline::Accounting;
-use paceline::batch::{Money, RowFormat};
+use paceline::batch::{Edits, Money, RequestForm, RowFormat};
 use paceline::tokens::PromptRule;
 
 use super::amounts;
@@ -147,6 +147,45 @@ impl From<Table> for RowFormat {
             Table::Jsonl => Self::Jsonl,
             Table::Lines => Self::Lines,
         }
+    }
+}
+
+/// The endpoint for which requests are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Endpoint {
+    /// /v1/responses
+    Responses,
+    /// /v1/chat/completions
+    Chat,
+    /// /v1/embeddings: the prompt is the input
+    Embeddings,
+    /// /v1/messages
+    Messages,
+}
+
+impl From<Endpoint> for RequestForm {
+    fn from(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Responses => Self::Responses,
+            Endpoint::Chat => Self::Chat,
+            Endpoint::Embeddings => Self::Embeddings,
+            Endpoint::Messages => Self::Messages,
+        }
+    }
+}
+
+/// A field of requests, and what it is set to.
+pub(super) fn field(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text
+        .split_once('=')
+        .ok_or("a path and a value are needed, such as temperature=0")?;
+    let path = path.trim();
+    if path == "model" {
+        return Err("--model sets the model".to_owned());
+    }
+    match Edits::new().set(path, value) {
+        Ok(_) => Ok((path.to_owned(), value.to_owned())),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -1,0 +1,154 @@
+//! The prompt that makes requests of rows, from flags.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use paceline::batch::{Edits, Prompt};
+use paceline::{Error, Result};
+
+use crate::args;
+
+/// The fields that flags set, for a Batch file or a table.
+pub(crate) fn edits(shape: &args::Shape) -> Result<Edits> {
+    let mut edits = Edits::new();
+    // Of a prompt's own requests the model is known, and stands where people look for it.
+    let is_asked = shape.prompt.is_some() || shape.messages.is_some();
+    if let (Some(model), false) = (shape.model.first(), is_asked) {
+        edits = edits.model(model)?;
+    }
+    for (path, value) in &shape.set {
+        edits = edits.set(path, value)?;
+    }
+    Ok(edits)
+}
+
+/// The prompt for the rows of a table; `None` when the input is a Batch file.
+pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>> {
+    let model = shape.model.first().map_or("", String::as_str); // clap asks for one
+    let made = match (&shape.prompt, &shape.messages, &shape.body) {
+        (Some(template), _, _) => of_text(template, |text| Prompt::new(model, text))?,
+        (_, Some(column), _) => Prompt::messages_column(model, column)?,
+        (_, _, Some(path)) => whole_body(path, shape)?,
+        (None, None, None) => return Ok(None),
+    };
+    let mut prompt = made;
+    if let Some(system) = &shape.system {
+        prompt = of_text(system, |text| prompt.system(text))?;
+    }
+    for column in &shape.image {
+        prompt = prompt.image_column(column);
+    }
+    if !shape.image.is_empty() {
+        prompt = allow_files(prompt, input, shape)?;
+    }
+    if let Some(endpoint) = shape.endpoint {
+        prompt = prompt.form(endpoint.into());
+    }
+    prompt = prompt.edit(edits(shape)?);
+    if !prompt.names_columns() {
+        let flag = if shape.body.is_some() {
+            "--body"
+        } else {
+            "--prompt"
+        };
+        return Err(Error::Config(format!(
+            "{flag} names no column, so every row would make the same request; put a \
+             value of the row in, as in --prompt 'Summarize: {{text}}'"
+        )));
+    }
+    if let Some(tokens) = shape.max_tokens {
+        prompt = prompt.max_completion_tokens(tokens as u64);
+    }
+    if let Some(path) = &shape.schema {
+        let schema = read(path)?;
+        prompt = prompt.schema_text(&schema).map_err(|error| {
+            let error = error.to_string();
+            let what = error.strip_prefix("schema: ").unwrap_or(&error);
+            let path = path.display();
+            // The place stands where that of any other file does.
+            let place = what.rsplit_once(" at line ");
+            let place = place.and_then(|(what, place)| Some((what, place.split_once(" column ")?)));
+            Error::Config(match place {
+                Some((what, (line, column))) => {
+                    format!("--schema {path}:{line}: column {column}: {what}")
+                }
+                None => format!("--schema {path}: {what}"),
+            })
+        })?;
+    }
+    if let Some(column) = &shape.id {
+        prompt = prompt.id_column(column);
+    }
+    Ok(Some(prompt))
+}
+
+fn whole_body(path: &Path, shape: &args::Shape) -> Result<Prompt> {
+    let shown = path.display();
+    let text = read(path)?;
+    let prompt = Prompt::body(&text).map_err(|error| {
+        let error = error.to_string();
+        let what = error.strip_prefix("body: ").unwrap_or(&error);
+        Error::Config(format!("--body {shown}: {what}"))
+    })?;
+    let has = |field: &str| {
+        let body = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}'));
+        body.is_ok_and(|body| body.get(field).is_some())
+    };
+    if shape.endpoint.is_none() && !has("messages") {
+        return Err(Error::Config(format!(
+            "--body {shown}: without messages in it, --endpoint has to say where it goes"
+        )));
+    }
+    Ok(prompt)
+}
+
+/// Files lie beside the table, or where a flag allows.
+fn allow_files(mut prompt: Prompt, input: &Path, shape: &args::Shape) -> Result<Prompt> {
+    if input != Path::new("-") {
+        let folder = input.parent().filter(|folder| *folder != Path::new(""));
+        prompt = prompt.files_in(folder.unwrap_or(Path::new(".")))?;
+    }
+    for folder in &shape.allow_files {
+        prompt = prompt.files_in(folder)?;
+    }
+    Ok(prompt)
+}
+
+/// What `make` makes of a flag's text, or of that of the file which it names with `@`.
+fn of_text<T>(value: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    let Some(path) = value.strip_prefix('@') else {
+        return make(value);
+    };
+    let text = read(Path::new(path))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    make(text).map_err(|error| Error::Config(format!("{path}: {error}")))
+}
+
+fn read(path: &Path) -> Result<String> {
+    let fail = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::read(path).map_err(fail)?;
+    let text = text_of(bytes).ok_or_else(|| {
+        let message =
+            "invalid UTF-8; iconv -f WINDOWS-1252 -t UTF-8 converts it, if that is what it is";
+        fail(io::Error::new(io::ErrorKind::InvalidData, message))
+    })?;
+    let without_mark = text.strip_prefix('\u{feff}').map(str::to_owned);
+    Ok(without_mark.unwrap_or(text))
+}
+
+/// The text of a file, in UTF-8, or in UTF-16 with a byte order mark.
+fn text_of(bytes: Vec<u8>) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return String::from_utf8(bytes).ok(),
+    };
+    let (pairs, rest) = bytes.as_chunks();
+    let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+}
