@@ -58,8 +58,8 @@ pub(crate) struct Shape {
     /// Set a field of each request, such as temperature=0 or reasoning.effort=low; repeatable
     ///
     /// Dots part the names of objects in one another, a number names an item of a list. VALUE is JSON where it
-    /// is some, and a string otherwise; {column} in a string takes a row's value, {custom_id} that of a line
-    /// of a Batch file. Tools: --set 'tools=[...]', or --body.
+    /// is some, and a string otherwise; {column} in a string takes a row's value. A line of a Batch file has
+    /// the one column `custom_id`. Tools: --set 'tools=[...]', or --body.
     #[arg(long, value_name = "PATH=VALUE", value_parser = field, help_heading = PROMPTS, hide_short_help = true)]
     pub(crate) set: Vec<(String, String)>,
     /// Choose the endpoint for which requests are written [default: the provider's, else chat]
