@@ -286,6 +286,11 @@ impl Account {
         Some(Spent::of(counted))
     }
 
+    /// The time up to which is known what others have been booked.
+    pub(in crate::limiter) fn counted_to(&self) -> Tick {
+        self.reservations.as_of()
+    }
+
     /// Whether an order of this kind is still to be reported.
     pub(in crate::limiter) fn has_order(&self, is_it: impl Fn(&Order) -> bool) -> bool {
         let unheard = self.unheard.iter().flat_map(|told| &told.orders);

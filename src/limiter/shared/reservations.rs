@@ -35,6 +35,8 @@ pub(super) struct Reservations {
     total: Sums,
     /// What the store had booked in all with the newest reservation that has come.
     booked: Option<Counts>,
+    /// When that one was due.
+    as_of: Tick,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Reservations {
             && reservation.due <= now
             && let Some(reservation) = self.coming.pop_front()
         {
-            self.booked = Some(reservation.booked);
+            (self.booked, self.as_of) = (Some(reservation.booked), reservation.due);
             match reservation.due.after(life) >= now {
                 true => add(&mut self.ready, reservation.amounts),
                 false => sub(&mut self.total, reservation.amounts),
@@ -95,6 +97,11 @@ impl Reservations {
             *used = used.saturating_sub(i64::try_from(ready).unwrap_or(i64::MAX));
         }
         Some(used)
+    }
+
+    /// The time up to which others' bookings are known here.
+    pub(super) fn as_of(&self) -> Tick {
+        self.as_of
     }
 
     /// What the store had booked before anything is known of it here.

@@ -9,6 +9,8 @@
 //! The store is asked for no more than the estimator lets go soon: what is booked and not used in time
 //! is void. What the estimator finds the limits to be goes to the store, and so to all.
 
+mod others; // what they have spent, and when that was known
+
 use std::time::Duration;
 
 use super::super::bucket::{Bucket, Tick};
@@ -25,6 +27,7 @@ use crate::observation::{Outcome, Refusal};
 use crate::quota::{Limits, Quota};
 use crate::unit::Unit;
 use crate::{AcquireError, Result};
+use others::Others;
 
 /// What a store books, and an estimator where a server is followed.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(in crate::limiter) struct Shared {
     pub(super) pace: Option<Box<Adaptive>>,
     /// What the store had counted when the estimator last advanced.
     counted: Option<Spent>,
+    others: Others,
     /// What has come in beyond the burst of each of the estimator's buckets since then. Where others have
     /// spent meanwhile the bucket was not as full, and it has come in after all.
     spilled: Vec<f64>,
@@ -70,6 +74,7 @@ impl Shared {
             account,
             pace,
             counted: None,
+            others: Others::default(),
             spilled: Vec::new(),
             kept: Vec::new(),
             has_news: false,
@@ -108,6 +113,7 @@ impl Shared {
             && before != after
         {
             let (taken, given) = after.against(before);
+            self.others.spend(taken);
             if given != Cost::default() {
                 pace.settle(given, Cost::default());
                 pace.advance(now);
@@ -124,6 +130,7 @@ impl Shared {
             }
         }
         self.counted = counted;
+        self.others.know_up_to(self.account.counted_to());
     }
 
     /// The estimator gets what is counted from here on.
@@ -210,14 +217,20 @@ impl Shared {
             return Effect::default();
         };
         let here = pace.spent();
-        let observed = pace.observe(seen, now);
+        let unsure = match self.account.is_fed() && self.account.present() > 1 {
+            true => self.others.unsure_at(seen.at),
+            false => Cost::default(),
+        };
+        let observed = pace.observe_unsure(seen, unsure, now);
         let is_refused = matches!(seen.observation.outcome, Outcome::Refused(_));
         self.was_refused |= is_refused;
         self.has_news |= seen.observation.outcome != Outcome::Unknown;
-        // How many a process has in flight is its own affair.
+        // How many a process has in flight is its own affair. A count that is not sure would teach others
+        // a wrong one, but each has to know of a refusal.
         let is_for_room =
             matches!(seen.observation.outcome, Outcome::Refused(it) if it.is_for_room);
-        if let (Some(spent), Some(counted), false) = (seen.spent, self.counted, is_for_room) {
+        let is_for_all = !is_for_room && (is_refused || unsure == Cost::default());
+        if let (Some(spent), Some(counted), true) = (seen.spent, self.counted, is_for_all) {
             let note = Note {
                 cost: seen.cost,
                 counted: spent.moved(here, counted).amounts(),
@@ -470,11 +483,25 @@ impl Shared {
         });
         let line: Vec<_> = line.collect();
         let line = line.into_iter();
+        self.look_again(now);
         let known = self.known();
         let sync = self.account.sync(line, waiters, room, held, known, now);
         self.has_news &= sync.is_none();
         self.was_refused &= sync.is_none();
         sync
+    }
+
+    /// What time alone has shown is news, too: the store would go by the slower rate for as long as no
+    /// request is sent.
+    fn look_again(&mut self, now: Tick) {
+        let Some(pace) = &mut self.pace else { return };
+        let rates = |pace: &Adaptive| -> Vec<f64> {
+            pace.buckets.0.iter().map(Bucket::fills_at).collect()
+        };
+        let before = rates(pace);
+        pace.advance(now);
+        let mut pairs = rates(pace).into_iter().zip(before);
+        self.has_news |= pairs.any(|(after, before)| after > before);
     }
 
     /// What the estimator takes to be left, for the store to book by: it counts what is reserved, where

@@ -73,6 +73,8 @@ pub(super) struct LimitEstimator {
     step: f64,
     /// What had been spent up to the newest request that was heard of.
     heard_of: Option<Spent>,
+    /// The newest request whose answer said when all of the limit is left again, and when that is.
+    full_at: Option<(Tick, Tick)>,
     pub(super) refusal_backoff: RefusalBackoff,
     short: ShortWindows,
     /// The largest bucket that the server's words are consistent with, in seconds; 0 for none.
@@ -124,6 +126,7 @@ impl LimitEstimator {
             squares: 0.0,
             step: 0.0,
             heard_of: None,
+            full_at: None,
             refusal_backoff: RefusalBackoff::default(),
             short: ShortWindows::default(),
             bucket: 0.0,
@@ -240,6 +243,7 @@ impl LimitEstimator {
         let drift = Drift::of(self.unit());
         self.filter.advance(more, squares, time, drift);
         (self.at, self.spent) = (self.at.max(now), spent);
+        self.forget_external_use(level);
         if !self.is_observed() && self.external_use != 0.0 {
             // Where only refusals speak, no answer would show that it has got better.
             self.external_use *= 0.5_f64.powf(time / FORGETTING);
@@ -318,6 +322,30 @@ impl LimitEstimator {
         let bucket = self.bucket();
         if bucket != before {
             level.pace(bucket, 1.0);
+            self.set_rate(level);
+        }
+    }
+
+    /// Observes that all of the limit is left again after `reset`, if nothing is spent.
+    pub(super) fn observe_reset(&mut self, reset: Duration, then: Moment) {
+        if self.full_at.is_none_or(|(of, _)| of <= then.at) {
+            self.full_at = Some((then.at, self.at.after(reset)));
+        }
+    }
+
+    /// Forgets what others use when all requests have been answered and the limit is to be whole again since
+    /// then: it may have been a window, which nothing came into before its end. A client that takes others to
+    /// use nearly all of a limit sends too little to find that out.
+    fn forget_external_use(&mut self, level: &mut Bucket) {
+        let is_whole = self.full_at.is_some_and(|(_, at)| at <= self.at);
+        let is_all_heard_of = || {
+            let heard_of = self.heard_of;
+            heard_of.is_some_and(|it| self.spent.since(it, self.unit()) <= 0.0)
+        };
+        if self.external_use > 0.0 && is_whole && is_all_heard_of() {
+            self.full_at = None;
+            self.external_use = 0.0;
+            self.filter.forget_foreign();
             self.set_rate(level);
         }
     }

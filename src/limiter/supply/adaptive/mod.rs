@@ -74,6 +74,8 @@ pub(in crate::limiter) struct SentRequest {
     pub(in crate::limiter) at: Tick,
     /// What had been spent then, itself included.
     pub(in crate::limiter) spent: Spent,
+    /// What others may have spent before it or after it, unseen.
+    pub(in crate::limiter) unsure: Cost,
 }
 
 /// What comes of an answer for the line.
@@ -446,6 +448,7 @@ impl Estimator {
             let bucket = left + reset.as_secs_f64() * limit_estimator.rate();
             let is_exact = reset.subsec_nanos() != 0 && left > 0.0;
             limit_estimator.observe_bucket(bucket, is_exact, then, level);
+            limit_estimator.observe_reset(reset, then);
         }
         limit_estimator.observe_left(left, then, level);
     }
@@ -642,7 +645,9 @@ impl Estimator {
         Moment {
             at: request.at,
             spent,
-            near: near.saturating_sub(request.cost.amount(unit)),
+            near: near
+                .saturating_sub(request.cost.amount(unit))
+                .saturating_add(request.unsure.amount(unit)),
         }
     }
 

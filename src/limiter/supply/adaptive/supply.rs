@@ -91,6 +91,16 @@ impl Adaptive {
     }
 
     pub(in crate::limiter) fn observe(&mut self, seen: &GrantObservation<'_>, now: Tick) -> Effect {
+        self.observe_unsure(seen, Cost::default(), now)
+    }
+
+    /// The same where `unsure` may have left before the request or after it, so that the answer says the less.
+    pub(in crate::limiter) fn observe_unsure(
+        &mut self,
+        seen: &GrantObservation<'_>,
+        unsure: Cost,
+        now: Tick,
+    ) -> Effect {
         let Some(spent) = seen.spent else {
             return Effect::default();
         };
@@ -98,6 +108,7 @@ impl Adaptive {
             cost: seen.cost,
             at: seen.at,
             spent: *spent,
+            unsure,
         };
         let levels = &mut self.buckets.0;
         let then = self.estimator.observe(heard, seen.observation, levels, now);

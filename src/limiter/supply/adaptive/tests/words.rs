@@ -31,6 +31,7 @@ impl Ear {
         }
         self.estimator.granted(cost, &mut self.levels, NOW);
         SentRequest {
+            unsure: Cost::default(),
             cost,
             at: NOW,
             spent: self.estimator.spent(),
