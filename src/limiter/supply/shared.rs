@@ -495,9 +495,8 @@ impl Shared {
     /// request is sent.
     fn look_again(&mut self, now: Tick) {
         let Some(pace) = &mut self.pace else { return };
-        let rates = |pace: &Adaptive| -> Vec<f64> {
-            pace.buckets.0.iter().map(Bucket::fills_at).collect()
-        };
+        let rates =
+            |pace: &Adaptive| -> Vec<f64> { pace.buckets.0.iter().map(Bucket::fills_at).collect() };
         let before = rates(pace);
         pace.advance(now);
         let mut pairs = rates(pace).into_iter().zip(before);
