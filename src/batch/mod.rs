@@ -38,6 +38,7 @@ mod record; //   one line of an output file
 mod report; //   a run as a page
 mod run; //      the stages put together
 mod send; //     one request, and what becomes of it
+mod shutdown; // its stop, and why
 mod summary; //  what a run came to
 mod terminal; // lines for one
 mod wait; //     for something, or the stop of the run
@@ -49,9 +50,11 @@ pub use events::bottleneck::Bottleneck;
 pub use events::history::History;
 pub use events::hold::Hold;
 pub use events::listener::Finished;
+pub use events::model_progress::ModelProgress;
 pub use events::notice::Notice;
-pub use events::progress::{ModelProgress, Progress, Watch};
+pub use events::progress::Progress;
 pub use events::reasons::{Reason, Reasons};
+pub use events::watch::Watch;
 pub use extract::{Extract, Extracted, extract};
 pub use fs::{check_output, is_same_file};
 pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 
-use crate::RateLimitedClient;
-use crate::batch::count::Counted;
+use crate::batch::count::{Counted, fallback};
 use crate::batch::dispatch::spool::{Spool, Spooled};
+use crate::batch::events::model_progress::ModelProgress;
 use crate::tokens::Estimate;
+use crate::{Prepared, RateLimitedClient};
 
 /// Requests in memory, at most.
 pub(in crate::batch) const QUEUE: usize = 4_096;
@@ -82,6 +83,20 @@ impl Lane {
             memory: VecDeque::new(),
             bytes: 0,
             spool: Spool::default(),
+        }
+    }
+
+    /// Where its requests stand.
+    pub(in crate::batch) fn progress(&self) -> ModelProgress {
+        let tally = self.tally;
+        ModelProgress {
+            model: self.name.clone(),
+            read: tally.read,
+            started: tally.started,
+            ended: tally.ended,
+            tokens_read: tally.tokens_read,
+            tokens_started: tally.tokens_started,
+            in_flight: self.sending as u64,
         }
     }
 
@@ -159,11 +174,38 @@ impl Lane {
             let Some(spooled) = self.spool.pop()? else {
                 break;
             };
-            self.push(Counted::of(client, spooled));
+            self.push(counted(client, spooled));
         }
         let first = self.memory.pop_front();
         let bytes = first.as_ref().map_or(0, |first| first.request.body().len());
         self.bytes = self.bytes.saturating_sub(bytes);
         Ok(first)
+    }
+}
+
+/// A request that has waited on the disk.
+fn counted(client: &RateLimitedClient, spooled: Spooled<'_>) -> Counted {
+    let Spooled {
+        line,
+        custom_id,
+        fingerprint,
+        path,
+        model,
+        estimate,
+        body,
+    } = spooled;
+    let tier = fallback::tier_in(&body);
+    Counted {
+        line,
+        custom_id: custom_id.into_owned(),
+        fingerprint,
+        request: Prepared::of(
+            client,
+            path.into_owned(),
+            body.into_owned(),
+            model.into_owned(),
+            estimate,
+        )
+        .in_tier(tier),
     }
 }

@@ -14,21 +14,30 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
+use super::board::Board;
+use super::lane::{Lane, Leader};
+use super::memory::{Held, Memory};
+use super::stage::Stage;
 use crate::batch::count::Counted;
-use crate::batch::dispatch::board::Board;
-use crate::batch::dispatch::lane::Leader;
-use crate::batch::dispatch::memory::{Held, Memory};
 use crate::batch::events::bottleneck::Facts;
 use crate::batch::events::notice::Notice;
-use crate::batch::events::progress::{ModelProgress, View};
+use crate::batch::events::{Events, RunEvent};
 use crate::batch::machine::InFlight;
-use crate::batch::run::Shared;
-use crate::batch::send::send;
-use crate::batch::wait::start;
-use crate::limiter::{Clock, Watcher};
-use crate::{Error, Result};
+use crate::batch::shutdown::Shutdown;
+use crate::batch::wait::{Gate, Look, start};
+use crate::limiter::Clock;
+use crate::{Error, RateLimitedClient, Result};
+
+/// The queue of threads that have nothing to do.
+const WORK: usize = 0;
+/// The queue of threads that add requests.
+const ROOM: usize = 1;
+/// The queue of threads that are ready to send.
+const PLACE: usize = 2;
+/// The queue of the thread that watches how many threads there are.
+const GROWTH: usize = 3;
 
 /// All threads are stuck when they are busy and none has ended a request for this long.
 const STILL: Duration = Duration::from_millis(250);
@@ -37,9 +46,8 @@ const STILL: Duration = Duration::from_millis(250);
 ///
 /// # Locking
 ///
-/// One lock guards the board. No thread holds it while it waits for a limiter or the network. A thread
-/// that waits for the board is woken under the lock, so it misses no notice between its check and its
-/// wait:
+/// One lock guards the board. No thread holds it while it waits for a limiter or the network. Threads
+/// wait in four queues of its gate and are woken:
 ///
 /// - a free thread, when a lane needs a leader, when all is done, and when the run is stopped;
 /// - the thread that watches their number, when one more was wanted and is not worth it yet;
@@ -47,12 +55,11 @@ const STILL: Duration = Duration::from_millis(250);
 /// - a thread that adds requests, when a lane or the disk that was full is half empty, when a thread has
 ///   nothing to do, and when the run is stopped.
 pub(in crate::batch) struct Lanes {
-    shared: Arc<Shared>,
-    board: Mutex<Board>,
-    work: Condvar,
-    room: Condvar,
-    turn: Condvar,
-    growth: Condvar,
+    client: RateLimitedClient,
+    stage: Arc<dyn Stage>,
+    events: Arc<Events>,
+    shutdown: Arc<Shutdown>,
+    gate: Arc<Gate<Board, 4>>,
     clock: Clock,
     me: Weak<Lanes>,
 }
@@ -61,34 +68,36 @@ pub(in crate::batch) struct Lanes {
 pub(in crate::batch) struct Entrance(Arc<Lanes>);
 
 impl Lanes {
-    /// Lanes that send with as many threads and as much memory.
-    pub(in crate::batch) fn open(shared: Arc<Shared>, room: InFlight, memory: u64) -> Entrance {
+    /// Lanes whose threads pass requests on to `stage`, in as much room and memory.
+    pub(in crate::batch) fn open(
+        client: &RateLimitedClient,
+        stage: Arc<dyn Stage>,
+        events: &Arc<Events>,
+        shutdown: &Arc<Shutdown>,
+        room: InFlight,
+        memory: u64,
+    ) -> Entrance {
         let clock = Clock::real();
-        let lanes = Arc::new_cyclic(|me| Self {
-            board: Mutex::new(Board::new(room, Memory::new(memory), clock.now())),
+        let board = Board::new(room, Memory::new(memory), clock.now());
+        Entrance(Arc::new_cyclic(|me| Self {
+            client: client.clone(),
+            stage,
+            events: Arc::clone(events),
+            shutdown: Arc::clone(shutdown),
+            gate: Gate::new(board, shutdown.token()),
             clock,
-            work: Condvar::new(),
-            room: Condvar::new(),
-            turn: Condvar::new(),
-            growth: Condvar::new(),
-            shared,
             me: Weak::clone(me),
-        });
-        let watcher = Arc::downgrade(&lanes) as Weak<dyn Watcher>;
-        lanes.shared.stop.watch(&watcher);
-        let view = Arc::downgrade(&lanes) as Weak<dyn View>;
-        lanes.shared.watch.show(view);
-        Entrance(lanes)
+        }))
     }
 
     fn put(&self, counted: Counted) -> Result<()> {
-        let table = self.shared.client.registry().table();
+        let table = self.client.registry().table();
         let family = table.family_of(counted.request.model());
         let size = counted.request.estimate();
-        let mut board = self.board.lock();
+        let mut board = self.gate.lock();
         let lane = board.lane(family);
         loop {
-            if self.shared.stop.is_cancelled() {
+            if self.gate.is_stopped() {
                 return Ok(()); // it stays undone
             }
             if board.has_room(lane) {
@@ -102,17 +111,21 @@ impl Lanes {
                 board.lanes[lane].tally.read(size);
                 break;
             }
-            while !board.has_plenty_of_room(lane) && !self.shared.stop.is_cancelled() {
+            self.gate.wait(ROOM, &mut board, |board| {
+                if board.has_plenty_of_room(lane) {
+                    return Look::Pass;
+                }
                 // Looked at again when it would stand still by then.
                 let until = board.last_end + STILL;
-                if self.room.wait_until(&mut board, until).timed_out() {
-                    let now = self.clock.now();
-                    board.stands_still = now.saturating_duration_since(board.last_end) >= STILL;
-                    if board.stands_still && !board.has_plenty_of_room(lane) {
-                        self.room.wait(&mut board);
-                    }
+                if self.clock.now() < until {
+                    return Look::Until(until);
                 }
-            }
+                board.stands_still = true;
+                match board.has_plenty_of_room(lane) {
+                    true => Look::Pass,
+                    false => Look::Wait,
+                }
+            });
         }
         self.call(board, lane)
     }
@@ -142,7 +155,7 @@ impl Lanes {
         }
         if board.free > 0 {
             board.free -= 1;
-            self.work.notify_one();
+            self.gate.notify_one(&board, WORK);
             return Ok(());
         }
         let Some(me) = self.me.upgrade() else {
@@ -153,7 +166,7 @@ impl Lanes {
         let Err(error) = start("paceline-send", move || me.work()) else {
             return Ok(());
         };
-        let mut board = self.board.lock();
+        let mut board = self.gate.lock();
         board.threads -= 1;
         match board.threads {
             0 => Err(error),
@@ -164,8 +177,8 @@ impl Lanes {
                 drop(board);
                 if !was_told {
                     let reason = error.to_string();
-                    let notices = &self.shared.options.notices;
-                    notices.tell(&Notice::Exhausted { reason });
+                    let notice = Notice::Exhausted { reason };
+                    self.events.emit(RunEvent::Notice(&notice));
                 }
                 Ok(())
             }
@@ -184,7 +197,7 @@ impl Lanes {
     /// Keeps what caps the requests in flight, for the summary.
     fn note_cap(&self, board: &Board) {
         if let Some((cap, _)) = board.capped_by() {
-            self.shared.watch.is_capped(cap);
+            self.events.emit(RunEvent::Capped(cap));
         }
     }
 
@@ -192,7 +205,7 @@ impl Lanes {
     /// event makes them look.
     fn tend_growth(&self, mut board: MutexGuard<'_, Board>) -> Result<()> {
         if std::mem::replace(&mut board.has_tender, true) {
-            self.growth.notify_one();
+            self.gate.notify_one(&board, GROWTH);
             return Ok(());
         }
         drop(board);
@@ -202,106 +215,48 @@ impl Lanes {
         if let Err(error) = start("paceline-growth", move || me.look_after_growth()) {
             // As many as there are do it, and the next one to get free looks again.
             log::warn!("{error}");
-            let mut board = self.board.lock();
+            let mut board = self.gate.lock();
             (board.has_tender, board.next_look) = (false, None);
         }
         Ok(())
     }
 
     fn look_after_growth(&self) {
-        let mut board = self.board.lock();
-        while !board.is_done() && !self.shared.stop.is_cancelled() {
-            let Some(due) = board.next_look else {
-                self.growth.wait(&mut board);
-                continue;
-            };
-            if due <= self.clock.now() {
-                board.next_look = None;
-                if let Err(error) = self.summon(board) {
-                    log::warn!("{error}"); // the next one to get free takes it
+        let mut board = self.gate.lock();
+        loop {
+            let mut is_due = false;
+            let look = |board: &mut Board| {
+                is_due = board.next_look.is_some_and(|due| due <= self.clock.now());
+                match board.next_look {
+                    _ if board.is_done() || is_due => Look::Pass,
+                    None => Look::Wait,
+                    Some(due) => Look::Until(due),
                 }
-                board = self.board.lock();
-            } else {
-                self.growth.wait_until(&mut board, due);
+            };
+            if !self.gate.wait(GROWTH, &mut board, look) || board.is_done() {
+                return;
             }
+            board.next_look = None;
+            if let Err(error) = self.summon(board) {
+                log::warn!("{error}"); // the next one to get free takes it
+            }
+            board = self.gate.lock();
         }
     }
 
     /// What each thread does.
     fn work(&self) {
         let _counted = Working(self);
-        let wait = self.shared.wait();
-        while let Some((led, held, counted)) = self.next() {
-            let Counted {
-                custom_id,
-                fingerprint,
-                request,
-                ..
-            } = counted;
-            self.shared.backpressure.pass();
-            self.shared.judge.pass();
-            let pass = self.shared.link.pass();
-            if let Some(error) = self.shared.never(&request) {
-                drop(led);
-                let _ = self
-                    .shared
-                    .refused(custom_id, fingerprint, Duration::ZERO, &error);
-                continue;
-            }
-            let Some(claim) = self.shared.claim(&request) else {
-                continue; // the run ends: it stays undone
-            };
-            let admitted = request.admit(wait);
-            match admitted {
-                Ok(admitted) => {
-                    let sending = self.begin(led, held);
-                    self.shared.watch.admitted(admitted.cost());
-                    self.shared.history.admitted(&admitted);
-                    let held = &sending.held;
-                    send(
-                        &self.shared,
-                        custom_id,
-                        fingerprint,
-                        admitted,
-                        claim,
-                        pass,
-                        held,
-                    );
-                }
-                Err(error) => {
-                    drop(led);
-                    let _ = self
-                        .shared
-                        .refused(custom_id, fingerprint, Duration::ZERO, &error);
-                }
-            }
-        }
-    }
-
-    /// Waits until one more may be in flight, and releases the lane.
-    fn begin<'a>(&'a self, led: Led<'a>, held: Held) -> Sending<'a> {
-        let lane = led.lane;
-        let mut board = self.board.lock();
-        board.ready += 1;
-        while board.sending >= board.most && !self.shared.stop.is_cancelled() {
-            self.turn.wait(&mut board);
-        }
-        board.ready -= 1;
-        board.sending += 1;
-        board.lanes[lane].sending += 1;
-        led.end(board);
-        Sending {
-            lanes: self,
-            lane,
-            held,
+        while let Some((turn, counted)) = self.next() {
+            self.stage.take(counted, turn);
         }
     }
 
     /// The next request of a lane without a leader. `None` when there is nothing more to do.
-    fn next(&self) -> Option<(Led<'_>, Held, Counted)> {
-        let mut board = self.board.lock();
+    fn next(&self) -> Option<(Turn<'_>, Counted)> {
+        let mut board = self.gate.lock();
         loop {
-            if self.shared.stop.is_cancelled() {
+            if self.gate.is_stopped() {
                 break;
             }
             let mut rests = board.growth.rests(board.at_work());
@@ -309,17 +264,17 @@ impl Lanes {
                 if let Err(error) = self.look_again(board) {
                     log::warn!("{error}"); // then it does not rest
                 }
-                board = self.board.lock();
+                board = self.gate.lock();
                 rests = board.next_look.is_some() && board.growth.rests(board.at_work());
             }
             let next = if rests { None } else { board.next() };
             if let Some(lane) = next.and_then(|index| board.called.remove(index)) {
                 board.lanes[lane].leader = Leader::Present;
                 let (had_room, was_roomy) = (board.has_plenty_of_room(lane), board.is_roomy());
-                let next = board.pop(lane, &self.shared.client);
+                let next = board.pop(lane, &self.client);
                 let has_room = board.has_plenty_of_room(lane);
                 if (!had_room && has_room) || (!was_roomy && board.is_roomy()) {
-                    self.room.notify_all();
+                    self.gate.notify_all(&board, ROOM);
                 }
                 match next {
                     Ok(Some(counted)) => {
@@ -334,13 +289,14 @@ impl Lanes {
                         if let Err(error) = self.summon(board) {
                             log::warn!("{error}"); // this thread comes back for them
                         }
-                        return Some((Led { lanes: self, lane }, held, counted));
+                        let led = Led { lanes: self, lane };
+                        return Some((Turn { led, held }, counted));
                     }
                     Ok(None) => board.lanes[lane].leader = Leader::Absent,
                     Err(error) => {
                         drop(board);
-                        self.shared
-                            .fail_for(Error::io("requests that wait on the disk", error));
+                        self.shutdown
+                            .fail_now(Error::io("requests that wait on the disk", error));
                         return None;
                     }
                 }
@@ -350,17 +306,50 @@ impl Lanes {
                 break;
             }
             board.free += 1;
-            self.room.notify_all(); // a free thread: readers that wait for room look ahead for it
-            self.work.wait(&mut board);
+            self.gate.notify_all(&board, ROOM); // a free thread: readers that wait for room look ahead for it
+            let mut has_waited = false;
+            self.gate.wait(WORK, &mut board, |_| {
+                match std::mem::replace(&mut has_waited, true) {
+                    true => Look::Pass,
+                    false => Look::Wait,
+                }
+            });
         }
         None
     }
 
     /// Has every free thread look again.
-    fn wake_all(&self, board: &mut Board) {
+    fn wake_all(&self, board: &mut MutexGuard<'_, Board>) {
         board.free = 0;
-        self.work.notify_all();
-        self.growth.notify_all();
+        self.gate.notify_all(board, WORK);
+        self.gate.notify_all(board, GROWTH);
+    }
+}
+
+/// The turn of a request: its thread leads the lane until this is dropped or begins.
+pub(in crate::batch) struct Turn<'a> {
+    led: Led<'a>,
+    held: Held,
+}
+
+impl<'a> Turn<'a> {
+    /// Waits until one more may be in flight, and releases the lane.
+    pub(in crate::batch) fn begin(self) -> Sending<'a> {
+        let Self { led, held } = self;
+        let Led { lanes, lane } = led;
+        let mut board = lanes.gate.lock();
+        board.ready += 1;
+        lanes.gate.wait(PLACE, &mut board, |board| {
+            match board.sending < board.most {
+                true => Look::Pass,
+                false => Look::Wait,
+            }
+        });
+        board.ready -= 1;
+        board.sending += 1;
+        board.lanes[lane].sending += 1;
+        led.end(board);
+        Sending { lanes, lane, held }
     }
 }
 
@@ -387,21 +376,28 @@ impl Led<'_> {
 
 impl Drop for Led<'_> {
     fn drop(&mut self) {
-        self.let_go(self.lanes.board.lock());
+        self.let_go(self.lanes.gate.lock());
     }
 }
 
 /// A request in flight, until this is dropped.
-struct Sending<'a> {
+pub(in crate::batch) struct Sending<'a> {
     lanes: &'a Lanes,
     lane: usize,
     /// What it takes of the memory. Given back before its thread looks for the next request.
     held: Held,
 }
 
+impl Sending<'_> {
+    /// The memory that the request takes.
+    pub(in crate::batch) fn held(&self) -> &Held {
+        &self.held
+    }
+}
+
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        let mut board = self.lanes.board.lock();
+        let mut board = self.lanes.gate.lock();
         board.last_end = self.lanes.clock.now();
         board.stands_still = false;
         board.sending -= 1;
@@ -409,7 +405,7 @@ impl Drop for Sending<'_> {
         board.lanes[self.lane].tally.ended += 1;
         board.growth.ended();
         if board.ready > 0 {
-            self.lanes.turn.notify_one();
+            self.lanes.gate.notify_one(&board, PLACE);
         }
     }
 }
@@ -419,44 +415,29 @@ struct Working<'a>(&'a Lanes);
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.0.board.lock().threads -= 1;
+        self.0.gate.lock().threads -= 1;
         if thread::panicking() {
             let message = "a thread that sends requests has panicked: see standard error";
-            self.0.shared.fail_for(Error::Batch(message.to_owned()));
+            self.0.shutdown.fail_now(Error::Batch(message.to_owned()));
         }
     }
 }
 
-impl Watcher for Lanes {
-    fn cancelled(&self) {
-        // The lock is taken after the token is cancelled: a thread has seen that, or waits by now.
-        self.wake_all(&mut self.board.lock());
-        self.room.notify_all();
-        self.turn.notify_all();
-    }
-}
-
-impl View for Lanes {
-    fn facts(&self) -> Facts {
-        let shared = &*self.shared;
-        // Asked one by one, and no lock is held while another is taken.
-        let (claiming, has_backpressure) =
-            (shared.gate.waiting(), shared.backpressure.is_applied());
-        let board = self.board.lock();
-        let mut facts = Facts {
-            is_stopped: shared.stop.is_cancelled(),
-            has_backpressure,
-            claiming,
+impl Lanes {
+    /// What the board shows now.
+    pub(in crate::batch) fn facts(&self) -> Facts {
+        let board = self.gate.lock();
+        Facts {
+            is_stopped: self.gate.is_stopped(),
             is_open: board.is_open,
             waiting: board.waiting,
             sending: board.sending,
             ready: board.ready,
             most: (board.cap(), board.most),
             capped_by: board.capped_by(),
+            models: board.lanes.iter().map(Lane::progress).collect(),
             ..Facts::default()
-        };
-        facts.models = board.lanes.iter().map(ModelProgress::of).collect();
-        facts
+        }
     }
 }
 
@@ -469,16 +450,21 @@ impl Entrance {
     pub(in crate::batch) fn put(&self, counted: Counted) -> Result<()> {
         self.0.put(counted)
     }
+
+    /// The lanes, for a look at them as long as there are any.
+    pub(in crate::batch) fn lanes(&self) -> Weak<Lanes> {
+        Arc::downgrade(&self.0)
+    }
 }
 
 impl Drop for Entrance {
     fn drop(&mut self) {
-        let shared = &self.0.shared;
-        if !shared.stop.is_cancelled() {
-            shared.watch.is_read();
+        let lanes = &self.0;
+        if !lanes.shutdown.has_begun() {
+            lanes.events.emit(RunEvent::InputRead);
         }
-        let mut board = self.0.board.lock();
+        let mut board = lanes.gate.lock();
         board.is_open = false;
-        self.0.wake_all(&mut board);
+        lanes.wake_all(&mut board);
     }
 }

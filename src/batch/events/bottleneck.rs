@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::batch::events::hold::Hold;
-use crate::batch::events::progress::ModelProgress;
+use crate::batch::events::model_progress::ModelProgress;
 use crate::batch::machine::InFlightCap;
 use crate::limiter::{LimitOrigin, Snapshot};
 use crate::quota::Quota;

@@ -1,7 +1,6 @@
 //! What holds up a run besides its limits.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -57,9 +56,9 @@ impl fmt::Display for Hold {
     }
 }
 
-/// What holds up one run now. Clones are of the same run.
-#[derive(Debug, Clone, Default)]
-pub(in crate::batch) struct Holds(Arc<Mutex<Standing>>);
+/// What holds up one run now.
+#[derive(Debug, Default)]
+pub(super) struct Holds(Mutex<Standing>);
 
 #[derive(Debug, Default)]
 struct Standing {
@@ -70,24 +69,19 @@ struct Standing {
 
 impl Holds {
     /// The one that explains most.
-    pub(in crate::batch) fn first(&self) -> Option<Hold> {
+    pub(super) fn first(&self) -> Option<Hold> {
         let standing = self.0.lock();
         let link = standing.link.as_ref();
         let all = link.or(standing.suspicion.as_ref());
         all.or(standing.exhaustion.as_ref()).cloned()
     }
 
-    pub(in crate::batch) fn link(&self, hold: Option<Hold>) {
+    pub(super) fn link(&self, hold: Option<Hold>) {
         self.0.lock().link = hold;
     }
 
     /// Sets how many may be in flight, and why where that is new.
-    pub(in crate::batch) fn exhaustion(
-        &self,
-        is_limited: bool,
-        in_flight: usize,
-        reason: Option<&str>,
-    ) {
+    pub(super) fn exhaustion(&self, is_limited: bool, in_flight: usize, reason: Option<&str>) {
         let mut standing = self.0.lock();
         let known = match standing.exhaustion.take() {
             Some(Hold::Exhausted { reason, .. }) => reason,
@@ -99,7 +93,7 @@ impl Holds {
         });
     }
 
-    pub(in crate::batch) fn suspicion(&self, hold: Option<Hold>) {
+    pub(super) fn suspicion(&self, hold: Option<Hold>) {
         self.0.lock().suspicion = hold;
     }
 }

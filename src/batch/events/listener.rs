@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crate::batch::money::Money;
-use crate::batch::run::Outcome;
 use crate::{Completion, Usage};
 
 /// A line that is finished and written.
@@ -39,33 +38,6 @@ pub struct Finished<'a> {
     pub completion: Completion,
     /// How long it stood in its limiter's line; of a failure without the lines of its retries.
     pub waited: Duration,
-}
-
-/// What it took to finish a line.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(in crate::batch) struct Effort {
-    pub(in crate::batch) cost: Option<Money>,
-    pub(in crate::batch) attempts: Option<u32>,
-    pub(in crate::batch) waited: Duration,
-}
-
-impl Outcome {
-    pub(in crate::batch) fn finished(&self) -> Finished<'_> {
-        let Effort {
-            cost,
-            attempts,
-            waited,
-        } = self.effort;
-        Finished {
-            custom_id: self.record.custom_id.as_deref(),
-            succeeded: self.record.succeeded,
-            usage: self.usage,
-            cost,
-            attempts,
-            completion: self.record.completion,
-            waited,
-        }
-    }
 }
 
 type Call = Box<dyn FnMut(&Finished<'_>) + Send>;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::batch::count::{Line, side_by_side};
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::ids::{Ids, Known};
 use crate::batch::input::{BadLine, Input, Request};
 use crate::batch::money::Money;
 use crate::batch::read::bad_lines::BadLines;
+use crate::batch::read::lines::{Line, side_by_side};
 use crate::batch::run::options::RunOptions;
 use crate::client::Weighed;
 use crate::limiter::CancelToken;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::batch::events::hold::Holds;
-use crate::batch::events::notice::{Notice, Notices};
+use crate::batch::events::notice::Notice;
+use crate::batch::events::{Events, RunEvent};
 use crate::batch::send::capacity::Capacity;
 use crate::batch::wait::{Gate, Look};
 use crate::limiter::{CancelToken, Clock};
@@ -29,8 +29,7 @@ pub(in crate::batch) struct CapacityGate {
     active: AtomicUsize,
     is_limited: AtomicBool,
     gate: Arc<Gate<State, 2>>,
-    holds: Holds,
-    notices: Notices,
+    events: Arc<Events>,
     clock: Clock,
 }
 
@@ -42,8 +41,7 @@ struct State {
 impl CapacityGate {
     pub(in crate::batch) fn new(
         most: usize,
-        holds: Holds,
-        notices: Notices,
+        events: &Arc<Events>,
         stop: &CancelToken,
     ) -> Arc<Self> {
         let state = State {
@@ -54,8 +52,7 @@ impl CapacityGate {
             active: AtomicUsize::new(0),
             is_limited: AtomicBool::new(false),
             gate: Gate::new(state, stop),
-            holds,
-            notices,
+            events: Arc::clone(events),
             clock: Clock::real(),
         })
     }
@@ -103,7 +100,11 @@ impl CapacityGate {
         let is_limited = state.capacity.is_limited();
         self.is_limited.store(is_limited, Ordering::SeqCst);
         let in_flight = state.capacity.allowed();
-        self.holds.exhaustion(is_limited, in_flight, reason);
+        self.events.emit(RunEvent::Exhausted {
+            is_limited,
+            in_flight,
+            reason,
+        });
     }
 }
 
@@ -126,7 +127,8 @@ impl Room {
         drop(state);
         if is_first {
             let reason = reason.to_owned();
-            gate.notices.tell(&Notice::Exhausted { reason });
+            let notice = Notice::Exhausted { reason };
+            gate.events.emit(RunEvent::Notice(&notice));
         }
         gate.take_room(self.pause);
         self.pause = MAX_PAUSE.min(self.pause * 2);
@@ -159,9 +161,15 @@ mod tests {
 
     use super::*;
     use crate::batch::events::hold::Hold;
+    use crate::batch::events::listener::Listener;
+    use crate::batch::events::notice::Notices;
 
     fn gate(most: usize, stop: &CancelToken) -> Arc<CapacityGate> {
-        CapacityGate::new(most, Holds::default(), Notices::new(|_| {}), stop)
+        CapacityGate::new(
+            most,
+            &Events::of_test(Listener::default(), Notices::new(|_| {}), stop),
+            stop,
+        )
     }
 
     #[test]
@@ -181,7 +189,7 @@ mod tests {
             }
             assert!(tells.try_recv().is_err());
             assert!(matches!(
-                gate.holds.first(),
+                gate.events.watch().held(),
                 Some(Hold::Exhausted { in_flight: 1, .. })
             ));
             drop(first);
@@ -189,7 +197,7 @@ mod tests {
         });
         assert_eq!(gate.active.load(Ordering::SeqCst), 0);
         gate.enter().succeeded();
-        assert_eq!(gate.holds.first(), None);
+        assert_eq!(gate.events.watch().held(), None);
         let both = (gate.enter(), gate.enter());
         drop(both);
     }

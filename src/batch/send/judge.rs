@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::batch::events::hold::{Hold, Holds};
+use crate::batch::events::hold::Hold;
+use crate::batch::events::{Events, RunEvent};
 use crate::batch::send::common_cause::{Cause, CommonCause, End};
+use crate::batch::summary::StopReason;
 use crate::batch::wait::{Gate, Look};
 use crate::limiter::CancelToken;
 
@@ -19,21 +21,21 @@ pub(in crate::batch) struct Judge {
     is_suspicious: AtomicBool,
     /// Whether the run continues whatever the cause.
     keeps_going: bool,
-    holds: Holds,
+    events: Arc<Events>,
 }
 
 impl Judge {
     pub(in crate::batch) fn new(
         has_succeeded: bool,
         keeps_going: bool,
-        holds: Holds,
+        events: &Arc<Events>,
         stop: &CancelToken,
     ) -> Self {
         Self {
             gate: Gate::new(CommonCause::new(has_succeeded), stop),
             is_suspicious: AtomicBool::new(false),
             keeps_going,
-            holds,
+            events: Arc::clone(events),
         }
     }
 
@@ -64,7 +66,7 @@ impl Judge {
         let is_suspicious = suspicion.is_some();
         if self.is_suspicious.load(Ordering::Relaxed) != is_suspicious {
             let hold = suspicion.map(|cause| Hold::Suspicion(cause.reason().to_owned()));
-            self.holds.suspicion(hold);
+            self.events.emit(RunEvent::Suspected(hold.as_ref()));
             // Stored under the lock under which a thread reads it before it waits.
             self.is_suspicious.store(is_suspicious, Ordering::Relaxed);
             self.gate.notify_all(&cause, 0);
@@ -76,5 +78,14 @@ impl Judge {
     pub(in crate::batch) fn at_the_end(&self) -> Option<Cause> {
         let cause = self.gate.lock().at_the_end();
         cause.filter(|_| !self.keeps_going)
+    }
+}
+
+impl From<Cause> for StopReason {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Forbidden(reason) => Self::Forbidden(reason),
+            Cause::Same(reason) => Self::SameFailure(reason),
+        }
     }
 }

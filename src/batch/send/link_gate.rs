@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
-use crate::batch::events::hold::{Hold, Holds};
-use crate::batch::events::notice::{Notice, Notices};
+use crate::batch::events::hold::Hold;
+use crate::batch::events::notice::Notice;
+use crate::batch::events::{Events, RunEvent};
 use crate::batch::send::link::{Due, Failed, Link, Passage};
 use crate::batch::wait::{Gate, Look, start};
 use crate::client::OnConnection;
@@ -30,8 +31,7 @@ pub(in crate::batch) struct LinkGate {
     is_down: AtomicBool,
     has_ended: AtomicBool,
     base_url: String,
-    holds: Holds,
-    notices: Notices,
+    events: Arc<Events>,
     clock: Clock,
 }
 
@@ -39,8 +39,7 @@ impl LinkGate {
     pub(in crate::batch) fn new(
         client: &RateLimitedClient,
         patience: Duration,
-        holds: Holds,
-        notices: Notices,
+        events: &Arc<Events>,
         stop: &CancelToken,
     ) -> Arc<Self> {
         // Its connections may still be open.
@@ -51,8 +50,7 @@ impl LinkGate {
             is_down: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             base_url: client.shown_base_url(),
-            holds,
-            notices,
+            events: Arc::clone(events),
             clock: Clock::real(),
         });
         let told = Arc::downgrade(&gate) as Weak<dyn OnConnection>;
@@ -101,7 +99,8 @@ impl LinkGate {
             }
             MutexGuard::unlocked(&mut link, || {
                 let base_url = self.base_url.clone();
-                self.notices.tell(&Notice::Connecting { base_url });
+                let notice = Notice::Connecting { base_url };
+                self.events.emit(RunEvent::Notice(&notice));
             });
         }
     }
@@ -152,7 +151,7 @@ impl LinkGate {
             reason: format!("{}: {reason}", self.base_url),
             since,
         });
-        self.holds.link(hold);
+        self.events.emit(RunEvent::Unreachable(hold.as_ref()));
         if was_down && !is_down {
             self.gate.notify_all(link, HELD);
         }
@@ -163,7 +162,8 @@ impl LinkGate {
 
     fn is_back(&self, after: Option<Duration>) {
         if let Some(after) = after {
-            self.notices.tell(&Notice::Reached { after });
+            let notice = Notice::Reached { after };
+            self.events.emit(RunEvent::Notice(&notice));
         }
     }
 }
@@ -236,11 +236,12 @@ impl Pass {
         };
         self.probes = probes;
         if tell {
-            gate.notices.tell(&Notice::Unreachable {
+            let notice = Notice::Unreachable {
                 base_url: gate.base_url.clone(),
                 reason,
                 was_reached,
-            });
+            };
+            gate.events.emit(RunEvent::Notice(&notice));
         }
         gate.hold(&mut self.probes);
     }

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::events::{Outcome, RunEvent};
 use super::record::Record;
-use super::run::Outcome;
 use crate::batch::write::output::{Sent, Stream};
 use crate::{Error, Result};
 
@@ -45,6 +45,7 @@ pub(super) struct ResultWriter<S> {
     /// Where failures and results go if that is no file. Its reader may hold up writers for ever, so
     /// they do not hold the lock.
     streams: [Option<Stream>; 2],
+    simulated: bool,
     call: Sender<()>,
 }
 
@@ -61,6 +62,7 @@ pub(super) fn result_writer<S: Sink>(
 ) -> (Arc<ResultWriter<S>>, FlushTimer<S>) {
     let (call, called) = bounded(1);
     let streams = [false, true].map(|succeeded| sink.stream(succeeded));
+    let simulated = writing.simulated;
     let writer = Writer {
         sink,
         writing,
@@ -74,6 +76,7 @@ pub(super) fn result_writer<S: Sink>(
         writer: Mutex::new(Some(writer)),
         waiting: AtomicUsize::new(0),
         streams,
+        simulated,
         call,
     });
     let flush_timer = FlushTimer {
@@ -85,7 +88,10 @@ pub(super) fn result_writer<S: Sink>(
 
 impl<S: Sink> ResultWriter<S> {
     /// Writes an outcome, or keeps it until it can be written.
-    pub(super) fn take(&self, outcome: Outcome) {
+    pub(super) fn take(&self, mut outcome: Outcome) {
+        if self.simulated {
+            outcome.record.mark_simulated();
+        }
         let stream = self.streams[usize::from(outcome.record.succeeded)].as_ref();
         let sent = match stream.map(|stream| stream.write(&outcome.record.line)) {
             None => None,
@@ -158,7 +164,7 @@ impl<S: Sink> FlushTimer<S> {
                     true => 0,
                     false => {
                         let left = streams().map(Stream::left).sum::<u64>();
-                        writer.writing.watch.progress().in_flight + left
+                        writer.writing.events.watch().progress().in_flight + left
                     }
                 };
                 if let Some(writer) = guard.take() {
@@ -256,9 +262,7 @@ impl<S: Sink> Writer<S> {
 
     /// Notes and tells that an outcome is written.
     fn written(&mut self, outcome: &Outcome) {
-        let watch = &self.writing.watch;
-        watch.written(&outcome.record, outcome.usage);
-        (self.writing.tell)(outcome);
+        self.writing.events.emit(RunEvent::Written(outcome));
         let now = self.writing.clock.now();
         self.unsynced_since.get_or_insert(now);
     }

@@ -1,10 +1,10 @@
 //! What a writer needs, and what comes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::events::progress::Watch;
+use crate::batch::events::Events;
 use crate::batch::record::Record;
-use crate::batch::run::Outcome;
 use crate::batch::write::backpressure::WriteBackpressure;
 use crate::batch::write::output::Stream;
 use crate::limiter::Clock;
@@ -52,14 +52,14 @@ impl Default for Times {
 pub(in crate::batch) struct Writing {
     pub(in crate::batch) times: Times,
     pub(in crate::batch) clock: Clock,
-    pub(in crate::batch) watch: Watch,
+    pub(in crate::batch) events: Arc<Events>,
+    /// Whether answers are simulated, which each line says.
+    pub(in crate::batch) simulated: bool,
     pub(in crate::batch) backpressure: WriteBackpressure,
     /// Stops the run.
     pub(in crate::batch) stop: Box<dyn Fn() + Send>,
     /// Whether nothing in flight can have an answer: a run that is stopped then waits for none.
     pub(in crate::batch) is_hopeless: Box<dyn Fn() -> bool + Send>,
-    /// Called with each line that is written.
-    pub(in crate::batch) tell: Box<dyn FnMut(&Outcome) + Send>,
 }
 
 /// How writing ended.

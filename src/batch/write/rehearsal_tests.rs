@@ -15,7 +15,11 @@ use super::super::fs::Disk;
 use super::super::fs::tests::{CrashDisk, Fault, Loss, Mutation};
 use super::super::ids::{Ids, Known};
 use super::*;
-use crate::batch::events::progress::Watch;
+use crate::batch::events::Events;
+use crate::batch::events::history::History;
+use crate::batch::events::listener::Listener;
+use crate::batch::events::notice::Notices;
+use crate::batch::events::watch::Watch;
 use crate::batch::write::backpressure::WriteBackpressure;
 use crate::batch::write::journal::{Earlier, Journal, Names, Resume};
 use crate::client::PassedOn;
@@ -193,23 +197,25 @@ impl Schedule {
     ) -> std::result::Result<Option<Error>, String> {
         let (clock, stop) = (ManualClock::new(), CancelToken::new());
         let notes = Arc::clone(&self.notes);
+        let listener = Listener::new(move |line| {
+            let id = line.custom_id.unwrap_or_default().to_owned();
+            notes.lock().told.insert(id, line.succeeded);
+        });
+        let (watch, history) = (Watch::new(client(), None), History::none());
         let writing = Writing {
             times: Times {
                 disk_full_timeout: Duration::from_secs(self.random.u64(..20)),
                 ..Times::default()
             },
             clock: Clock::from(&clock),
-            watch: Watch::new(client(), None),
+            events: Events::new(watch, history, listener, Notices::default(), &stop),
+            simulated: false,
             backpressure: WriteBackpressure::new(&stop),
             stop: Box::new({
                 let stop = stop.clone();
                 move || stop.cancel()
             }),
             is_hopeless: Box::new(|| false),
-            tell: Box::new(move |outcome| {
-                let id = outcome.record.custom_id.clone().unwrap_or_default();
-                notes.lock().told.insert(id, outcome.record.succeeded);
-            }),
         };
         let notes = Arc::clone(&self.notes);
         let (result_writer, _flush_timer) = result_writer(Noting { journal, notes }, writing);
@@ -306,7 +312,7 @@ impl Schedule {
         Outcome {
             record,
             usage: None,
-            effort: crate::batch::events::listener::Effort::default(),
+            effort: crate::batch::events::Effort::default(),
         }
     }
 

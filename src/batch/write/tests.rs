@@ -7,8 +7,9 @@ use super::super::fingerprint::Fingerprint;
 use super::super::input::BadLine;
 use super::super::wait::StopSignal;
 use super::*;
-use crate::RateLimitedClient;
-use crate::batch::events::progress::Watch;
+use crate::batch::events::Events;
+use crate::batch::events::listener::Listener;
+use crate::batch::events::notice::Notices;
 use crate::batch::write::backpressure::WriteBackpressure;
 use crate::limiter::{CancelToken, Clock};
 
@@ -100,7 +101,7 @@ impl<S: Sink> Sink for &mut S {
 
 /// What a test needs around a disk.
 struct World {
-    watch: Watch,
+    events: Arc<Events>,
     backpressure: WriteBackpressure,
     stop: CancelToken,
     /// Outcomes that have come.
@@ -111,10 +112,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let client = RateLimitedClient::builder().api_key("k").build().unwrap();
         let stop = CancelToken::new();
         Self {
-            watch: Watch::new(&client, None),
+            events: Events::of_test(Listener::default(), Notices::default(), &stop),
             backpressure: WriteBackpressure::new(&stop),
             stop,
             came: Arc::default(),
@@ -142,14 +142,14 @@ impl World {
         Writing {
             times,
             clock: Clock::real(),
-            watch: self.watch.clone(),
+            events: Arc::clone(&self.events),
+            simulated: false,
             backpressure: self.backpressure.clone(),
             stop: Box::new(move || {
                 before.lock().get_or_insert(came.load(Ordering::SeqCst));
                 stop.cancel();
             }),
             is_hopeless: Box::new(|| false),
-            tell: Box::new(|_| {}),
         }
     }
 
@@ -207,7 +207,11 @@ fn what_cannot_be_written_is_kept_in_order_until_there_is_room() {
         let written_ = world.write(&mut disk, CALM, numbers(10));
         assert!(written_.failure.is_none(), "{written_:?}");
         assert_eq!(written(&disk), records(numbers(10)));
-        assert_eq!(world.watch.progress().failed, 10, "each counts once");
+        assert_eq!(
+            world.events.watch().progress().failed,
+            10,
+            "each counts once"
+        );
         assert!(!world.stop.is_cancelled());
         // From the first failure on, and not any more at the end.
         let open = [&disk.held_up[..1], &disk.held_up[disk.tries..]].concat();
@@ -245,7 +249,7 @@ fn when_patience_ends_the_run_does_and_says_what_is_lost() {
         let end = "; 3 answered requests could not be written, and will be sent again";
         assert!(error.ends_with(end), "{error}");
         assert!(world.stop.is_cancelled() && disk.written.is_empty());
-        assert_eq!(world.watch.progress().failed, 0);
+        assert_eq!(world.events.watch().progress().failed, 0);
     }
 }
 
@@ -299,7 +303,7 @@ fn a_run_that_is_stopped_is_left_when_its_grace_is_over() {
         let world = World::new();
         let mut disk = world.disk(0);
         let (open, done) = bounded(0);
-        (0..2).for_each(|_| world.watch.begun());
+        (0..2).for_each(|_| world.events.emit(RunEvent::Sent));
         world.stop.cancel();
         let times = Times { grace, ..CALM };
         let ended = world.write_until(&mut disk, times, numbers(3), &done, || ());
@@ -323,10 +327,11 @@ fn who_waits_to_write_when_the_grace_is_over_still_writes() {
     let mut writing = world.writing(times);
     let (begun, begins) = bounded(0);
     let (go, goes) = bounded::<()>(0);
-    writing.tell = Box::new(move |_| {
+    let listener = Listener::new(move |_| {
         let _ = begun.send(());
         let _ = goes.recv(); // until it is dropped
     });
+    writing.events = Events::of_test(listener, Notices::default(), &world.stop);
     let stop_signal = StopSignal::on(&world.stop);
     let (_open, done) = bounded(0);
     let (result_writer, flush_timer) = result_writer(&mut disk, writing);

@@ -16,10 +16,9 @@ pub(in crate::batch) use lanes::{Grants, Lane, Limit};
 pub(in crate::batch) use recording::{Flow, Recording};
 pub(in crate::batch) use timeline::Timeline;
 
-use crate::batch::record::Record;
-use crate::client::Attempt;
+use super::event::RunEvent;
 use crate::limiter::{Clock, Registry};
-use crate::{Admitted, Cost};
+use crate::{Admitted, Cost, RateLimiter};
 
 /// What happens in a [run](crate::batch::Run) over time: what its limits granted, how many requests were
 /// in flight, how long they waited and took, what was refused and what failed. A
@@ -63,12 +62,6 @@ struct Current {
     has_ended: bool,
 }
 
-/// A request in flight, for the record of its attempts.
-pub(in crate::batch) struct Sending {
-    lane: usize,
-    cost: Cost,
-}
-
 impl History {
     /// A history of nothing yet.
     #[must_use]
@@ -94,8 +87,45 @@ impl History {
         current.map_or_else(Recording::default, |current| current.recording.clone())
     }
 
-    /// A run over `input` begins.
-    pub(in crate::batch) fn begin(&self, input: &str, registry: &Arc<Registry>) {
+    /// Records what happens in a run.
+    pub(super) fn follow(&self, event: RunEvent<'_>) {
+        match event {
+            RunEvent::Begins { input, registry } => self.begin(input, registry),
+            RunEvent::Admitted(admitted) => self.admitted(admitted),
+            RunEvent::Sent => {
+                self.record(|at, recording| recording.begun(at));
+            }
+            RunEvent::Attempted {
+                request, attempt, ..
+            } => {
+                self.with(|at, current| {
+                    let lane = current.lane_of(&request.limiter, &request.model);
+                    let recording = &mut current.recording;
+                    recording.tried(at, lane, request.cost, attempt);
+                });
+            }
+            RunEvent::Ended { .. } => {
+                self.record(|at, recording| recording.ended(at));
+            }
+            RunEvent::Written(outcome) => {
+                let succeeded = outcome.record.succeeded;
+                self.record(|at, recording| recording.written(at, succeeded));
+            }
+            RunEvent::Over => self.end(),
+            RunEvent::LineRead
+            | RunEvent::InputRead
+            | RunEvent::Resumed
+            | RunEvent::KeptFailed
+            | RunEvent::Charged(_)
+            | RunEvent::Capped(_)
+            | RunEvent::Unreachable(_)
+            | RunEvent::Suspected(_)
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Notice(_) => {}
+        }
+    }
+
+    fn begin(&self, input: &str, registry: &Arc<Registry>) {
         if let Some(shared) = &self.shared {
             *shared.run.lock() = Some(Current {
                 began: shared.clock.now(),
@@ -106,11 +136,10 @@ impl History {
         }
     }
 
-    /// A limiter has admitted a request.
-    pub(in crate::batch) fn admitted(&self, admitted: &Admitted) {
+    fn admitted(&self, admitted: &Admitted) {
         let (cost, waited, limiter) = (admitted.cost(), admitted.waited(), admitted.limiter());
         let look = self.with(|at, current| {
-            let lane = current.lane_of(admitted);
+            let lane = current.lane_of(limiter, admitted.model());
             let recording = &mut current.recording;
             recording
                 .admitted(at, lane, cost, waited)
@@ -118,7 +147,7 @@ impl History {
         });
         if let Some(Some((at, lane))) = look {
             let snapshot = limiter.snapshot();
-            self.event(|_, recording| {
+            self.record(|_, recording| {
                 if let Some(lane) = recording.lanes.lane(lane) {
                     lane.look(at, &snapshot, cost, waited);
                 }
@@ -126,39 +155,8 @@ impl History {
         }
     }
 
-    /// A request is on its way.
-    pub(in crate::batch) fn begun(&self, admitted: &Admitted) -> Sending {
-        let cost = admitted.cost();
-        let lane = self.with(|at, current| {
-            current.recording.begun(at);
-            current.lane_of(admitted)
-        });
-        Sending {
-            lane: lane.unwrap_or_default(),
-            cost,
-        }
-    }
-
-    /// A try of it has ended.
-    pub(in crate::batch) fn tried(&self, sending: &Sending, tried: &Attempt<'_>) {
-        let Sending { lane, cost } = *sending;
-        self.event(|at, recording| recording.tried(at, lane, cost, tried));
-    }
-
-    /// It is no more on its way.
-    pub(in crate::batch) fn ended(&self) {
-        self.event(|at, recording| recording.ended(at));
-    }
-
-    /// A line has been written to one of the output files.
-    pub(in crate::batch) fn written(&self, record: &Record) {
-        let succeeded = record.succeeded;
-        self.event(|at, recording| recording.written(at, succeeded));
-    }
-
-    /// The run is over.
-    pub(in crate::batch) fn end(&self) {
-        let lanes = self.event(|_, recording| {
+    fn end(&self) {
+        let lanes = self.record(|_, recording| {
             let lanes = recording.lanes.told_apart().iter();
             lanes.map(|lane| lane.limiter.clone()).collect::<Vec<_>>()
         });
@@ -166,7 +164,7 @@ impl History {
             let Some(snapshot) = limiter.map(|limiter| limiter.snapshot()) else {
                 continue;
             };
-            self.event(|at, recording| {
+            self.record(|at, recording| {
                 if let Some(lane) = recording.lanes.lane(lane) {
                     lane.look(at, &snapshot, Cost::default(), Duration::ZERO);
                 }
@@ -179,7 +177,7 @@ impl History {
     }
 
     /// Calls `what` with the recording and the time since it began, if there is one that has not ended.
-    fn event<T>(&self, what: impl FnOnce(Duration, &mut Recording) -> T) -> Option<T> {
+    fn record<T>(&self, what: impl FnOnce(Duration, &mut Recording) -> T) -> Option<T> {
         self.with(|at, current| what(at, &mut current.recording))
     }
 
@@ -193,14 +191,14 @@ impl History {
 }
 
 impl Current {
-    fn lane_of(&mut self, admitted: &Admitted) -> usize {
+    fn lane_of(&mut self, limiter: &RateLimiter, model: &str) -> usize {
         let Self {
             registry,
             recording,
             ..
         } = self;
-        let name = || registry.table().family_of(admitted.model()).to_owned();
-        recording.lanes.find(admitted.limiter(), name)
+        let name = || registry.table().family_of(model).to_owned();
+        recording.lanes.find(limiter, name)
     }
 }
 

@@ -2,6 +2,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
+use crate::batch::events::listener::Listener;
+use crate::batch::events::notice::Notices;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -13,7 +15,12 @@ fn gate(patience: Duration, stop: &CancelToken) -> (Arc<LinkGate>, mpsc::Receive
         .unwrap();
     let (told, tells) = mpsc::channel();
     let notices = Notices::new(move |notice| told.send(notice.clone()).unwrap());
-    let gate = LinkGate::new(&client, patience, Holds::default(), notices, stop);
+    let gate = LinkGate::new(
+        &client,
+        patience,
+        &Events::of_test(Listener::default(), notices, stop),
+        stop,
+    );
     (gate, tells)
 }
 
