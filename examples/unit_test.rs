@@ -30,7 +30,7 @@ fn scripted(
     script: impl Fn(&SimRequest<'_>) -> SimAnswer + Send + Sync + 'static,
 ) -> Result<(Simulator, RateLimitedClient)> {
     let simulator = Simulator::start(SimConfig::new().answer(script));
-    let simulator = simulator.map_err(|error| Error::Config(error.to_string()))?;
+    let simulator = simulator.map_err(|error| Error::config("simulator", error.to_string()))?;
     let client = RateLimitedClient::builder()
         .base_url(simulator.base_url())
         .api_key("any")

@@ -96,7 +96,8 @@ pub use client::{
 };
 pub use cost::{Accounting, Cost, ServiceTier, Usage};
 pub use error::{
-    AcquireError, ApiError, Error, ErrorKind, FileError, InputKind, Result, TransportKind,
+    AcquireError, ApiError, ConfigError, Error, ErrorKind, FileError, InputKind, Result,
+    TransportKind,
 };
 pub use limiter::{
     AcquireOptions, Advice, CancelToken, Clock, Counters, DEFAULT_JITTER, Event, KeyedLimiters,

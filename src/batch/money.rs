@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// Decimals that are kept: a price per million tokens with six of them is exact for each token.
 const DECIMALS: usize = 12;
@@ -94,9 +94,9 @@ impl FromStr for Money {
 
     /// Reads digits with a point, such as `12.50`; `_` and `,` may stand between them.
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = |reason: &str| Error::InvalidLimit {
-            what: format!("amount {text:?}"),
-            reason: reason.to_owned(),
+        let wrong = |reason: &str| -> Error {
+            let message = format!("amount {text:?}: {reason}");
+            ConfigError::new("amount", message).with_value(text).into()
         };
         let plain = text.trim().replace(['_', ','], "");
         let (whole, digits) = plain.split_once('.').unwrap_or((&plain, ""));

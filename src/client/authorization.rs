@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::transport::{BaseUrl, is_header};
 use crate::providers::Provider;
-use crate::{Error, Result};
+use crate::{ConfigError, Result};
 
 pub(super) const AUTHORIZATION: &str = "Authorization";
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -78,16 +78,16 @@ pub(super) fn headers(
         value.0 = value.0.trim().to_owned();
         if !is_header(name, &value.0) {
             let message = format!("header {name:?}: its name or value cannot be sent in HTTP");
-            return Err(Error::Config(message));
+            return Err(ConfigError::new(format!("header {name}"), message).into());
         }
         if is_credential_header(name) && !value.0.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         {
             let message = format!("header {name:?}: its value has characters that no key has");
-            return Err(Error::Config(message));
+            return Err(ConfigError::new(format!("header {name}"), message).into());
         }
         if is_of_the_wire(name) {
             let message = format!("header {name:?}: each request has its own");
-            return Err(Error::Config(message));
+            return Err(ConfigError::new(format!("header {name}"), message).into());
         }
     }
     let has = |stated: &[(String, Secret)], name: &str| {
@@ -109,7 +109,7 @@ pub(super) fn headers(
         }
         if !is_header(name, value) {
             let message = format!("{variable}: its value cannot be sent in HTTP");
-            return Err(Error::Config(message));
+            return Err(ConfigError::new(variable, message).into());
         }
         stated.push((name.to_owned(), Secret(value.to_owned())));
     }
@@ -175,7 +175,7 @@ fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Resul
         (Some(key), _) => Some(key.0.clone()),
         (None, Some(variable)) => match std::env::var(variable) {
             Ok(key) => Some(key),
-            Err(_) => return Err(Error::Config(missing(variable))),
+            Err(_) => return Err(ConfigError::new(variable.as_str(), missing(variable)).into()),
         },
         (None, None) => std::env::var(usual).ok(),
     };
@@ -192,12 +192,14 @@ fn key(source: &KeySource, base: &BaseUrl, provider: Option<&Provider>) -> Resul
                 (None, None) => format!("the API key in the environment variable {usual}"),
             };
             let message = format!("{whose} is empty or has characters that no key has");
-            Err(Error::Config(message))
+            Err(ConfigError::new("API key", message).into())
         }
         Some(key) => Ok(Some(Secret(key))),
-        None if is_needed => Err(Error::Config(format!(
-            "no API key: set the environment variable {usual}, or name another one"
-        ))),
+        None if is_needed => {
+            let message =
+                format!("no API key: set the environment variable {usual}, or name another one");
+            Err(ConfigError::new("API key", message).into())
+        }
         None => Ok(None),
     }
 }

@@ -16,7 +16,7 @@ use crate::limiter::{RateLimiter, Registry};
 use crate::providers::{Provider, ProviderTable};
 use crate::quota::{LimitTable, Limits};
 use crate::tokens::{ModelTable, PromptRule, Quantile};
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// The model of a request that names none.
 pub const DEFAULT_MODEL: &str = "gpt-4.1";
@@ -458,7 +458,7 @@ impl ClientBuilder {
     /// [`Error::Config`] when there is no key, or the key, a header or the base URL cannot be
     /// sent in HTTP, or the base URL holds a user name or a password, or the proxy or the
     /// certificates that the environment names cannot be used;
-    /// [`Error::InvalidLimit`] when a timeout is 0, the share of a
+    /// [`Error::Config`] when a timeout is 0, the share of a
     /// [learned output](ClientBuilder::learned_output) is out of its bounds, or the charge does not go
     /// with it.
     pub fn build(mut self) -> Result<RateLimitedClient> {
@@ -486,10 +486,8 @@ impl ClientBuilder {
             ),
         ] {
             if timeout.is_zero() {
-                return Err(Error::InvalidLimit {
-                    what: what.to_owned(),
-                    reason: "a time above 0 is needed".to_owned(),
-                });
+                let message = format!("{what}: a time above 0 is needed");
+                return Err(ConfigError::new(what, message).with_value("0").into());
             }
         }
         self.settings.learned_output = self.quantile()?;
@@ -518,9 +516,11 @@ impl ClientBuilder {
         let Some(share) = self.learned_output else {
             return Ok(None);
         };
-        let invalid = |reason: &str| Error::InvalidLimit {
-            what: format!("learned output of {share}"),
-            reason: reason.to_owned(),
+        let invalid = |reason: &str| -> Error {
+            let message = format!("learned output of {share}: {reason}");
+            ConfigError::new("learned output", message)
+                .with_value(share)
+                .into()
         };
         // With any other rule the server keeps the cap, or charges no answer at all.
         if self.settings.accounting != Accounting::Actual {
@@ -539,10 +539,11 @@ impl ClientBuilder {
         let table = &self.settings.provider_table;
         let unknown = || {
             let names: Vec<_> = table.names().collect();
-            Error::Config(format!(
-                "provider {name:?}: the table of providers has {}",
-                names.join(", ")
-            ))
+            let names = names.join(", ");
+            let message = format!("provider {name:?}: the table of providers has {names}");
+            ConfigError::new("provider", message)
+                .with_value(name)
+                .into()
         };
         table.get(name).cloned().ok_or_else(unknown)
     }
@@ -573,12 +574,13 @@ impl ClientBuilder {
                 let or = variable.map_or(String::new(), |name| {
                     format!(", or set the environment variable {name}")
                 });
-                return Err(Error::Config(format!(
+                let message = format!(
                     "provider {provider}: each customer has a base URL of their own; name it{or}"
-                )));
+                );
+                return Err(ConfigError::new("base URL", message).into());
             }
         };
-        let parse = |url: &str| BaseUrl::parse(url).map_err(Error::Config);
+        let parse = |url: &str| BaseUrl::parse(url).map_err(|it| Error::config("base URL", it));
         let base = parse(&url)?;
         let table = &self.settings.provider_table;
         let provider = provider.or_else(|| table.for_host(base.host()).map(|it| &**it));

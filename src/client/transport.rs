@@ -64,7 +64,7 @@ use url::is_url;
 use super::authorization::{Secret, is_credential_header};
 use super::config::{ProxyChoice, Settings};
 use super::connections::Connections;
-use crate::{Error, Result, TransportKind};
+use crate::{ConfigError, Error, Result, TransportKind};
 
 /// Sends requests over pooled connections.
 pub(super) struct Transport {
@@ -92,9 +92,12 @@ impl Transport {
             ProxyChoice::Direct => Ok(None),
             ProxyChoice::Named(url) => proxy::named(&url.0).map(Some),
         };
-        let proxy = proxy.map_err(Error::Config)?;
+        let proxy = proxy.map_err(|it| ConfigError::new("proxy", it))?;
         let roots = settings.root_certificates.as_deref().map(roots::of_pem);
-        let roots = roots.transpose().map_err(Error::Config)?.map(Arc::new);
+        let roots = roots.transpose();
+        let roots = roots
+            .map_err(|it| ConfigError::new("root certificates", it))?
+            .map(Arc::new);
         let way = Way {
             proxy: proxy.as_ref().map(ToString::to_string),
             is_https: base_url.is_https(),
@@ -112,7 +115,7 @@ impl Transport {
         };
         // Certificates that the user named are checked before the first request.
         if dialer.is_secure() && roots.is_none() && roots::are_named() {
-            roots::trusted().map_err(|unreadable| Error::Config(unreadable.message))?;
+            roots::trusted().map_err(|it| ConfigError::new("root certificates", it.message))?;
         }
         let headers = sent_always(headers);
         Ok(Self {

@@ -42,3 +42,38 @@ impl fmt::Display for FileError {
 }
 
 impl Error for FileError {}
+
+#[cfg(all(test, feature = "tokens"))]
+mod tests {
+    use crate::{Error, LimitTable};
+
+    #[test]
+    fn a_mistake_in_a_file_has_its_path_its_line_and_its_key() {
+        let table = [
+            ("[default]\ntpm = 'x'", Some(2), Some("tpm")),
+            ("[default]\ntpm = 0", None, Some("default.tpm")),
+            (
+                "[models.\"gpt-4.1\"]\nin_flight = 0",
+                None,
+                Some("models.\"gpt-4.1\".in_flight"),
+            ),
+            ("[models.x]", None, Some("models.\"x\"")),
+            ("burst_seconds = 0", None, Some("burst_seconds")),
+            ("[default", Some(1), None),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("limits.toml");
+        for (text, line, key) in table {
+            std::fs::write(&path, text).unwrap();
+            let error = LimitTable::from_file(&path).unwrap_err();
+            let Error::File(file) = error else {
+                panic!("{text}: {error:?}");
+            };
+            assert_eq!(file.path, path);
+            assert_eq!((file.line, file.key.as_deref()), (line, key), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let error = LimitTable::from_file(&path).unwrap_err();
+        assert!(matches!(error, Error::File(file) if file.path == path && file.line.is_none()));
+    }
+}

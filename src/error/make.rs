@@ -2,9 +2,22 @@
 
 #[cfg(any(feature = "providers", feature = "tokens"))]
 use super::FileError;
-use super::{ApiError, Error, ErrorKind, TransportKind};
+use super::{ApiError, ConfigError, Error, ErrorKind, TransportKind};
 
 impl Error {
+    /// The error that a setting cannot be used, with the whole message for a person: see [`ConfigError`].
+    ///
+    /// ```
+    /// use paceline::Error;
+    ///
+    /// let error = Error::config("model", "model: no name; set one, such as gpt-4.1-mini");
+    /// assert!(matches!(&error, Error::Config(mistake) if mistake.field == "model"));
+    /// ```
+    #[must_use]
+    pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
+        ConfigError::new(field, message).into()
+    }
+
     /// The error that no response came. Taken as not sent where the server was
     /// [not reached](TransportKind::is_unreachable).
     ///
@@ -50,30 +63,19 @@ impl Error {
         };
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| wrong(None, None, error.to_string()))?;
-        parse(&text).map_err(|error| {
-            let (line, key) = match &error {
-                Self::InvalidLimit { what, reason } => place(what, reason),
-                _ => (None, None),
-            };
-            wrong(line, key, error.to_string())
+        parse(&text).map_err(|error| match error {
+            Self::Config(error) => {
+                let ConfigError {
+                    field,
+                    line,
+                    message,
+                    ..
+                } = *error;
+                wrong(line, Some(field).filter(|it| !it.is_empty()), message)
+            }
+            other => wrong(None, None, other.to_string()),
         })
     }
-}
-
-/// The line and the key that a mistake in a text is said to be in.
-#[cfg(any(feature = "providers", feature = "tokens"))]
-fn place(what: &str, reason: &str) -> (Option<usize>, Option<String>) {
-    let is_key = |text: &str| {
-        let is_part = |char: char| char.is_alphanumeric() || "_-.\"".contains(char);
-        !text.is_empty() && text.chars().all(is_part)
-    };
-    let keyed = |text: &str| is_key(text).then(|| text.to_owned());
-    let Some(rest) = what.strip_prefix("line ") else {
-        return (None, keyed(what));
-    };
-    let number = rest.split(|char: char| !char.is_ascii_digit()).next();
-    let key = reason.split_once(": ").and_then(|(key, _)| keyed(key));
-    (number.and_then(|number| number.parse().ok()), key)
 }
 
 impl ApiError {
@@ -111,35 +113,6 @@ impl ApiError {
             retry_after: None,
             #[cfg(feature = "providers")]
             body: None,
-        }
-    }
-}
-
-#[cfg(all(test, feature = "providers"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistake_in_a_file_has_its_line_and_its_key() {
-        let table = [
-            (
-                "line 3, column 7",
-                "tpm: invalid type: string",
-                Some(3),
-                Some("tpm"),
-            ),
-            ("line 12, column 1", "invalid type: string", Some(12), None),
-            (
-                "models.\"gpt-4.1\".rpm",
-                "too large",
-                None,
-                Some("models.\"gpt-4.1\".rpm"),
-            ),
-            ("the whole file", "nothing in it", None, None),
-        ];
-        for (what, reason, line, key) in table {
-            let expected = (line, key.map(str::to_owned));
-            assert_eq!(place(what, reason), expected, "{what}: {reason}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{ApiError, Error};
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidLimit { what, reason } => write!(f, "{what}: {reason}"),
+            Self::Config(error) => error.fmt(f),
             Self::File(error) => error.fmt(f),
             Self::TooLarge {
                 unit,
@@ -43,9 +43,7 @@ impl fmt::Display for Error {
             Self::Threads { threads, reason } => {
                 write!(f, "cannot start {threads} worker threads: {reason}")
             }
-            Self::Config(message) | Self::Batch(message) | Self::Input { message, .. } => {
-                f.write_str(message)
-            }
+            Self::Batch(message) | Self::Input { message, .. } => f.write_str(message),
             Self::InvalidRequest(message) => write!(f, "invalid request: {message}"),
             Self::Api(error) => error.fmt(f),
             Self::Transport { url, message, .. } => write!(f, "{url}: {message}"),

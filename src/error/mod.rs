@@ -2,6 +2,7 @@
 
 mod acquire;
 mod api;
+mod config;
 mod file;
 mod input;
 mod make;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use acquire::AcquireError;
 pub use api::{ApiError, ErrorKind};
+pub use config::ConfigError;
 pub use file::FileError;
 pub use input::InputKind;
 pub(crate) use message::{human, per};
@@ -41,14 +43,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A quota, limit or setting has a value that cannot work, such as a limit of 0. Correct the
-    /// value that the message names.
-    InvalidLimit {
-        /// Which quota or setting.
-        what: String,
-        /// What is wrong with it, and what would be right.
-        reason: String,
-    },
+    /// A setting is missing or cannot work: a limit of 0, no key, an invalid base URL. Nothing was sent.
+    /// Correct the setting that it names.
+    Config(Box<ConfigError>),
 
     /// A file of settings (limits, providers, models, prices) could not be read or understood.
     File(Box<FileError>),
@@ -114,9 +111,6 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-
-    /// A client setting is missing or wrong: no key, an invalid base URL. Nothing was sent.
-    Config(String),
 
     /// The request cannot be sent as it is: its body is not an object, a field has the wrong
     /// type. Nothing was sent and nothing was charged.

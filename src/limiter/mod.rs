@@ -69,7 +69,7 @@ use crate::cost::Cost;
 use crate::error::per;
 use crate::quota::Limits;
 use crate::unit::Unit;
-use crate::{AcquireError, Error};
+use crate::{AcquireError, ConfigError};
 
 /// A blocking token-bucket limiter over any set of quotas, for any number of threads.
 ///
@@ -280,17 +280,17 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`InvalidLimit`](crate::Error::InvalidLimit) when there is no quota of this unit and
+    /// [`Config`](crate::Error::Config) when there is no quota of this unit and
     /// period.
     pub fn set_level(&self, unit: Unit, period: Duration, left: i64) -> Result<()> {
         if self.core.set_level(unit, period, left) {
             return Ok(());
         }
-        Err(Error::InvalidLimit {
-            what: format!("level of {unit} per {}", per(period)),
-            reason: "the limiter has no such quota; its snapshot lists those that it has"
-                .to_owned(),
-        })
+        let field = format!("{unit} per {}", per(period));
+        let message = format!(
+            "level of {field}: the limiter has no such quota; its snapshot lists those that it has"
+        );
+        Err(ConfigError::new(field, message).with_value(left).into())
     }
 
     /// Ends the limiter: every waiting and every later acquire returns

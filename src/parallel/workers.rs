@@ -9,7 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::map::Map;
 use super::{MapError, MapOptions, MapSummary, StopRule};
-use crate::Error;
+use crate::{ConfigError, Error};
 
 /// How many threads the functions of [`parallel`](crate::parallel) share.
 ///
@@ -43,7 +43,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when `threads` is 0; [`Error::Threads`] when it is more than a
+    /// [`Error::Config`] when `threads` is 0; [`Error::Threads`] when it is more than a
     /// pool can have, or than the system allows.
     pub fn new(threads: usize) -> Result<Self, Error> {
         Self::build(threads, ThreadPoolBuilder::new())
@@ -51,10 +51,8 @@ impl Workers {
 
     pub(super) fn build(threads: usize, builder: ThreadPoolBuilder) -> Result<Self, Error> {
         if threads == 0 {
-            return Err(Error::InvalidLimit {
-                what: "threads".to_owned(),
-                reason: "at least 1 is needed".to_owned(),
-            });
+            let error = ConfigError::new("threads", "threads: at least 1 is needed");
+            return Err(error.with_value(threads).into());
         }
         let most = rayon::max_num_threads();
         if threads > most {

@@ -7,9 +7,8 @@ use toml::Spanned;
 
 use super::clock::Clock;
 use crate::Result;
-use crate::error::Error;
 use crate::observation::Scope;
-use crate::quota::{from_toml, place};
+use crate::quota::{Place, from_toml};
 use crate::unit::Unit;
 
 /// What files say, one laid over the other.
@@ -226,12 +225,14 @@ impl Written {
         let mut names: Vec<String> = Vec::new();
         let mut new = Vec::new();
         for entry in file.providers {
-            let place = place(text, entry.span().start);
+            let place = Place::of(text, entry.span().start);
             let entry = entry.into_inner();
-            entry.check().map_err(|reason| wrong(&place, &reason))?;
+            entry
+                .check()
+                .map_err(|(key, reason)| place.wrong(key, &reason))?;
             if names.contains(&entry.name) {
                 let reason = format!("the provider {:?} is there twice", entry.name);
-                return Err(wrong(&place, &reason));
+                return Err(place.wrong("name", &reason));
             }
             names.push(entry.name.clone());
             let known = self.providers.iter_mut().find(|it| it.name == entry.name);
@@ -303,36 +304,34 @@ impl Entry {
         self.errors = errors.or(self.errors.take());
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), (&'static str, String)> {
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         if self.name.is_empty() || !self.name.chars().all(is_plain) {
             let name = &self.name;
-            return Err(format!(
-                "name = {name:?}: small letters, digits, - and _ are needed"
+            return Err((
+                "name",
+                format!("name = {name:?}: small letters, digits, - and _ are needed"),
             ));
         }
         for limit in self.limits.iter().flatten() {
             if limit.names.matches("{}").count() != 1 {
                 let names = &limit.names;
-                return Err(format!(
-                    "names = {names:?}: one {{}} is needed, where limit, remaining and reset stand"
+                return Err((
+                    "names",
+                    format!(
+                        "names = {names:?}: one {{}} is needed, where limit, remaining and reset stand"
+                    ),
                 ));
             }
         }
         if let Some(cap) = &self.output_cap
             && !["max_tokens", "max_completion_tokens"].contains(&cap.as_str())
         {
-            return Err(format!(
-                "output_cap = {cap:?}: max_tokens or max_completion_tokens is needed"
+            return Err((
+                "output_cap",
+                format!("output_cap = {cap:?}: max_tokens or max_completion_tokens is needed"),
             ));
         }
         Ok(())
-    }
-}
-
-fn wrong(what: &str, reason: &str) -> Error {
-    Error::InvalidLimit {
-        what: what.to_owned(),
-        reason: reason.to_owned(),
     }
 }

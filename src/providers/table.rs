@@ -104,7 +104,7 @@ impl ProviderTable {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] with the line, the column and the key of what is wrong.
+    /// [`Error::Config`] with the line, the column and the key of what is wrong.
     pub fn from_toml(text: &str) -> Result<Self> {
         Self::default().with_toml(text)
     }

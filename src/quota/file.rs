@@ -1,7 +1,7 @@
 //! Limits written down in TOML, and read back. [`LimitTable::from_toml`] shows the form.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{DAY, HOUR, LimitTable, Limits, MINUTE, Quota, SECOND, Tier};
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// The keys of a table, each with what it counts and in which time. The form needs them in two
 /// structs, one by one: a flattened one would lose the places of mistakes.
@@ -79,9 +79,13 @@ struct File {
 impl Amounts {
     /// The limits of the table that stands at `place` in the file.
     fn limits(&self, place: &str) -> Result<Limits> {
-        let invalid = |reason: String| Error::InvalidLimit {
-            what: place.to_owned(),
-            reason,
+        let table = place.trim_matches(['[', ']']);
+        let invalid = |key: &str, reason: String| {
+            let field = match key {
+                "" => table.to_owned(),
+                key => format!("{table}.{key}"),
+            };
+            ConfigError::new(field, format!("{place}: {reason}"))
         };
         if self
             .each()
@@ -90,22 +94,22 @@ impl Amounts {
         {
             let keys: Vec<_> = KEYS.iter().map(|(key, ..)| *key).collect();
             let keys = keys.join(", ");
-            return Err(invalid(format!(
-                "at least one of {keys}, {IN_FLIGHT} is needed"
-            )));
+            let reason = format!("at least one of {keys}, {IN_FLIGHT} is needed");
+            return Err(invalid("", reason).into());
         }
         let mut builder = Limits::builder();
         for ((key, unit, period), amount) in KEYS.iter().zip(self.each()) {
             if let Some(amount) = amount {
                 let quota = Quota::new(*unit, amount, *period);
-                builder = builder.quota(quota.map_err(|error| invalid(format!("{key}: {error}")))?);
+                let invalid = |error| invalid(key, format!("{key}: {error}")).with_value(amount);
+                builder = builder.quota(quota.map_err(invalid)?);
             }
         }
         if let Some(most) = self.in_flight {
             builder = builder.in_flight(most);
         }
-        let reason = |error| invalid(format!("{IN_FLIGHT}: {error}"));
-        builder.build().map_err(reason)
+        let reason = |error| invalid(IN_FLIGHT, format!("{IN_FLIGHT}: {error}"));
+        Ok(builder.build().map_err(reason)?)
     }
 }
 
@@ -130,9 +134,10 @@ pub(super) fn parse(text: &str) -> Result<LimitTable> {
     if let Some(seconds) = file.burst_seconds {
         let burst = Duration::try_from_secs_f64(seconds).ok();
         let burst = burst.filter(|burst| !burst.is_zero());
-        table.set_burst_lasting(burst.ok_or_else(|| Error::InvalidLimit {
-            what: format!("burst_seconds = {seconds}"),
-            reason: "a number of seconds above 0 is needed".to_owned(),
+        table.set_burst_lasting(burst.ok_or_else(|| {
+            let message =
+                format!("burst_seconds = {seconds}: a number of seconds above 0 is needed");
+            ConfigError::new("burst_seconds", message).with_value(seconds)
         })?);
     }
     Ok(table)
@@ -173,27 +178,47 @@ fn key(quota: Quota) -> Option<&'static str> {
 }
 
 /// Where in a text something stands, for people.
-pub(crate) fn place(text: &str, offset: usize) -> String {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!("line {line}, column {column}")
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+        }
+    }
+
+    /// The mistake in `field` that stands there.
+    pub(crate) fn wrong(self, field: &str, reason: &str) -> Error {
+        let error = ConfigError::new(field, format!("{self}: {reason}"));
+        error.with_line(self.line).into()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
 }
 
 /// Reads a file of settings.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidLimit`] with the line, the column and the key of what is wrong.
+/// [`Error::Config`] with the line, the column and the key of what is wrong.
 pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        let key = key_before(text, start).map_or_else(String::new, |key| format!("{key}: "));
+        let key = key_before(text, start).unwrap_or_default();
+        let colon = if key.is_empty() { "" } else { ": " };
         let advice = advice(text, start).unwrap_or_default();
-        Error::InvalidLimit {
-            what: place(text, start),
-            reason: format!("{key}{}{advice}", error.message()),
-        }
+        let reason = format!("{key}{colon}{}{advice}", error.message());
+        Place::of(text, start).wrong(key, &reason)
     })
 }
 

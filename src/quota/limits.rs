@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{DAY, HOUR, MINUTE, Quota, SECOND};
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// A set of quotas that a request must fit all at once, and how many may be in flight.
 ///
@@ -62,7 +62,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when the amount is 0 or too large.
+    /// [`Error::Config`] when the amount is 0 or too large.
     pub fn tokens_per_minute(amount: u64) -> Result<Self> {
         Self::builder().tokens_per_minute(amount).build()
     }
@@ -279,19 +279,17 @@ impl LimitsBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when nothing is limited at all (that is [`Limits::none`]), or an amount is 0 or above
+    /// [`Error::Config`] when nothing is limited at all (that is [`Limits::none`]), or an amount is 0 or above
     /// [`MAX_AMOUNT`](crate::MAX_AMOUNT).
     pub fn build(self) -> Result<Limits> {
-        let invalid = |what: &str, reason: &str| Error::InvalidLimit {
-            what: what.to_owned(),
-            reason: reason.to_owned(),
-        };
         if self.in_flight == Some(0) {
-            let reason = "a limit of 0 admits nothing; leave it out for no limit";
-            return Err(invalid("limit of 0 in flight", reason));
+            let message =
+                "limit of 0 in flight: a limit of 0 admits nothing; leave it out for no limit";
+            return Err(ConfigError::new("in flight", message).with_value(0).into());
         }
         if self.quotas.is_empty() && self.in_flight.is_none() {
-            return Err(invalid("limits", "at least one quota is needed"));
+            let message = "limits: at least one quota is needed";
+            return Err(Error::config("limits", message));
         }
         let quotas = self.quotas.into_iter().map(|declared| match declared {
             Declared::Quota(quota) => Ok(quota),

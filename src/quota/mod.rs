@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "providers", feature = "tokens"))]
-pub(crate) use file::{from_toml, place};
+pub(crate) use file::{Place, from_toml};
 pub use limits::{Limits, LimitsBuilder};
 pub use names::base_model;
 pub use presets::{PRESETS_DATED, Tier};
@@ -19,7 +19,7 @@ pub use table::LimitTable;
 
 use crate::error::per;
 use crate::unit::Unit;
-use crate::{AcquireError, Error, Result};
+use crate::{AcquireError, ConfigError, Error, Result};
 
 /// The largest amount of anything, 2⁵³ − 1: what a double holds exactly, and far above every
 /// real limit.
@@ -69,12 +69,13 @@ impl Quota {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`], or the period is 0
+    /// [`Error::Config`] when the amount is 0 or above [`MAX_AMOUNT`], or the period is 0
     /// or above [`MAX_PERIOD`].
     pub fn new(unit: Unit, amount: u64, period: Duration) -> Result<Self> {
-        let invalid = |reason: String| Error::InvalidLimit {
-            what: format!("limit of {amount} {unit} per {}", per(period)),
-            reason,
+        let invalid = |reason: String| -> Error {
+            let field = format!("{unit} per {}", per(period));
+            let message = format!("limit of {amount} {field}: {reason}");
+            ConfigError::new(field, message).with_value(amount).into()
         };
         if amount == 0 {
             return Err(invalid(
@@ -101,7 +102,7 @@ impl Quota {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] when the amount is 0 or above [`MAX_AMOUNT`].
+    /// [`Error::Config`] when the amount is 0 or above [`MAX_AMOUNT`].
     pub fn per_second(unit: Unit, amount: u64) -> Result<Self> {
         Self::new(unit, amount, SECOND)
     }

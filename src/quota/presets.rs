@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// When the tier table was read from the provider's pages, as `YYYY-MM`.
 pub const PRESETS_DATED: &str = "2026-10";
@@ -65,9 +65,9 @@ impl FromStr for Tier {
         Self::ALL
             .into_iter()
             .find(|tier| tier.to_string() == text)
-            .ok_or_else(|| Error::InvalidLimit {
-                what: format!("preset {text:?}"),
-                reason: "the presets are tier-1 to tier-5".to_owned(),
+            .ok_or_else(|| {
+                let message = format!("preset {text:?}: the presets are tier-1 to tier-5");
+                ConfigError::new("preset", message).with_value(text).into()
             })
     }
 }

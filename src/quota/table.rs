@@ -204,7 +204,7 @@ impl LimitTable {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`](crate::Error::InvalidLimit) with the line and column of what
+    /// [`Error::Config`](crate::Error::Config) with the line and column of what
     /// cannot be read, or the name of the model whose limits cannot work.
     pub fn from_toml(text: &str) -> crate::Result<Self> {
         super::file::parse(text)

@@ -11,7 +11,7 @@ use crate::batch::money::Money;
 use crate::cost::ServiceTier;
 use crate::quota::{base_model, from_toml};
 use crate::tokens::Estimate;
-use crate::{Error, Result, Usage};
+use crate::{ConfigError, Error, Result, Usage};
 use file::File;
 
 pub(in crate::batch) use price::{Price, most};
@@ -69,7 +69,7 @@ impl Prices {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLimit`] with the line, the column and the key of what is wrong.
+    /// [`Error::Config`] with the line, the column and the key of what is wrong.
     pub fn from_toml(text: &str) -> Result<Self> {
         let file: File = from_toml(text)?;
         let currency = file.currency.unwrap_or_else(|| DEFAULT_CURRENCY.to_owned());
@@ -135,10 +135,13 @@ impl Prices {
     /// [`Error::Config`] when they are in different currencies.
     pub fn over(mut self, others: Self) -> Result<Self> {
         if self.currency != others.currency {
-            return Err(Error::Config(format!(
+            let message = format!(
                 "prices in {} and in {}: one currency is needed",
                 self.currency, others.currency
-            )));
+            );
+            return Err(ConfigError::new("currency", message)
+                .with_value(others.currency)
+                .into());
         }
         for (model, price) in others.models {
             self.models.entry(model).or_insert(price);
@@ -223,10 +226,7 @@ fn shared_name(model: &str) -> String {
 }
 
 fn wrong(what: &str, reason: &str) -> Error {
-    Error::InvalidLimit {
-        what: what.to_owned(),
-        reason: reason.to_owned(),
-    }
+    ConfigError::new(what, format!("{what}: {reason}")).into()
 }
 
 #[cfg(test)]

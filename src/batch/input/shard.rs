@@ -2,7 +2,7 @@
 
 use twox_hash::XxHash64;
 
-use crate::{Error, Result};
+use crate::{ConfigError, Result};
 
 /// Part `index` of `count`, from 1.
 ///
@@ -19,8 +19,10 @@ pub(in crate::batch) struct Shard {
 impl Shard {
     pub(super) fn new(index: u32, count: u32) -> Result<Self> {
         if index == 0 || index > count {
-            let message = format!("shard {index}/{count}: the first is 1/{count}, and the last");
-            return Err(Error::Config(format!("{message} {count}/{count}")));
+            let value = format!("{index}/{count}");
+            let message =
+                format!("shard {value}: the first is 1/{count}, and the last {count}/{count}");
+            return Err(ConfigError::new("shard", message).with_value(value).into());
         }
         Ok(Self { index, count })
     }

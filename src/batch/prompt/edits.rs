@@ -48,7 +48,7 @@ impl Edits {
     /// [`Error::Config`] when the path is none, or names the model or `stream`, or the value has a brace too
     /// many.
     pub fn set(mut self, path: &str, value: &str) -> Result<Self> {
-        let wrong = |what: String| Error::Config(format!("{path}: {what}"));
+        let wrong = |what: String| Error::config(path, format!("{path}: {what}"));
         let names = names(path).ok_or_else(|| {
             wrong("a path is needed, such as temperature or reasoning.effort".to_owned())
         })?;
@@ -75,8 +75,7 @@ impl Edits {
     /// [`Error::Config`] when it has no name.
     pub fn model(mut self, name: &str) -> Result<Self> {
         if name.trim().is_empty() {
-            let message = "the name of a model is needed".to_owned();
-            return Err(Error::Config(message));
+            return Err(Error::config("model", "the name of a model is needed"));
         }
         self.sets.push(Set {
             path: vec!["model".to_owned()],

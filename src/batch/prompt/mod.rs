@@ -107,7 +107,7 @@ impl Prompt {
     ///
     /// [`Error::Config`] when it is no JSON object, or a string has a brace too many.
     pub fn body(json: &str) -> Result<Self> {
-        let wrong = |what: String| Error::Config(format!("body: {what}"));
+        let wrong = |what: String| Error::config("body", format!("body: {what}"));
         let text = json.trim_start_matches('\u{feff}');
         match value_of(text) {
             Ok(Value::Object(_)) => {}
@@ -121,8 +121,8 @@ impl Prompt {
 
     fn of(model: Option<String>, ask: Ask) -> Result<Self> {
         if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
-            let message = "the name of a model is needed for a prompt".to_owned();
-            return Err(Error::Config(message));
+            let message = "the name of a model is needed for a prompt";
+            return Err(Error::config("model", message));
         }
         Ok(Self {
             model,
@@ -196,7 +196,7 @@ impl Prompt {
     ///
     /// [`Error::Config`] when it is no JSON object.
     pub fn schema_text(self, text: &str) -> Result<Self> {
-        let wrong = |what: String| Error::Config(format!("schema: {what}"));
+        let wrong = |what: String| Error::config("schema", format!("schema: {what}"));
         let schema = match value_of(text.trim_start_matches('\u{feff}')) {
             Ok(schema @ Value::Object(_)) => schema,
             Ok(_) => return Err(wrong("a JSON object is needed".to_owned())),
@@ -421,7 +421,7 @@ impl Prompt {
 }
 
 fn parse(what: &str, template: &str) -> Result<Template> {
-    Template::parse(template).map_err(|fault| Error::Config(format!("{what}: {fault}")))
+    Template::parse(template).map_err(|fault| Error::config(what, format!("{what}: {fault}")))
 }
 
 /// True for what the API takes as the name of a schema.

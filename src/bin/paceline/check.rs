@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use paceline::batch::{Input, Prices};
-use paceline::{Error, LimitTable, Result, Usage};
+use paceline::{LimitTable, Result, Usage};
 
 use crate::args;
+use crate::mistake::mistake;
 use crate::run::BUILTIN;
 use crate::say::warning;
 
@@ -17,7 +18,7 @@ const MOST_LISTED: usize = 10;
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when costs are bounded and a model has no price: nothing is sent then, as its
+/// [`Config`](paceline::Error::Config) when costs are bounded and a model has no price: nothing is sent then, as its
 /// requests would all be refused in the middle of a run that is paid for.
 pub(crate) fn models(
     arguments: &args::Run,
@@ -73,7 +74,7 @@ pub(crate) fn models(
         Some(path) => path.display().to_string(),
         None => "a file for --prices".to_owned(),
     };
-    Err(Error::Config(format!(
+    Err(mistake(format!(
         "{place}: no price for {model:?}{more}, so --max-cost has no bound; add [models.{model:?}] \
          with input and output to {file}, or leave --max-cost out"
     )))

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use paceline::batch::{Extract, RequestSet};
-use paceline::{Error, Result};
+use paceline::{Result};
 
 use crate::args;
 use crate::input::prints_results;
+use crate::mistake::mistake;
 use crate::numbers::grouped;
 use crate::say::{say, warning};
 
@@ -15,7 +16,7 @@ pub(crate) fn check(arguments: &args::Run, results: &Path) -> Result<()> {
     let Some(path) = &arguments.shape.extract else {
         return Ok(());
     };
-    let wrong = |message: &str| Err(Error::Config(message.to_owned()));
+    let wrong = |message: &str| Err(mistake(message.to_owned()));
     if path == Path::new("-") {
         return wrong("--extract -: name a file, which is there when it is whole");
     }

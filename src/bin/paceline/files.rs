@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use paceline::batch::{check_output, is_same_file};
-use paceline::{Error, Result};
+use paceline::{Result};
 
 use crate::args;
 use crate::input::read_files;
+use crate::mistake::mistake;
 
 /// Checks, before anything is sent, that each output can be written and overwrites no other file. It
 /// compares files by identity, not by the spelling of their paths.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when an output is another one, or something that the run reads; [`Error::Io`] when it
+/// [`Config`](paceline::Error::Config) when an output is another one, or something that the run reads; [`Io`](paceline::Error::Io) when it
 /// cannot be written.
 pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Result<()> {
     let mut taken = read_files(arguments);
@@ -40,7 +41,7 @@ pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Res
                 ),
                 () => format!("{flag} would overwrite {}", other.display()),
             };
-            return Err(Error::Config(message));
+            return Err(mistake(message));
         }
         taken.push(path);
     }

@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use paceline::batch::{Input, RowFormat};
-use paceline::{Error, Result};
+use paceline::{Result};
 
 use crate::args;
+use crate::mistake::mistake;
 use crate::prompt;
 use crate::run::BUILTIN;
 use crate::server;
@@ -82,7 +83,7 @@ pub(crate) fn read_files(arguments: &args::Run) -> Vec<&Path> {
 }
 
 fn check(arguments: &args::Run) -> Result<()> {
-    let wrong = |message: String| Err(Error::Config(message));
+    let wrong = |message: String| Err(mistake(message));
     if arguments.errors.as_deref() == Some(Path::new(DASH)) {
         return wrong("--errors -: name a file; standard output is for results".to_owned());
     }

@@ -20,6 +20,7 @@ mod input; //    what is run, from flags
 mod limits; //   limits from flags and files
 mod logger; //   the library's log, on standard error
 mod mask; //     keys, kept off the screen
+mod mistake; //  a flag that cannot be used
 mod models; //   how models are counted, from a file
 mod names; //    names of files that a run writes
 mod notice; //   what a run has to say while it runs

@@ -8,6 +8,7 @@ use paceline::batch::{Edits, Prompt};
 use paceline::{Error, Result};
 
 use crate::args;
+use crate::mistake::mistake;
 
 /// The fields that flags set, for a Batch file or a table.
 pub(crate) fn edits(shape: &args::Shape) -> Result<Edits> {
@@ -52,7 +53,7 @@ pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>
         } else {
             "--prompt"
         };
-        return Err(Error::Config(format!(
+        return Err(mistake(format!(
             "{flag} names no column, so every row would make the same request; put a \
              value of the row in, as in --prompt 'Summarize: {{text}}'"
         )));
@@ -69,7 +70,7 @@ pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>
             // The place stands where that of any other file does.
             let place = what.rsplit_once(" at line ");
             let place = place.and_then(|(what, place)| Some((what, place.split_once(" column ")?)));
-            Error::Config(match place {
+            mistake(match place {
                 Some((what, (line, column))) => {
                     format!("--schema {path}:{line}: column {column}: {what}")
                 }
@@ -89,14 +90,14 @@ fn whole_body(path: &Path, shape: &args::Shape) -> Result<Prompt> {
     let prompt = Prompt::body(&text).map_err(|error| {
         let error = error.to_string();
         let what = error.strip_prefix("body: ").unwrap_or(&error);
-        Error::Config(format!("--body {shown}: {what}"))
+        mistake(format!("--body {shown}: {what}"))
     })?;
     let has = |field: &str| {
         let body = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}'));
         body.is_ok_and(|body| body.get(field).is_some())
     };
     if shape.endpoint.is_none() && !has("messages") {
-        return Err(Error::Config(format!(
+        return Err(mistake(format!(
             "--body {shown}: without messages in it, --endpoint has to say where it goes"
         )));
     }
@@ -123,7 +124,7 @@ fn of_text<T>(value: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     let text = read(Path::new(path))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    make(text).map_err(|error| Error::Config(format!("{path}: {error}")))
+    make(text).map_err(|error| mistake(format!("{path}: {error}")))
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use paceline::batch::{History, Report, Run, Summary};
-use paceline::{Error, Result};
+use paceline::{Result};
 
 use crate::args;
+use crate::mistake::mistake;
 use crate::say::say;
 
 /// Records a run, if there is to be a report of it.
@@ -17,12 +18,12 @@ pub(crate) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// # Errors
     ///
-    /// [`Error::Config`] where the report would go to standard output.
+    /// [`Config`](paceline::Error::Config) where the report would go to standard output.
     pub(crate) fn of(arguments: &'a args::Run) -> Result<Self> {
         let path = arguments.report.as_deref();
         if path == Some(Path::new("-")) {
             let message = "--report -: name a file".to_owned();
-            return Err(Error::Config(message));
+            return Err(mistake(message));
         }
         Ok(Self {
             file: path.map(|path| (path, History::new())),

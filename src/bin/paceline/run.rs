@@ -10,7 +10,7 @@ use paceline::providers::Provider;
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
 use paceline::{
-    Accounting, CancelToken, DEFAULT_BASE_URL, Error, RateLimitedClient, Registry, Result,
+    Accounting, CancelToken, DEFAULT_BASE_URL, RateLimitedClient, Registry, Result,
 };
 
 use crate::args;
@@ -22,6 +22,7 @@ use crate::extract;
 use crate::files;
 use crate::input::{input, prints_results};
 use crate::limits;
+use crate::mistake::mistake;
 use crate::models;
 use crate::notice;
 use crate::numbers::{grouped, lasting};
@@ -251,14 +252,14 @@ fn check_learning(arguments: &args::Run) -> Result<()> {
     }
     let message = "--learn-output: only a server that charges what an answer used can be asked for \
                    less than the cap; if it does, say --accounting actual, else leave this out";
-    Err(Error::Config(message.to_owned()))
+    Err(mistake(message.to_owned()))
 }
 
 /// A bound in one currency says nothing of prices in another.
 fn check_currency(most: Option<&args::Amount>, prices: Option<&Prices>) -> Result<()> {
     let named = most.and_then(|most| most.currency.as_deref());
     match (named, prices.map(Prices::currency)) {
-        (Some(named), Some(currency)) if named != currency => Err(Error::Config(format!(
+        (Some(named), Some(currency)) if named != currency => Err(mistake(format!(
             "--max-cost is in {named}, and --prices are in {currency}; name the bound in {currency}"
         ))),
         _ => Ok(()),
@@ -335,7 +336,7 @@ impl Interrupts {
         }
         let this = self.clone();
         signals::listen(move |signal| this.hear(signal, grace))
-            .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))
+            .map_err(|error| mistake(format!("cannot listen for signals: {error}")))
     }
 
     fn hear(&self, signal: Signal, grace: Duration) {

@@ -4,9 +4,10 @@ use std::env::{self, VarError};
 use std::sync::Arc;
 
 use paceline::providers::{Provider, ProviderTable};
-use paceline::{ClientBuilder, Error, Result, is_credential_header};
+use paceline::{ClientBuilder, Result, is_credential_header};
 
 use crate::args::{DEFAULT_KEY, Server};
+use crate::mistake::mistake;
 
 /// A client of the API that the flags name: where it is, with which key and headers.
 pub(crate) fn connect(builder: ClientBuilder, server: &Server) -> Result<ClientBuilder> {
@@ -38,7 +39,7 @@ pub(crate) fn read_table(server: &Server) -> Result<()> {
         return Ok(());
     };
     let table = ProviderTable::from_file(path);
-    let table = table.map_err(|error| Error::Config(format!("--provider-table: {error}")))?;
+    let table = table.map_err(|error| mistake(format!("--provider-table: {error}")))?;
     // It is set once a process, and nothing has asked for it before.
     let _ = ProviderTable::set_global(Arc::new(table));
     Ok(())
@@ -50,7 +51,7 @@ pub(crate) fn provider(server: &Server) -> Result<Option<&'static Provider>> {
     if let Some(name) = &server.provider {
         let names = || table.names().collect::<Vec<_>>().join(", ");
         let found = table.get(name).map(|it| &**it);
-        let unknown = || Error::Config(format!("--provider {name}: there are {}", names()));
+        let unknown = || mistake(format!("--provider {name}: there are {}", names()));
         return found.map(Some).ok_or_else(unknown);
     }
     let variable = env::var("OPENAI_BASE_URL").unwrap_or_default();
@@ -75,13 +76,13 @@ pub(crate) fn check(server: &Server) -> Result<()> {
             let (name, _) = split(flag, header)?;
             let name = name.to_ascii_lowercase();
             if flag == "--header" && is_credential_header(&name) {
-                return Err(Error::Config(format!(
+                return Err(mistake(format!(
                     "--header {name}: it carries a secret, which others could read on the command \
                      line; put it into an environment variable, and say --header-env {name}=VARIABLE"
                 )));
             }
             if names.contains(&name) {
-                return Err(Error::Config(format!("{flag} {name}: it is given twice")));
+                return Err(mistake(format!("{flag} {name}: it is given twice")));
             }
             names.push(name);
         }
@@ -102,7 +103,7 @@ fn headers(server: &Server) -> Result<Vec<(String, String)>> {
         let value = variable(&format!("--header-env {name}"), named)?;
         if value.trim().is_empty() {
             let message = format!("--header-env {name}: the environment variable {named} is empty");
-            return Err(Error::Config(message));
+            return Err(mistake(message));
         }
         headers.push((name.to_owned(), value));
     }
@@ -123,7 +124,7 @@ fn split<'a>(flag: &str, header: &'a str) -> Result<(&'a str, &'a str)> {
         } else {
             "VARIABLE"
         };
-        Error::Config(format!(
+        mistake(format!(
             "{flag}: NAME={what} is needed, NAME being that of a header"
         ))
     })
@@ -142,7 +143,7 @@ pub(crate) fn variable(what: &str, name: &str) -> Result<String> {
     let is_name = name.starts_with(letter)
         && name.chars().all(|char| letter(char) || digit(char))
         && (name.contains('_') || !name.contains(digit));
-    Err(Error::Config(if is_name {
+    Err(mistake(if is_name {
         format!("{what}: the environment variable {name} {reason}")
     } else {
         format!(

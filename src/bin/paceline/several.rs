@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
-use paceline::{Error, Result};
+use paceline::{Result};
 use twox_hash::XxHash64;
 
 use crate::args;
 use crate::exit::Exit;
 use crate::input::prints_results;
+use crate::mistake::mistake;
 use crate::run::{self, Interrupts};
 use crate::say::say;
 
@@ -57,7 +58,7 @@ pub(crate) fn run(arguments: &mut args::Run) -> Result<Exit> {
 }
 
 fn check(models: &[String], arguments: &args::Run) -> Result<()> {
-    let wrong = |message: String| Err(Error::Config(message));
+    let wrong = |message: String| Err(mistake(message));
     for (at, model) in models.iter().enumerate() {
         if models[..at].contains(model) {
             return wrong(format!("--model {model} is given twice"));

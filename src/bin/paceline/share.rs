@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use paceline::{Error, OnStoreOutage, Result, SharedStore, StoreLimiter};
+use paceline::{OnStoreOutage, Result, SharedStore, StoreLimiter};
 
 use crate::args;
 use crate::exit::Exit;
+use crate::mistake::mistake;
 use crate::numbers::{grouped, lasting, quota};
 use crate::say;
 
@@ -23,7 +24,7 @@ pub(crate) fn store(
     let url = match (&share.share, named(URL)) {
         (Some(url), _) => {
             if SharedStore::builder(url).url_has_password()? {
-                return Err(Error::Config(format!(
+                return Err(mistake(format!(
                     "--share has a password in it, which others on this machine can read: set it \
                      as {PASSWORD}, or the whole URL as {URL}"
                 )));

@@ -11,6 +11,7 @@ use crate::args;
 use crate::enforced;
 use crate::exit::Exit;
 use crate::limits;
+use crate::mistake::mistake;
 use crate::say::{self, say};
 use crate::server;
 use crate::signals;
@@ -35,7 +36,7 @@ pub(crate) fn simulate(arguments: &args::Simulate) -> Result<Exit> {
     // Before the address is printed: a program that reads it may end this at once.
     let stopped = Arc::clone(&simulator);
     signals::listen(move |_| stopped.stop())
-        .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
+        .map_err(|error| mistake(format!("cannot listen for signals: {error}")))?;
     say::result(&format!("{}\n", simulator.base_url()))?;
     say!("paceline: a simulated API answers there; Ctrl-C ends it");
     simulator.wait();
@@ -118,7 +119,7 @@ impl TryFrom<args::AccountingRule> for ChargeRule {
             args::AccountingRule::PromptPlusCap => Ok(Self::Sum),
             args::AccountingRule::Larger => Ok(Self::Max),
             args::AccountingRule::Actual => Ok(Self::Usage),
-            args::AccountingRule::PromptOnly => Err(Error::Config(
+            args::AccountingRule::PromptOnly => Err(mistake(
                 "--accounting prompt-only: the simulated API charges for answers in every way that it has"
                     .to_owned(),
             )),
@@ -128,5 +129,5 @@ impl TryFrom<args::AccountingRule> for ChargeRule {
 
 fn start(config: SimConfig) -> Result<Simulator> {
     Simulator::start(config)
-        .map_err(|error| Error::Config(format!("cannot start the simulator: {error}")))
+        .map_err(|error| mistake(format!("cannot start the simulator: {error}")))
 }

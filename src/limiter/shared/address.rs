@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// Where the store is.
 #[derive(Clone)]
@@ -98,10 +98,12 @@ fn node(url: &str) -> Result<ConnectionInfo> {
 }
 
 fn wrong(reason: &str) -> Error {
-    Error::Config(format!(
+    let message = format!(
         "the address of the store cannot be used: {reason}; it looks like redis://host:6379/0, \
          rediss://host:6379 for TLS, unix:///path, or redis://host:7000?cluster=1"
-    ))
+    );
+    // Not its value, which may hold a password.
+    ConfigError::new("store URL", message).into()
 }
 
 impl fmt::Display for Address {

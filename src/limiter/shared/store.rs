@@ -13,7 +13,7 @@ use super::scale;
 use super::store_worker::{Registration, StoreWorker};
 use super::sync::{Identity, Joins};
 use crate::quota::Limits;
-use crate::{Error, Result};
+use crate::{ConfigError, Error, Result};
 
 /// What becomes of limiters while their store cannot be reached.
 ///
@@ -204,7 +204,8 @@ impl SharedStore {
 
     fn error(&self, reason: &str) -> Error {
         let address = &self.0.settings().address;
-        Error::Config(format!("the store {address} cannot be used: {reason}"))
+        let message = format!("the store {address} cannot be used: {reason}");
+        ConfigError::new("store URL", message).into()
     }
 
     pub(in crate::limiter) fn registration(&self, core: Weak<Core>, limiter: &str) -> Registration {
@@ -309,15 +310,20 @@ impl SharedStoreBuilder {
     /// [`Error::Config`](crate::Error::Config) when the URL is none, a timeout is 0, the horizon is
     /// not between 100 ms and a minute, or the prefix has a brace in it.
     pub fn build(self) -> Result<SharedStore> {
-        let wrong = |what: &str| Err(Error::Config(format!("of a shared store {what}")));
+        let wrong = |field: &str, what: &str| {
+            Err(ConfigError::new(field, format!("of a shared store {what}")).into())
+        };
         if self.horizon < SECOND / 10 || self.horizon > SECOND * 60 {
-            return wrong("the horizon is between 100 ms and a minute");
+            return wrong("horizon", "the horizon is between 100 ms and a minute");
         }
         if self.timeouts.connect.is_zero() || self.timeouts.command.is_zero() {
-            return wrong("a timeout is above 0");
+            return wrong("timeout", "a timeout is above 0");
         }
         if self.prefix.contains(['{', '}']) {
-            return wrong("the prefix has no braces: they mark what a cluster keeps together");
+            return wrong(
+                "prefix",
+                "the prefix has no braces: they mark what a cluster keeps together",
+            );
         }
         let mut address = Address::parse(&self.url)?;
         address.sign(self.username.as_deref(), self.password.as_deref());

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::name::{MOST, Name};
 use super::profile::{AudioRate, FileSize, MessageFormat, Profile, ToolFormat};
 use super::{Encoding, belongs};
-use crate::quota::{from_toml, place};
+use crate::quota::{Place, from_toml};
 use crate::tokens::image::{Image, Patches, Tiles};
 use crate::{Error, Result};
 
@@ -40,7 +40,7 @@ struct Keys {
 struct Like {
     model: String,
     /// Where it stands, for messages.
-    place: String,
+    place: Place,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +76,9 @@ macro_rules! forms {
             fn keys(&self, text: &str) -> Result<Keys> {
                 let image = match (&self.tiles, &self.patches) {
                     (Some(_), Some(patches)) => {
-                        let what = format!("{}: patches", place(text, patches.span().start));
-                        return Err(wrong(&what, "images have tiles or patches, not both"));
+                        let place = Place::of(text, patches.span().start);
+                        let reason = "patches: images have tiles or patches, not both";
+                        return Err(place.wrong("patches", reason));
                     }
                     (Some(tiles), None) => Some(Image::Tiles(*tiles.get_ref())),
                     (None, Some(patches)) => Some(Image::Patches(*patches.get_ref())),
@@ -138,7 +139,7 @@ impl Written {
             let mut keys = entry.keys(text)?;
             keys.like = entry.like.as_ref().map(|like| Like {
                 model: like.get_ref().clone(),
-                place: format!("{}: like", place(text, like.span().start)),
+                place: Place::of(text, like.span().start),
             });
             add(&mut said, name, keys, text)?;
         }
@@ -177,8 +178,11 @@ impl Written {
             steps.push(keys);
             like = keys.like.as_ref().or(like);
             if steps.len() > MOST_STEPS {
-                let place = like.map_or("", |like| like.place.as_str());
-                return Err(wrong(place, "it goes round, or on and on"));
+                let reason = "like: it goes round, or on and on";
+                return Err(like.map_or_else(
+                    || Error::config("like", reason),
+                    |like| like.place.wrong("like", reason),
+                ));
             }
             at = match &keys.like {
                 None => self.shorter(name),
@@ -190,8 +194,8 @@ impl Written {
                         let (name, _) = self.families.get_key_value(self.shorter(name.text())?)?;
                         Some(name.as_str())
                     });
-                    let reason = format!("{:?} is of no family", like.model);
-                    Some(found.ok_or_else(|| wrong(&like.place, &reason))?)
+                    let reason = format!("like: {:?} is of no family", like.model);
+                    Some(found.ok_or_else(|| like.place.wrong("like", &reason))?)
                 }
             };
         }
@@ -276,14 +280,17 @@ fn add(
     text: &str,
 ) -> Result<()> {
     let written = name.get_ref();
-    let what = || format!("{}: {written:?}", place(text, name.span().start));
+    let wrong = |reason: &str| {
+        let place = Place::of(text, name.span().start);
+        place.wrong(written, &format!("{written:?}: {reason}"))
+    };
     let lower = written.to_ascii_lowercase();
     let is_bare = Name::of(&lower).text() == lower && !lower.is_empty() && lower.len() < MOST;
     if !is_bare {
         let reason = format!(
             "a family's name has no provider and no colon in it, and fewer than {MOST} bytes"
         );
-        return Err(wrong(&what(), &reason));
+        return Err(wrong(&reason));
     }
     match said.entry(lower) {
         Slot::Vacant(slot) => {
@@ -291,17 +298,10 @@ fn add(
         }
         Slot::Occupied(mut slot) => {
             if let Some(key) = slot.get().both(&keys) {
-                return Err(wrong(&what(), &format!("its {key} is said twice")));
+                return Err(wrong(&format!("its {key} is said twice")));
             }
             slot.get_mut().take(keys);
         }
     }
     Ok(())
-}
-
-fn wrong(what: &str, reason: &str) -> Error {
-    Error::InvalidLimit {
-        what: what.to_owned(),
-        reason: reason.to_owned(),
-    }
 }
