@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use paceline::Result;
 use paceline::batch::{Extract, RequestSet};
-use paceline::{Result};
 
 use crate::args;
 use crate::input::prints_results;

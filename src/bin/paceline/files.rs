@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use paceline::Result;
 use paceline::batch::{check_output, is_same_file};
-use paceline::{Result};
 
 use crate::args;
 use crate::input::read_files;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use paceline::Result;
 use paceline::batch::{Input, RowFormat};
-use paceline::{Result};
 
 use crate::args;
 use crate::mistake::mistake;

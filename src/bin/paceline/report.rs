@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use paceline::Result;
 use paceline::batch::{History, Report, Run, Summary};
-use paceline::{Result};
 
 use crate::args;
 use crate::mistake::mistake;

@@ -9,9 +9,7 @@ use paceline::batch::{InFlight, Prices, RequestSet, Run};
 use paceline::providers::Provider;
 use paceline::sim::ChargeRule;
 use paceline::tokens::PromptRule;
-use paceline::{
-    Accounting, CancelToken, DEFAULT_BASE_URL, RateLimitedClient, Registry, Result,
-};
+use paceline::{Accounting, CancelToken, DEFAULT_BASE_URL, RateLimitedClient, Registry, Result};
 
 use crate::args;
 use crate::check;

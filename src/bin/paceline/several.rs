@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
-use paceline::{Result};
+use paceline::Result;
 use twox_hash::XxHash64;
 
 use crate::args;
