@@ -8,6 +8,7 @@ use super::event::RunEvent;
 use super::history::History;
 use super::listener::Listener;
 use super::notice::Notices;
+use super::outcome::Outcome;
 use super::watch::Watch;
 use crate::limiter::CancelToken;
 
@@ -45,12 +46,14 @@ impl Events {
         self.history.follow(event);
         match event {
             RunEvent::Notice(notice) => self.notices.tell(notice),
-            RunEvent::Written(outcome) => {
-                if !self.listener.lock().tell(&outcome.finished()) {
-                    self.stop.cancel();
-                }
-            }
+            RunEvent::Written(outcome) => self.tell(outcome),
             _ => {}
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        if !self.listener.lock().tell(&outcome.finished()) {
+            self.stop.cancel();
         }
     }
 

@@ -88,6 +88,7 @@ mod inspect; //    how shared limiters stand, for people
 #[cfg(all(test, not(paceline_loom)))]
 mod memory; //     a store for tests
 mod notes; //      what processes observe, for all
+mod outage; //    what limiters do without it
 mod reservations; //       what is booked, by time
 mod scale; //      quotas in the store's steps
 mod store; //      the handle and its settings
@@ -103,8 +104,9 @@ pub use inspect::{StoreLimiter, StoreProcess};
 #[cfg(all(test, not(paceline_loom)))]
 pub(super) use memory::MemoryStore;
 pub(super) use notes::Note;
+pub use outage::OnStoreOutage;
 pub(super) use scale::part;
-pub use store::{OnStoreOutage, SharedStore, SharedStoreBuilder};
+pub use store::{SharedStore, SharedStoreBuilder};
 pub(super) use store_worker::Registration;
 pub(super) use sync::{Left, Order, StoreReply, SyncReply, SyncRequest};
 
