@@ -44,6 +44,7 @@ pub use iter::RequestLine;
 pub(super) use lines::Lines;
 pub(super) use plain::Plain;
 pub(super) use records::Records;
+pub(super) use rows::Cell;
 pub use rows::RowFormat;
 pub use unpack::unpacked;
 
@@ -267,6 +268,34 @@ impl Input {
         self.look()?.map(asked::models).transpose()
     }
 
+    /// The rows of a table, or the lines of a file of requests, for their ids alone.
+    pub(super) fn for_ids(
+        path: &Path,
+        format: Option<RowFormat>,
+        id_column: Option<&str>,
+        shard: Option<(u32, u32)>,
+    ) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let making = match format {
+            Some(format) => Making::Rows(format, Box::new(Prompt::for_ids(id_column))),
+            None => Making::Lines(Edits::new()),
+        };
+        let input = Self::new(path.display().to_string(), Source::File(file), making);
+        match shard {
+            Some((index, count)) => input.shard(index, count),
+            None => Ok(input),
+        }
+    }
+
+    /// What it holds, from its start. `None` of what comes once.
+    pub(super) fn look(&self) -> Result<Option<Records>> {
+        let Source::File(file) = &self.source else {
+            return Ok(None);
+        };
+        let making = self.making.clone();
+        Records::open(&self.name, self.rewound(file)?, making, self.shard).map(Some)
+    }
+
     /// What messages call it.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -378,15 +407,6 @@ impl Input {
             count += 1;
         }
         Ok(Some(count))
-    }
-
-    /// What it holds, to look at before it is run. `None` when it can be gone through only once.
-    fn look(&self) -> Result<Option<Records>> {
-        let Source::File(file) = &self.source else {
-            return Ok(None);
-        };
-        let making = self.making.clone();
-        Records::open(&self.name, self.rewound(file)?, making, self.shard).map(Some)
     }
 
     /// Reads the first lines of what comes once, which may be a wait; they can be read again.

@@ -47,7 +47,7 @@ pub use answer::{Completion, Repair};
     unused_imports,
     reason = "for programs that read results of earlier runs"
 )]
-pub(crate) use answer::{completion_of, is_failure, value as value_of};
+pub(crate) use answer::{completion_of, is_failure, used_by, value as value_of};
 pub use authorization::is_credential_header;
 pub(crate) use call::AfterAttempt;
 pub use call::{Admitted, Attempt, CallOptions, Prepared};

@@ -18,6 +18,7 @@ mod redis_server; // a store of a test's own
 mod server; //  scripted answers
 
 mod account; // keys that are refused, money that has run out
+mod answers; // rows with their answers
 mod ask; //     `limits`
 mod attacks; // what would command the terminal, and keys in wrong places
 mod digits; //  numbers keep their digits

@@ -440,7 +440,7 @@ fn cells_that_spreadsheets_would_run_are_marked() {
         lines.sort();
         lines
     };
-    let answer = r#""'=HYPERLINK(""http://x"")",,"#;
+    let answer = r#""'=HYPERLINK(""http://x"")",,,,,"#;
     assert_eq!(
         run(&[]),
         [format!("'@sum,{answer}"), format!("-1,{answer}")]

@@ -207,11 +207,12 @@ fn every_file_of_a_part_carries_its_part() {
     }
     expected.sort();
     assert_eq!(folder.files(), expected);
-    let answers: usize = of("a", "csv")
+    // The bad line is a row, too, and says why it has no answer.
+    let rows: usize = of("a", "csv")
         .iter()
         .map(|name| folder.whole_lines(name) - 1)
         .sum();
-    assert_eq!(answers, 20);
+    assert_eq!(rows, 21);
 }
 
 #[test]
@@ -258,15 +259,20 @@ fn answers_that_are_cut_off_refused_or_empty_are_counted_and_shown() {
             body(r#"{"content":"It is"}"#, "length"),
             "cut_off",
             "cut off at the output cap",
-            "It is,length,",
+            "It is,length,,,5,2",
         ),
         (
             body(r#"{"content":null,"refusal":"No."}"#, "stop"),
             "refused",
             "refused",
-            ",,No.",
+            ",stop,No.,,5,2",
         ),
-        (body(r#"{"content":""}"#, "stop"), "empty", "empty", ",,"),
+        (
+            body(r#"{"content":""}"#, "stop"),
+            "empty",
+            "empty",
+            ",stop,,,5,2",
+        ),
     ];
     for (body, key, words, row) in table {
         let server = crate::server::answering("200 OK", body.clone().leak());
@@ -282,7 +288,10 @@ fn answers_that_are_cut_off_refused_or_empty_are_counted_and_shown() {
         }
         let csv = folder.read("a.csv");
         let (header, rows) = csv.split_once('\n').unwrap();
-        assert_eq!(header, "custom_id,answer,finish_reason,refusal");
+        assert_eq!(
+            header,
+            "custom_id,answer,finish_reason,refusal,error,input_tokens,output_tokens"
+        );
         assert!(
             rows.lines().all(|line| line.ends_with(&format!(",{row}"))),
             "{csv}"

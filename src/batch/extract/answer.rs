@@ -13,6 +13,8 @@ pub(super) struct Answer {
     pub(super) refusal: Said,
     /// Why it ended, where that was before its time, such as `length`.
     pub(super) finish_reason: Said,
+    /// Why it ended, also where that is as usual, such as `stop`.
+    pub(super) ended: Said,
 }
 
 /// What is said of something, if anything.
@@ -34,7 +36,7 @@ impl Said {
         }
     }
 
-    fn of_any(value: Option<Json<'_>>) -> Self {
+    pub(super) fn of_any(value: Option<Json<'_>>) -> Self {
         value.map_or(Self::Nothing, Self::of)
     }
 
@@ -87,7 +89,7 @@ impl Answer {
             return Self::of_choices(choices);
         }
         if let Some(output) = list("output") {
-            return Self::of_output(&output, field("incomplete_details"));
+            return Self::of_output(&output, field("incomplete_details"), field("status"));
         }
         if let Some(content) = list("content") {
             return Self::of_message(&content, field("stop_reason"));
@@ -129,6 +131,7 @@ impl Answer {
             Self {
                 answer: Said::of_any(said.into_iter().flatten().find(|said| is_filled(*said))),
                 refusal: Said::of_any(of_message("refusal")),
+                ended: reason.clone(),
                 finish_reason: if is_usual { Said::Nothing } else { reason },
             }
         });
@@ -136,7 +139,11 @@ impl Answer {
     }
 
     /// Of responses.
-    fn of_output(output: &[Json<'_>], incomplete: Option<Json<'_>>) -> Self {
+    fn of_output(
+        output: &[Json<'_>],
+        incomplete: Option<Json<'_>>,
+        status: Option<Json<'_>>,
+    ) -> Self {
         let mut text = None::<String>;
         let mut refusal = Said::Nothing;
         let mut calls = Vec::new();
@@ -168,6 +175,7 @@ impl Answer {
             },
             refusal,
             finish_reason: Said::of_any(reason),
+            ended: Said::of_any(reason.or(status)),
         }
     }
 
@@ -197,12 +205,14 @@ impl Answer {
                     Said::Nothing => Said::Text("refusal".to_owned()),
                     words => words,
                 },
+                ended: reason.clone(),
                 finish_reason: reason,
                 ..Self::default()
             },
             _ => Self {
                 answer,
                 refusal: Said::Nothing,
+                ended: reason.clone(),
                 finish_reason: if is_usual { Said::Nothing } else { reason },
             },
         }
@@ -230,6 +240,7 @@ impl Answer {
                     (true, false) => one_or_all(&parts),
                 },
                 refusal: Said::Nothing,
+                ended: reason.clone(),
                 finish_reason: if reason.plain() == "STOP" {
                     Said::Nothing
                 } else {
@@ -245,7 +256,9 @@ impl Answer {
             return answers.pop().unwrap_or_default();
         }
         let (mut texts, mut refusals, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ended = Vec::new();
         for answer in answers {
+            ended.push(answer.ended);
             texts.push(answer.answer);
             refusals.push(answer.refusal);
             reasons.push(answer.finish_reason);
@@ -258,6 +271,7 @@ impl Answer {
             answer: Said::list(&texts),
             refusal: if_any(&refusals),
             finish_reason: if_any(&reasons),
+            ended: if_any(&ended),
         }
     }
 

@@ -1,7 +1,11 @@
 //! Answers alone: what a results file holds, without all that stands around it.
 
 mod answer; //  what a body answers
+mod format; //  endings of names, and what they mean
 mod formula; // what spreadsheets would run
+mod index; //   where the line of each id stands
+mod rows; //    the rows of an input, with their answers
+mod sheet; //   a table as it is written
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,9 +20,14 @@ use super::json::{Json, quoted};
 use crate::batch::read::requests::RequestSet;
 use crate::{Error, Result};
 use answer::Answer;
+use format::Format;
+use index::AnyLine;
 
-/// Writes the answers of a results file, as CSV if `to` ends in `.csv` and as JSONL otherwise.
-/// Returns how many there are. The shorthand of [`Extract`].
+pub use format::check_answers_name;
+pub use rows::ExtractRows;
+
+/// Writes the answers of a results file, as CSV if `to` ends in `.csv`, as TSV if it ends in `.tsv` and as JSONL
+/// if it ends in `.jsonl`. Returns how many there are. The shorthand of [`Extract`].
 ///
 /// # Errors
 ///
@@ -76,6 +85,8 @@ pub struct Extract {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Extracted {
+    /// Rows that were written, of an [`ExtractRows`]: with an answer or without.
+    pub rows: u64,
     /// Answers that were written.
     pub answers: u64,
     /// Results that were left out: they are of [other requests](Extract::only).
@@ -101,6 +112,25 @@ enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// What a line of results or of errors says of its request. `None` for what is no such line.
+    fn read_any(text: &'a str) -> Option<AnyLine<'a>> {
+        let fields = Json::read(text)?.fields()?;
+        let field = |name: &str| {
+            let mut fields = fields.iter().rev();
+            let value = fields.find_map(|(field, value)| (field == name).then_some(*value));
+            value.filter(|value| !value.is_null())
+        };
+        if field("response").is_none() && field("error").is_none() {
+            return None;
+        }
+        let id = field("id").and_then(Json::text);
+        Some(AnyLine {
+            id: field("custom_id").and_then(Json::text),
+            of: id.and_then(|id| Fingerprint::from_line_id(&id)),
+            is_answer: matches!(Self::read(text)?, Self::Answer { .. }),
+        })
+    }
+
     /// `None` for what is no line of results.
     fn read(text: &'a str) -> Option<Self> {
         let (mut id, mut custom_id, mut response, mut error) = (None, None, None, None);
@@ -172,15 +202,15 @@ impl Extract {
         self
     }
 
-    /// Writes them, as CSV if the name ends in `.csv` and as JSONL otherwise, and returns how many
+    /// Writes them, as CSV, TSV or JSONL by the ending of the name, and returns how many
     /// there are. The file is there when it is whole: until then it is written beside its place, and
     /// what stood there stays. What failed has no answer and is left out, and so is a last line that
     /// a kill has cut short. Lines that cannot be read are left out and logged.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when a file cannot be read or written, [`Error::Batch`] when the results are no
-    /// results, or would be overwritten.
+    /// [`Error::Config`] for a name with another ending, [`Error::Io`] when a file cannot be read or written,
+    /// [`Error::Batch`] when the results are no results, or would be overwritten.
     pub fn write(&self, to: impl AsRef<Path>) -> Result<u64> {
         let extracted = self.write_to(to)?;
         for line in &extracted.first_unreadable {
@@ -196,21 +226,25 @@ impl Extract {
     /// Those of [`write`](Self::write).
     pub fn write_to(&self, to: impl AsRef<Path>) -> Result<Extracted> {
         let to = to.as_ref();
+        let format = Format::of(to)?;
         if is_same_file(&self.results, to) {
             let message = format!("{}: the results are not overwritten", to.display());
             return Err(Error::Batch(message));
         }
         let file = File::open(&self.results).map_err(|error| Error::io(&self.results, error))?;
         let lines = Lines::new(Box::new(BufReader::with_capacity(1 << 16, file)));
-        let extension = to.extension();
-        let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         write_whole(&system(), to, |writer| {
-            let mut sink = match is_csv {
-                true => Sink::Csv {
-                    writer: Box::new(csv::Writer::from_writer(writer)),
+            let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
+            let mut sink = match format {
+                Format::Csv | Format::Tsv => Sink::Csv {
+                    writer: Box::new(
+                        csv::WriterBuilder::new()
+                            .delimiter(delimiter)
+                            .from_writer(writer),
+                    ),
                     is_raw: self.raw_csv,
                 },
-                false => Sink::Jsonl(writer),
+                Format::Jsonl => Sink::Jsonl(writer),
             };
             let fail = |error| Error::io(to, error);
             sink.begin().map_err(fail)?;
@@ -300,6 +334,7 @@ impl Sink<'_> {
             answer,
             refusal,
             finish_reason,
+            ..
         } = answer;
         match self {
             Self::Csv { writer, is_raw } => {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::kind::document;
 use super::lines::Lines;
 use super::plain::Plain;
-use super::rows::{RowFormat, Rows};
+use super::rows::{Cell, RowFormat, Rows};
 use super::shard::Shard;
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::json::{Json, value_of};
@@ -137,7 +137,7 @@ impl Records {
     }
 
     /// What messages call the input.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::batch) fn name(&self) -> &str {
         &self.name
     }
 
@@ -166,6 +166,33 @@ impl Records {
                 Plain::read(lines.text().ok()?, buffer)
             }
             Kind::Lines(..) | Kind::Rows(_) => None,
+        }
+    }
+
+    /// The id of the line or row, or why it has none.
+    pub(in crate::batch) fn id(&self) -> Result<String, String> {
+        match &self.kind {
+            Kind::Rows(rows) => rows.row_id(),
+            Kind::Lines(lines, _) => match serde_json::from_slice::<Id>(lines.text()?) {
+                Ok(id) => Ok(id.custom_id),
+                Err(error) => Err(said(&error, 0)),
+            },
+        }
+    }
+
+    /// The columns of a table that has a header.
+    pub(in crate::batch) fn header(&self) -> Option<&[String]> {
+        match &self.kind {
+            Kind::Rows(rows) => rows.header(),
+            Kind::Lines(..) => Some(&[]),
+        }
+    }
+
+    /// The values of a row by their columns; of a line of requests none.
+    pub(in crate::batch) fn cells(&self) -> Vec<(Cow<'_, str>, Cell<'_>)> {
+        match &self.kind {
+            Kind::Rows(rows) => rows.cells(),
+            Kind::Lines(..) => Vec::new(),
         }
     }
 

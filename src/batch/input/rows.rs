@@ -68,6 +68,13 @@ impl RowFormat {
     }
 }
 
+/// A value of a row.
+pub(in crate::batch) enum Cell<'a> {
+    Text(Cow<'a, str>),
+    /// As it stands in its line.
+    Json(Json<'a>),
+}
+
 /// The rows of an input.
 pub(super) struct Rows {
     name: String,
@@ -181,6 +188,47 @@ impl Rows {
                 .request(|column| row.value(column))
                 .map(|(url, body, text)| Asked { url, body, text }),
         })
+    }
+
+    /// The id of the row, or why it has none.
+    pub(super) fn row_id(&self) -> Result<String, String> {
+        self.row().and_then(|row| self.id(&row))
+    }
+
+    /// The columns of a table, which stand in its header.
+    pub(super) fn header(&self) -> Option<&[String]> {
+        match &self.source {
+            Source::Table(table) => Some(table.as_ref().map_or(&[], Table::columns)),
+            Source::Jsonl(_) | Source::Lines(_) => None,
+        }
+    }
+
+    /// The values of the row by their columns, also of one that makes no request.
+    pub(super) fn cells(&self) -> Vec<(Cow<'_, str>, Cell<'_>)> {
+        match &self.source {
+            Source::Table(None) => Vec::new(),
+            Source::Table(Some(table)) => {
+                let columns = table.columns().iter().map(|name| Cow::from(name.as_str()));
+                let cells = table
+                    .row_or_less()
+                    .into_iter()
+                    .map(|it| Cell::Text(it.into()));
+                columns.zip(cells).collect()
+            }
+            Source::Jsonl(lines) => {
+                let text = lines.text().ok().and_then(|text| str::from_utf8(text).ok());
+                let fields = text.and_then(Json::read).and_then(Json::fields);
+                let fields = fields.unwrap_or_default().into_iter();
+                fields
+                    .map(|(name, value)| (name, Cell::Json(value)))
+                    .collect()
+            }
+            Source::Lines(lines) => {
+                let text = String::from_utf8_lossy(lines.text().unwrap_or_default());
+                let text = text.trim_end_matches(['\r', '\n']).to_owned();
+                vec![(LINE.into(), Cell::Text(text.into()))]
+            }
+        }
     }
 
     fn id(&self, row: &Row<'_>) -> Result<String, String> {

@@ -137,6 +137,13 @@ impl Table {
         }
     }
 
+    /// The values of the row as far as it has any: as many as there are columns, what is no UTF-8 as U+FFFD.
+    pub(super) fn row_or_less(&self) -> Vec<String> {
+        let field = |at: usize| self.record.get(at).map(String::from_utf8_lossy);
+        let fields = (0..self.columns.len()).map(|at| field(at).unwrap_or_default().into_owned());
+        fields.collect()
+    }
+
     fn fields(&self) -> Result<Vec<String>, String> {
         if self.has_text_after_quote {
             return Err(TEXT_AFTER_QUOTE.to_owned());

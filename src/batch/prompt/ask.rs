@@ -18,6 +18,8 @@ pub(super) enum Ask {
     Turns(String),
     /// The whole body.
     Body(JsonTemplate),
+    /// Rows are read for their ids alone.
+    Nothing,
 }
 
 impl Ask {
@@ -34,7 +36,7 @@ impl Ask {
         match self {
             Self::User(template) => messages.push(json!(Message::user(template.render(value)?))),
             Self::Turns(column) => messages.extend(turns(column, &value(column)?)?),
-            Self::Body(_) => {}
+            Self::Body(_) | Self::Nothing => {}
         }
         Ok(messages)
     }
@@ -46,7 +48,7 @@ impl Ask {
                 let text = message.get("content").and_then(Value::as_str);
                 text.is_some_and(|text| text.trim().is_empty())
             }
-            (Self::Turns(_), last) => last.is_none(),
+            (Self::Turns(_) | Self::Nothing, last) => last.is_none(),
             _ => false,
         }
     }
@@ -73,6 +75,7 @@ impl Ask {
             Self::User(template) => Box::new(template.columns().map(|name| ("the prompt", name))),
             Self::Turns(column) => Box::new(std::iter::once(("the messages", column.as_str()))),
             Self::Body(template) => Box::new(template.columns().map(|name| ("the body", name))),
+            Self::Nothing => Box::new(std::iter::empty()),
         }
     }
 }

@@ -119,12 +119,23 @@ impl Prompt {
         Self::of(None, Ask::Body(template.map_err(wrong)?))
     }
 
+    /// One that tells the ids of rows and asks nothing.
+    pub(super) fn for_ids(id_column: Option<&str>) -> Self {
+        let mut prompt = Self::asking(None, Ask::Nothing);
+        prompt.id_column = id_column.map(str::to_owned);
+        prompt
+    }
+
     fn of(model: Option<String>, ask: Ask) -> Result<Self> {
         if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
             let message = "the name of a model is needed for a prompt";
             return Err(Error::config("model", message));
         }
-        Ok(Self {
+        Ok(Self::asking(model, ask))
+    }
+
+    fn asking(model: Option<String>, ask: Ask) -> Self {
+        Self {
             model,
             system: None,
             ask,
@@ -136,7 +147,7 @@ impl Prompt {
             schema_text: None,
             provider: None,
             form: None,
-        })
+        }
     }
 
     /// Sets a template for instructions that stand before the prompt. Default: none.
@@ -394,7 +405,7 @@ impl Prompt {
                 let model = Json::read(&text)?.field("model")?.text()?.into_owned();
                 (!model.contains('{')).then_some(model)
             }
-            Ask::User(_) | Ask::Turns(_) => None,
+            Ask::User(_) | Ask::Turns(_) | Ask::Nothing => None,
         })
     }
 

@@ -68,6 +68,28 @@ impl OutputNames {
     }
 }
 
+/// Where the failures of a run go whose results go to `results`, unless it is stated: `x.errors.jsonl` for
+/// `x.jsonl`. `None` for what is no file.
+///
+/// ```
+/// use paceline::batch::errors_beside;
+///
+/// let errors = errors_beside("reviews.results.jsonl");
+/// assert_eq!(errors.as_deref(), Some("reviews.errors.jsonl".as_ref()));
+/// ```
+#[must_use]
+pub fn errors_beside(results: impl AsRef<Path>) -> Option<PathBuf> {
+    let results = results.as_ref();
+    let name = results.file_name()?.to_str();
+    // With a model's name in it, as in `x.results.gpt-4o.jsonl`, it has that of the errors.
+    let swapped = name.filter(|name| name.contains(".results."));
+    let swapped = swapped.map(|name| name.replacen(".results.", ".errors.", 1));
+    match swapped {
+        Some(name) => Some(results.with_file_name(name)),
+        None => errors_of(results),
+    }
+}
+
 /// Where the failures of a run go whose results go there: `x.errors.jsonl` for `x.jsonl`, and
 /// `x.errors.3-of-8.jsonl` for `x.3-of-8.jsonl`. `None` for what is no file.
 fn errors_of(results: &Path) -> Option<PathBuf> {

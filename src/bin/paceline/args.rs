@@ -1,6 +1,7 @@
 //! What may be said on the command line. What it means is decided elsewhere.
 
 mod amounts; //  numbers, times and sums of money
+mod extract; //  `paceline extract`
 mod server; //   the API, and how to reach it
 mod shape; //    what the input is made of, and what is taken of it
 #[cfg(feature = "redis")]
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use extract::Extract;
 pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
@@ -106,6 +108,13 @@ pub(crate) enum Command {
     /// the run.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<Run>),
+    /// Write the rows of an input with their answers, from results that are there
+    ///
+    /// The rows keep their order and columns; rows without an answer stay, with the reason. The results of
+    /// parts (--shard) are merged.
+    ///
+    /// Exit status: 0 all rows have an answer; 1 some have none; 2 wrong usage, or a file that cannot be used.
+    Extract(Extract),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
     /// Of a limits file it enforces tokens and requests per minute, for each model by itself, and

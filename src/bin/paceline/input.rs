@@ -34,9 +34,7 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
         None if is_stdin => Input::reader_with(name, io::stdin(), edits),
         None => Input::file_with(path, edits)?,
         Some(prompt) => {
-            let format = shape
-                .rows
-                .map_or_else(|| RowFormat::of(path), RowFormat::from);
+            let format = prompt::format(arguments).unwrap_or(RowFormat::Jsonl);
             match is_stdin {
                 true => Input::rows_reader(name, io::stdin(), format, prompt),
                 false => Input::rows_in(path, format, prompt)?,

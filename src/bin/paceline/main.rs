@@ -11,7 +11,7 @@ mod display; //  where a run stands, on standard error
 mod enforced; // from a table of limits to what the simulator enforces
 mod eta; //      how long a run still takes
 mod exit; //     exit statuses, and errors as one line
-mod extract; //  the answers alone, at the end of a run
+mod extract; //  rows with their answers
 mod files; //    the files of a run, held against one another
 mod generate; // completions and manual pages
 mod held; //     what holds a run back
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
             names::carry_part(&mut arguments);
             several::run(&mut arguments)
         }
+        Command::Extract(arguments) => extract::extract(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),

@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use paceline::batch::{Edits, Prompt};
+use paceline::batch::{Edits, Prompt, RowFormat};
 use paceline::{Error, Result};
+use serde_json::Value;
 
 use crate::args;
 use crate::mistake::mistake;
@@ -84,6 +85,43 @@ pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>
     Ok(Some(prompt))
 }
 
+/// The format of the rows; `None` when the input is a Batch file.
+pub(crate) fn format(arguments: &args::Run) -> Option<RowFormat> {
+    let shape = &arguments.shape;
+    let has_rows = shape.prompt.is_some() || shape.messages.is_some() || shape.body.is_some();
+    let format = || {
+        let by_name = || RowFormat::of(&arguments.input);
+        shape.rows.map_or_else(by_name, RowFormat::from)
+    };
+    has_rows.then(format)
+}
+
+/// The schema of the answers, be it a flag's or in the body.
+pub(crate) fn schema_of_answers(shape: &args::Shape) -> Result<Option<Value>> {
+    if let Some(path) = &shape.schema {
+        return schema_in(path).map(Some);
+    }
+    let Some(path) = &shape.body else {
+        return Ok(None);
+    };
+    let text = read(path)?;
+    let body = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}'));
+    let body = body.unwrap_or_default();
+    let places = [
+        "/response_format/json_schema/schema",
+        "/text/format/schema",
+        "/output_config/format/schema",
+    ];
+    Ok(places.iter().find_map(|place| body.pointer(place)).cloned())
+}
+
+/// The schema in a file.
+pub(crate) fn schema_in(path: &Path) -> Result<Value> {
+    let text = read(path)?;
+    let schema = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+    schema.map_err(|error| mistake(format!("--schema {}: {error}", path.display())))
+}
+
 fn whole_body(path: &Path, shape: &args::Shape) -> Result<Prompt> {
     let shown = path.display();
     let text = read(path)?;
@@ -93,7 +131,7 @@ fn whole_body(path: &Path, shape: &args::Shape) -> Result<Prompt> {
         mistake(format!("--body {shown}: {what}"))
     })?;
     let has = |field: &str| {
-        let body = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}'));
+        let body = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}'));
         body.is_ok_and(|body| body.get(field).is_some())
     };
     if shape.endpoint.is_none() && !has("messages") {

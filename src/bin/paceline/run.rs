@@ -167,7 +167,7 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
         let errors = of_model(is_named, run.errors_path());
         run = run.output(results).errors(errors);
     }
-    run = on_terms(run, arguments, prices);
+    run = on_terms(run, arguments, prices.clone());
     if arguments.dry_run {
         return print_plan(&run.plan()?);
     }
@@ -176,6 +176,7 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     extract::check(arguments, &results)?;
     let report = report::Recorder::of(arguments)?;
     files::check(arguments, &results, &errors)?;
+    extract::check_name(&arguments.shape)?;
     run = report.record(run);
     let requests = RequestSet::new();
     if arguments.shape.extract.is_some() {
@@ -226,7 +227,7 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     };
     let written = [
         report.write(&summary),
-        extract::write(&arguments.shape, &results, &requests),
+        extract::write(arguments, &results, &errors, &requests, prices),
         summarized,
     ];
     // Each is said; the status is that of the last.
@@ -265,7 +266,7 @@ fn check_currency(most: Option<&args::Amount>, prices: Option<&Prices>) -> Resul
 }
 
 /// The prices of all that the flag names, each laid over the one before it.
-fn prices(named: &[PathBuf]) -> Result<Option<Prices>> {
+pub(crate) fn prices(named: &[PathBuf]) -> Result<Option<Prices>> {
     let mut prices: Option<Prices> = None;
     for path in named {
         let next = match path == Path::new(BUILTIN) {

@@ -115,6 +115,15 @@ pub(crate) fn is_failure(url: Option<&str>, status: u16, body: &str) -> bool {
     }
 }
 
+/// What an answer used and in which class of service, by its body.
+#[allow(dead_code, reason = "for results of earlier runs")]
+pub(crate) fn used_by(body: &str) -> (Option<Usage>, Option<ServiceTier>) {
+    match Fields::read(&mut Cursor::new(body)) {
+        Ok(found) => (found.usage, found.tier),
+        Err(_) => (None, None),
+    }
+}
+
 /// How an answer ended, by its body; [`Completion::Complete`] for what is no JSON.
 #[allow(dead_code, reason = "for programs that read results of earlier runs")]
 pub(crate) fn completion_of(body: &str) -> Completion {

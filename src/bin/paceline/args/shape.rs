@@ -18,7 +18,11 @@ pub(crate) struct Shape {
     /// in.results.1-of-8.jsonl, out.1-of-8.jsonl for --output out.jsonl.
     #[arg(long, value_name = "I/N", help_heading = FILES, hide_short_help = true)]
     pub(crate) shard: Option<Shard>,
-    /// Write the answers alone at the end: CSV if FILE ends in .csv, else JSONL
+    /// Write the rows with their answers at the end, to FILE.csv, .tsv or .jsonl
+    ///
+    /// Rows keep their order and columns. They get the answer, a column for each property of --schema,
+    /// its reason to end, refusal, error, tokens and, with --prices, the cost. `paceline extract` does the same
+    /// later.
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub(crate) extract: Option<PathBuf>,
     /// With --extract as JSONL: write answers that are JSON as JSON [default: with --schema]
