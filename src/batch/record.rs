@@ -144,10 +144,17 @@ impl Record {
 
     /// Marks what a simulated API answered.
     pub(super) fn mark_simulated(&mut self) {
+        self.mark("\"simulated\":true");
+    }
+
+    /// Adds a field, as JSON with its name.
+    pub(super) fn mark(&mut self, field: &str) {
         const END: &[u8] = b"}\n";
         if let Some(length) = self.line.len().checked_sub(END.len()) {
             self.line.truncate(length);
-            self.line.extend_from_slice(b",\"simulated\":true}\n");
+            self.line.push(b',');
+            self.line.extend_from_slice(field.as_bytes());
+            self.line.extend_from_slice(END);
         }
     }
 

@@ -47,7 +47,7 @@ fn a_budget_of_tokens_is_used_as_far_as_it_goes_and_the_next_run_goes_on() {
     let each = most_tokens(&folder, 40);
     for round in 0..2 {
         let run = folder.run(&api.base_url());
-        let run = run.args(["--budget-tokens", "300", "--summary", "-"]);
+        let run = run.args(["--budget-tokens-this-run", "300", "--summary", "-"]);
         let output = run.ends_with(4);
         let summary = output.summary();
         let used = number(&summary, "tokens_used");
@@ -57,7 +57,7 @@ fn a_budget_of_tokens_is_used_as_far_as_it_goes_and_the_next_run_goes_on() {
         );
         assert_eq!(summary["ending"], "budget_tokens", "round {round}");
         output.says(&[
-            "paceline: stopped at --budget-tokens 300: ",
+            "paceline: stopped at --budget-tokens-this-run 300: ",
             &format!(" {used} are used, and the next request may take {each}"),
             &format!("{} of 40 lines are done", summary["requests"]),
             "the same command resumes the run",
@@ -125,6 +125,12 @@ fn a_bound_on_the_cost_is_never_passed_and_the_cost_is_exact() {
     let said = format!("0.{spent:012}").parse::<f64>().unwrap();
     assert_eq!(summary["cost"].as_f64(), Some(said));
 
+    // The same bound is one for all runs: nothing more is sent, and the message says what it has cost.
+    let received = api.report().received;
+    let output = run("0.0003").ends_with(4);
+    assert_eq!(output.summary()["ending"], "max_cost");
+    output.says(&["with a larger bound the same command resumes the run"]);
+    assert_eq!(api.report().received, received);
     run("1").ends_with(0);
     folder.assert_each_once(60);
     assert_eq!(api.report().received, 60, "nothing is paid twice");
@@ -303,4 +309,73 @@ fn a_deadline_ends_a_wait_for_more_input() {
         "the same command resumes the run",
     ]);
     drop(stdin);
+}
+
+#[test]
+fn a_budget_counts_lost_attempts_and_earlier_runs_through_a_kill() {
+    let api = simulator();
+    let folder = Folder::with_input(chats(30));
+    folder.write("prices.toml", PRICES);
+    let run = |flags: &[&str]| {
+        let run = folder
+            .run(&api.base_url())
+            .args(["--prices", "prices.toml"]);
+        run.args(flags).args(["--summary", "-"])
+    };
+    run(&["--max-cost-this-run", "0.0001"]).ends_with(4);
+    let first = cost_of_results(&folder);
+    // A bound of all runs counts it, in whatever way it was spent; the bound of the run comes on top.
+    let output = run(&["--max-cost", "0.0003", "--max-cost-this-run", "0.0001"]).ends_with(4);
+    output.says(&["stopped at --max-cost 0.0001"]);
+    let second = cost_of_results(&folder);
+    assert!(
+        second > first && second <= first + 100_000_000,
+        "{first} {second}"
+    );
+    // What was lost stands in the lines that were written after it, the last of which tells all of it.
+    let text = folder.read("in.results.jsonl");
+    let lost = text.trim_end().strip_suffix('}').unwrap();
+    folder.write(
+        "in.results.jsonl",
+        format!("{lost},\"lost\":{{\"tokens\":7,\"cost\":\"0.000250000000\"}}}}\n"),
+    );
+    let received = api.report().received;
+    run(&["--max-cost", "0.0003"])
+        .ends_with(4)
+        .says(&["stopped at --max-cost 0.0003 USD: "]);
+    assert_eq!(api.report().received, received, "the budget is used up");
+    run(&[]).ends_with(0);
+    let lines = folder.lines("in.results.jsonl");
+    assert_eq!(
+        lines.last().unwrap()["lost"]["tokens"],
+        7,
+        "later lines keep what was lost"
+    );
+}
+
+#[test]
+fn an_attempt_whose_answer_is_lost_counts_and_the_next_run_knows() {
+    // The first answer breaks off, the second is whole.
+    let body = r#"{"choices":[{"message":{"content":"It is far."},"finish_reason":"stop"}],"model":"gpt-4o-mini","usage":{"prompt_tokens":13,"completion_tokens":4}}"#;
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let server = crate::server::answering_each(move |_| {
+        match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => ("200 OK", "{\"choices\":[{\"mess"),
+            _ => ("200 OK", body),
+        }
+    });
+    let folder = Folder::with_input(chats(1));
+    folder.run(&server.base_url).ends_with(0);
+    let lines = folder.lines("in.results.jsonl");
+    assert!(
+        lines[0]["lost"]["tokens"].as_u64().unwrap() > 16,
+        "{}",
+        lines[0]
+    );
+    folder.write("in.jsonl", chats(2));
+    let output = folder
+        .run(&server.base_url)
+        .args(["--budget-tokens", "50"])
+        .ends_with(4);
+    output.says(&["stopped at --budget-tokens 50: "]);
 }

@@ -8,11 +8,41 @@ use crate::batch::money::Money;
 /// What a run may take at most. By default there is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::batch) struct Bounds {
+    /// Of all runs into this output.
     pub(in crate::batch) tokens: Option<u64>,
     pub(in crate::batch) cost: Option<Money>,
+    /// Of this run.
+    pub(in crate::batch) tokens_this_run: Option<u64>,
+    pub(in crate::batch) cost_this_run: Option<Money>,
     pub(in crate::batch) failures: Option<u64>,
     /// After the run began.
     pub(in crate::batch) deadline: Option<Duration>,
+}
+
+impl Bounds {
+    /// Whether what earlier runs used counts.
+    pub(in crate::batch) fn are_of_all_runs(&self) -> bool {
+        self.tokens.is_some() || self.cost.is_some()
+    }
+
+    /// The bounds of a run after others that used `earlier`, and what of that counts: nothing where only
+    /// this run is bounded.
+    pub(in crate::batch) fn after(mut self, earlier: Share) -> (Self, Share) {
+        let mut counted = Share::default();
+        if self.tokens.is_some() {
+            counted.tokens = earlier.tokens;
+        }
+        if self.cost.is_some() {
+            counted.cost = earlier.cost;
+        }
+        let tokens = self.tokens_this_run.take();
+        let tokens = tokens.map(|most| most.saturating_add(counted.tokens));
+        self.tokens = self.tokens.into_iter().chain(tokens).min();
+        let cost = self.cost_this_run.take();
+        let cost = cost.map(|most| most.saturating_add(counted.cost));
+        self.cost = self.cost.into_iter().chain(cost).min();
+        (self, counted)
+    }
 }
 
 /// The bound at which a run stopped. Requests in flight are finished and written, and a later run
@@ -134,6 +164,11 @@ impl Budget {
             tokens: Purse::of(bounds.tokens.map(u128::from)),
             cost: Purse::of(bounds.cost.map(Money::trillionths)),
         }
+    }
+
+    /// Takes note of what was used without a reservation.
+    pub(in crate::batch) fn spend(&mut self, used: Share) {
+        self.settle(Share::default(), used);
     }
 
     /// Decides whether a request may begin that takes `share` at most, and reserves that if so.
@@ -271,6 +306,34 @@ mod tests {
         };
         assert_eq!(budget.ask(share(90, 11)), Verdict::Stop(spent));
         assert_eq!(budget.ask(share(90, 10)), Verdict::Begin);
+    }
+
+    #[test]
+    fn earlier_runs_count_for_the_bounds_of_all_runs() {
+        let money = Money::from_trillionths;
+        let bounds = |tokens, this_run: Option<u64>| Bounds {
+            tokens,
+            tokens_this_run: this_run,
+            cost: tokens.map(|it| money(u128::from(it))),
+            cost_this_run: this_run.map(|it| money(u128::from(it))),
+            ..Bounds::default()
+        };
+        for (all, this_run, most, counted) in [
+            (None, None, None, 0),
+            (None, Some(50), Some(50), 0),
+            (Some(100), None, Some(100), 70),
+            (Some(100), Some(50), Some(100), 70),
+            (Some(100), Some(20), Some(90), 70),
+        ] {
+            let (found, used) = bounds(all, this_run).after(share(70, 70));
+            assert_eq!((found.tokens, used.tokens), (most, counted));
+            let cost = most.map(|it| money(u128::from(it)));
+            assert_eq!((found.cost, used.cost), (cost, money(u128::from(counted))));
+        }
+        let mut budget = budget(100, None);
+        budget.spend(share(70, 0));
+        assert_eq!(budget.ask(share(30, 0)), Verdict::Begin);
+        assert_eq!(budget.ask(share(1, 0)), Verdict::Wait);
     }
 
     #[test]

@@ -28,6 +28,8 @@ struct State {
     closed: bool,
     /// An answer used more than it reserved, and that was said.
     warned: bool,
+    /// What was paid besides the answers that stand in the files, in earlier runs too.
+    lost: Share,
 }
 
 /// Why a request does not go through.
@@ -40,14 +42,19 @@ pub(in crate::batch) enum Refused {
 }
 
 impl BudgetGate {
-    /// A gate whose waiters go when `stop` is cancelled.
+    /// A gate whose waiters go when `stop` is cancelled. Of what earlier runs used, `counted` counts for
+    /// the bounds, and `lost` is what their answers do not tell.
     pub(in crate::batch) fn new(
         bounds: &Bounds,
         prices: Option<Prices>,
+        (counted, lost): (Share, Share),
         stop: &CancelToken,
     ) -> Arc<Self> {
+        let mut budget = Budget::new(bounds);
+        budget.spend(counted);
         let state = State {
-            budget: Budget::new(bounds),
+            lost,
+            budget,
             claims: 0,
             waiting: 0,
             closed: false,
@@ -135,6 +142,21 @@ impl BudgetGate {
         self.gate.lock().waiting
     }
 
+    /// What was paid so far besides the answers in the files.
+    pub(in crate::batch) fn lost(&self) -> Share {
+        self.gate.lock().lost
+    }
+
+    /// Takes note of what was paid and stands in no answer; `is_new` says that the budget does not know of it.
+    fn lose(&self, paid: Share, is_new: bool) {
+        let mut state = self.gate.lock();
+        state.lost.tokens = state.lost.tokens.saturating_add(paid.tokens);
+        state.lost.cost = state.lost.cost.saturating_add(paid.cost);
+        if is_new {
+            state.budget.spend(paid);
+        }
+    }
+
     fn settle(&self, reserved: Share, used: Share) {
         let mut state = self.gate.lock();
         if state.budget.is_passed_by(reserved, used) && !state.warned {
@@ -187,11 +209,14 @@ impl BudgetHold {
             tokens: usage.map_or(self.reserved.tokens, |usage| usage.total()),
             cost: cost.unwrap_or_default(),
         };
+        if usage.is_none() {
+            self.gate.lose(self.used, false);
+        }
         cost
     }
 
-    /// A try has ended with an error. What may have been done before its answer was lost is taken
-    /// to be paid for, whatever comes after; an answer that is an error is not, unless its status is
+    /// An attempt has ended with an error. What may have been done before its answer was lost is taken
+    /// to be paid for, at once and whatever comes after; an answer that is an error is not, unless its status is
     /// one of success.
     pub(in crate::batch) fn tried(&mut self, error: &Error) {
         let may_be_paid = match error {
@@ -201,7 +226,7 @@ impl BudgetHold {
             _ => false,
         };
         if may_be_paid {
-            self.used = self.reserved;
+            self.gate.lose(self.reserved, true);
         }
     }
 }
@@ -235,7 +260,7 @@ mod tests {
             tokens: Some(tokens),
             ..Bounds::default()
         };
-        BudgetGate::new(&bounds, None, stop)
+        BudgetGate::new(&bounds, None, Default::default(), stop)
     }
 
     fn claim(

@@ -156,24 +156,45 @@ impl Run {
         prices.map(|prices| prices.currency().to_owned())
     }
 
-    /// Caps the tokens of the run: the tokens that answers used, and those that requests in flight may
-    /// use at most (prompt and output cap), never exceed it together. The first request that does not
-    /// fit into what is left ends the run, after those in flight. Default: no bound.
+    /// Caps the tokens of the output, earlier runs into it included: the tokens that answers used, and those
+    /// that requests in flight may use at most (prompt and output cap), never exceed it together. The first
+    /// request that does not fit into what is left ends the run, after those in flight. Default: no bound.
     ///
-    /// A request without an output cap is taken to have the client's
+    /// Attempts whose answers were lost are taken to be paid for, and count with all that they may have used;
+    /// the lines that are written after them tell the next run. What was in flight when a run was killed is
+    /// not known. A request without an output cap is taken to have the client's
     /// [default](crate::ClientBuilder::max_completion_tokens); one that uses more can pass the
-    /// budget by that much, which is logged. So can tries that were lost and sent again: a request
-    /// is counted once.
+    /// budget by that much, which is logged. So can attempts that were lost and sent again.
     pub fn budget_tokens(mut self, tokens: u64) -> Self {
         self.options.bounds.tokens = Some(tokens);
         self
     }
 
-    /// Sets how much the run may cost, by its [`prices`](Run::prices), as
+    /// Caps the tokens of this run alone, as [`budget_tokens`](Run::budget_tokens) does of all. Default: no
+    /// bound.
+    pub fn budget_tokens_this_run(mut self, tokens: u64) -> Self {
+        self.options.bounds.tokens_this_run = Some(tokens);
+        self
+    }
+
+    /// Sets how much the output may cost, earlier runs into it included, by the run's [`prices`](Run::prices), as
     /// [`budget_tokens`](Run::budget_tokens) does for tokens. A line whose model has no price is
     /// not sent: it fails. Default: no bound.
     pub fn max_cost(mut self, most: Money) -> Self {
         self.options.bounds.cost = Some(most);
+        self
+    }
+
+    /// Sets how much this run alone may cost, as [`max_cost`](Run::max_cost) does of all. Default: no bound.
+    pub fn max_cost_this_run(mut self, most: Money) -> Self {
+        self.options.bounds.cost_this_run = Some(most);
+        self
+    }
+
+    /// Adds a file of results or errors whose costs count for [`budget_tokens`](Run::budget_tokens) and
+    /// [`max_cost`](Run::max_cost), too, such as that of another model. Default: the run's own.
+    pub fn count_costs_of(mut self, file: impl Into<PathBuf>) -> Self {
+        self.options.others.push(file.into());
         self
     }
 

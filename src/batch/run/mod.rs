@@ -16,6 +16,7 @@ use std::sync::{Arc, Weak};
 use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 
+use super::budget::earlier::Spent;
 use super::budget::gate::BudgetGate;
 use super::count::count;
 use super::dispatch::Lanes;
@@ -145,6 +146,11 @@ impl Run {
         let bounds = options.bounds;
         let deadline = bounds.deadline.and_then(|after| began.checked_add(after));
         let (input, ids, journal) = open::open(input, &names, resume, &stop, deadline)?;
+        let spent = match resume.fresh {
+            true => Spent::default(),
+            false => options.spent_before(&names.results, &names.errors)?,
+        };
+        let (bounds, counted) = bounds.after(spent.total());
         let size = input.size();
         let again = seen.as_ref().and_then(|_| input.again());
         let before = Before::of(client.registry());
@@ -168,7 +174,12 @@ impl Run {
         let capacity = CapacityGate::new(room.most, &events, &stop);
         let judge = Judge::new(has_succeeded, options.keeps_going, &events, &stop);
         let judge = Arc::new(judge);
-        let budget = BudgetGate::new(&bounds, options.prices.clone(), &stop);
+        let budget = BudgetGate::new(
+            &bounds,
+            options.prices.clone(),
+            (counted, spent.lost),
+            &stop,
+        );
         // The stages, from the last one on.
         let writing = Writing {
             times,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::SendStage;
 use super::common_cause::End;
 use crate::batch::budget::bounds::Bound;
+use crate::batch::budget::earlier;
 use crate::batch::budget::gate::{BudgetHold, Used};
 use crate::batch::events::{Effort, Outcome, RunEvent, SentRequest};
 use crate::batch::fingerprint::Fingerprint;
@@ -30,7 +31,7 @@ impl SendStage {
         };
         let cost = hold.answered(used).filter(|_| used.usage.is_some());
         self.events.emit(RunEvent::Charged(cost));
-        self.result_writer.take(Outcome {
+        let mut outcome = Outcome {
             usage: response.usage,
             effort: Effort {
                 cost,
@@ -38,7 +39,9 @@ impl SendStage {
                 waited: response.waited,
             },
             record: Record::success(request.custom_id, fingerprint, response),
-        });
+        };
+        self.tell_lost(&mut outcome.record);
+        self.result_writer.take(outcome);
     }
 
     /// Ends a request that was sent and has no answer, or one that is an error.
@@ -93,11 +96,19 @@ impl SendStage {
         }
         let mut outcome = Outcome::failed(Record::failure(custom_id, fingerprint, error));
         outcome.effort.waited = waited;
+        self.tell_lost(&mut outcome.record);
         self.count_failure();
         let reason = outcome.record.reason.as_ref();
         let kind = reason.map(|(kind, _)| kind.clone());
         self.result_writer.take(outcome);
         kind
+    }
+
+    /// Says in a line what was paid so far and stands in no answer: so the next run knows of it.
+    fn tell_lost(&self, record: &mut Record) {
+        if let Some(field) = earlier::field(self.budget.lost()) {
+            record.mark(&field);
+        }
     }
 
     /// Takes how a request of `model` ended that had begun, and stops the run when it shows a cause

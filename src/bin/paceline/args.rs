@@ -264,10 +264,16 @@ pub(crate) struct Run {
     /// Send a request that the flex tier has no capacity for as a standard one, once its retries are used up
     #[arg(long, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) flex_fallback: bool,
-    /// Stop before this run uses more tokens
+    /// Stop before more tokens are used, those of earlier runs into this output included
     #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) budget_tokens: Option<u64>,
-    /// Stop before this run costs more, such as '$20'; needs --prices
+    /// Stop before this run uses more tokens
+    #[arg(long, value_name = "N", value_parser = count, help_heading = BOUNDS, hide_short_help = true)]
+    pub(crate) budget_tokens_this_run: Option<u64>,
+    /// Stop before this run costs more
+    #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS, hide_short_help = true)]
+    pub(crate) max_cost_this_run: Option<Amount>,
+    /// Stop before more is spent, such as '$20', earlier runs included; needs --prices
     #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS)]
     pub(crate) max_cost: Option<Amount>,
     /// Stop when N requests have failed

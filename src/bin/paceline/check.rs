@@ -33,7 +33,8 @@ pub(crate) fn models(
         models.map(move |model| (flag, model))
     });
     let named: Vec<_> = named.collect();
-    let bounded = prices.filter(|_| arguments.max_cost.is_some());
+    let bounded =
+        prices.filter(|_| arguments.max_cost.is_some() || arguments.max_cost_this_run.is_some());
     if named.is_empty() && bounded.is_none() {
         return Ok(()); // nothing to hold them against: the file is not gone through
     }

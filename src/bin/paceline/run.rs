@@ -56,7 +56,13 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     check_learning(arguments)?;
     // Flags and files first: the key is asked for when there is nothing else to be put right.
     let prices = prices(&arguments.prices)?;
-    check_currency(arguments.max_cost.as_ref(), prices.as_ref())?;
+    let amounts = [
+        ("--max-cost", &arguments.max_cost),
+        ("--max-cost-this-run", &arguments.max_cost_this_run),
+    ];
+    for (flag, most) in amounts {
+        check_currency(flag, most.as_ref(), prices.as_ref())?;
+    }
     let input = input(arguments)?;
     check::models(arguments, &input, &table, prices.as_ref())?;
     let in_flight = arguments.max_in_flight;
@@ -173,6 +179,7 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     }
 
     let (results, errors) = (run.output_path().to_owned(), run.errors_path().to_owned());
+    interrupts.writes([&results, &errors]);
     extract::check(arguments, &results)?;
     let report = report::Recorder::of(arguments)?;
     files::check(arguments, &results, &errors)?;
@@ -219,7 +226,7 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     let all_in = format!("that cannot be sent; all are in {}", errors.display());
     say_bad_lines(bad, summary.more_bad_lines, &all_in);
     let held = held.and_then(|held| held.in_all());
-    summary::print(&summary, held, shown, &errors, arguments.keep_failed);
+    summary::print(&summary, held, shown, &errors, arguments);
     // One file that cannot be written costs no other, and each is said.
     let summarized = match &arguments.summary {
         Some(path) => summary::write(&summary, path),
@@ -255,11 +262,11 @@ fn check_learning(arguments: &args::Run) -> Result<()> {
 }
 
 /// A bound in one currency says nothing of prices in another.
-fn check_currency(most: Option<&args::Amount>, prices: Option<&Prices>) -> Result<()> {
+fn check_currency(flag: &str, most: Option<&args::Amount>, prices: Option<&Prices>) -> Result<()> {
     let named = most.and_then(|most| most.currency.as_deref());
     match (named, prices.map(Prices::currency)) {
         (Some(named), Some(currency)) if named != currency => Err(mistake(format!(
-            "--max-cost is in {named}, and --prices are in {currency}; name the bound in {currency}"
+            "{flag} is in {named}, and --prices are in {currency}; name the bound in {currency}"
         ))),
         _ => Ok(()),
     }
@@ -297,6 +304,15 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
     if let Some(most) = &arguments.max_cost {
         run = run.max_cost(most.money);
     }
+    if let Some(tokens) = arguments.budget_tokens_this_run {
+        run = run.budget_tokens_this_run(tokens);
+    }
+    if let Some(most) = &arguments.max_cost_this_run {
+        run = run.max_cost_this_run(most.money);
+    }
+    for file in &arguments.shape.others {
+        run = run.count_costs_of(file);
+    }
     if let Some(most) = arguments.max_failures {
         run = run.max_failures(most);
     }
@@ -320,6 +336,8 @@ struct Heard {
     first: Option<Signal>,
     /// Stops what runs now.
     stop: Option<CancelToken>,
+    /// The files of results and errors so far.
+    files: Vec<PathBuf>,
 }
 
 impl Interrupts {
@@ -336,6 +354,16 @@ impl Interrupts {
         let this = self.clone();
         signals::listen(move |signal| this.hear(signal, grace))
             .map_err(|error| mistake(format!("cannot listen for signals: {error}")))
+    }
+
+    fn writes(&self, files: [&Path; 2]) {
+        let files = files.map(Path::to_owned);
+        self.lock().files.extend(files);
+    }
+
+    /// The files of results and errors of the runs so far.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.lock().files.clone()
     }
 
     fn hear(&self, signal: Signal, grace: Duration) {

@@ -45,6 +45,8 @@ pub(crate) fn run(arguments: &mut args::Run) -> Result<Exit> {
         arguments.shape.extract = extract;
         arguments.shape.label = Some(label);
         arguments.shape.model = vec![model.clone()];
+        // A budget is one for all models.
+        arguments.shape.others = interrupts.files();
         say!("paceline: {model} ({} of {} models)", at + 1, models.len());
         let exit = run::run(arguments, &interrupts).unwrap_or_else(|error| Exit::of_error(&error));
         match exit {

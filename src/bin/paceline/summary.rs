@@ -6,6 +6,7 @@ use std::time::Duration;
 use paceline::batch::{Bound, StopReason, Summary};
 use paceline::{Error, Result};
 
+use crate::args;
 use crate::held::mark;
 use crate::in_flight;
 use crate::numbers::{grouped, lasting, money};
@@ -33,8 +34,9 @@ pub(crate) fn print(
     held: Option<String>,
     results: &Path,
     errors: &Path,
-    keeps_failed: bool,
+    arguments: &args::Run,
 ) {
+    let keeps_failed = arguments.keep_failed;
     let wall = Duration::try_from_secs_f64(summary.wall_seconds).unwrap_or_default();
     let resumed = match summary.resumed {
         0 => String::new(),
@@ -148,12 +150,16 @@ pub(crate) fn print(
             warning!("paceline: nothing is lost; the same command resumes the run");
         }
         StopReason::Bound(bound) => {
-            let bound = said(bound, summary.currency.as_deref().unwrap_or_default());
+            let currency = summary.currency.as_deref().unwrap_or_default();
             let done = dealt_with(summary);
-            warning!("paceline: stopped at {bound}");
-            warning!(
-                "paceline: {done} lines are done; the same command resumes the run, and its bounds count anew"
-            );
+            warning!("paceline: stopped at {}", said(bound, currency, arguments));
+            let more = match flag(bound, arguments) {
+                "--budget-tokens" | "--max-cost" => {
+                    "with a larger bound the same command resumes the run"
+                }
+                _ => "the same command resumes the run, and its bound counts anew",
+            };
+            warning!("paceline: {done} lines are done; {more}");
         }
         StopReason::Interrupted => warning!(
             "paceline: interrupted: {} requests are done; the same command resumes the run",
@@ -195,15 +201,29 @@ fn limit(text: &str) -> String {
     parts.unwrap_or_else(|| text.to_owned())
 }
 
+/// The flag of a bound.
+fn flag(bound: &Bound, arguments: &args::Run) -> &'static str {
+    match bound {
+        Bound::Tokens { .. } if arguments.budget_tokens.is_none() => "--budget-tokens-this-run",
+        Bound::Tokens { .. } => "--budget-tokens",
+        Bound::Cost { .. } if arguments.max_cost.is_none() => "--max-cost-this-run",
+        Bound::Cost { .. } => "--max-cost",
+        Bound::Failures { .. } => "--max-failures",
+        Bound::Deadline { .. } => "--deadline",
+        _ => "",
+    }
+}
+
 /// A bound by its flag, and how far the run got in it.
-fn said(bound: &Bound, currency: &str) -> String {
+fn said(bound: &Bound, currency: &str, arguments: &args::Run) -> String {
+    let flag = flag(bound, arguments);
     match *bound {
         Bound::Tokens {
             budget,
             used,
             needed,
         } => format!(
-            "--budget-tokens {}: {} are used, and the next request may take {}",
+            "{flag} {}: {} are used, and the next request may take {}",
             grouped(budget),
             grouped(used),
             grouped(needed),
@@ -213,14 +233,14 @@ fn said(bound: &Bound, currency: &str) -> String {
             used,
             needed,
         } => format!(
-            "--max-cost {} {currency}: {} is spent, and the next request may cost {}",
+            "{flag} {} {currency}: {} is spent, and the next request may cost {}",
             money(budget),
             money(used),
             money(needed),
         ),
-        Bound::Failures { most } => format!("--max-failures {}", grouped(most)),
+        Bound::Failures { most } => format!("{flag} {}", grouped(most)),
         Bound::Deadline { after } => format!(
-            "--deadline {}: what is left could not begin before it",
+            "{flag} {}: what is left could not begin before it",
             lasting(after)
         ),
         ref other => other.to_string(),

@@ -59,6 +59,9 @@ pub(crate) struct Shape {
     /// What names the model in the names of files, where there are several.
     #[arg(skip)]
     pub(crate) label: Option<String>,
+    /// The outputs of other models, whose costs count, too.
+    #[arg(skip)]
+    pub(crate) others: Vec<PathBuf>,
     /// Set a field of each request, such as temperature=0 or reasoning.effort=low; repeatable
     ///
     /// Dots part the names of objects in one another, a number names an item of a list. VALUE is JSON where it
