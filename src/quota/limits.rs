@@ -1,5 +1,6 @@
 //! The quotas of one model, or of a family of models that share them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::{ConfigError, Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    quotas: Vec<Quota>,
+    quotas: Cow<'static, [Quota]>,
     in_flight: Option<u64>,
 }
 
@@ -52,10 +53,36 @@ impl Limits {
     /// ```
     #[must_use]
     pub const fn none() -> Self {
+        Self::from_static(&[])
+    }
+
+    /// Limits of constant quotas, for statics: without a check, because each quota has had its own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Limits, Quota, Unit};
+    ///
+    /// const MINUTE: Duration = Duration::from_secs(60);
+    /// const QUOTAS: [Quota; 2] = [
+    ///     Quota::checked(Unit::Tokens, 30_000, MINUTE).unwrap(),
+    ///     Quota::checked(Unit::Requests, 500, MINUTE).unwrap(),
+    /// ];
+    /// static LIMITS: Limits = Limits::from_static(&QUOTAS).with_in_flight(8);
+    /// assert_eq!(LIMITS.to_string(), "30000 tokens per minute, 500 requests per minute, 8 in flight");
+    /// ```
+    #[must_use]
+    pub const fn from_static(quotas: &'static [Quota]) -> Self {
         Self {
-            quotas: Vec::new(),
+            quotas: Cow::Borrowed(quotas),
             in_flight: None,
         }
+    }
+
+    /// The same limits with a cap on requests in flight. 0 becomes 1.
+    #[must_use]
+    pub const fn with_in_flight(mut self, most: u64) -> Self {
+        self.in_flight = Some(if most == 0 { 1 } else { most });
+        self
     }
 
     /// Tokens per minute alone, with a burst of the whole amount.
@@ -69,7 +96,7 @@ impl Limits {
 
     pub(super) fn from_quotas(quotas: Vec<Quota>) -> Self {
         Self {
-            quotas,
+            quotas: Cow::Owned(quotas),
             in_flight: None,
         }
     }
@@ -87,7 +114,7 @@ impl Limits {
     /// These limits with the bursts of those per minute, or shorter, set to what comes in within
     /// `duration`.
     pub(super) fn short_bursts_lasting(mut self, duration: Duration) -> Self {
-        for quota in &mut self.quotas {
+        for quota in self.quotas.to_mut() {
             if quota.period() <= MINUTE {
                 *quota = quota.with_burst_duration(duration);
             }
@@ -110,7 +137,7 @@ impl Limits {
     /// The same limits as a [guess](Quota::provisional), until the server says what they are.
     #[must_use]
     pub fn provisional(mut self) -> Self {
-        for quota in &mut self.quotas {
+        for quota in self.quotas.to_mut() {
             *quota = quota.provisional();
         }
         self
@@ -120,7 +147,7 @@ impl Limits {
     /// within `jitter`.
     #[must_use]
     pub fn allow_jitter(mut self, jitter: Duration) -> Self {
-        for quota in &mut self.quotas {
+        for quota in self.quotas.to_mut() {
             *quota = quota.allow_jitter(jitter);
         }
         self
@@ -129,7 +156,7 @@ impl Limits {
     /// The same limits with every quota's burst set to what comes in within `duration`.
     #[must_use]
     pub fn with_burst_duration(mut self, duration: Duration) -> Self {
-        for quota in &mut self.quotas {
+        for quota in self.quotas.to_mut() {
             *quota = quota.with_burst_duration(duration);
         }
         self
@@ -296,11 +323,11 @@ impl LimitsBuilder {
             Declared::Amount(unit, amount, period) => Quota::new(unit, amount, period),
         });
         let mut limits = Limits {
-            quotas: quotas.collect::<Result<Vec<Quota>>>()?,
+            quotas: Cow::Owned(quotas.collect::<Result<_>>()?),
             in_flight: self.in_flight,
         };
         if self.starts_empty {
-            for quota in &mut limits.quotas {
+            for quota in limits.quotas.to_mut() {
                 *quota = quota.with_initial(0);
             }
         }

@@ -77,18 +77,31 @@ impl Quota {
             let message = format!("limit of {amount} {field}: {reason}");
             ConfigError::new(field, message).with_value(amount).into()
         };
-        if amount == 0 {
-            return Err(invalid(
-                "a limit of 0 admits nothing; leave it out for no limit".to_owned(),
-            ));
+        Self::checked(unit, amount, period).ok_or_else(|| match amount {
+            0 => invalid("a limit of 0 admits nothing; leave it out for no limit".to_owned()),
+            1..=MAX_AMOUNT => invalid("the period is 1 ns to 31 days".to_owned()),
+            _ => invalid(format!("the largest limit is {MAX_AMOUNT}")),
+        })
+    }
+
+    /// Like [`new`](Quota::new), for constants: `None` where that is an error.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use paceline::{Quota, Unit};
+    ///
+    /// const LIMIT: Quota = Quota::checked(Unit::Tokens, 30_000, Duration::from_secs(60))
+    ///     .expect("a limit above 0")
+    ///     .with_burst_duration(Duration::from_secs(1));
+    /// assert_eq!(LIMIT.burst(), 500);
+    /// ```
+    #[must_use]
+    pub const fn checked(unit: Unit, amount: u64, period: Duration) -> Option<Self> {
+        let nanos = period.as_nanos();
+        if amount == 0 || amount > MAX_AMOUNT || nanos == 0 || nanos > MAX_PERIOD.as_nanos() {
+            return None;
         }
-        if amount > MAX_AMOUNT {
-            return Err(invalid(format!("the largest limit is {MAX_AMOUNT}")));
-        }
-        if period.is_zero() || period > MAX_PERIOD {
-            return Err(invalid("the period is 1 ns to 31 days".to_owned()));
-        }
-        Ok(Self {
+        Some(Self {
             unit,
             amount,
             period,
@@ -137,14 +150,18 @@ impl Quota {
     /// The same quota with another burst: the most that may pass at one instant. Default:
     /// the amount. Values outside 1 to [`MAX_AMOUNT`] become the nearest of the two.
     #[must_use]
-    pub fn with_burst(mut self, burst: u64) -> Self {
-        self.burst = burst.clamp(1, MAX_AMOUNT);
+    pub const fn with_burst(mut self, burst: u64) -> Self {
+        self.burst = match burst {
+            0 => 1,
+            1..=MAX_AMOUNT => burst,
+            _ => MAX_AMOUNT,
+        };
         self
     }
 
     /// The same quota with the burst that comes in within `duration`, rounded down, at least 1.
     #[must_use]
-    pub fn with_burst_duration(self, duration: Duration) -> Self {
+    pub const fn with_burst_duration(self, duration: Duration) -> Self {
         self.with_burst(self.amount_in(duration))
     }
 
@@ -155,7 +172,7 @@ impl Quota {
     /// A quota of 30,000 tokens a minute that starts with 0 passes at most 30,000 in the first
     /// minute, where a full bucket lets 60,000 pass.
     #[must_use]
-    pub fn with_initial(mut self, units: u64) -> Self {
+    pub const fn with_initial(mut self, units: u64) -> Self {
         self.start = Some(units);
         self
     }
@@ -169,9 +186,9 @@ impl Quota {
     /// T − `jitter` apart. So this is what keeps a client that runs *exactly* at its limit free
     /// of refusals, for the price of `jitter` once in a run.
     #[must_use]
-    pub fn allow_jitter(self, jitter: Duration) -> Self {
-        let held_back = self.amount_in(jitter).saturating_add(1).min(self.burst / 2);
-        self.with_burst(self.burst - held_back)
+    pub const fn allow_jitter(self, jitter: Duration) -> Self {
+        let (held_back, half) = (self.amount_in(jitter).saturating_add(1), self.burst / 2);
+        self.with_burst(self.burst - if held_back < half { held_back } else { half })
     }
 
     /// The same quota as a guess: what the server says takes its place, be it more or less.
@@ -214,8 +231,11 @@ impl Quota {
 
     /// What a limiter begins with in its bucket.
     #[must_use]
-    pub fn start(&self) -> u64 {
-        self.start.map_or(self.burst, |start| start.min(self.burst))
+    pub const fn start(&self) -> u64 {
+        match self.start {
+            Some(start) if start < self.burst => start,
+            _ => self.burst,
+        }
     }
 
     /// Refuses an amount that no waiting would help.
@@ -245,11 +265,18 @@ impl Quota {
     }
 
     /// The amount that comes in within `duration`, rounded down.
-    pub(crate) fn amount_in(&self, duration: Duration) -> u64 {
+    #[allow(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        reason = "conversions are no constant functions yet; what does not fit saturates"
+    )]
+    pub(crate) const fn amount_in(&self, duration: Duration) -> u64 {
+        const MOST: u128 = u64::MAX as u128;
         // 2^53 · 2^94 overflows u128, so the duration saturates first; 2^53 · 2^64 does not.
-        let nanos = duration.as_nanos().min(u128::from(u64::MAX));
-        let amount = nanos * u128::from(self.amount) / self.period.as_nanos();
-        u64::try_from(amount).unwrap_or(u64::MAX)
+        let nanos = duration.as_nanos();
+        let nanos = if nanos < MOST { nanos } else { MOST };
+        let amount = nanos * self.amount as u128 / self.period.as_nanos();
+        if amount < MOST { amount as u64 } else { u64::MAX }
     }
 }
 
