@@ -26,6 +26,15 @@ pub struct Cost {
     pub input_tokens: u64,
     /// Tokens of the answer alone.
     pub output_tokens: u64,
+    /// Amount of a [unit of one's own](Unit::Custom).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_zero"))]
+    pub custom: u64,
+}
+
+#[cfg(feature = "serde")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(amount: &u64) -> bool {
+    *amount == 0
 }
 
 impl Cost {
@@ -37,6 +46,7 @@ impl Cost {
             tokens,
             input_tokens: tokens,
             output_tokens: 0,
+            custom: 0,
         }
     }
 
@@ -49,6 +59,7 @@ impl Cost {
             tokens: input.saturating_add(output),
             input_tokens: input,
             output_tokens: output,
+            custom: 0,
         }
     }
 
@@ -58,6 +69,7 @@ impl Cost {
             && self.tokens >= other.tokens
             && self.input_tokens >= other.input_tokens
             && self.output_tokens >= other.output_tokens
+            && self.custom >= other.custom
     }
 
     /// The same for this many requests, such as a batch that is sent as one; 0 for what no limit on requests
@@ -74,12 +86,26 @@ impl Cost {
         self
     }
 
+    /// The same with an amount of a [unit of one's own](Unit::Custom).
+    ///
+    /// ```
+    /// use paceline::Cost;
+    ///
+    /// assert_eq!(Cost::tokens(500).with_custom(4).custom, 4);
+    /// ```
+    #[must_use]
+    pub const fn with_custom(mut self, amount: u64) -> Self {
+        self.custom = amount;
+        self
+    }
+
     pub(crate) const fn saturating_add(self, other: Self) -> Self {
         Self {
             requests: self.requests.saturating_add(other.requests),
             tokens: self.tokens.saturating_add(other.tokens),
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            custom: self.custom.saturating_add(other.custom),
         }
     }
 
@@ -87,17 +113,31 @@ impl Cost {
     #[must_use]
     #[inline]
     pub const fn amount(&self, unit: Unit) -> u64 {
-        self.amounts()[unit as usize]
+        self.amounts()[unit.index()]
     }
 
     /// The amounts by unit.
     pub(crate) const fn amounts(&self) -> [u64; Unit::COUNT] {
         let mut amounts = [0; Unit::COUNT];
-        amounts[Unit::Requests as usize] = self.requests;
-        amounts[Unit::Tokens as usize] = self.tokens;
-        amounts[Unit::InputTokens as usize] = self.input_tokens;
-        amounts[Unit::OutputTokens as usize] = self.output_tokens;
+        amounts[Unit::Requests.index()] = self.requests;
+        amounts[Unit::Tokens.index()] = self.tokens;
+        amounts[Unit::InputTokens.index()] = self.input_tokens;
+        amounts[Unit::OutputTokens.index()] = self.output_tokens;
+        amounts[Unit::Custom("").index()] = self.custom;
         amounts
+    }
+
+    /// The cost of these amounts by unit.
+    #[cfg(feature = "redis")]
+    pub(crate) const fn of(amounts: [u64; Unit::COUNT]) -> Self {
+        let [requests, tokens, input_tokens, output_tokens, custom] = amounts;
+        Self {
+            requests,
+            tokens,
+            input_tokens,
+            output_tokens,
+            custom,
+        }
     }
 }
 
@@ -276,6 +316,7 @@ impl Accounting {
         match self {
             Self::Actual => Cost {
                 requests: reserved.requests,
+                custom: reserved.custom,
                 ..used
             },
             Self::PromptPlusCap | Self::Larger | Self::PromptOnly => Cost {
@@ -283,6 +324,7 @@ impl Accounting {
                 tokens: reserved.tokens.max(used.tokens),
                 input_tokens: reserved.input_tokens.max(used.input_tokens),
                 output_tokens: reserved.output_tokens.max(used.output_tokens),
+                custom: reserved.custom,
             },
         }
     }

@@ -1,17 +1,27 @@
 //! What limits and costs are counted in.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// What a quota counts.
 ///
-/// ```
-/// use paceline::Unit;
+/// A limiter may have one unit of its user's own, with a name for messages: images, seconds of audio,
+/// characters. Two of those are equal whatever their names, because a [`Cost`](crate::Cost) has one amount for
+/// both.
 ///
-/// assert_eq!(Unit::InputTokens.to_string(), "input tokens");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+/// use paceline::{Cost, Limits, RateLimiter, Unit};
+///
+/// const IMAGES: Unit = Unit::Custom("images");
+/// let limiter = RateLimiter::new(Limits::builder().per_minute(IMAGES, 50).build()?);
+/// limiter.acquire(Cost::default().with_custom(4))?;
+///
+/// let error = limiter.acquire(Cost::default().with_custom(51)).unwrap_err();
+/// assert_eq!(error.to_string(), "a request of 51 images can never pass a limit of 50 images per minute");
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Unit {
     /// Requests, whatever their size.
@@ -22,11 +32,63 @@ pub enum Unit {
     InputTokens,
     /// Tokens of answers.
     OutputTokens,
+    /// A unit of one's own, by its plural. Each process of a limiter that is shared over a store has it by the
+    /// name that its own limits state.
+    Custom(&'static str),
 }
 
 impl Unit {
     /// How many there are.
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
+
+    /// Each of them, by its index.
+    #[cfg(feature = "redis")]
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Requests,
+        Self::Tokens,
+        Self::InputTokens,
+        Self::OutputTokens,
+        Self::Custom("units"),
+    ];
+
+    /// Where its amount stands among those of a cost.
+    #[inline]
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Requests => 0,
+            Self::Tokens => 1,
+            Self::InputTokens => 2,
+            Self::OutputTokens => 3,
+            Self::Custom(_) => 4,
+        }
+    }
+}
+
+impl PartialEq for Unit {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.index() == other.index()
+    }
+}
+
+impl Eq for Unit {}
+
+impl Hash for Unit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.index().hash(state);
+    }
+}
+
+impl PartialOrd for Unit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Unit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.index().cmp(&other.index())
+    }
 }
 
 impl fmt::Display for Unit {
@@ -36,6 +98,21 @@ impl fmt::Display for Unit {
             Self::Tokens => "tokens",
             Self::InputTokens => "input tokens",
             Self::OutputTokens => "output tokens",
+            Self::Custom(name) => name,
+        })
+    }
+}
+
+/// As a name: `input_tokens`.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Unit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
+            Self::Custom(name) => name,
         })
     }
 }

@@ -326,6 +326,19 @@ impl LimitsBuilder {
             quotas: Cow::Owned(quotas.collect::<Result<_>>()?),
             in_flight: self.in_flight,
         };
+        let mut own = limits.quotas.iter().filter_map(|quota| match quota.unit() {
+            Unit::Custom(name) => Some(name),
+            _ => None,
+        });
+        if let Some(first) = own.next()
+            && let Some(other) = own.find(|name| *name != first)
+        {
+            let message = format!(
+                "limits on {first} and on {other}: a limiter has one unit of your own; use one limiter for \
+                 each"
+            );
+            return Err(ConfigError::new("unit", message).with_value(other).into());
+        }
         if self.starts_empty {
             for quota in limits.quotas.to_mut() {
                 *quota = quota.with_initial(0);
@@ -352,6 +365,15 @@ mod tests {
         assert!(error.to_string().contains("0 tokens per minute"), "{error}");
         let error = Limits::builder().build().unwrap_err();
         assert!(error.to_string().contains("at least one quota"), "{error}");
+        let two = Limits::builder().per_minute(Unit::Custom("images"), 5);
+        assert!(
+            two.clone()
+                .per_day(Unit::Custom("images"), 9)
+                .build()
+                .is_ok()
+        );
+        let error = two.per_day(Unit::Custom("songs"), 9).build().unwrap_err();
+        assert!(error.to_string().contains("images and on songs"), "{error}");
         let none = Limits::builder().tokens_per_minute(5).in_flight(0);
         let error = none.build().unwrap_err();
         assert!(error.to_string().contains("0 in flight"), "{error}");

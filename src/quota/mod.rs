@@ -256,6 +256,16 @@ impl Quota {
         }
     }
 
+    /// The same quota with the name that others have for its unit.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_unit_of(self, others: &[Self]) -> Self {
+        let named = others.iter().find(|other| other.unit == self.unit);
+        Self {
+            unit: named.map_or(self.unit, |other| other.unit),
+            ..self
+        }
+    }
+
     /// The time in which `amount` comes in, rounded up to a nanosecond.
     pub(crate) fn time_for(&self, amount: u64) -> Duration {
         // Below 2^64 · 2^52.
@@ -276,7 +286,11 @@ impl Quota {
         let nanos = duration.as_nanos();
         let nanos = if nanos < MOST { nanos } else { MOST };
         let amount = nanos * self.amount as u128 / self.period.as_nanos();
-        if amount < MOST { amount as u64 } else { u64::MAX }
+        if amount < MOST {
+            amount as u64
+        } else {
+            u64::MAX
+        }
     }
 }
 

@@ -181,7 +181,7 @@ impl Account {
         for cost in costs {
             let cost = amounts(cost);
             add(&mut sum, cost);
-            unbooked.extend(beyond(&mut left, cost).map(cost_of));
+            unbooked.extend(beyond(&mut left, cost).map(Cost::of));
         }
         match fits(sum, self.reservations.total()) {
             true => Ok(self.reservations.due(sum)),
@@ -339,16 +339,6 @@ fn beyond(left: &mut Sums, cost: Amounts) -> Option<Amounts> {
         *beyond = amount - part;
     }
     (beyond != [0; Unit::COUNT]).then_some(beyond)
-}
-
-fn cost_of(amounts: Amounts) -> Cost {
-    let [requests, tokens, input_tokens, output_tokens] = amounts;
-    Cost {
-        requests,
-        tokens,
-        input_tokens,
-        output_tokens,
-    }
 }
 
 fn give(sum: &mut Amounts, amounts: Amounts) {

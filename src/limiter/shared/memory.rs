@@ -130,13 +130,13 @@ impl MemoryStore {
     fn give(&mut self, amounts: Amounts) {
         count(&mut self.moved, amounts, -1);
         for level in &mut self.levels {
-            level.give(amounts[level.unit() as usize]);
+            level.give(amounts[level.unit().index()]);
         }
     }
 
     fn take(&mut self, amounts: Amounts) {
         for level in &mut self.levels {
-            level.take(amounts[level.unit() as usize]);
+            level.take(amounts[level.unit().index()]);
         }
     }
 
@@ -192,7 +192,7 @@ impl MemoryStore {
                 if speaks {
                     self.speaker = Some((sync.name.clone(), now));
                 }
-                let index = left.unit as usize;
+                let index = left.unit.index();
                 let spent = self.booked[index] + self.moved[index] - left.counted;
                 let highest = if left.may_raise { 20.0 } else { 1.0 };
                 let pace = |quota: Quota| {
@@ -282,7 +282,7 @@ impl MemoryStore {
         let (mut dues, mut booked, mut late) = (Vec::new(), Amounts::default(), sync.late);
         for ask in sync.asks.iter().take_while(|_| is_allowed) {
             let levels = self.levels.iter();
-            let due = levels.map(|level| level.due(ask.amounts[level.unit() as usize]));
+            let due = levels.map(|level| level.due(ask.amounts[level.unit().index()]));
             let due = due.fold(Tick(0), Tick::max).0.div_ceil(1_000);
             let due = due.max(self.time).max(now).max(self.pause);
             if due > now + self.horizon {

@@ -50,13 +50,6 @@ impl Outgoing {
 pub(super) const KEPT: usize = 64;
 pub(super) const MOST_AT_ONCE: usize = 32;
 
-const UNITS: [Unit; Unit::COUNT] = [
-    Unit::Requests,
-    Unit::Tokens,
-    Unit::InputTokens,
-    Unit::OutputTokens,
-];
-
 impl Note {
     /// Words with blanks between them: what was counted, the cost, the outcome, the reports.
     pub(in crate::limiter) fn encode(&self) -> String {
@@ -68,7 +61,7 @@ impl Note {
             Outcome::Overloaded => words.push("o".to_owned()),
             Outcome::Refused(refusal) => {
                 words.push("r".to_owned());
-                words.push(word(refusal.unit.map(|unit| unit as u64)));
+                words.push(word(refusal.unit.map(|unit| unit.index() as u64)));
                 words.push(word(refusal.period.map(micros)));
                 words.push(word(refusal.limit));
                 words.push(word(refusal.requested));
@@ -77,7 +70,7 @@ impl Note {
             }
         }
         for report in &self.observation.limits {
-            words.push((report.unit as usize).to_string());
+            words.push(report.unit.index().to_string());
             words.push(u8::from(report.scope == Scope::Project).to_string());
             words.push(word(report.limit));
             words.push(word(report.remaining));
@@ -97,13 +90,7 @@ impl Note {
         for amount in &mut amounts {
             *amount = words.next()?.parse().ok()?;
         }
-        let [requests, tokens, input_tokens, output_tokens] = amounts;
-        let cost = Cost {
-            requests,
-            tokens,
-            input_tokens,
-            output_tokens,
-        };
+        let cost = Cost::of(amounts);
         let mut observation = match words.next()? {
             "u" => Observation::default(),
             "a" => Observation::admitted(),
@@ -161,7 +148,7 @@ fn known(number: Option<u64>) -> Option<Option<Unit>> {
 }
 
 fn unit(number: u64) -> Option<Unit> {
-    UNITS.get(usize::try_from(number).ok()?).copied()
+    Unit::ALL.get(usize::try_from(number).ok()?).copied()
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -196,7 +183,7 @@ mod tests {
         ];
         let note = |observation| Note {
             cost: Cost::sized(10, 5),
-            counted: [1, -2, 3, i64::MAX],
+            counted: [1, -2, 3, i64::MAX, 5],
             observation,
         };
         feedbacks.map(note).to_vec()
@@ -215,7 +202,7 @@ mod tests {
             let text = note.encode();
             assert!(!text.contains('\n'), "a note is one line");
             let words: Vec<&str> = text.split(' ').collect();
-            for count in 0..9 {
+            for count in 0..11 {
                 assert_eq!(Note::decode(&words[..count].join(" ")), None, "{text}");
             }
             for end in ["x", "9 0 - - -", "1 0 -"] {

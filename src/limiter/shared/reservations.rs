@@ -235,16 +235,16 @@ mod tests {
     fn a_cost_is_due_when_the_lot_comes_that_completes_it() {
         let mut reservations = Reservations::default();
         for (due, amount) in [(30, 5), (10, 2), (20, 3)] {
-            reservations.add(Tick(due), tokens(amount), [0; 4]);
+            reservations.add(Tick(due), tokens(amount), [0; 5]);
         }
-        let due = |reservations: &Reservations, amount| reservations.due([0, amount, 0, 0]);
+        let due = |reservations: &Reservations, amount| reservations.due([0, amount, 0, 0, 0]);
         assert_eq!(
             [0, 2, 3, 5, 6, 10].map(|amount| due(&reservations, amount).0),
             [0, 10, 20, 20, 30, 30]
         );
         assert_eq!(due(&reservations, 11), Tick::NEVER);
         reservations.take_in(Tick(20), LIFE);
-        assert!(reservations.covers([2, 5, 5, 0]) && !reservations.covers([1, 6, 0, 0]));
+        assert!(reservations.covers([2, 5, 5, 0, 0]) && !reservations.covers([1, 6, 0, 0, 0]));
         reservations.take(tokens(4));
         assert_eq!(
             (due(&reservations, 1), due(&reservations, 2)),
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn what_came_long_ago_is_void() {
         let mut reservations = Reservations::default();
-        reservations.add(Tick(10), tokens(1), [0; 4]);
-        reservations.add(Tick(50), tokens(2), [0; 4]);
+        reservations.add(Tick(10), tokens(1), [0; 5]);
+        reservations.add(Tick(50), tokens(2), [0; 5]);
         reservations.take_in(Tick(111), LIFE);
         assert_eq!(reservations.total(), sums(2));
         assert!(reservations.covers(tokens(2)));
@@ -266,13 +266,13 @@ mod tests {
     fn the_last_to_come_is_handed_back_first() {
         let mut reservations = Reservations::default();
         for (due, amount) in [(10, 4), (20, 3), (30, 5)] {
-            reservations.add(Tick(due), tokens(amount), [0; 4]);
+            reservations.add(Tick(due), tokens(amount), [0; 5]);
         }
         reservations.take_in(Tick(10), LIFE);
-        assert_eq!(reservations.after(Tick(10)), [2, 8, 8, 0]);
-        assert_eq!(reservations.hand_back([1, 6, 6, 0]), [1, 6, 6, 0]);
-        assert_eq!(reservations.after(Tick(10)), [1, 2, 2, 0]);
-        assert_eq!(reservations.hand_back([9, 9, 9, 9]), [2, 6, 6, 0]);
+        assert_eq!(reservations.after(Tick(10)), [2, 8, 8, 0, 0]);
+        assert_eq!(reservations.hand_back([1, 6, 6, 0, 0]), [1, 6, 6, 0, 0]);
+        assert_eq!(reservations.after(Tick(10)), [1, 2, 2, 0, 0]);
+        assert_eq!(reservations.hand_back([9, 9, 9, 9, 0]), [2, 6, 6, 0, 0]);
         assert_eq!(reservations.total(), Sums::default());
     }
 
@@ -289,7 +289,7 @@ mod tests {
                 let before = reservations.total()[1];
                 match kind {
                     0 => {
-                        reservations.add(Tick(now + time), tokens(amount), [0; 4]);
+                        reservations.add(Tick(now + time), tokens(amount), [0; 5]);
                         added += u128::from(amount);
                     }
                     1 => {

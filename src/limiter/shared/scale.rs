@@ -23,13 +23,6 @@ const LARGEST: u64 = 1 << 52;
 /// Numbers of a quota in the form that the store keeps.
 const FIELDS: usize = 10;
 
-const UNITS: [Unit; Unit::COUNT] = [
-    Unit::Requests,
-    Unit::Tokens,
-    Unit::InputTokens,
-    Unit::OutputTokens,
-];
-
 /// How a quota is reckoned in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Scale {
@@ -46,7 +39,7 @@ pub(super) fn encode(limits: &[Quota]) -> String {
     let quotas = limits.iter().map(|quota| {
         let Scale { rate, scale, tick } = Scale::of(*quota);
         let numbers: [u64; FIELDS] = [
-            quota.unit() as u64,
+            quota.unit().index() as u64,
             quota.amount(),
             micros_up(quota.period()),
             quota.burst(),
@@ -72,7 +65,7 @@ pub(super) fn decode(text: &str) -> Option<Vec<Quota>> {
         let [unit, amount, period, burst, start, provisional, ..] = *numbers else {
             return None;
         };
-        let unit = *UNITS.get(usize::try_from(unit).ok()?)?;
+        let unit = *Unit::ALL.get(usize::try_from(unit).ok()?)?;
         let quota = Quota::new(unit, amount, Duration::from_micros(period)).ok()?;
         let quota = quota.with_burst(burst);
         let quota = match start < quota.burst() {

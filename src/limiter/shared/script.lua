@@ -15,7 +15,17 @@ local function text()
   return ARGV[next_arg]
 end
 local function number() return tonumber(text()) end
-local function amounts() return {number(), number(), number(), number()} end
+local UNITS = 5
+local function amounts()
+  local list = {}
+  for unit = 1, UNITS do list[unit] = number() end
+  return list
+end
+local function nothing()
+  local list = {}
+  for unit = 1, UNITS do list[unit] = 0 end
+  return list
+end
 local function int(value) return string.format('%.0f', value) end
 local function ints(list)
   local parts = {}
@@ -83,7 +93,7 @@ local function is_whole()
     for _, at in ipairs({2, 6, 7, 8, 9}) do
       if not within(flat[i + at], 1, LARGEST) then return false end
     end
-    if not (within(flat[i], 0, 3) and within(flat[i + 4], 0, LARGEST)
+    if not (within(flat[i], 0, UNITS - 1) and within(flat[i + 4], 0, LARGEST)
         and within(levels[level], -LARGEST, full)
         and within(levels[level + 1], 0, tonumber(seen) + AHEAD)) then
       return false
@@ -94,18 +104,18 @@ end
 if incarnation and not is_whole() then incarnation, state[9], state[10] = false, false, false end
 local quotas, time, pause, grants = {}, 0, 0, tonumber(state[9] or '0')
 
--- By unit, what was ever booked (1 to 4) and what moved the levels besides (5 to 8): what was taken,
+-- By unit, what was ever booked (1 to 5) and what moved the levels besides (6 to 10): what was taken,
 -- less what came back. They begin anew at 0 with an incarnation, or where they would not be exact.
-local BOOKED, MOVED = 0, 4
+local BOOKED, MOVED = 0, UNITS
 local counted = numbers(state[10])
 local function count(list, cost, sign)
-  for unit = 1, 4 do
+  for unit = 1, UNITS do
     local sum = (counted[list + unit] or 0) + sign * cost[unit]
     if math.abs(sum) > LARGEST then sum = 0 end
     counted[list + unit] = sum
   end
 end
-for _, list in ipairs({BOOKED, MOVED}) do count(list, {0, 0, 0, 0}, 1) end
+for _, list in ipairs({BOOKED, MOVED}) do count(list, nothing(), 1) end
 
 -- What processes have observed of the server: the last ones, each with its number, its time and its
 -- author. They are passed on and never looked into.
@@ -239,10 +249,16 @@ end
 -- What dead processes had booked and cannot have used comes back.
 local function record_of(who)
   local record = numbers(string.match(redis.call('HGET', KEYS[4], who) or '', '^[^|]*'))
-  for i = 1, 11 do
+  for i = 1, 2 * UNITS + 3 do
     if not within(record[i], 0, LARGEST) then return {} end
   end
   return record
+end
+-- Of a record: its late amounts (from the 2nd number on) or those of its last booking behind them.
+local function part_of(record, from)
+  local list = {}
+  for unit = 1, UNITS do list[unit] = record[from + unit] end
+  return list
 end
 local function forget(who)
   local record = record_of(who)
@@ -255,7 +271,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[3], '(' .. int(now + AHEAD), '+inf')
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(now), 'LIMIT', 0, 4)) do
   if who ~= me then
     local record = forget(who)
-    if #record > 0 then give({record[2], record[3], record[4], record[5]}) end
+    if #record > 0 then give(part_of(record, 1)) end
   end
 end
 
@@ -263,7 +279,7 @@ end
 -- what was booked in it comes back: no process knows of it.
 local record = record_of(me)
 local repeated = record[1] == turn
-if repeated then give({record[6], record[7], record[8], record[9]}) end
+if repeated then give(part_of(record, 1 + UNITS)) end
 if not repeated then
   take(taken, MOVED)
   give(given)
@@ -348,15 +364,18 @@ if asked > 0 then
     is_allowed = since[1] <= tonumber(first[2]) + horizon / 2
     if is_allowed then break end
     local other = record_of(first[1])
-    if other[10] and other[10] <= now + AHEAD and now <= other[10] + horizon / 2 then
-      come = math.min(math.max(other[10], now) + horizon / 32, now + horizon / 2)
+    local comes_at = other[2 * UNITS + 2]
+    if comes_at and comes_at <= now + AHEAD and now <= comes_at + horizon / 2 then
+      come = math.min(math.max(comes_at, now) + horizon / 32, now + horizon / 2)
       break
     end
     redis.call('ZREM', KEYS[2], first[1])
   end
 end
 
-if asked > 0 or waiters > 0 or late[1] + late[2] + late[3] + late[4] > 0 then
+local all_late = 0
+for unit = 1, UNITS do all_late = all_late + late[unit] end
+if asked > 0 or waiters > 0 or all_late > 0 then
   redis.call('ZADD', KEYS[3], int(now + life), me)
 end
 local people = math.max(redis.call('ZCARD', KEYS[3]), 1)
@@ -365,7 +384,7 @@ local slice = math.floor(horizon / (4 * people))
 local is_new = #record == 0
 if is_new then slice = math.min(slice, math.floor(horizon / 64)) end
 
-local dues, booked = {}, {0, 0, 0, 0}
+local dues, booked = {}, nothing()
 local begins = math.max(time, now)
 if is_allowed then
   for i = 1, asked do
@@ -391,7 +410,7 @@ if is_allowed then
     advance(due)
     take(cost, BOOKED)
     dues[i] = due
-    for unit = 1, 4 do
+    for unit = 1, UNITS do
       booked[unit] = booked[unit] + cost[unit]
       if due > now + horizon / 2 then late[unit] = late[unit] + cost[unit] end
     end
@@ -414,8 +433,9 @@ if come > 0 then come = math.floor(math.max(math.min(come, now + horizon), now))
 if waiters < 0 then
   forget(me)
 else
-  local mine = {turn, late[1], late[2], late[3], late[4],
-    booked[1], booked[2], booked[3], booked[4], come > 0 and come or now, waiters}
+  local mine = {turn}
+  for unit = 1, UNITS do mine[1 + unit], mine[1 + UNITS + unit] = late[unit], booked[unit] end
+  mine[#mine + 1], mine[#mine + 2] = come > 0 and come or now, waiters
   redis.call('HSET', KEYS[4], me, ints(mine) .. '|' .. label)
 end
 
@@ -441,7 +461,7 @@ answer[#answer + 1] = #quotas
 for _, quota in ipairs(quotas) do
   answer[#answer + 1] = math.floor(quota.level / quota.scale)
 end
-for i = 1, 8 do answer[#answer + 1] = counted[i] end
+for i = 1, 2 * UNITS do answer[#answer + 1] = counted[i] end
 answer[#answer + 1] = epoch ~= known_epoch and limits or ''
 answer[#answer + 1] = noted
 answer[#answer + 1] = 0

@@ -240,7 +240,7 @@ fn level(order: &str, unit: Unit, period: Duration, left: i64) -> Vec<String> {
     let most = MOST.cast_signed();
     vec![
         order.to_owned(),
-        (unit as usize).to_string(),
+        unit.index().to_string(),
         scale::micros_up(period).to_string(),
         left.clamp(-most, most).to_string(),
     ]
@@ -345,8 +345,8 @@ mod tests {
             noted: 8,
             waiters: Some(2),
             told: Told {
-                given: [1, 2, 3, 4],
-                taken: [u64::MAX, 6, 7, 8],
+                given: [1, 2, 3, 4, 0],
+                taken: [u64::MAX, 6, 7, 8, 9],
                 orders: vec![
                     Order::Pause(Tick(5_005_007)),
                     Order::SetLevel(Unit::Tokens, Duration::from_secs(60), -4),
@@ -358,7 +358,7 @@ mod tests {
                 ],
             },
             at: Tick(5_007),
-            late: [0; 4],
+            late: [0; 5],
             joins: None,
             asks: vec![Ask {
                 amounts: super::super::reservations::amounts(Cost::sized(10, 5)),
@@ -377,8 +377,8 @@ mod tests {
         let said = sync().arguments(&identity).join(",");
         assert_eq!(
             said,
-            "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,8,1,2,3,4,4503599627370496,6,7,8,\
-             0,0,0,0,0,4,pause,5000,level,1,60000000,-4,quiesce,note,5,seen,1,1,12,1,15,10,5"
+            "me,7-a,3,55,1000000,3000000,2764800000,9,2,host 1,8,1,2,3,4,0,4503599627370496,6,7,8,9,\
+             0,0,0,0,0,0,4,pause,5000,level,1,60000000,-4,quiesce,note,5,seen,1,1,12,1,15,10,5,0"
         );
         let leave = SyncRequest {
             waiters: None,
@@ -393,7 +393,7 @@ mod tests {
         let mut words = ints(&[1]);
         words.push(Word::Text("7-a".to_owned()));
         words.extend(ints(&[100, 3, 120, 0, 2, 0, 2, 105, 110, 1, -5]));
-        words.extend(ints(&[1, 2, 3, 4, -5, 6, 7, 8]));
+        words.extend(ints(&[1, 2, 3, 4, 9, -5, 6, 7, 8, 10]));
         words.push(Word::Text(String::new()));
         words.extend(ints(&[9, 1, 103]));
         words.push(Word::Text("seen".to_owned()));
@@ -404,7 +404,10 @@ mod tests {
             (heard.dues, heard.levels, heard.come),
             (vec![105, 110], vec![-5], None)
         );
-        assert_eq!((heard.booked, heard.moved), ([1, 2, 3, 4], [-5, 6, 7, 8]));
+        assert_eq!(
+            (heard.booked, heard.moved),
+            ([1, 2, 3, 4, 9], [-5, 6, 7, 8, 10])
+        );
         assert_eq!((heard.people, heard.time, heard.limits), (2, 120, None));
         let (at, text) = (103, "seen".to_owned());
         assert_eq!((heard.noted, heard.notes), (9, vec![Noted { at, text }]));

@@ -33,7 +33,7 @@ impl Buckets {
     pub(super) fn take_freely(&mut self, cost: Cost, now: Tick) -> bool {
         let amounts = cost.amounts();
         let mut levels = self.0.iter_mut();
-        let refuses = |level: &mut Bucket| !level.take_freely(amounts[level.unit() as usize], now);
+        let refuses = |level: &mut Bucket| !level.take_freely(amounts[level.unit().index()], now);
         match levels.position(refuses) {
             None => true,
             Some(taken) => {
@@ -66,7 +66,7 @@ impl Buckets {
     pub(super) fn settle(&mut self, reserved: Cost, actual: Cost) {
         let (reserved, actual) = (reserved.amounts(), actual.amounts());
         for level in &mut self.0 {
-            let unit = level.unit() as usize;
+            let unit = level.unit().index();
             level.settle(reserved[unit], actual[unit]);
         }
     }

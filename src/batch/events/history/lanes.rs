@@ -26,7 +26,7 @@ pub(in crate::batch) struct Grants {
 
 impl Grants {
     pub(in crate::batch) fn amount(&self, unit: Unit) -> u64 {
-        self.amounts[unit as usize]
+        self.amounts[unit.index()]
     }
 
     /// Whether a request waited for this limit.

@@ -133,6 +133,7 @@ impl<'a> Play<'a> {
             tokens: part(Unit::Tokens, tokens_and_output),
             input_tokens: part(Unit::InputTokens, requests_and_input),
             output_tokens: part(Unit::OutputTokens, tokens_and_output),
+            custom: part(Unit::Custom("units"), requests_and_input),
         }
     }
 

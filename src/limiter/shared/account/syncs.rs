@@ -9,6 +9,7 @@ use super::super::reservations::{Sums, amounts};
 use super::super::sync::{Ask, MOST_ASKS, Order, SyncReply, SyncRequest};
 use super::{Account, Cut, beyond, count, give};
 use crate::cost::Cost;
+use crate::quota::Quota;
 use crate::unit::Unit;
 
 impl Account {
@@ -166,7 +167,9 @@ impl Account {
         self.present = heard.people;
         self.time = heard.time;
         if let Some(quotas) = &heard.limits {
-            self.quotas.clone_from(quotas);
+            // The store keeps no name of a unit.
+            let named = |quota: &Quota| quota.with_unit_of(&self.quotas);
+            self.quotas = quotas.iter().map(named).collect();
         }
         self.moved = heard.moved;
         let mut booked = heard.booked;

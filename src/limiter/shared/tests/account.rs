@@ -36,8 +36,8 @@ fn heard(now: u64, dues: &[u64], come: Option<u64>) -> SyncReply {
         come: come.as_ref().map(micros),
         dues: dues.iter().map(micros).collect(),
         levels: vec![0],
-        booked: [0; 4],
-        moved: [0; 4],
+        booked: [0; 5],
+        moved: [0; 5],
         limits: None,
         noted: 0,
         notes: Vec::new(),
@@ -158,7 +158,7 @@ fn what_nobody_wants_any_more_is_handed_back_the_last_to_come_first() {
     let sync = line.sync(260);
     // By then both have come: what is in excess is 10 of 30.
     let given = sync.unwrap().told.given;
-    assert_eq!(given, [1, 10, 10, 0]);
+    assert_eq!(given, [1, 10, 10, 0, 0]);
 }
 
 #[test]
@@ -167,19 +167,25 @@ fn what_was_told_in_vain_is_told_again_word_for_word() {
     line.account.settle(Cost::tokens(100), Cost::tokens(40));
     line.account.order(Order::Resume);
     let first = line.sync(0).unwrap();
-    assert_eq!(first.told.given, [0, 60, 60, 0]);
+    assert_eq!(first.told.given, [0, 60, 60, 0, 0]);
     line.account.unanswered();
     line.account.settle(Cost::tokens(5), Cost::tokens(9));
     let again = line.sync(1).unwrap();
-    assert_eq!((again.turn, again.told.given), (first.turn, [0, 60, 60, 0]));
+    assert_eq!(
+        (again.turn, again.told.given),
+        (first.turn, [0, 60, 60, 0, 0])
+    );
     assert_eq!(
         (again.told.taken, again.told.orders.clone()),
-        ([0; 4], vec![Order::Resume])
+        ([0; 5], vec![Order::Resume])
     );
     line.observe(&again, 2, &[], None);
     assert_eq!(line.wish(2), Some(2 + 250));
     let next = line.sync(2 + 250).unwrap();
-    assert_eq!((next.turn, next.told.taken), (first.turn + 1, [0, 4, 4, 0]));
+    assert_eq!(
+        (next.turn, next.told.taken),
+        (first.turn + 1, [0, 4, 4, 0, 0])
+    );
 }
 
 #[test]
@@ -191,7 +197,7 @@ fn what_is_booked_for_late_is_confirmed_in_half_a_horizon() {
     line.observe(&sync, 0, &[450, 900], None);
     assert_eq!(line.wish(1), Some(500));
     let sync = line.sync(500).unwrap();
-    assert_eq!(sync.late, [0; 4], "within half a horizon from then");
+    assert_eq!(sync.late, [0; 5], "within half a horizon from then");
     assert!(sync.asks.is_empty());
 }
 
@@ -209,7 +215,10 @@ fn a_store_that_has_forgotten_is_told_everything_but_what_would_come_back() {
     line.account.forgotten();
     let sync = line.sync(251).unwrap();
     assert!(sync.joins.is_some() && sync.incarnation == "1-a");
-    assert_eq!((sync.told.given, sync.told.taken), ([0; 4], [0, 7, 7, 0]));
+    assert_eq!(
+        (sync.told.given, sync.told.taken),
+        ([0; 5], [0, 7, 7, 0, 0])
+    );
     assert_eq!(sync.asks.len(), 1, "what was booked there is gone");
 }
 
@@ -229,8 +238,8 @@ fn what_is_used_while_the_store_is_down_is_told_before_anything_is_booked() {
     line.account.settle(Cost::tokens(10), Cost::tokens(4));
     line.account.back(at(200));
     let sync = line.sync(200).unwrap();
-    assert_eq!(sync.told.taken, [1, 4, 4, 0]);
-    assert_eq!(sync.told.given, [0; 4]);
+    assert_eq!(sync.told.taken, [1, 4, 4, 0, 0]);
+    assert_eq!(sync.told.given, [0; 5]);
     assert_eq!(sync.told.orders, [Order::Quiesce]);
 }
 
@@ -261,7 +270,7 @@ fn booked() -> Core {
     line.join(20);
     let sync = line.sync(0).unwrap();
     let mut answer = heard(0, &[100, 200], None);
-    (answer.booked, answer.moved) = ([9, 1_000, 0, 0], [0, -5, 0, 0]);
+    (answer.booked, answer.moved) = ([9, 1_000, 0, 0, 0], [0, -5, 0, 0, 0]);
     line.account
         .heard(&sync, &answer, |micros| Tick(micros * 1_000));
     line

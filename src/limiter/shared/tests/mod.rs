@@ -61,7 +61,7 @@ impl Process {
                 waiters: Some(0),
                 told: Told::default(),
                 at: crate::limiter::bucket::Tick(0),
-                late: [0; 4],
+                late: [0; 5],
                 joins: Some(Joins {
                     limits: scale::encode(quotas),
                     stated: scale::stated(&limits),

@@ -117,8 +117,8 @@ fn it_books_what_a_limiter_of_one_process_would_grant() {
                             .map(|(tokens, _)| Cost::tokens((*tokens).min(amount)))
                             .collect();
                     }
-                    Do::Give(tokens) => told.given = [0, *tokens, 0, 0],
-                    Do::Take(tokens) => told.taken = [0, *tokens, 0, 0],
+                    Do::Give(tokens) => told.given = [0, *tokens, 0, 0, 0],
+                    Do::Take(tokens) => told.taken = [0, *tokens, 0, 0, 0],
                     Do::Pause(length) => told.orders.push(Order::Pause(Tick(*length * 1_000))),
                     Do::Bucket(left) => {
                         told.orders
@@ -280,6 +280,21 @@ fn whoever_waits_longer_is_booked_first_unless_it_is_late() {
 }
 
 #[test]
+fn a_unit_of_ones_own_is_booked_taken_and_given_back() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let quotas = [Quota::per_hour(Unit::Custom("images"), 60).unwrap()];
+    let mut one = Process::new(&server, "m", "one", &quotas);
+    assert_eq!(one.ask(&[Cost::default().with_custom(40)]).levels, [20]);
+    one.sync.told.taken = [0, 0, 0, 0, 15];
+    assert_eq!(one.ask(&[]).levels, [5]);
+    one.sync.told.taken = [0; 5];
+    one.sync.told.given = [0, 0, 0, 0, 30];
+    assert_eq!(one.ask(&[]).levels, [35]);
+}
+
+#[test]
 fn the_dead_give_back_what_they_cannot_have_used_and_no_more() {
     let Some(server) = Server::start() else {
         return;
@@ -288,7 +303,7 @@ fn the_dead_give_back_what_they_cannot_have_used_and_no_more() {
     let quotas = [Quota::per_hour(Unit::Tokens, 3_600).unwrap()];
     let mut dead = Process::new(&server, "m", "dead", &quotas);
     assert_eq!(dead.ask(&[Cost::tokens(1_000)]).levels, [2_600]);
-    dead.sync.late = [1, 250, 250, 0];
+    dead.sync.late = [1, 250, 250, 0, 0];
     dead.ask(&[]);
     let mut heir = Process::new(&server, "m", "heir", &quotas);
     let heard = heir.ask(&[]);
@@ -316,7 +331,7 @@ fn a_visit_that_is_repeated_is_told_once_and_its_bookings_come_back() {
     let quotas = [a_thousand_a_second()[0]];
     let mut one = Process::new(&server, "m", "one", &quotas);
     one.ask(&[]);
-    one.sync.told.taken = [0, 100, 0, 0];
+    one.sync.told.taken = [0, 100, 0, 0, 0];
     one.sync.asks = vec![Ask {
         amounts: reservations::amounts(Cost::tokens(300)),
         waited: Duration::ZERO,

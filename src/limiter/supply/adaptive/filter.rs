@@ -64,7 +64,7 @@ impl Drift {
     pub(super) fn of(unit: Unit) -> Self {
         let square = |deviation: f64| deviation * deviation;
         let sized = match unit {
-            Unit::Requests => 0.0,
+            Unit::Requests | Unit::Custom(_) => 0.0,
             _ => 1.0,
         };
         Self {

@@ -19,18 +19,20 @@ pub(in crate::limiter) struct Spent {
     tokens: i64,
     input_tokens: i64,
     output_tokens: i64,
+    custom: i64,
 }
 
 impl Spent {
     /// What was counted elsewhere, in the order of [`Cost::amounts`].
     #[cfg(feature = "redis")]
     pub(in crate::limiter) fn of(amounts: [i64; Unit::COUNT]) -> Self {
-        let [requests, tokens, input_tokens, output_tokens] = amounts;
+        let [requests, tokens, input_tokens, output_tokens, custom] = amounts;
         Self {
             requests,
             tokens,
             input_tokens,
             output_tokens,
+            custom,
         }
     }
 
@@ -44,6 +46,7 @@ impl Spent {
             tokens: moved(self.tokens, here.tokens, there.tokens),
             input_tokens: moved(self.input_tokens, here.input_tokens, there.input_tokens),
             output_tokens: moved(self.output_tokens, here.output_tokens, there.output_tokens),
+            custom: moved(self.custom, here.custom, there.custom),
         }
     }
 
@@ -55,6 +58,7 @@ impl Spent {
             self.tokens,
             self.input_tokens,
             self.output_tokens,
+            self.custom,
         ]
     }
 
@@ -66,6 +70,7 @@ impl Spent {
             tokens: sum(self.tokens, cost.tokens),
             input_tokens: sum(self.input_tokens, cost.input_tokens),
             output_tokens: sum(self.output_tokens, cost.output_tokens),
+            custom: sum(self.custom, cost.custom),
         }
     }
 
@@ -77,6 +82,7 @@ impl Spent {
             tokens: rest(self.tokens, cost.tokens),
             input_tokens: rest(self.input_tokens, cost.input_tokens),
             output_tokens: rest(self.output_tokens, cost.output_tokens),
+            custom: rest(self.custom, cost.custom),
         }
     }
 
@@ -90,6 +96,7 @@ impl Spent {
             tokens: more(later.tokens, earlier.tokens),
             input_tokens: more(later.input_tokens, earlier.input_tokens),
             output_tokens: more(later.output_tokens, earlier.output_tokens),
+            custom: more(later.custom, earlier.custom),
         };
         (beyond(self, earlier), beyond(earlier, self))
     }
@@ -105,6 +112,7 @@ impl Spent {
             Unit::Tokens => self.tokens,
             Unit::InputTokens => self.input_tokens,
             Unit::OutputTokens => self.output_tokens,
+            Unit::Custom(_) => self.custom,
         }
     }
 }

@@ -103,7 +103,7 @@ impl LimitEstimator {
         spent: Spent,
     ) -> Self {
         let count_error = match quota.unit() {
-            Unit::Requests => 0.0, // one is one
+            Unit::Requests | Unit::Custom(_) => 0.0, // one is one
             _ => FIRST_EXCESS,
         };
         let whole = quota.period().as_secs_f64();

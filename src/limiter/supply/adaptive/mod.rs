@@ -258,7 +258,7 @@ impl Estimator {
         for entry in &mut self.entries {
             let limit_estimator = &mut entry.limit_estimator;
             let unit = limit_estimator.unit();
-            limit_estimator.granted(amounts[unit as usize]);
+            limit_estimator.granted(amounts[unit.index()]);
             let spent = self.history.spent.amount(unit);
             if limit_estimator.is_due(now, spent) {
                 let level = &mut levels[entry.level];

@@ -23,6 +23,7 @@ const ALL: Cost = Cost {
     tokens: u64::MAX,
     input_tokens: u64::MAX,
     output_tokens: u64::MAX,
+    custom: u64::MAX,
 };
 
 #[derive(Debug, Default)]
