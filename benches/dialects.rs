@@ -124,10 +124,9 @@ fn run(name: &str, dialect: Dialect) -> Result<(Summary, SimReport)> {
         reason = "a number of tokens"
     )]
     let limit = (charged(name, dialect, &path)? as f64 * 60.0 / total) as u64;
-    let limits = SimLimits {
-        tokens_per_minute: Some(limit),
-        requests_per_minute: Some(100_000),
-    };
+    let limits = SimLimits::none()
+        .tokens_per_minute(limit)
+        .requests_per_minute(100_000);
     let config = server(dialect)
         .default_limits(limits)
         .burst(Duration::from_secs(burst(dialect).into()))

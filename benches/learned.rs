@@ -173,10 +173,7 @@ fn run(outputs: &Outputs, server: &Server, quantile: Option<f64>) -> Result<Figu
     let rate = limit as f64 / 60.0;
 
     let config = SimConfig::new()
-        .default_limits(SimLimits {
-            tokens_per_minute: Some(limit),
-            requests_per_minute: None,
-        })
+        .default_limits(SimLimits::none().tokens_per_minute(limit))
         .burst(Duration::from_secs(BURST))
         .latency(LATENCY)
         .latency_spread(SPREAD)

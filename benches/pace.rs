@@ -119,10 +119,11 @@ impl Scenario {
             (None, Some(limit))
         };
         let config = SimConfig::new()
-            .default_limits(SimLimits {
-                tokens_per_minute: tokens,
-                requests_per_minute: requests,
-            })
+            .default_limits(
+                SimLimits::none()
+                    .tokens_per_minute(tokens)
+                    .requests_per_minute(requests),
+            )
             .burst(self.burst)
             .latency(self.latency);
         let simulator = Simulator::start(config)?;

@@ -13,10 +13,7 @@ use ureq::Agent;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // A server that lets in 60,000 tokens a minute, and 1,000 at once.
-    let limits = SimLimits {
-        tokens_per_minute: Some(60_000),
-        requests_per_minute: None,
-    };
+    let limits = SimLimits::none().tokens_per_minute(60_000);
     let config = SimConfig::new()
         .default_limits(limits)
         .burst(Duration::from_secs(1));
@@ -47,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .header("authorization", "Bearer any")
             .header("content-type", "application/json")
             .extension(Cost::sized(10, 40))
-            .extension(Deadline(Clock::real().now() + Duration::from_secs(60)))
+            .extension(Deadline::at(Clock::real().now() + Duration::from_secs(60)))
             .extension(stop.clone())
             .send(body)?;
         if response.status() != 200 {
@@ -74,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let late = agent
         .post(&url)
         .extension(Cost::tokens(60_000))
-        .extension(Deadline(Clock::real().now() + Duration::from_millis(1)))
+        .extension(Deadline::at(Clock::real().now() + Duration::from_millis(1)))
         .send("{}");
     match late {
         Err(ureq::Error::Other(error)) => println!("too late: {error}"),

@@ -23,7 +23,7 @@
 //!     .post("https://api.openai.com/v1/responses")
 //!     .header("authorization", "Bearer …")
 //!     .extension(Cost::sized(250, 1_000))
-//!     .extension(Deadline(Clock::real().now() + Duration::from_secs(30)))
+//!     .extension(Deadline::at(Clock::real().now() + Duration::from_secs(30)))
 //!     .extension(stop.clone())
 //!     .send(r#"{"model": "gpt-4.1", "input": "Hello"}"#)
 //!     .expect("an answer");
@@ -105,12 +105,20 @@ impl RateLimit {
 /// use ureq::Agent;
 ///
 /// let agent = Agent::new_with_defaults();
-/// let deadline = Deadline(Clock::real().now() + Duration::from_secs(30));
+/// let deadline = Deadline::at(Clock::real().now() + Duration::from_secs(30));
 /// let request = agent.get("https://api.openai.com/v1/models").extension(deadline);
 /// # let _ = request;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(pub Instant);
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// At this time of the limiter's clock.
+    #[must_use]
+    pub const fn at(instant: Instant) -> Self {
+        Self(instant)
+    }
+}
 
 /// What was reserved for a request, in the extensions of its response: to be settled with what it used.
 /// Dropped with the response, it keeps its charge.

@@ -92,10 +92,9 @@ impl Scenario {
                 let seconds = |amount: f64, limit: u64| (amount / limit as f64 - 1.0) * 60.0;
                 let requests = seconds(self.requests as f64, requests_per_minute);
                 let bound = requests.max(seconds(tokens, tokens_per_minute));
-                let limits = SimLimits {
-                    tokens_per_minute: Some(tokens_per_minute),
-                    requests_per_minute: Some(requests_per_minute),
-                };
+                let limits = SimLimits::none()
+                    .tokens_per_minute(tokens_per_minute)
+                    .requests_per_minute(requests_per_minute);
                 (limits, bound.max(self.ideal))
             }
         };

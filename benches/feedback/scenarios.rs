@@ -240,8 +240,5 @@ fn two_limits(name: &'static str, store: Store, processes: usize, refused: u64) 
 }
 
 pub(crate) fn per_minute(tokens: u64) -> SimLimits {
-    SimLimits {
-        tokens_per_minute: Some(tokens),
-        requests_per_minute: None,
-    }
+    SimLimits::none().tokens_per_minute(tokens)
 }

@@ -31,6 +31,7 @@ pub(super) const DEFAULT_TPM: [(&str, u64); 3] = [
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Tier {
     /// Tier 1.
     One,

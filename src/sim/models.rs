@@ -228,10 +228,7 @@ mod tests {
 
     #[test]
     fn snapshots_and_fine_tunes_share_the_limits_of_their_model() {
-        let limits = |tokens| SimLimits {
-            tokens_per_minute: Some(tokens),
-            requests_per_minute: None,
-        };
+        let limits = |tokens| SimLimits::none().tokens_per_minute(tokens);
         let config = SimConfig::new()
             .default_limits(limits(1))
             .limits("gpt-4o-mini", limits(2))

@@ -66,10 +66,7 @@ mod tests {
 
     #[test]
     fn changes_are_put_in_order_and_the_later_call_wins() {
-        let limits = |tokens: u64| SimLimits {
-            tokens_per_minute: Some(tokens),
-            requests_per_minute: None,
-        };
+        let limits = |tokens: u64| SimLimits::none().tokens_per_minute(tokens);
         let at = Duration::from_nanos;
         let changes = [(at(9), limits(3)), (at(5), limits(2)), (at(9), limits(4))];
         let found = accounts(limits(1), &changes, &SimConfig::new());
@@ -85,14 +82,12 @@ mod tests {
 
     #[test]
     fn each_kind_of_limit_has_its_period_and_its_span() {
-        let both = SimLimits {
-            tokens_per_minute: Some(1),
-            requests_per_minute: Some(1),
-        };
-        let daily = super::super::DailyLimits {
-            tokens_per_day: Some(1),
-            requests_per_day: Some(1),
-        };
+        let both = SimLimits::none()
+            .tokens_per_minute(1)
+            .requests_per_minute(1);
+        let daily = super::super::DailyLimits::none()
+            .tokens_per_day(1)
+            .requests_per_day(1);
         let config = SimConfig::new()
             .burst(Duration::from_nanos(7))
             .daily_limits(daily);

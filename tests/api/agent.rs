@@ -73,7 +73,7 @@ fn a_deadline_and_a_token_end_the_wait_before_anything_is_sent() {
     let late = agent
         .post(server.base_url())
         .extension(Cost::tokens(100))
-        .extension(Deadline(clock.now()))
+        .extension(Deadline::at(clock.now()))
         .send("{}");
     let cancelled = agent
         .post(server.base_url())

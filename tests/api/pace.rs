@@ -25,10 +25,9 @@ const TOKENS: u64 = 1_000;
 /// A simulator and a client with the same limits, in requests and in [`ask`]s' tokens a second.
 fn start(requests: u64, asks: u64) -> (Simulator, RateLimitedClient) {
     let (requests, tokens) = (requests * 60, asks * TOKENS * 60);
-    let limits = SimLimits {
-        tokens_per_minute: Some(tokens),
-        requests_per_minute: Some(requests),
-    };
+    let limits = SimLimits::none()
+        .tokens_per_minute(tokens)
+        .requests_per_minute(requests);
     let simulator = simulator(SimConfig::new().default_limits(limits).burst(BURST));
     let limits = Limits::builder()
         .tokens_per_minute(tokens)

@@ -13,9 +13,10 @@ fn limits(folder: &Folder, base_url: &str) -> Cmd {
 
 /// An API with limits for two models, and others for the rest.
 fn limited() -> SimConfig {
-    let limits = |tokens, requests| SimLimits {
-        tokens_per_minute: Some(tokens),
-        requests_per_minute: Some(requests),
+    let limits = |tokens, requests| {
+        SimLimits::none()
+            .tokens_per_minute(tokens)
+            .requests_per_minute(requests)
     };
     SimConfig::new()
         .default_limits(limits(1_000_000, 3_000))
@@ -58,10 +59,7 @@ fn what_it_prints_is_a_limits_file_of_what_the_server_enforces() {
 
 #[test]
 fn a_limit_per_day_is_printed_as_one() {
-    let config = limited().daily_limits(DailyLimits {
-        tokens_per_day: None,
-        requests_per_day: Some(10_000),
-    });
+    let config = limited().daily_limits(DailyLimits::none().requests_per_day(10_000));
     let api = Simulator::start(config).unwrap();
     let folder = Folder::new();
     let output = limits(&folder, &api.base_url()).args(["o3"]).ends_with(0);

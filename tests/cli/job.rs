@@ -118,10 +118,7 @@ fn the_examples_run_and_a_second_start_has_nothing_to_do() {
 fn nothing_is_sent_twice_and_failures_are_tried_again() {
     let api = simulator();
     let folder = Folder::with_input(chats(20));
-    let refusing = SimConfig::new().default_limits(SimLimits {
-        tokens_per_minute: Some(1), // smaller than any request
-        requests_per_minute: None,
-    });
+    let refusing = SimConfig::new().default_limits(SimLimits::none().tokens_per_minute(1));
     let refusing = Simulator::start(refusing).unwrap();
     let output = folder.run(&refusing.base_url()).ends_with(1);
     output.says(&[
@@ -144,10 +141,9 @@ fn nothing_is_sent_twice_and_failures_are_tried_again() {
 
 #[test]
 fn a_run_that_has_to_wait_meets_no_429() {
-    let limits = SimLimits {
-        tokens_per_minute: Some(60_000),
-        requests_per_minute: Some(1_500),
-    };
+    let limits = SimLimits::none()
+        .tokens_per_minute(60_000)
+        .requests_per_minute(1_500);
     // Room for what a busy machine may delay; all at once would still be 25 too many.
     let config = SimConfig::new()
         .default_limits(limits)

@@ -118,10 +118,8 @@ fn a_hundred_jobs_that_are_killed_at_any_moment_end_with_each_request_once() {
 #[test]
 fn failures_that_are_tried_again_are_never_lost_to_a_kill() {
     let folder = Folder::with_input(chats(60));
-    let small = SimLimits {
-        tokens_per_minute: Some(1), // smaller than any request, which is final
-        requests_per_minute: None,
-    };
+    // Smaller than any request.
+    let small = SimLimits::none().tokens_per_minute(1);
     let refusing = Simulator::start(api(0).default_limits(small)).unwrap();
     let paced = || {
         run(&folder, &refusing).args([

@@ -6,10 +6,7 @@ use crate::harness::{Folder, chat, chats, simulator};
 
 /// An API that refuses every request for good.
 fn refusing() -> Simulator {
-    let config = SimConfig::new().default_limits(SimLimits {
-        tokens_per_minute: Some(1), // smaller than any request
-        requests_per_minute: None,
-    });
+    let config = SimConfig::new().default_limits(SimLimits::none().tokens_per_minute(1));
     Simulator::start(config).unwrap()
 }
 

@@ -11,10 +11,7 @@ const SECRET: &str = "Zq81xT0p-hunter2";
 fn two_runs_share_one_limit_and_it_can_be_looked_at() {
     let Some(store) = Server::start() else { return };
     // 600 requests a minute, of which half a second's worth may come at once.
-    let limits = SimLimits {
-        tokens_per_minute: None,
-        requests_per_minute: Some(600),
-    };
+    let limits = SimLimits::none().requests_per_minute(600);
     let config = SimConfig::new().default_limits(limits);
     let api = Simulator::start(config.burst(std::time::Duration::from_secs(3))).unwrap();
     let folders = [0; 2].map(|_| Folder::with_input(chats(15)));

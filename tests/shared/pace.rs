@@ -40,10 +40,7 @@ fn eight_processes_hold_one_limit_to_the_full_and_share_it_alike() {
         return;
     };
     let (length, least_use, most_off) = aims();
-    let limits = SimLimits {
-        tokens_per_minute: Some(RATE * COST * 60),
-        requests_per_minute: None,
-    };
+    let limits = SimLimits::none().tokens_per_minute(RATE * COST * 60);
     // Four seconds in its bucket; three in theirs, of which one is kept back for what is late.
     let config = SimConfig::new().default_limits(limits).burst(SECOND * 4);
     let simulator = Simulator::start(config.latency(Duration::from_millis(20))).unwrap();

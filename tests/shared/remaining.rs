@@ -19,10 +19,7 @@ const LENGTH: Duration = Duration::from_secs(9);
 const BURST: Duration = Duration::from_secs(2);
 
 fn config() -> SimConfig {
-    let limits = SimLimits {
-        tokens_per_minute: Some(RATE * 60),
-        requests_per_minute: None,
-    };
+    let limits = SimLimits::none().tokens_per_minute(RATE * 60);
     let config = SimConfig::new().default_limits(limits).burst(BURST);
     config.latency(Duration::from_millis(50))
 }

@@ -38,10 +38,9 @@ fn amount(limits: &Limits, unit: Unit, period: Duration) -> Option<u64> {
 }
 
 fn minutely(limits: &Limits) -> SimLimits {
-    SimLimits {
-        tokens_per_minute: amount(limits, Unit::Tokens, MINUTE),
-        requests_per_minute: amount(limits, Unit::Requests, MINUTE),
-    }
+    SimLimits::none()
+        .tokens_per_minute(amount(limits, Unit::Tokens, MINUTE))
+        .requests_per_minute(amount(limits, Unit::Requests, MINUTE))
 }
 
 /// The default's limits per day, or none when a model has others. One that has none gets them
@@ -56,10 +55,9 @@ fn daily(table: &LimitTable) -> DailyLimits {
         });
         every.filter(|_| agree)
     };
-    DailyLimits {
-        tokens_per_day: default(Unit::Tokens),
-        requests_per_day: default(Unit::Requests),
-    }
+    DailyLimits::none()
+        .tokens_per_day(default(Unit::Tokens))
+        .requests_per_day(default(Unit::Requests))
 }
 
 /// Whether nothing of the table is left out.

@@ -9,21 +9,45 @@ use super::{SimConfig, SimLimits};
 /// How often a steady neighbour is charged: small charges, and few enough to keep a list of.
 const STEADY: Duration = Duration::from_millis(250);
 
-/// The daily limits of a model. `None` is no limit, and the default.
+/// The daily limits of a model.
 ///
 /// ```
 /// use paceline::sim::{DailyLimits, SimConfig};
 ///
-/// let limits = DailyLimits { tokens_per_day: None, requests_per_day: Some(1_000) };
+/// let limits = DailyLimits::none().requests_per_day(1_000);
 /// let config = SimConfig::new().daily_limits(limits);
 /// # let _ = config;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+#[non_exhaustive]
 pub struct DailyLimits {
-    /// Tokens a day. 0 admits nothing.
+    /// Tokens a day. 0 admits nothing, `None` is no limit.
     pub tokens_per_day: Option<u64>,
-    /// Requests a day. 0 admits nothing.
+    /// Requests a day. 0 admits nothing, `None` is no limit.
     pub requests_per_day: Option<u64>,
+}
+
+impl DailyLimits {
+    /// No limits.
+    pub const fn none() -> Self {
+        Self {
+            tokens_per_day: None,
+            requests_per_day: None,
+        }
+    }
+
+    /// Sets the limit on tokens a day; 0 admits nothing. Default: none.
+    pub fn tokens_per_day(mut self, tokens: impl Into<Option<u64>>) -> Self {
+        self.tokens_per_day = tokens.into();
+        self
+    }
+
+    /// Sets the limit on requests a day; 0 admits nothing. Default: none.
+    pub fn requests_per_day(mut self, requests: impl Into<Option<u64>>) -> Self {
+        self.requests_per_day = requests.into();
+        self
+    }
 }
 
 /// Limits from some time after the start on.

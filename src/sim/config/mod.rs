@@ -25,21 +25,45 @@ pub(super) use limiting::{Change, Limiting, NeighbourRule};
 pub(super) use script::{Said, Script};
 pub use script::{SimAnswer, SimRequest};
 
-/// The limits that the simulator enforces on one model. `None` is no limit, and the default.
+/// The limits that the simulator enforces on one model.
 ///
 /// ```
 /// use paceline::sim::{SimConfig, SimLimits};
 ///
-/// let limits = SimLimits { tokens_per_minute: Some(200_000), requests_per_minute: None };
+/// let limits = SimLimits::none().tokens_per_minute(200_000);
 /// let config = SimConfig::new().default_limits(limits);
 /// # let _ = config;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+#[non_exhaustive]
 pub struct SimLimits {
-    /// Tokens a minute. 0 admits nothing.
+    /// Tokens a minute. 0 admits nothing, `None` is no limit.
     pub tokens_per_minute: Option<u64>,
-    /// Requests a minute. 0 admits nothing.
+    /// Requests a minute. 0 admits nothing, `None` is no limit.
     pub requests_per_minute: Option<u64>,
+}
+
+impl SimLimits {
+    /// No limits.
+    pub const fn none() -> Self {
+        Self {
+            tokens_per_minute: None,
+            requests_per_minute: None,
+        }
+    }
+
+    /// Sets the limit on tokens a minute; 0 admits nothing. Default: none.
+    pub fn tokens_per_minute(mut self, tokens: impl Into<Option<u64>>) -> Self {
+        self.tokens_per_minute = tokens.into();
+        self
+    }
+
+    /// Sets the limit on requests a minute; 0 admits nothing. Default: none.
+    pub fn requests_per_minute(mut self, requests: impl Into<Option<u64>>) -> Self {
+        self.requests_per_minute = requests.into();
+        self
+    }
 }
 
 /// The settings of a [`Simulator`](super::Simulator).
@@ -49,10 +73,7 @@ pub struct SimLimits {
 /// use paceline::sim::{SimConfig, SimLimits};
 ///
 /// let config = SimConfig::new()
-///     .limits("gpt-4o-mini", SimLimits {
-///         tokens_per_minute: Some(200_000),
-///         requests_per_minute: Some(500),
-///     })
+///     .limits("gpt-4o-mini", SimLimits::none().tokens_per_minute(200_000).requests_per_minute(500))
 ///     .burst(Duration::from_secs(1))
 ///     .latency(Duration::from_millis(20))
 ///     .latency_spread(0.3);
@@ -85,10 +106,9 @@ impl SimConfig {
     pub fn new() -> Self {
         Self {
             port: 0,
-            default_limits: SimLimits {
-                tokens_per_minute: Some(30_000),
-                requests_per_minute: Some(500),
-            },
+            default_limits: SimLimits::none()
+                .tokens_per_minute(30_000)
+                .requests_per_minute(500),
             limits: BTreeMap::new(),
             burst: Duration::from_secs(60),
             latency: Duration::ZERO,

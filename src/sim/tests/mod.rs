@@ -31,10 +31,9 @@ fn start(config: SimConfig) -> Simulator {
 }
 
 fn limits(tokens: impl Into<Option<u64>>, requests: impl Into<Option<u64>>) -> SimLimits {
-    SimLimits {
-        tokens_per_minute: tokens.into(),
-        requests_per_minute: requests.into(),
-    }
+    SimLimits::none()
+        .tokens_per_minute(tokens.into())
+        .requests_per_minute(requests.into())
 }
 
 /// Waits until the condition holds: however slow the machine, but not for ever.

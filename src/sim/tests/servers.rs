@@ -106,10 +106,7 @@ fn a_refusal_can_do_without_retry_after() {
 
 #[test]
 fn the_daily_limit_takes_the_headers_of_the_one_a_minute() {
-    let daily = DailyLimits {
-        requests_per_day: Some(10_000),
-        ..DailyLimits::default()
-    };
+    let daily = DailyLimits::none().requests_per_day(10_000);
     let config = SimConfig::new().default_limits(limits(1_000, 500));
     let simulator = start(config.daily_limits(daily));
     let answer = Client::new(&simulator).post(CHAT, &chat(1, 1));
@@ -119,10 +116,7 @@ fn the_daily_limit_takes_the_headers_of_the_one_a_minute() {
     assert_eq!(header("reset-requests"), "8.64s");
     assert_eq!(header("limit-tokens"), "1000");
 
-    let daily = DailyLimits {
-        requests_per_day: Some(1),
-        tokens_per_day: Some(10),
-    };
+    let daily = DailyLimits::none().requests_per_day(1).tokens_per_day(10);
     let simulator = start(SimConfig::new().daily_limits(daily));
     let mut client = Client::new(&simulator);
     let large = client.post(CHAT, &chat(10, 1)).error("message").to_string();
