@@ -176,7 +176,10 @@ impl Scenario {
             holds &= within;
             if within { ' ' } else { '!' }
         };
-        let refused = report.refused();
+        let refused = match self.refuses_itself {
+            true => outcome.sum(|part| part.retries),
+            false => report.refused(),
+        };
         let (failed, ratio_shown) = match account_error {
             // Only what had been sent when the first refusal came was refused as well.
             Some(_) => {

@@ -1,9 +1,9 @@
 //! Servers and clients, and what a run may come to at worst.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use paceline::sim::{Fault, LimitHeaders, SimConfig, SimLimits};
+use paceline::sim::{Dialect, Fault, LimitHeaders, SimAnswer, SimConfig, SimLimits, SimRequest};
 use paceline::tokens::Encoding;
 use paceline::{LimitTable, Limits};
 
@@ -37,6 +37,9 @@ pub(crate) struct Scenario {
     pub(crate) spread: f64,
     /// The most in flight after the first 50 answers.
     pub(crate) most_in_flight: Option<u64>,
+    /// Whether refusals are those that the client counts: the server's script or its slots make them, and no
+    /// limit of its ledger.
+    pub(crate) refuses_itself: bool,
 }
 
 /// Where the limiters of a run keep their counts.
@@ -69,6 +72,7 @@ impl Scenario {
             latency: Duration::from_millis(300),
             spread: 0.4,
             most_in_flight: None,
+            refuses_itself: false,
         }
     }
 }
@@ -206,6 +210,40 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             most_in_flight: Some(16),
             ..new("8 slots, nothing given", 0, 1.15)
         },
+        Scenario {
+            // 20 at once, and then ten a second.
+            server: |config, _| config.limit_headers(LimitHeaders::None).answer(gateway()),
+            ideal: 58.0,
+            latency: Duration::from_millis(100),
+            ..unstated("gateway of 600 that holds 20, bare 429", 18, 1.3)
+        },
+        Scenario {
+            server: |config, _| config.dialect(Dialect::Moonshot).slots(2, 0),
+            requests: 60,
+            ideal: 6.0 - 0.2, // until the last one is admitted
+            latency: Duration::from_millis(200),
+            ..unstated("2 at once, 429 max concurrency", u64::MAX, 1.5)
+        },
+        Scenario {
+            server: |config, _| config.dialect(Dialect::Fireworks).slots(2, 0),
+            requests: 60,
+            ideal: 6.0 - 0.2,
+            latency: Duration::from_millis(200),
+            ..unstated("2 at once, 429 model is overloaded", u64::MAX, 1.5)
+        },
+        Scenario {
+            server: |config, _| config.limit_headers(LimitHeaders::None).slots(1, 20),
+            requests: 1_500,
+            ideal: 1_480.0 * 0.03, // when the last one gets a place in the queue
+            latency: Duration::from_millis(30),
+            ..unstated("1 slot behind a queue of 20, then 503", 300, 1.2)
+        },
+        Scenario {
+            server: |config, _| config.limit_headers(LimitHeaders::None).answer(sample()),
+            requests: 60,
+            ideal: 1.0, // the wait that the one refusal asks for
+            ..unstated("one 429 with 150,000, 0, 6m0s", 1, 3.0)
+        },
         two_limits("two limits, nothing given", Store::None, 1, 1),
         two_limits("two limits, nothing given, over a store", Store::Real, 1, 1),
         Scenario {
@@ -224,6 +262,52 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             1,
         ),
     ]
+}
+
+/// Small requests to a server without limits of its own; nothing is stated.
+const fn unstated(name: &'static str, refused: u64, time: f64) -> Scenario {
+    Scenario {
+        told: |_| Ok(LimitTable::default()),
+        per_minute: Some((u64::MAX, u64::MAX)),
+        are_small: true,
+        spread: 0.0,
+        refuses_itself: true,
+        ..Scenario::new(name, refused, time)
+    }
+}
+
+/// Holds 20 requests and gets ten a second, and says nothing when it refuses.
+fn gateway() -> impl Fn(&SimRequest<'_>) -> SimAnswer + Send + Sync + 'static {
+    const HOLDS: f64 = 20.0;
+    const PER_SECOND: f64 = 10.0;
+    let level = Mutex::new((Instant::now(), HOLDS));
+    move |_| {
+        let mut level = level.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, left) = *level;
+        let now = Instant::now();
+        let left = HOLDS.min(left + now.duration_since(before).as_secs_f64() * PER_SECOND);
+        let is_let_in = left >= 1.0;
+        *level = (now, if is_let_in { left - 1.0 } else { left });
+        match is_let_in {
+            true => SimAnswer::made_up(),
+            false => SimAnswer::status(429, ""),
+        }
+    }
+}
+
+/// Refuses the sixth request with the sample of a guide: it may be a limit of a day or of a minute.
+fn sample() -> impl Fn(&SimRequest<'_>) -> SimAnswer + Send + Sync + 'static {
+    |request| match request.number() {
+        5 => SimAnswer::status(429, "Rate limit reached")
+            .header("x-ratelimit-limit-requests", "60")
+            .header("x-ratelimit-remaining-requests", "0")
+            .header("x-ratelimit-reset-requests", "1s")
+            .header("x-ratelimit-limit-tokens", "150000")
+            .header("x-ratelimit-remaining-tokens", "0")
+            .header("x-ratelimit-reset-tokens", "6m0s")
+            .header("retry-after", "1"),
+        _ => SimAnswer::made_up(),
+    }
 }
 
 /// 300 requests and 60,000 tokens a minute; nothing is stated.

@@ -228,11 +228,15 @@ impl Service {
             status,
             message,
             retry_after,
+            headers,
         } = said
         {
             let mut response = Refusal::scripted(status, message).into_response(dialect);
             if let Some(wait) = retry_after {
                 response.header("retry-after-ms", wait.as_millis().to_string());
+            }
+            for (name, value) in headers {
+                response.header(name, value);
             }
             return Some(Answer::Whole(response));
         }

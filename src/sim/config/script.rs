@@ -101,6 +101,7 @@ pub(in crate::sim) enum Said {
         status: u16,
         message: String,
         retry_after: Option<Duration>,
+        headers: Vec<(&'static str, String)>,
     },
 }
 
@@ -130,6 +131,7 @@ impl SimAnswer {
             status: if status < 400 { 500 } else { status },
             message: message.into(),
             retry_after: None,
+            headers: Vec::new(),
         })
     }
 
@@ -137,6 +139,21 @@ impl SimAnswer {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         if let Said::Status { retry_after, .. } = &mut self.0 {
             *retry_after = Some(wait);
+        }
+        self
+    }
+
+    /// The same error with a header, such as `x-ratelimit-reset-tokens`. Changes no other answer.
+    ///
+    /// ```
+    /// use paceline::sim::SimAnswer;
+    ///
+    /// let answer = SimAnswer::status(429, "").header("x-ratelimit-reset-tokens", "6m0s");
+    /// # let _ = answer;
+    /// ```
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        if let Said::Status { headers, .. } = &mut self.0 {
+            headers.push((name, value.into()));
         }
         self
     }
