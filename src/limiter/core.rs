@@ -181,9 +181,7 @@ impl Core {
             }
             Answer::TimedOut => Err(AcquireError::DeadlineExceeded { wait: predicted }),
             Answer::Cancelled => Err(AcquireError::Cancelled),
-            Answer::Closed => Err(AcquireError::Closed),
-            #[cfg(feature = "redis")]
-            Answer::StoreDown => Err(AcquireError::StoreDown),
+            Answer::Failed(failure) => Err(failure.into()),
             Answer::TooLarge(quota) => Err(quota.too_large(cost.amount(quota.unit()))),
         }
     }

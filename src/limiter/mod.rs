@@ -8,6 +8,7 @@ mod cancel; //   calling waiters back from another thread
 mod clock; //    real time, or time that a test moves
 mod core; //     the lock and the line of waiters
 mod event; //    events, for metrics
+mod failure; //  what ends all waits
 mod keyed; //    a limiter for each key
 mod object; //   acquiring behind a trait object
 mod options; //     what may end a wait early

@@ -304,9 +304,7 @@ impl WaitQueue {
         match answer {
             Answer::TimedOut => self.counters.timed_out += 1,
             Answer::Cancelled => self.counters.cancelled += 1,
-            Answer::Granted(_) | Answer::Closed | Answer::TooLarge(_) => {}
-            #[cfg(feature = "redis")]
-            Answer::StoreDown => {}
+            Answer::Granted(_) | Answer::Failed(_) | Answer::TooLarge(_) => {}
         }
         self.answered.push(waiter, answer);
     }

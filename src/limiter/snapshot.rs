@@ -16,7 +16,7 @@ use crate::quota::Quota;
 /// println!("{} wait, the first for {:?}", snapshot.waiters, snapshot.head_due);
 /// # Ok::<(), paceline::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {

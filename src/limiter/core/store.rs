@@ -62,7 +62,7 @@ impl Core {
             }
             let entry = self.join(queue, request, now)?;
             if let (Entry::Waits(waiter, _), Some(shared)) = (&entry, queue.shared()) {
-                shared.account.only_at_once(waiter.place());
+                shared.account.only_at_once(waiter.place);
             }
             Ok(entry)
         })?;
@@ -75,8 +75,7 @@ impl Core {
             Answer::Cancelled | Answer::TimedOut => Err(AcquireError::WouldBlock {
                 wait: self.predict(asked)?,
             }),
-            Answer::Closed => Err(AcquireError::Closed),
-            Answer::StoreDown => Err(AcquireError::StoreDown),
+            Answer::Failed(failure) => Err(failure.into()),
             Answer::TooLarge(quota) => Err(quota.too_large(asked.cost.amount(quota.unit()))),
         }
     }

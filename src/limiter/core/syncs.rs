@@ -2,7 +2,8 @@
 //! without.
 
 use super::super::bucket::Tick;
-use super::super::queue::{Answer, Asked, WaitQueue};
+use super::super::failure::Failure;
+use super::super::queue::{Asked, WaitQueue};
 use super::super::shared::{Account, OnStoreOutage, StoreReply, SyncRequest};
 use super::super::supply::{Shared, Supply};
 
@@ -104,7 +105,7 @@ impl WaitQueue {
         shared.cut(rule, now);
         let late = shared.account.answered_at_once(u64::MAX);
         if rule == OnStoreOutage::Fail {
-            self.answer_all(&Answer::StoreDown);
+            self.fail(Failure::StoreDown);
         }
         self.time_out(&late);
     }

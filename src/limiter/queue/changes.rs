@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::bucket::Tick;
+use super::super::failure::Failure;
 use super::super::supply::GrantObservation;
 use super::super::window::Landing;
 use super::{Answer, Grant, Observed, Parked, WaitQueue};
@@ -67,12 +68,10 @@ impl WaitQueue {
             advice: self.admissions.observe(cost, observation, grant.at, now),
             found: None,
         };
-        self.observe_room(observation, now);
-        if let Some(wait) = observation.retry_after {
-            self.pause_all_until(now.after(wait), now);
-        }
-        if !self.supply.is_adaptive() {
-            self.back_off(observation, grant.at, now);
+        let told = observation.retry_after.unwrap_or_default();
+        let wait = told.max(self.back_off(observation, grant.at, now));
+        if !wait.is_zero() {
+            self.supply.paused(now.after(wait));
         }
         let seen = GrantObservation {
             cost,
@@ -82,33 +81,30 @@ impl WaitQueue {
         };
         let effect = self.supply.observe(&seen, now);
         (observed.charged, observed.found) = (effect.charged, effect.found);
-        self.pause_until(now.after(effect.pause), now);
-        if let Some(is_trusted) = effect.is_trusted {
-            self.slots.observe(|window, _| window.trust(is_trusted));
-        }
+        self.pause_until(now.after(effect.pause.max(wait)), now);
+        self.observe_room(observation, effect.is_trusted, now);
         if effect.limits_changed {
             self.release_too_large();
         }
         observed
     }
 
-    /// Grants nothing for a while after refusals that name no wait, ever longer, where no estimator
+    /// For how long nothing is granted after refusals that name no wait, ever longer, where no estimator
     /// learns what they are for.
-    fn back_off(&mut self, observation: &Observation, sent: Tick, now: Tick) {
+    fn back_off(&mut self, observation: &Observation, sent: Tick, now: Tick) -> Duration {
         match observation.outcome {
+            _ if self.supply.is_adaptive() => {}
             Outcome::Admitted => self.refusal_backoff.admitted(sent),
             Outcome::Refused(refusal) if refusal.wait.is_none() && !refusal.is_for_room => {
-                let wait = self.refusal_backoff.refused(sent, now);
-                if !wait.is_zero() {
-                    self.pause_all_until(now.after(wait), now);
-                }
+                return self.refusal_backoff.refused(sent, now);
             }
             _ => {}
         }
+        Duration::ZERO
     }
 
-    /// Whether the server has room for those in flight, as an answer says it.
-    fn observe_room(&mut self, observation: &Observation, now: Tick) {
+    /// Whether the server has room for those in flight, as an answer says it, and whether rates are known.
+    fn observe_room(&mut self, observation: &Observation, is_trusted: Option<bool>, now: Tick) {
         match observation.outcome {
             Outcome::Refused(refusal) if refusal.is_for_room => {
                 self.slots.observe(|window, left| window.refused(left, now));
@@ -118,6 +114,9 @@ impl WaitQueue {
                     .observe(|window, left| window.overloaded(left, now));
             }
             _ => {}
+        }
+        if let Some(is_trusted) = is_trusted {
+            self.slots.observe(|window, _| window.trust(is_trusted));
         }
     }
 
@@ -175,7 +174,12 @@ impl WaitQueue {
     /// Answers all waiters, and all later calls, with [`AcquireError::Closed`](crate::AcquireError::Closed).
     pub(in crate::limiter) fn close(&mut self) {
         self.closed = true;
-        self.answer_where(|_| Some(Answer::Closed));
+        self.fail(Failure::Closed);
+    }
+
+    /// Answers all waiters that they are granted nothing.
+    pub(in crate::limiter) fn fail(&mut self, failure: Failure) {
+        self.answer_where(|_| Some(Answer::Failed(failure)));
     }
 
     /// Answers a waiter whose thread does not wait for it any more, unless it has been answered.

@@ -15,7 +15,6 @@ impl WaitQueue {
         self.bring_up_to(now);
         let head = self.priorities.head().map(|head| head.asked.cost);
         Snapshot {
-            quotas: self.supply.snapshot(self.spent),
             in_flight: self.slots.taken(),
             max_in_flight: self.slots.most(),
             window: self.slots.window(),
@@ -27,8 +26,7 @@ impl WaitQueue {
             counters: self.counters,
             paused_for: self.paused_until.since(now),
             closed: self.closed,
-            #[cfg(feature = "redis")]
-            store: self.supply.store(),
+            ..self.supply.snapshot(self.spent)
         }
     }
 

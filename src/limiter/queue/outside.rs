@@ -61,9 +61,4 @@ impl WaitQueue {
             }
         }
     }
-
-    /// Answers all waiters.
-    pub(in crate::limiter) fn answer_all(&mut self, answer: &Answer) {
-        self.answer_where(|_| Some(answer.clone()));
-    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::Priority;
 use super::super::bucket::Tick;
 use super::super::cancel::CancelToken;
+use super::super::failure::Failure;
 use super::super::supply::adaptive::Spent;
 use super::super::window::Landing;
 use crate::cost::Cost;
@@ -25,7 +26,7 @@ use crate::sync::{Condvar, Mutex};
 pub(in crate::limiter) struct Parked {
     pub(super) asked: Asked,
     /// Grows from head to tail.
-    pub(super) place: u64,
+    pub(in crate::limiter) place: u64,
     pub(super) joined: Tick,
     pub(super) deadline: Option<Tick>,
     pub(super) cancel: Option<CancelToken>,
@@ -50,12 +51,10 @@ pub(in crate::limiter) enum Answer {
     Granted(Grant),
     TimedOut,
     Cancelled,
-    Closed,
+    /// No waiter is granted anything.
+    Failed(Failure),
     /// The limits have changed, and it can never pass this one.
     TooLarge(Quota),
-    /// The store cannot be reached that the limits are shared over.
-    #[cfg(feature = "redis")]
-    StoreDown,
 }
 
 /// What is remembered of a grant.
@@ -119,11 +118,6 @@ impl Parked {
             answer: Mutex::new(None),
             answered: Condvar::new(),
         }
-    }
-
-    #[cfg(any(feature = "redis", all(test, not(paceline_loom))))]
-    pub(in crate::limiter) fn place(&self) -> u64 {
-        self.place
     }
 
     /// When it joined the line.

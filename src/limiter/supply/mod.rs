@@ -16,7 +16,7 @@ mod shared; //    amounts that a store books
 use std::time::Duration;
 
 use super::bucket::Tick;
-use super::snapshot::{LimitOrigin, QuotaSnapshot};
+use super::snapshot::{LimitOrigin, QuotaSnapshot, Snapshot};
 use super::supply::adaptive::Spent;
 use crate::cost::Cost;
 use crate::observation::{Observation, Outcome};
@@ -83,15 +83,6 @@ impl Supply {
     #[cfg(feature = "redis")]
     pub(super) fn empty() -> Self {
         Self::Fixed(Buckets::default())
-    }
-
-    /// What it has with a store, if it is shared over one.
-    #[cfg(feature = "redis")]
-    pub(super) fn store(&self) -> Option<super::StoreSnapshot> {
-        match self {
-            Self::Fixed(_) | Self::Adaptive(_) => None,
-            Self::Shared(shared) => Some(shared.account.snapshot()),
-        }
     }
 
     /// Whether it follows what a server says.
@@ -286,8 +277,8 @@ impl Supply {
         self.shown().binding(cost)
     }
 
-    /// How each quota stands, when this much was granted in all.
-    pub(super) fn snapshot(&self, granted: Cost) -> Vec<QuotaSnapshot> {
+    /// How each quota stands, when this much was granted in all, and what it has with a store.
+    pub(super) fn snapshot(&self, granted: Cost) -> Snapshot {
         let estimate = match self {
             Self::Fixed(_) => None,
             Self::Adaptive(adaptive) => Some(&**adaptive),
@@ -307,7 +298,15 @@ impl Supply {
                 others: known.others,
             }
         });
-        quotas.collect()
+        Snapshot {
+            quotas: quotas.collect(),
+            #[cfg(feature = "redis")]
+            store: match self {
+                Self::Fixed(_) | Self::Adaptive(_) => None,
+                Self::Shared(shared) => Some(shared.account.snapshot()),
+            },
+            ..Snapshot::default()
+        }
     }
 
     fn shown(&self) -> &Buckets {

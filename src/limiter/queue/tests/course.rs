@@ -325,9 +325,7 @@ impl<'a> Play<'a> {
                 Answer::TimedOut => self.tally.count(Seen::TimedOut),
                 Answer::Cancelled => self.tally.count(Seen::Cancelled),
                 Answer::TooLarge(_) => self.tally.count(Seen::TooLargeInLine),
-                Answer::Closed => self.tally.count(Seen::Closed),
-                #[cfg(feature = "redis")]
-                Answer::StoreDown => panic!("it has no store"),
+                Answer::Failed(_) => self.tally.count(Seen::Closed),
             }
         }
         Ok(())

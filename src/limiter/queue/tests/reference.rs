@@ -4,6 +4,7 @@ mod outlook; // how it stands, and when whose turn will come
 
 use super::windows::Windows;
 use super::*;
+use crate::limiter::failure::Failure;
 
 /// A waiter.
 #[derive(Debug, Clone, Copy)]
@@ -325,7 +326,7 @@ impl Reference {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
-        self.answer_where(|_, _| Some(Answer::Closed));
+        self.answer_where(|_, _| Some(Answer::Failed(Failure::Closed)));
     }
 
     /// The interactive first.

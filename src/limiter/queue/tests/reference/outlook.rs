@@ -1,6 +1,7 @@
 //! How a line stands by its definition, and when whose turn will come.
 
 use super::*;
+use crate::limiter::failure::Failure;
 use crate::LimitOrigin;
 
 impl Reference {
@@ -18,7 +19,7 @@ impl Reference {
             turns.push((head.place, ahead.now));
             ahead.count_in_row(head);
             ahead.grant(head.cost, head.place);
-            ahead.answer(head, Answer::Closed);
+            ahead.answer(head, Answer::Failed(Failure::Closed));
         }
         turns
     }

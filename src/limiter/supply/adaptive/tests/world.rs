@@ -494,7 +494,7 @@ impl World {
         };
         let process = self.owners[request];
         let waiter = self.queues[process].join(asked, None, None, Tick(now));
-        self.waiting.push((request, waiter.unwrap().place()));
+        self.waiting.push((request, waiter.unwrap().place));
     }
 
     /// Sends those whose turn has come.
@@ -507,7 +507,7 @@ impl World {
             let index = self
                 .waiting
                 .iter()
-                .position(|(of, place)| owners[*of] == process && *place == waiter.place());
+                .position(|(of, place)| owners[*of] == process && *place == waiter.place);
             let (request, _) = self.waiting.swap_remove(index.unwrap());
             match answer {
                 Answer::Granted(grant) => {
