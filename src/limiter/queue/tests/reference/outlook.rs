@@ -1,8 +1,8 @@
 //! How a line stands by its definition, and when whose turn will come.
 
 use super::*;
-use crate::limiter::failure::Failure;
 use crate::LimitOrigin;
+use crate::limiter::failure::Failure;
 
 impl Reference {
     /// All waiters in the order of their turns, and when those come if no waiter comes or goes, the
