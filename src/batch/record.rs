@@ -1,12 +1,17 @@
 //! One line of an output file, in the Batch output format.
 
+mod reason; // why a request failed
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::fingerprint::{Fingerprint, bare_line_id};
 use super::input::BadLine;
 use crate::client::PassedOn;
-use crate::{Completion, Error, Repair, TransportKind};
+use crate::{Completion, Error, Repair};
+use reason::{code, reason_in};
+
+pub(super) use reason::{is_retryable, reason_of};
 
 /// The code of a line of the input that is no request.
 pub(super) const INVALID_LINE: &str = "invalid_line";
@@ -299,58 +304,6 @@ fn on_one_line(mut json: String) -> String {
     json
 }
 
-/// Why a request or an attempt of it failed: the kind in a few words, and what was said.
-pub(super) fn reason_of(error: &Error) -> (String, String) {
-    match error {
-        Error::Api(api) if (200..300).contains(&api.status) => {
-            let status = api.effective_status.map(|status| status.to_string());
-            let word = status.or_else(|| api.code.clone().or_else(|| api.error_type.clone()));
-            let word = word.unwrap_or_else(|| "no answer".to_owned());
-            (format!("{} but {word}", api.status), api.message.clone())
-        }
-        Error::Api(api) => match &api.body {
-            Some(body) => reason_in(api.status, body),
-            None => (api.status.to_string(), api.message.clone()),
-        },
-        Error::Transport { kind, .. } => (kind.to_string(), error.to_string()),
-        error => (code(error).replace('_', " "), error.to_string()),
-    }
-}
-
-/// Whether it can help to send the same request again in a later run.
-pub(super) fn is_retryable(error: &Error) -> bool {
-    match error {
-        Error::Transport { kind, .. } => *kind != TransportKind::Certificate,
-        error => error.is_retryable(),
-    }
-}
-
-/// The reason that an error's body gives.
-fn reason_in(status: u16, body: &Value) -> (String, String) {
-    let error = body.get("error");
-    let field = |name| error.and_then(|error| error.get(name));
-    let word = |name| field(name).and_then(Value::as_str);
-    let code = word("code").or(word("type"));
-    let said = field("message").unwrap_or(body);
-    let said = said
-        .as_str()
-        .map_or_else(|| said.to_string(), str::to_owned);
-    (
-        code.map_or(status.to_string(), |code| format!("{status} {code}")),
-        said,
-    )
-}
-
-fn code(error: &Error) -> &'static str {
-    match error {
-        Error::TooLarge { .. } => "request_too_large",
-        Error::Transport { .. } => "no_answer",
-        Error::InvalidResponse { .. } => INVALID_ANSWER,
-        Error::InvalidRequest(_) => "invalid_request",
-        _ => "not_sent",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,7 +316,7 @@ mod tests {
     fn a_failure_without_an_answer_has_a_null_response() {
         let error = Error::Transport {
             url: "http://h".to_owned(),
-            kind: TransportKind::Connect,
+            kind: crate::TransportKind::Connect,
             message: "refused".to_owned(),
             unsent: true,
             source: None,

@@ -18,8 +18,9 @@ use parking_lot::MutexGuard;
 
 use super::board::Board;
 use super::lane::{Lane, Leader};
-use super::memory::{Held, Memory};
+use super::memory::Memory;
 use super::stage::Stage;
+use super::turn::{Led, Turn};
 use crate::batch::count::Counted;
 use crate::batch::events::bottleneck::Facts;
 use crate::batch::events::notice::Notice;
@@ -35,7 +36,7 @@ const WORK: usize = 0;
 /// The queue of threads that add requests.
 const ROOM: usize = 1;
 /// The queue of threads that are ready to send.
-const PLACE: usize = 2;
+pub(super) const PLACE: usize = 2;
 /// The queue of the thread that watches how many threads there are.
 const GROWTH: usize = 3;
 
@@ -59,8 +60,8 @@ pub(in crate::batch) struct Lanes {
     stage: Arc<dyn Stage>,
     events: Arc<Events>,
     shutdown: Arc<Shutdown>,
-    gate: Arc<Gate<Board, 4>>,
-    clock: Clock,
+    pub(super) gate: Arc<Gate<Board, 4>>,
+    pub(super) clock: Clock,
     me: Weak<Lanes>,
 }
 
@@ -131,7 +132,7 @@ impl Lanes {
     }
 
     /// Makes a thread lead a lane with waiting requests, unless one does.
-    fn call(&self, mut board: MutexGuard<'_, Board>, lane: usize) -> Result<()> {
+    pub(super) fn call(&self, mut board: MutexGuard<'_, Board>, lane: usize) -> Result<()> {
         if board.lanes[lane].leader != Leader::Absent || board.lanes[lane].is_empty() {
             return Ok(());
         }
@@ -326,103 +327,6 @@ impl Lanes {
     }
 }
 
-/// The turn of a request: its thread leads the lane until this is dropped or begins.
-pub(in crate::batch) struct Turn<'a> {
-    led: Led<'a>,
-    held: Held,
-}
-
-impl<'a> Turn<'a> {
-    /// Waits until one more may be in flight, and releases the lane.
-    pub(in crate::batch) fn begin(self) -> Sending<'a> {
-        let Self { led, held } = self;
-        let Led { lanes, lane } = led;
-        let mut board = lanes.gate.lock();
-        board.ready += 1;
-        lanes.gate.wait(PLACE, &mut board, |board| {
-            match board.sending < board.most {
-                true => Look::Pass,
-                false => Look::Wait,
-            }
-        });
-        board.ready -= 1;
-        board.sending += 1;
-        board.lanes[lane].sending += 1;
-        led.end(board);
-        Sending { lanes, lane, held }
-    }
-}
-
-/// A lane that a thread leads, until this is dropped.
-struct Led<'a> {
-    lanes: &'a Lanes,
-    lane: usize,
-}
-
-impl Led<'_> {
-    /// Lets go of it under the lock that is held already: each lock less is one less to wait for.
-    fn end(self, board: MutexGuard<'_, Board>) {
-        self.let_go(board);
-        std::mem::forget(self); // that is all that dropping it does
-    }
-
-    fn let_go(&self, mut board: MutexGuard<'_, Board>) {
-        board.lanes[self.lane].leader = Leader::Absent;
-        if let Err(error) = self.lanes.call(board, self.lane) {
-            log::warn!("{error}"); // this thread comes back for it
-        }
-    }
-}
-
-impl Drop for Led<'_> {
-    fn drop(&mut self) {
-        self.let_go(self.lanes.gate.lock());
-    }
-}
-
-/// A request in flight, until this is dropped.
-pub(in crate::batch) struct Sending<'a> {
-    lanes: &'a Lanes,
-    lane: usize,
-    /// What it takes of the memory. Given back before its thread looks for the next request.
-    held: Held,
-}
-
-impl Sending<'_> {
-    /// The memory that the request takes.
-    pub(in crate::batch) fn held(&self) -> &Held {
-        &self.held
-    }
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        let mut board = self.lanes.gate.lock();
-        board.last_end = self.lanes.clock.now();
-        board.stands_still = false;
-        board.sending -= 1;
-        board.lanes[self.lane].sending -= 1;
-        board.lanes[self.lane].tally.ended += 1;
-        board.growth.ended();
-        if board.ready > 0 {
-            self.lanes.gate.notify_one(&board, PLACE);
-        }
-    }
-}
-
-/// A thread that is counted, until this is dropped.
-struct Working<'a>(&'a Lanes);
-
-impl Drop for Working<'_> {
-    fn drop(&mut self) {
-        self.0.gate.lock().threads -= 1;
-        if thread::panicking() {
-            let message = "a thread that sends requests has panicked: see standard error";
-            self.0.shutdown.fail_now(Error::Batch(message.to_owned()));
-        }
-    }
-}
-
 impl Lanes {
     /// What the board shows now.
     pub(in crate::batch) fn facts(&self) -> Facts {
@@ -466,5 +370,18 @@ impl Drop for Entrance {
         let mut board = lanes.gate.lock();
         board.is_open = false;
         lanes.wake_all(&mut board);
+    }
+}
+
+/// A thread that is counted, until this is dropped.
+struct Working<'a>(&'a Lanes);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.gate.lock().threads -= 1;
+        if thread::panicking() {
+            let message = "a thread that sends requests has panicked: see standard error";
+            self.0.shutdown.fail_now(Error::Batch(message.to_owned()));
+        }
     }
 }

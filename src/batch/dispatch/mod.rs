@@ -6,7 +6,9 @@ mod lane; //   the requests of one limiter that wait
 mod lanes; //  the threads that lead them
 pub(super) mod memory; // one budget for all that is in flight and waits
 mod spool; //  requests that wait on the disk
-mod stage; //             what a request enters next
+mod stage;
+mod turn; //              from the head of a lane to the end of the flight //             what a request enters next
 
-pub(super) use lanes::{Entrance, Lanes, Turn};
+pub(super) use lanes::{Entrance, Lanes};
 pub(super) use stage::Stage;
+pub(super) use turn::Turn;

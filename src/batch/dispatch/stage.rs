@@ -1,6 +1,6 @@
 //! What comes after dispatch.
 
-use super::lanes::Turn;
+use super::turn::Turn;
 use crate::batch::count::Counted;
 
 /// The stage that a request enters when it is first in its lane, on the thread that leads the lane.

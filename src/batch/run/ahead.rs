@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Run;
 use super::open::compare;
-use super::plan::{self, Plan, RequestPlan};
+use super::plan::{Plan, RequestPlan};
+use super::planner;
 use crate::Result;
 use crate::batch::fs::system;
 use crate::batch::ids::Ids;
@@ -54,7 +55,7 @@ impl Run {
         self.plan_with(Some(Arc::new(on_request)))
     }
 
-    fn plan_with(self, on_request: Option<plan::OnRequest>) -> Result<Plan> {
+    fn plan_with(self, on_request: Option<planner::OnRequest>) -> Result<Plan> {
         let (mut input, mut known) = (self.input, Ids::default());
         if !self.resume.fresh {
             let OutputNames {
@@ -64,7 +65,7 @@ impl Run {
             (input, known) = compare(input, ids, answers, results, &self.stop, None)?;
         }
         let most = InFlight::of(self.max_in_flight).most;
-        plan::plan(&self.client, input, known, self.options, most, on_request)
+        planner::plan(&self.client, input, known, self.options, most, on_request)
     }
 
     /// Looks whether the files of the run can be used, and sends nothing: whether outputs can be written, and

@@ -8,6 +8,7 @@ mod look; //               a look at the stages
 mod open; //               the files
 pub(super) mod options; // prices, bounds, latency
 pub(super) mod plan; //    what a run would take
+mod planner; //            makes a plan
 mod timers; //             what stops a run at a time
 
 use std::sync::atomic::AtomicU64;
@@ -115,12 +116,12 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] and [`Error::Batch`] when the files cannot be used: before anything is sent,
+    /// [`Error::Io`](crate::Error::Io) and [`Error::Batch`](crate::Error::Batch) when the files cannot be used: before anything is sent,
     /// or in the middle, when the [timeout](Self::disk_full_timeout) has passed, and then what is written
     /// stays good. An error of the account is no error here: see [`Summary::ending`].
     ///
-    /// [`Error::OtherAnswers`] when most results of the input's ids are of other requests, and
-    /// [`Error::SimulatedAnswers`] when files hold what a [simulated](Self::simulated) API answered and
+    /// [`Error::OtherAnswers`](crate::Error::OtherAnswers) when most results of the input's ids are of other requests, and
+    /// [`Error::SimulatedAnswers`](crate::Error::SimulatedAnswers) when files hold what a [simulated](Self::simulated) API answered and
     /// this one is not, or the other way round: then nothing is sent, and no file is changed.
     pub fn run(self) -> Result<Summary> {
         let clock = Clock::real();
