@@ -273,6 +273,10 @@ pub enum Accounting {
     Actual,
     /// The prompt alone.
     PromptOnly,
+    /// The prompt when the request is admitted, and what the answer used when it is there; its cap does not
+    /// count. What Anthropic's documentation says. A limit of output tokens alone reserves the cap, and what
+    /// the answer did not use comes back.
+    AsUsed,
 }
 
 impl Accounting {
@@ -291,7 +295,7 @@ impl Accounting {
         cost.tokens = match self {
             Self::PromptPlusCap | Self::Actual => cost.tokens,
             Self::Larger if output > input => output,
-            Self::Larger | Self::PromptOnly => input,
+            Self::Larger | Self::PromptOnly | Self::AsUsed => input,
         };
         cost
     }
@@ -300,7 +304,8 @@ impl Accounting {
     ///
     /// Under [`PromptPlusCap`](Accounting::PromptPlusCap), [`Larger`](Accounting::Larger) and [`PromptOnly`](Accounting::PromptOnly) a short
     /// answer gives nothing back, but usage above the reservation is charged: the estimate was
-    /// too low. Under [`Actual`](Accounting::Actual) the cost is the usage, up or down.
+    /// too low. Under [`Actual`](Accounting::Actual) and [`AsUsed`](Accounting::AsUsed) the cost is the usage, up
+    /// or down.
     ///
     /// ```
     /// use paceline::{Accounting, Usage};
@@ -316,6 +321,12 @@ impl Accounting {
         match self {
             Self::Actual => Cost {
                 requests: reserved.requests,
+                custom: reserved.custom,
+                ..used
+            },
+            Self::AsUsed => Cost {
+                requests: reserved.requests,
+                tokens: usage.total(),
                 custom: reserved.custom,
                 ..used
             },
@@ -363,6 +374,7 @@ mod tests {
             (Accounting::Larger, 1_000, 1_000, 1_200),
             (Accounting::Actual, 1_250, 110, 1_600),
             (Accounting::PromptOnly, 250, 250, 400),
+            (Accounting::AsUsed, 250, 110, 1_600),
         ];
         for (step, (rule, reserved, with_less, with_more)) in table.into_iter().enumerate() {
             let cost = rule.reserve(250, 1_000);

@@ -300,7 +300,7 @@ impl ClientBuilder {
 
     /// Reserves for an answer what this share of the last answers needed, 0.5 to 0.99, in place of
     /// the request's whole output cap; 0.95 is a good one. For servers that count an answer when it
-    /// is there, and only with [`Accounting::Actual`]. Default: the cap.
+    /// is there, and only with [`Accounting::Actual`] or [`Accounting::AsUsed`]. Default: the cap.
     ///
     /// What is reserved comes back with the answer, so of the limit a client uses no more than used
     /// ÷ reserved · (1 + burst ÷ latency). With 100 tokens of prompt, a cap of 4,000, and answers
@@ -523,7 +523,8 @@ impl ClientBuilder {
                 .into()
         };
         // With any other rule the server keeps the cap, or charges no answer at all.
-        if self.settings.accounting != Accounting::Actual {
+        let counts_answers = [Accounting::Actual, Accounting::AsUsed];
+        if !counts_answers.contains(&self.settings.accounting) {
             return Err(invalid(
                 "only a server that charges what an answer used can be asked for less than the \
                  cap; set the charge to usage, if it does, or learn nothing",

@@ -80,6 +80,8 @@ struct Adjustment {
     hidden: bool,
     /// Whether it only counts, and holds no request back.
     idle: bool,
+    /// Whether one response alone says that the quota is this small.
+    unconfirmed: bool,
 }
 
 impl Default for Adjustment {
@@ -90,6 +92,7 @@ impl Default for Adjustment {
             reserve: 0,
             hidden: false,
             idle: false,
+            unconfirmed: false,
         }
     }
 }
@@ -233,9 +236,13 @@ impl Bucket {
     }
 
     /// Whether waiting can be enough for an amount. A provisional limit may be too low: an amount above
-    /// it passes at a full bucket, and the server reports the limit.
+    /// it passes at a full bucket, and the server reports the limit. One that a single response has
+    /// reported may be wrong: an amount above it passes as a probe, and its response is the second one.
     fn passes(&self, amount: u64) -> bool {
-        amount <= self.quota.amount() || self.is_hidden() || self.quota.is_provisional()
+        amount <= self.quota.amount()
+            || self.is_hidden()
+            || self.quota.is_provisional()
+            || self.is_unconfirmed()
     }
 
     #[inline]
@@ -257,6 +264,9 @@ impl Bucket {
     fn needed_adjusted(&self, amount: u64, other: &Adjustment) -> i128 {
         if other.idle {
             return i128::MIN;
+        }
+        if other.unconfirmed && amount > self.quota.amount() {
+            return 0; // a probe, which leaves a debt: others wait until that is paid or its response is here
         }
         // Below 2¹¹⁶ and 2¹⁰⁵: see above.
         (product(other.charged(amount), self.period) + other.reserve).min(self.full)

@@ -83,6 +83,7 @@ pub(super) enum AccountingName {
     Larger,
     Actual,
     PromptOnly,
+    AsUsed,
 }
 
 /// Whether cached tokens count against limits.

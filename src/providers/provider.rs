@@ -87,6 +87,7 @@ impl Provider {
                 AccountingName::Larger => Accounting::Larger,
                 AccountingName::Actual => Accounting::Actual,
                 AccountingName::PromptOnly => Accounting::PromptOnly,
+                AccountingName::AsUsed => Accounting::AsUsed,
             }),
             cached_tokens_are_free: entry.cached_tokens == Some(Cached::Free),
         }

@@ -82,7 +82,7 @@ impl ProviderTable {
     ///     messages = false                   # whether prompts are written for /v1/messages
     ///     deployments = false                # whether bare base URLs are Azure's
     ///     is_local = false                   # whether no key is needed
-    ///     accounting = "actual"              # or prompt-plus-cap, larger, prompt-only
+    ///     accounting = "actual"              # or prompt-plus-cap, larger, prompt-only, as-used
     ///     cached_tokens = "free"             # or count: against limits
     ///     day_ends = "midnight-utc"          # or midnight-pacific
     ///     limits = [                         # {} stands for limit, remaining and reset

@@ -214,3 +214,26 @@ fn a_failover_is_an_outage_until_a_whole_visit_has_succeeded() {
         + u128::from(RATE) * (began.elapsed() + HORIZON * 4).as_millis() / 1_000;
     assert!(140 <= most, "140 tokens in {:?}", began.elapsed());
 }
+
+#[test]
+fn what_is_too_long_is_not_passed_on() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let limiter = limiter(&server.url());
+    take(&limiter, 15, "before");
+    // A limit that holds, with 100 KB of other text that all processes would be sent, and a note.
+    let fill = "local text = string.rep('x', 100000) \
+        local limits = redis.call('HGET', KEYS[1], 'limits') \
+        redis.call('HSET', KEYS[1], ARGV[1], ARGV[1] == 'notes' and '1 1 x ' .. text .. '\\n' or limits .. text) \
+        redis.call('HSET', KEYS[1], 'noted', '1', 'speaker', text)";
+    for field in ["limits", "notes"] {
+        server.say(&["EVAL", fill, "1", STATE, field]);
+        take(&limiter, 60, field);
+        let size: u64 = ["limits", "notes", "speaker"]
+            .map(|field| server.say(&["HSTRLEN", STATE, field]).parse::<u64>().unwrap())
+            .iter()
+            .sum();
+        assert!(size < 2_000, "{field}: {size}");
+    }
+}

@@ -17,6 +17,7 @@ mod courses; //  whatever threads do, by the same rules for both
 mod deaths; //   processes that die
 mod outages; //  stores that do
 mod pace; //     many processes, one limit
+mod refusals; // stores that answer and refuse
 mod remaining; // what servers say is left
 mod secure; //   passwords, TLS
 mod server; //   a store of a test's own

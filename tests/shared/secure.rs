@@ -126,7 +126,8 @@ fn tries() {
         let limiter = RateLimiter::builder(tokens(1_000))
             .share(&store, "m")
             .build();
-        println!("\nchecked: {:?}", store.check());
+        println!("\nrefused: {:?}", store.refusal());
+        println!("checked: {:?}", store.check());
         println!("granted: {:?}", limiter.acquire(Cost::tokens(1)).map(drop));
     }
 }
@@ -163,7 +164,9 @@ fn tls_is_used_and_strangers_are_not_trusted() {
     };
     let trusted = tries(&ca, "rediss");
     assert!(
-        trusted.contains("checked: Ok") && trusted.contains("granted: Ok"),
+        trusted.contains("refused: None")
+            && trusted.contains("checked: Ok")
+            && trusted.contains("granted: Ok"),
         "{trusted}"
     );
     // Its own certificate is no authority's.
@@ -172,6 +175,8 @@ fn tls_is_used_and_strangers_are_not_trusted() {
         strange.contains("cannot be used") && strange.contains("StoreDown"),
         "{strange}"
     );
+    let is_final = strange.contains("refused: Some");
+    assert!(is_final, "no waiting helps: {strange}");
     let plain = tries(&ca, "redis");
     assert!(
         plain.contains("cannot be used") && plain.contains("StoreDown"),

@@ -12,9 +12,10 @@ use crate::say::{self, warning};
 
 /// How long a fact that was logged is only counted when it comes again.
 const QUIET: Duration = Duration::from_secs(60);
-/// Facts that are remembered. While the memory is full, further facts are logged each time that a
-/// place is free.
+/// Facts that are remembered. While the memory is full, further facts are one: what others say, such as
+/// messages of a server that are all different, fills no disk.
 const MOST: usize = 256;
+const FURTHER: &str = "";
 
 struct Stderr {
     clock: OnceLock<Clock>,
@@ -49,7 +50,7 @@ impl Log for Stderr {
             Some(0) => say::line(level, format_args!("paceline: {text}")),
             Some(more) => say::line(
                 level,
-                format_args!("paceline: {text} (and {more} times since the last such line)"),
+                format_args!("paceline: {text} (and {more} such lines since the last one)"),
             ),
             None => {}
         }
@@ -57,7 +58,7 @@ impl Log for Stderr {
 
     fn flush(&self) {
         for (text, more) in self.repeats.lock().rest() {
-            warning!("paceline: {text} (and {more} times since)");
+            warning!("paceline: {text} (and {more} such lines since)");
         }
     }
 }
@@ -83,6 +84,13 @@ impl Repeats {
             false => text.chars().filter(|char| !char.is_ascii_digit()).collect(),
         };
         let is_old = |it: &Fact| now.saturating_duration_since(it.said) >= QUIET;
+        if known.len() >= MOST && !known.contains_key(&fact) {
+            known.retain(|_, it| !is_old(it) || it.more > 0);
+        }
+        let fact = match known.len() >= MOST && !known.contains_key(&fact) {
+            true => FURTHER.to_owned(),
+            false => fact,
+        };
         if let Some(fact) = known.get_mut(&fact) {
             if !is_old(fact) {
                 fact.more += 1;
@@ -91,13 +99,6 @@ impl Repeats {
             }
             fact.said = now;
             return Some(std::mem::take(&mut fact.more));
-        }
-        if known.len() >= MOST {
-            known.retain(|_, it| !is_old(it) || it.more > 0);
-        }
-        if known.len() >= MOST {
-            // Everything at once: details are dropped, and the rest is logged.
-            return (!is_detail).then_some(0);
         }
         let said = Fact {
             said: now,
@@ -154,14 +155,14 @@ mod tests {
         assert_eq!(repeats.more("r1: refused", true, now), Some(0));
         assert_eq!(repeats.more("r2: refused", true, now), Some(0));
         assert_eq!(repeats.more("r2: refused", true, now), None);
-        for number in 0..10_000_u32 {
-            let letters: String = number
-                .to_string()
-                .bytes()
-                .map(|byte| char::from(byte + 49))
-                .collect();
-            assert!(repeats.more(&letters, false, now).is_some());
-        }
-        assert_eq!(repeats.known.unwrap().len(), MOST);
+        let letters = |number: u32| -> String {
+            let digits = number.to_string();
+            digits.bytes().map(|byte| char::from(byte + 49)).collect()
+        };
+        let said = (0..10_000).filter_map(|it| repeats.more(&letters(it), false, now));
+        assert_eq!(said.collect::<Vec<_>>(), [0; MOST - 1], "254 facts, and one for the rest");
+        let later = now + QUIET;
+        assert_eq!(repeats.more(&letters(10_000), false, later), Some(0), "there is room again");
+        assert!(repeats.rest().iter().map(|(_, more)| more).sum::<u64>() > 9_700);
     }
 }

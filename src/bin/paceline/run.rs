@@ -253,7 +253,8 @@ fn check_learning(arguments: &args::Run) -> Result<()> {
     let provider = server::provider(&arguments.server)?;
     let usual = provider.and_then(Provider::accounting);
     let charge = arguments.accounting.map(Accounting::from).or(usual);
-    if arguments.learn_output.is_none() || charge == Some(Accounting::Actual) {
+    let counts_answers = [Some(Accounting::Actual), Some(Accounting::AsUsed)];
+    if arguments.learn_output.is_none() || counts_answers.contains(&charge) {
         return Ok(());
     }
     let message = "--learn-output: only a server that charges what an answer used can be asked for \

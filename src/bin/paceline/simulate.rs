@@ -119,6 +119,7 @@ impl TryFrom<args::AccountingRule> for ChargeRule {
             args::AccountingRule::PromptPlusCap => Ok(Self::Sum),
             args::AccountingRule::Larger => Ok(Self::Max),
             args::AccountingRule::Actual => Ok(Self::Usage),
+            args::AccountingRule::AsUsed => Ok(Self::Answered),
             args::AccountingRule::PromptOnly => Err(mistake(
                 "--accounting prompt-only: the simulated API charges for answers in every way that it has"
                     .to_owned(),

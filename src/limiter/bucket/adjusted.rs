@@ -62,6 +62,17 @@ impl Bucket {
         (other.hidden, other.idle) = (false, false);
     }
 
+    /// Whether one response alone says that the quota is this small: then it refuses no amount.
+    pub(in crate::limiter) fn set_unconfirmed(&mut self, is_so: bool) {
+        if self.is_unconfirmed() != is_so {
+            self.otherwise().unconfirmed = is_so;
+        }
+    }
+
+    pub(in crate::limiter) fn is_unconfirmed(&self) -> bool {
+        self.other.as_ref().is_some_and(|other| other.unconfirmed)
+    }
+
     /// Forgets its debt.
     pub(in crate::limiter) fn forgive(&mut self) {
         self.level = self.level.max(0);

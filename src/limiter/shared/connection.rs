@@ -3,7 +3,8 @@
 //! One connection for each store and process. Of several limiters one trip is one pipeline; in a
 //! cluster it is one command after the other, each to the node that keeps the limiter.
 
-use std::sync::LazyLock;
+use std::io;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::cluster::{ClusterClient, ClusterConnection};
@@ -49,9 +50,15 @@ enum Connection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoreError(pub(super) String);
 
+/// The most of what a store says that is kept, in characters: it goes to the log.
+const MOST_SAID: usize = 300;
+
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
-        Self(error.to_string())
+        if error.is_timeout() {
+            return Self("it does not answer in time".to_owned());
+        }
+        Self(error.to_string().chars().take(MOST_SAID).collect())
     }
 }
 
@@ -68,12 +75,26 @@ impl From<RedisError> for Unusable {
         const PASSING: [&str; 5] = ["LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY"];
         let is_passing = |code: &str| PASSING.contains(&code);
         let is_refusal = error.kind() == redis::ErrorKind::AuthenticationFailed
-            || error.code().is_some_and(|code| !is_passing(code));
+            || error.code().is_some_and(|code| !is_passing(code))
+            || is_of_tls(&error);
         Self {
             error: error.into(),
             is_refusal,
         }
     }
+}
+
+/// Whether TLS refused the other side: its certificate, or what it speaks.
+fn is_of_tls(error: &RedisError) -> bool {
+    // `redis` shares its cause, and an error of input or output hands out its cause's cause.
+    type Cause = Arc<dyn std::error::Error + Send + Sync>;
+    let cause = std::error::Error::source(error);
+    let io = cause.and_then(|it| match it.downcast_ref::<Cause>() {
+        Some(shared) => shared.downcast_ref::<io::Error>(),
+        None => it.downcast_ref::<io::Error>(),
+    });
+    let inner = io.and_then(io::Error::get_ref);
+    inner.is_some_and(|it| it.is::<rustls::Error>())
 }
 
 impl Keys {

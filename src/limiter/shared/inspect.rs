@@ -144,7 +144,8 @@ fn one_limiter(
     let [state, line, alive, people, time] = &texts[..] else {
         return Ok(None);
     };
-    let now = number(time.first()) * 1_000_000 + number(time.get(1));
+    let now = number(time.first()).saturating_mul(1_000_000);
+    let now = now.saturating_add(number(time.get(1)));
     Ok(limiter(name, state, line, alive, people, now))
 }
 
@@ -176,7 +177,7 @@ fn limiter(
             .collect()
     };
     let (waits, known, records) = (pairs(line), pairs(alive), pairs(people));
-    let ahead = |until: i64| Duration::from_micros(u64::try_from(until - now).unwrap_or(0));
+    let ahead = |until: i64| Duration::from_micros(u64::try_from(until.saturating_sub(now)).unwrap_or(0));
     let mut processes: Vec<(bool, i64, StoreProcess)> = known
         .iter()
         .map(|(process, until)| {
@@ -187,8 +188,10 @@ fn limiter(
             let shown = StoreProcess {
                 label: label.to_owned(),
                 waiters: u64::try_from(number(waiters.as_ref())).unwrap_or(0),
-                waited: since
-                    .map(|since| Duration::from_micros(u64::try_from(now - since).unwrap_or(0))),
+                waited: since.map(|since| {
+                    let waited = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
+                    Duration::from_micros(waited)
+                }),
                 is_late: number(Some(until)) < now,
             };
             (since.is_none(), since.unwrap_or(0), shown)

@@ -69,6 +69,8 @@ for i, wanted in ipairs({'hash', 'zset', 'zset', 'hash'}) do
 end
 local AHEAD = 240000000 -- how far times lie ahead at most: four times the longest horizon
 local YEAR = 366 * 24 * 60 * 60 * 1000000
+-- The longest text that a process writes is far shorter; what is longer is not passed on to others.
+local MOST_TEXT = 16384
 local function within(text, least, most)
   local value = tonumber(text or '')
   return value and value >= least and value <= most and value == math.floor(value)
@@ -81,6 +83,9 @@ local incarnation, epoch = state[1], tonumber(state[2] or '0')
 local limits, stated = state[3], state[4]
 local function is_whole()
   local time, seen = state[6], state[8]
+  if #(limits or '') > MOST_TEXT or #(stated or '') > MOST_TEXT or #incarnation > MOST_TEXT then
+    return false
+  end
   if not (within(epoch, 1, LARGEST) and within(seen, 0, LARGEST) and within(state[9], 0, LARGEST)
       and within(time, 0, tonumber(seen) + AHEAD)) then
     return false
@@ -124,10 +129,10 @@ local noted, notes = 0, {}
 -- The process whose estimate the bookings follow, and when it last reported it.
 local speaker, spoke = '', 0
 if incarnation then
-  if within(state[15], 0, LARGEST) then speaker, spoke = state[14] or '', tonumber(state[15]) end
+  if within(state[15], 0, LARGEST) then speaker, spoke = string.sub(state[14] or '', 1, 100), tonumber(state[15]) end
   if within(state[12], 0, LARGEST) then noted = tonumber(state[12]) end
   for nth, at, author, body in string.gmatch(state[13] or '', '(%d+) (%d+) (%S+) ([^\n]*)\n') do
-    if #notes < MOST_NOTES and within(nth, 1, noted) and within(at, 0, LARGEST) then
+    if #notes < MOST_NOTES and #author + #body <= MOST_TEXT and within(nth, 1, noted) and within(at, 0, LARGEST) then
       notes[#notes + 1] = {nth = tonumber(nth), at = tonumber(at), author = author, body = body}
     end
   end

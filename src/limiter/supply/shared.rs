@@ -384,13 +384,15 @@ impl Shared {
     }
 
     pub(super) fn too_small(&self, cost: Cost) -> Option<Quota> {
-        let never = |quota: &&Quota| cost.amount(quota.unit()) > quota.amount();
-        let mut quotas = self
-            .account
-            .quotas()
-            .iter()
-            .filter(|quota| !quota.is_provisional());
-        let by_store = quotas.find(never).copied();
+        let is_doubtful = |quota: &Quota| {
+            let levels = self.pace.iter().flat_map(|pace| &pace.buckets.0);
+            let mut same = levels.filter(|level| level.is_of(quota.unit(), quota.period()));
+            quota.is_provisional() || same.any(Bucket::is_unconfirmed)
+        };
+        let never = |quota: &&Quota| {
+            cost.amount(quota.unit()) > quota.amount() && !is_doubtful(quota)
+        };
+        let by_store = self.account.quotas().iter().find(never).copied();
         by_store.or_else(|| self.pace.as_ref()?.buckets.too_small(cost))
     }
 

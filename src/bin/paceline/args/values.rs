@@ -80,6 +80,8 @@ pub(crate) enum AccountingRule {
     Actual,
     /// The prompt alone
     PromptOnly,
+    /// The prompt, and the answer once it is there
+    AsUsed,
 }
 
 impl From<AccountingRule> for Accounting {
@@ -89,6 +91,7 @@ impl From<AccountingRule> for Accounting {
             AccountingRule::Larger => Self::Larger,
             AccountingRule::Actual => Self::Actual,
             AccountingRule::PromptOnly => Self::PromptOnly,
+            AccountingRule::AsUsed => Self::AsUsed,
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct LimitEstimator {
     burst: Option<f64>,
     /// When the newest request was admitted whose answer said what the limit is.
     reported: Option<Tick>,
+    /// The request whose response was the first to report the limit, until a second one does.
+    said_once: Option<(Tick, Spent)>,
     /// When something happened that no answer to an earlier request can know of: another limit, a
     /// refusal.
     changed: Tick,
@@ -112,6 +114,7 @@ impl LimitEstimator {
             stated: (!quota.is_provisional()).then_some(quota),
             burst: Some(burst_seconds(quota)),
             reported: None,
+            said_once: None,
             changed: Tick::default(),
             filter: Filter::new(StateEstimate {
                 level: whole,
@@ -146,6 +149,11 @@ impl LimitEstimator {
 
     pub(super) fn is_reported(&self) -> bool {
         self.reported.is_some()
+    }
+
+    /// Whether a second response, or the user, has named the limit: then it refuses what is above it.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.said_once.is_none()
     }
 
     /// Whether the server has said what is left.
@@ -261,10 +269,15 @@ impl LimitEstimator {
         then: Moment,
         level: &mut Bucket,
     ) {
+        let limit = limit.min(MAX_AMOUNT); // some say the largest number there is for none
+        let request = Some((then.at, then.spent));
+        if self.said_once.is_some() && self.said_once != request && self.quota.amount() == limit {
+            self.said_once = None;
+            level.set_unconfirmed(false);
+        }
         if self.reported.is_some_and(|told| told > then.at) {
             return;
         }
-        let limit = limit.min(MAX_AMOUNT); // some say the largest number there is for none
         self.reported = Some(then.at);
         let Ok(quota) = Quota::new(self.unit(), limit, self.quota.period()) else {
             return; // of 0 it says nothing
@@ -272,6 +285,9 @@ impl LimitEstimator {
         if self.quota.amount() == limit && !self.quota.is_provisional() {
             return;
         }
+        let is_stated = self.stated.is_some_and(|stated| stated.amount() == limit);
+        self.said_once = request.filter(|_| !is_stated);
+        level.set_unconfirmed(self.said_once.is_some());
         self.quota = quota;
         self.changed = then.at;
         self.bucket = 0.0;

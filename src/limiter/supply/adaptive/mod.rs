@@ -81,7 +81,7 @@ pub(in crate::limiter) struct SentRequest {
 /// What comes of an answer for the line.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::limiter) struct Consequence {
-    /// Whether some limit is another one now.
+    /// Whether some limit is another one now, or refuses what it did not.
     pub(in crate::limiter) limits_changed: bool,
     /// For how long nothing may be granted.
     pub(in crate::limiter) pause: Duration,
@@ -306,12 +306,10 @@ impl Estimator {
         now: Tick,
     ) -> Consequence {
         self.advance(levels, now);
-        let amounts = |estimator: &Self| -> Vec<u64> {
-            let quotas = estimator
-                .entries
-                .iter()
-                .map(|entry| entry.limit_estimator.quota());
-            quotas.map(|quota| quota.amount()).collect()
+        let amounts = |estimator: &Self| -> Vec<(u64, bool)> {
+            let entries = estimator.entries.iter().map(|it| &it.limit_estimator);
+            let known = entries.map(|it| (it.quota().amount(), it.is_confirmed()));
+            known.collect()
         };
         let before = amounts(self);
         let refusal = match &observation.outcome {
@@ -550,13 +548,19 @@ impl Estimator {
     }
 
     /// Whether a report names a limit below the very request that it answers, for the first time: one
-    /// report does not make everything impossible.
+    /// report does not make everything impossible. One above it that is below the requests of others lets
+    /// those pass as probes until a second response reports it.
     fn is_doubted(&mut self, report: &LimitStatus, cost: Cost) -> bool {
         let Some(limit) = report.limit.filter(|it| *it < cost.amount(report.unit)) else {
             return false;
         };
+        let is_said = |entry: &Entry| {
+            let of = (entry.limit_estimator.unit(), entry.limit_estimator.scope);
+            let is_it = of == (report.unit, report.scope) && entry.limit_estimator.is_reported();
+            is_it && entry.limit_estimator.quota().amount() == limit
+        };
         let word = (report.unit, report.scope, limit);
-        let is_new = self.doubted != Some(word);
+        let is_new = self.doubted != Some(word) && !self.entries.iter().any(is_said);
         self.doubted = Some(word);
         is_new
     }

@@ -94,6 +94,8 @@ fn a_limit_is_another_one_once() {
     let half = report(Unit::Tokens, 30_000, 29_000, Duration::from_secs(2));
     let answer = Observation::admitted().with(half);
     assert!(ear.observe(&answer).limits_changed);
+    let confirmed = ear.observe(&answer).limits_changed;
+    assert!(confirmed, "from the second one on it refuses what is above it");
     assert!(!ear.observe(&answer).limits_changed);
 }
 
