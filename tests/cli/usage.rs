@@ -39,7 +39,13 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["--progress", "sometimes"], &["auto", "always", "never"]),
         (
             &["--accounting", "all"],
-            &["prompt-plus-cap", "larger", "actual", "prompt-only", "as-used"],
+            &[
+                "prompt-plus-cap",
+                "larger",
+                "actual",
+                "prompt-only",
+                "as-used",
+            ],
         ),
         (&["--sim-latency", "1"], &["--simulate"]),
         (

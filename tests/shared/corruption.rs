@@ -231,7 +231,12 @@ fn what_is_too_long_is_not_passed_on() {
         server.say(&["EVAL", fill, "1", STATE, field]);
         take(&limiter, 60, field);
         let size: u64 = ["limits", "notes", "speaker"]
-            .map(|field| server.say(&["HSTRLEN", STATE, field]).parse::<u64>().unwrap())
+            .map(|field| {
+                server
+                    .say(&["HSTRLEN", STATE, field])
+                    .parse::<u64>()
+                    .unwrap()
+            })
             .iter()
             .sum();
         assert!(size < 2_000, "{field}: {size}");

@@ -144,7 +144,10 @@ fn a_store_that_is_full_serves_those_that_it_knows_and_refuses_others() {
     take("while it is full");
     let store = SharedStore::new(&server.url()).unwrap();
     let refusal = store.refusal().map(|it| it.to_string());
-    assert!(refusal.as_ref().is_some_and(|it| it.contains("OOM")), "{refusal:?}");
+    assert!(
+        refusal.as_ref().is_some_and(|it| it.contains("OOM")),
+        "{refusal:?}"
+    );
     server.say(&["CONFIG", "SET", "maxmemory", "0"]);
     assert!(store.refusal().is_none());
     take("after");

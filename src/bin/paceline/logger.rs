@@ -160,9 +160,17 @@ mod tests {
             digits.bytes().map(|byte| char::from(byte + 49)).collect()
         };
         let said = (0..10_000).filter_map(|it| repeats.more(&letters(it), false, now));
-        assert_eq!(said.collect::<Vec<_>>(), [0; MOST - 1], "254 facts, and one for the rest");
+        assert_eq!(
+            said.collect::<Vec<_>>(),
+            [0; MOST - 1],
+            "254 facts, and one for the rest"
+        );
         let later = now + QUIET;
-        assert_eq!(repeats.more(&letters(10_000), false, later), Some(0), "there is room again");
+        assert_eq!(
+            repeats.more(&letters(10_000), false, later),
+            Some(0),
+            "there is room again"
+        );
         assert!(repeats.rest().iter().map(|(_, more)| more).sum::<u64>() > 9_700);
     }
 }

@@ -177,7 +177,8 @@ fn limiter(
             .collect()
     };
     let (waits, known, records) = (pairs(line), pairs(alive), pairs(people));
-    let ahead = |until: i64| Duration::from_micros(u64::try_from(until.saturating_sub(now)).unwrap_or(0));
+    let ahead =
+        |until: i64| Duration::from_micros(u64::try_from(until.saturating_sub(now)).unwrap_or(0));
     let mut processes: Vec<(bool, i64, StoreProcess)> = known
         .iter()
         .map(|(process, until)| {

@@ -389,9 +389,8 @@ impl Shared {
             let mut same = levels.filter(|level| level.is_of(quota.unit(), quota.period()));
             quota.is_provisional() || same.any(Bucket::is_unconfirmed)
         };
-        let never = |quota: &&Quota| {
-            cost.amount(quota.unit()) > quota.amount() && !is_doubtful(quota)
-        };
+        let never =
+            |quota: &&Quota| cost.amount(quota.unit()) > quota.amount() && !is_doubtful(quota);
         let by_store = self.account.quotas().iter().find(never).copied();
         by_store.or_else(|| self.pace.as_ref()?.buckets.too_small(cost))
     }

@@ -326,7 +326,10 @@ fn a_limit_that_one_response_reports_refuses_nothing_before_a_second_one_does() 
             let waiting = scope.spawn(|| limiter.acquire(Cost::tokens(2_000)).map(drop));
             until_waiting(&limiter, 1);
             let predicted = limiter.predicted_wait(Cost::tokens(10)).unwrap();
-            assert!(predicted > SECOND, "others wait for the probe: {predicted:?}");
+            assert!(
+                predicted > SECOND,
+                "others wait for the probe: {predicted:?}"
+            );
             let second = match is_true {
                 true => report(1_000, 0, SECOND * 60),
                 false => report(60_000, 57_900, MILLISECOND * 2_100),
@@ -335,7 +338,10 @@ fn a_limit_that_one_response_reports_refuses_nothing_before_a_second_one_does() 
             clock.advance(SECOND * 5);
             let then = waiting.join().unwrap();
             match is_true {
-                true => assert!(matches!(then, Err(AcquireError::TooLarge { amount: 1_000, .. })), "{then:?}"),
+                true => assert!(
+                    matches!(then, Err(AcquireError::TooLarge { amount: 1_000, .. })),
+                    "{then:?}"
+                ),
                 false => then.unwrap(),
             }
         });
@@ -354,11 +360,17 @@ fn a_response_that_reports_a_limit_twice_counts_once_and_one_that_is_stated_is_k
     let said = report(1_000, 0, SECOND * 60);
     first.observe(&Observation::refused(both).with(said));
     let refused = limiter.try_acquire(Cost::tokens(2_000)).err();
-    assert!(matches!(refused, Some(AcquireError::WouldBlock { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Some(AcquireError::WouldBlock { .. })),
+        "{refused:?}"
+    );
 
     let (limiter, _clock) = listening(per_minute(1_000));
     let mut first = limiter.acquire(Cost::tokens(100)).unwrap();
     first.observe(&Observation::admitted().with(report(1_000, 900, SECOND * 6)));
     let refused = limiter.try_acquire(Cost::tokens(2_000)).err();
-    assert!(matches!(refused, Some(AcquireError::TooLarge { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Some(AcquireError::TooLarge { .. })),
+        "{refused:?}"
+    );
 }

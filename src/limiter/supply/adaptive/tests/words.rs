@@ -95,7 +95,10 @@ fn a_limit_is_another_one_once() {
     let answer = Observation::admitted().with(half);
     assert!(ear.observe(&answer).limits_changed);
     let confirmed = ear.observe(&answer).limits_changed;
-    assert!(confirmed, "from the second one on it refuses what is above it");
+    assert!(
+        confirmed,
+        "from the second one on it refuses what is above it"
+    );
     assert!(!ear.observe(&answer).limits_changed);
 }
 
