@@ -11,6 +11,7 @@ mod kind; //       formats by their first bytes
 mod lines; //      lines with something in them, each with its number
 mod mark; //       byte order marks
 mod nearest; //    the name that was meant
+mod packs; //      rows that are embedded together
 mod plain; //      lines of the usual form, known without being read in full
 mod records; //    what an input holds, before it is known whether an id is new
 mod rows; //       rows of a table, of which a prompt makes requests
@@ -42,6 +43,7 @@ use text::{LoneReturn, text};
 
 pub use iter::RequestLine;
 pub(super) use lines::Lines;
+pub(super) use packs::fault as fault_of_text;
 pub(super) use plain::Plain;
 pub(super) use records::Records;
 pub(super) use rows::Cell;

@@ -55,7 +55,9 @@ pub use events::notice::Notice;
 pub use events::progress::Progress;
 pub use events::reasons::{Reason, Reasons};
 pub use events::watch::Watch;
-pub use extract::{Extract, ExtractRows, Extracted, check_answers_name, extract};
+pub use extract::{
+    Extract, ExtractRows, Extracted, check_answers_name, check_vectors_name, extract,
+};
 pub use fs::{check_output, is_same_file};
 pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};
 pub use machine::{InFlight, InFlightCap};

@@ -274,3 +274,87 @@ fn a_kill_leaves_the_file_whole_or_as_it_was() {
     // What kills have left beside it is gone.
     assert_eq!(folder.files(), ["in.csv", "out.csv", "r.jsonl"]);
 }
+
+/// The rows of a matrix in the format of `NumPy`.
+fn matrix(bytes: &[u8]) -> Vec<Vec<f32>> {
+    let size = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let head = std::str::from_utf8(&bytes[10..10 + size]).unwrap();
+    let shape = head.split(['(', ')']).nth(1).unwrap();
+    let shape: Vec<usize> = shape.split(", ").map(|it| it.parse().unwrap()).collect();
+    let numbers: Vec<f32> = bytes[10 + size..]
+        .chunks(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    assert_eq!(numbers.len(), shape[0] * shape[1]);
+    numbers.chunks(shape[1]).map(<[f32]>::to_vec).collect()
+}
+
+#[test]
+fn texts_are_embedded_together_and_each_row_gets_its_vector() {
+    let api = simulator();
+    let folder = Folder::new();
+    let mut csv = String::from("text\n");
+    for number in 0..3_000 {
+        let text = if number == 1_234 {
+            String::new()
+        } else {
+            format!("text {}", number % 1_000)
+        };
+        let _ = writeln!(csv, "\"{text}\"");
+    }
+    folder.write("in.csv", csv);
+    let flags = ["--embed", "text", "--model", "text-embedding-3-small"];
+    run(&folder, "in.csv", &api.base_url())
+        .args(flags)
+        .args(["--extract", "m.npy"])
+        .ends_with(1)
+        .says(&["2,999 answers in m.npy, and 1 rows without one"]);
+    assert_eq!(api.report().received, 2, "2,048 rows and the rest");
+    let rows = matrix(&std::fs::read(folder.path("m.npy")).unwrap());
+    assert_eq!((rows.len(), rows[0].len()), (3_000, 8));
+    assert!(rows[1_234].iter().all(|number| number.is_nan()));
+    // The same text has the same vector, in whatever request, and another text another one.
+    assert_eq!(rows[5], rows[2_005]);
+    assert_ne!(rows[5], rows[6]);
+    assert_eq!(rows[234], rows[2_234]);
+
+    // Later, as a column, and as the same matrix.
+    let extract = |output: &str| {
+        folder.paceline([
+            "extract",
+            "in.csv",
+            "in.results.jsonl",
+            "--embed",
+            "text",
+            "-o",
+            output,
+        ])
+    };
+    extract("later.npy").ends_with(1);
+    let later = std::fs::read(folder.path("later.npy")).unwrap();
+    assert!(later == std::fs::read(folder.path("m.npy")).unwrap());
+    extract("v.jsonl").ends_with(1);
+    let lines = folder.lines("v.jsonl");
+    let vector: Vec<f32> = serde_json::from_value(lines[6]["embedding"].clone()).unwrap();
+    assert_eq!(vector, rows[6]);
+    assert!(
+        lines[1_234]["error"]
+            .as_str()
+            .unwrap()
+            .contains("nothing to embed")
+    );
+    // An input that has changed has no vectors of other rows.
+    let changed = folder.read("in.csv").replacen("\"text 7\"", "\"\"", 1);
+    folder.write("in.csv", changed);
+    extract("changed.jsonl").ends_with(1);
+    let lines = folder.lines("changed.jsonl");
+    assert!(
+        lines[6]["error"]
+            .as_str()
+            .unwrap()
+            .contains("has the input changed?"),
+        "{}",
+        lines[6]
+    );
+    assert!(lines[2_500]["embedding"].is_array());
+}

@@ -358,7 +358,7 @@ fn an_attempt_whose_answer_is_lost_counts_and_the_next_run_knows() {
     // The first answer breaks off, the second is whole.
     let body = r#"{"choices":[{"message":{"content":"It is far."},"finish_reason":"stop"}],"model":"gpt-4o-mini","usage":{"prompt_tokens":13,"completion_tokens":4}}"#;
     let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let server = crate::server::answering_each(move |_| {
+    let server = server::answering_each(move |_| {
         match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
             0 => ("200 OK", "{\"choices\":[{\"mess"),
             _ => ("200 OK", body),

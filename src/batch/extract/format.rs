@@ -10,6 +10,8 @@ pub(in crate::batch) enum Format {
     Csv,
     Tsv,
     Jsonl,
+    /// A matrix, of embeddings alone.
+    Npy,
 }
 
 /// Checks that answers can be written to a file of this name: `.csv`, `.tsv` (or `.tab`), `.jsonl` (or
@@ -26,22 +28,51 @@ pub(in crate::batch) enum Format {
 ///
 /// [`Error::Config`] for another ending.
 pub fn check_answers_name(path: impl AsRef<Path>) -> Result<()> {
+    Format::of(path.as_ref())?
+        .of_answers(path.as_ref())
+        .map(drop)
+}
+
+/// The same for vectors, which can be written as a matrix of `NumPy`, too (`.npy`).
+///
+/// ```
+/// use paceline::batch::check_vectors_name;
+///
+/// assert!(check_vectors_name("matrix.npy").is_ok());
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Config`] for another ending.
+pub fn check_vectors_name(path: impl AsRef<Path>) -> Result<()> {
     Format::of(path.as_ref()).map(drop)
 }
 
 impl Format {
+    /// The same, unless it is for vectors alone.
+    pub(super) fn of_answers(self, path: &Path) -> Result<Self> {
+        match self {
+            Self::Npy => {
+                let message = format!("{}: .npy is for embeddings alone", path.display());
+                Err(Error::config("answers", message))
+            }
+            other => Ok(other),
+        }
+    }
+
     pub(super) fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
         Ok(match ending.to_str().unwrap_or_default() {
             "csv" => Self::Csv,
             "tsv" | "tab" => Self::Tsv,
             "jsonl" | "ndjson" => Self::Jsonl,
+            "npy" => Self::Npy,
             _ if path.exists() && !path.is_file() => Self::Jsonl,
             _ => {
                 return Err(Error::config(
                     "answers",
                     format!(
-                        "{}: its ending says in which format answers are written: .csv, .tsv or .jsonl",
+                        "{}: its ending says in which format answers are written: .csv, .tsv or .jsonl (.npy for embeddings)",
                         path.display()
                     ),
                 ));

@@ -1,10 +1,12 @@
 //! Where the line of each id stands in the files of results and errors.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::vectors::rows_in;
 use super::{Extracted, Line, MOST_NAMED};
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::fs::{How, OpenFile, system};
@@ -26,6 +28,8 @@ const FIRST_READ: usize = 4 * 1024;
 pub(super) struct Index {
     ids: Ids,
     files: Vec<(PathBuf, Box<dyn OpenFile>)>,
+    /// The last row of each request that embeds several, by the first one.
+    pub(super) packs: BTreeMap<u64, u64>,
 }
 
 impl Index {
@@ -40,6 +44,7 @@ impl Index {
         let mut index = Self {
             ids: Ids::default(),
             files: Vec::new(),
+            packs: BTreeMap::new(),
         };
         for path in paths.iter().take(MOST_FILES) {
             index.add(path, only, found)?;
@@ -96,6 +101,9 @@ impl Index {
                 matches!(self.ids.get(&id), Some(Known::Line(old)) if old & IS_ANSWER != 0);
             if is_answer || !had_answer {
                 self.ids.set(&id, Known::Line(place));
+                if let Some((first, last)) = rows_in(&id) {
+                    self.add_pack(first, last, is_answer);
+                }
             }
         }
         if let (Some(message), 0) = (wrong, read) {
@@ -104,6 +112,18 @@ impl Index {
         let file = system().open(path, How::Read).map_err(fail)?;
         self.files.push((path.to_owned(), file));
         Ok(())
+    }
+
+    /// Takes note of a request for several rows. One with an answer counts before one without, and then the
+    /// last one.
+    fn add_pack(&mut self, first: u64, last: u64, is_answer: bool) {
+        let is_better = self.packs.get(&first).is_none_or(|old| {
+            let old = self.ids.get(&format!("rows-{first}-{old}"));
+            is_answer || !matches!(old, Some(Known::Line(place)) if place & IS_ANSWER != 0)
+        });
+        if is_better {
+            self.packs.insert(first, last);
+        }
     }
 
     /// The line of an id, and whether it is an answer.

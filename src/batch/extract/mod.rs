@@ -6,6 +6,7 @@ mod formula; // what spreadsheets would run
 mod index; //   where the line of each id stands
 mod rows; //    the rows of an input, with their answers
 mod sheet; //   a table as it is written
+mod vectors; // embeddings of rows, and matrices
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -23,7 +24,7 @@ use answer::Answer;
 use format::Format;
 use index::AnyLine;
 
-pub use format::check_answers_name;
+pub use format::{check_answers_name, check_vectors_name};
 pub use rows::ExtractRows;
 
 /// Writes the answers of a results file, as CSV if `to` ends in `.csv`, as TSV if it ends in `.tsv` and as JSONL
@@ -226,7 +227,7 @@ impl Extract {
     /// Those of [`write`](Self::write).
     pub fn write_to(&self, to: impl AsRef<Path>) -> Result<Extracted> {
         let to = to.as_ref();
-        let format = Format::of(to)?;
+        let format = Format::of(to)?.of_answers(to)?;
         if is_same_file(&self.results, to) {
             let message = format!("{}: the results are not overwritten", to.display());
             return Err(Error::Batch(message));
@@ -244,7 +245,7 @@ impl Extract {
                     ),
                     is_raw: self.raw_csv,
                 },
-                Format::Jsonl => Sink::Jsonl(writer),
+                Format::Jsonl | Format::Npy => Sink::Jsonl(writer),
             };
             let fail = |error| Error::io(to, error);
             sink.begin().map_err(fail)?;

@@ -8,6 +8,7 @@ use super::answer::{Answer, Said};
 use super::format::Format;
 use super::index::Index;
 use super::sheet::Sheet;
+use super::vectors::{Matrix, Vectors};
 use super::{Extracted, Line};
 use crate::batch::budget::prices::Prices;
 use crate::batch::fs::{is_same_file, system, write_whole};
@@ -22,7 +23,7 @@ use crate::{Error, Result};
 const MOST_COLUMNS: usize = 10_000;
 
 /// What a row says that has no line among the results.
-const NOT_SENT: &str = "no answer yet: the run has not come to it";
+pub(super) const NOT_SENT: &str = "no answer yet: the run has not come to it";
 
 /// The rows of an input in their order, with their own columns, each with its answer. A row without an answer
 /// stays, with the reason.
@@ -58,6 +59,7 @@ pub struct ExtractRows {
     format: Option<RowFormat>,
     results: Vec<PathBuf>,
     id_column: Option<String>,
+    embed_column: Option<String>,
     shard: Option<(u32, u32)>,
     properties: Vec<String>,
     json_answers: bool,
@@ -94,6 +96,7 @@ impl ExtractRows {
             format,
             results: results.into_iter().map(Into::into).collect(),
             id_column: None,
+            embed_column: None,
             shard: None,
             properties: Vec::new(),
             json_answers: false,
@@ -107,6 +110,15 @@ impl ExtractRows {
     /// Default: ids are the numbers of rows.
     pub fn id_column(mut self, column: impl Into<String>) -> Self {
         self.id_column = Some(column.into());
+        self
+    }
+
+    /// Sets the column whose texts were embedded, as of
+    /// [`Prompt::embed_column`](crate::batch::Prompt::embed_column). Each row then has the columns `embedding` and
+    /// `error` in place of those above. A name that ends in `.npy` gets a matrix of 32-bit floats with a row for
+    /// each row of the input, those without a vector as NaN. Default: none.
+    pub fn embed_column(mut self, column: impl Into<String>) -> Self {
+        self.embed_column = Some(column.into());
         self
     }
 
@@ -161,7 +173,10 @@ impl ExtractRows {
     /// would be overwritten.
     pub fn write(&self, to: impl AsRef<Path>) -> Result<Extracted> {
         let to = to.as_ref();
-        let format = Format::of(to)?;
+        let format = match self.embed_column {
+            Some(_) => Format::of(to)?,
+            None => Format::of(to)?.of_answers(to)?,
+        };
         let read = self.results.iter().chain([&self.input]);
         for path in read {
             if is_same_file(path, to) {
@@ -171,6 +186,10 @@ impl ExtractRows {
         }
         let mut found = Extracted::default();
         let index = Index::read(&self.results, self.only.as_ref(), &mut found)?;
+        if let Some(column) = &self.embed_column {
+            self.write_vectors(to, format, column, &index, &mut found)?;
+            return Ok(found);
+        }
         let own = self.columns(format)?;
         let added = self.added(&own);
         let mut records = self.records()?;
@@ -187,6 +206,56 @@ impl ExtractRows {
             sheet.end().map_err(fail)
         })?;
         Ok(found)
+    }
+
+    fn write_vectors(
+        &self,
+        to: &Path,
+        format: Format,
+        column: &str,
+        index: &Index,
+        found: &mut Extracted,
+    ) -> Result<()> {
+        let mut vectors = Vectors::new(index, column, &mut self.records()?)?;
+        let mut records = self.records()?;
+        let fail = |error| Error::io(to, error);
+        if format == Format::Npy {
+            let (rows, length) = (vectors.rows, vectors.length()?);
+            return write_whole(&system(), to, |writer| {
+                let mut matrix = Matrix::begin(writer, rows, length).map_err(fail)?;
+                while advance(&mut records)? {
+                    let vector = vectors.of_row(&records)?.ok();
+                    let is_there = matrix.put(vector.as_ref()).map_err(fail)?;
+                    found.rows += 1;
+                    found.answers += u64::from(is_there);
+                }
+                Ok(())
+            });
+        }
+        let own = self.columns(format)?;
+        let names = ["embedding", "error"];
+        let mut added = free_names(&own, &names);
+        if self.id_column.is_none() {
+            added.splice(0..0, free_names(&own, &["custom_id"]));
+        }
+        write_whole(&system(), to, |writer| {
+            let mut sheet = Sheet::new(writer, format, own, self.raw_csv);
+            sheet.begin(&added).map_err(fail)?;
+            while advance(&mut records)? {
+                let (vector, error) = match vectors.of_row(&records)? {
+                    Ok(vector) => (vector.said(), Said::Nothing),
+                    Err(reason) => (Said::Nothing, Said::Text(reason)),
+                };
+                found.rows += 1;
+                found.answers += u64::from(!vector.is_nothing());
+                let id = self.id_column.is_none().then(|| records.id());
+                let id = id.map(|id| id.map_or(Said::Nothing, Said::Text));
+                let cells: Vec<Said> = id.into_iter().chain([vector, error]).collect();
+                let put = sheet.put(&records.cells(), &added, &cells);
+                put.map_err(fail)?;
+            }
+            sheet.end().map_err(fail)
+        })
     }
 
     fn records(&self) -> Result<Records> {
@@ -224,34 +293,23 @@ impl ExtractRows {
 
     /// The names of the columns that are added.
     fn added(&self, own: &[String]) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let mut add = |name: &str| {
-            let mut free = name.to_owned();
-            let mut number = 2;
-            while own.contains(&free) || names.contains(&free) {
-                free = format!("{name}_{number}");
-                number += 1;
-            }
-            names.push(free);
-        };
+        let mut names = Vec::new();
         if self.id_column.is_none() {
-            add("custom_id");
+            names.push("custom_id");
         }
-        add("answer");
-        self.properties.iter().for_each(|name| add(name));
-        for name in [
+        names.push("answer");
+        names.extend(self.properties.iter().map(String::as_str));
+        names.extend([
             "finish_reason",
             "refusal",
             "error",
             "input_tokens",
             "output_tokens",
-        ] {
-            add(name);
-        }
+        ]);
         if self.prices.is_some() {
-            add("cost");
+            names.push("cost");
         }
-        names
+        free_names(own, &names)
     }
 
     /// The cells that are added to a row.
@@ -354,8 +412,23 @@ struct Cells {
     cost: Said,
 }
 
+/// The names, with a number where the table has one already.
+fn free_names(own: &[String], names: &[&str]) -> Vec<String> {
+    let mut free: Vec<String> = Vec::new();
+    for name in names {
+        let mut candidate = (*name).to_owned();
+        let mut number = 2;
+        while own.contains(&candidate) || free.contains(&candidate) {
+            candidate = format!("{name}_{number}");
+            number += 1;
+        }
+        free.push(candidate);
+    }
+    free
+}
+
 /// Goes to the next row. An input without rows has none.
-fn advance(records: &mut Records) -> Result<bool> {
+pub(super) fn advance(records: &mut Records) -> Result<bool> {
     match records.advance() {
         Err(Error::Input { message, .. }) if message.ends_with("no requests in it") => Ok(false),
         advanced => advanced,
@@ -363,7 +436,7 @@ fn advance(records: &mut Records) -> Result<bool> {
 }
 
 /// Why the request of a line failed.
-fn reason_in(line: &str) -> String {
+pub(super) fn reason_in(line: &str) -> String {
     let Some(line) = Json::read(line) else {
         return "the line of the failure cannot be read".to_owned();
     };

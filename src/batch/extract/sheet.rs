@@ -29,7 +29,7 @@ impl<'a> Sheet<'a> {
         is_raw: bool,
     ) -> Self {
         let delimiter = match format {
-            Format::Jsonl => return Self::Jsonl(writer),
+            Format::Jsonl | Format::Npy => return Self::Jsonl(writer),
             Format::Csv => b',',
             Format::Tsv => b'\t',
         };

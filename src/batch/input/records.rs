@@ -180,6 +180,22 @@ impl Records {
         }
     }
 
+    /// The number of the row, from 1.
+    pub(in crate::batch) fn number(&self) -> u64 {
+        match &self.kind {
+            Kind::Rows(rows) => rows.number(),
+            Kind::Lines(lines, _) => lines.number(),
+        }
+    }
+
+    /// What a row has in a column.
+    pub(in crate::batch) fn value(&self, column: &str) -> Result<String, String> {
+        match &self.kind {
+            Kind::Rows(rows) => rows.value(column),
+            Kind::Lines(..) => Err(format!("no column {column:?}")),
+        }
+    }
+
     /// The columns of a table that has a header.
     pub(in crate::batch) fn header(&self) -> Option<&[String]> {
         match &self.kind {

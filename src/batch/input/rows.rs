@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::kind::document;
 use super::lines::Lines;
 use super::nearest::nearest;
+use super::packs::{BadRow, Next, Packer};
 use super::records::{Asked, Draft, object};
 use super::separator::TAB;
 use super::shard::Shard;
@@ -83,6 +84,8 @@ pub(super) struct Rows {
     source: Source,
     /// Rows so far, which are their numbers.
     number: u64,
+    /// Where rows are packed: what packs them, and what came of them.
+    packer: Option<(Packer, Option<Next>)>,
 }
 
 enum Source {
@@ -117,17 +120,73 @@ impl Rows {
                 Source::Table(table)
             }
         };
+        let packer = prompt.packing().map(|it| (Packer::new(it.clone()), None));
         Ok(Self {
             name: name.to_owned(),
             prompt,
             shard,
             source,
             number: 0,
+            packer,
         })
     }
 
-    /// Goes to the next row of the shard. False at the end.
+    /// Goes to the next row of the shard, or to the next pack of rows. False at the end.
     pub(super) fn advance(&mut self) -> Result<bool> {
+        let Some((mut packer, _)) = self.packer.take() else {
+            return self.advance_row(true);
+        };
+        let next = self.pack(&mut packer);
+        let next =
+            next.inspect_err(|_| self.packer = Some((Packer::new(packer.packing()), None)))?;
+        let is_there = next.is_some();
+        self.packer = Some((packer, next));
+        Ok(is_there)
+    }
+
+    /// Reads rows until a pack is full, or a row cannot be sent.
+    fn pack(&mut self, packer: &mut Packer) -> Result<Option<Next>> {
+        loop {
+            while let Some(next) = packer.next() {
+                let is_ours = self.shard.is_none_or(|shard| match &next {
+                    Next::Pack(pack) => shard.has(&pack.id()),
+                    Next::Bad(row) => match &row.id {
+                        Ok(id) => shard.has(id),
+                        Err(_) => shard.has_line(row.line),
+                    },
+                });
+                if is_ours {
+                    return Ok(Some(next));
+                }
+            }
+            if !self.advance_row(false)? {
+                packer.end();
+                match packer.has_any() {
+                    true => continue,
+                    false => return Ok(None),
+                }
+            }
+            let column = packer.column().to_owned();
+            let text = self
+                .row()
+                .and_then(|row| row.value(&column).map(Cow::into_owned));
+            let fault = match &text {
+                Ok(text) => packer.fault(text),
+                Err(fault) => Some(fault.clone()),
+            };
+            match (text, fault) {
+                (Ok(text), None) => packer.put(self.number, self.line_of_row(), text),
+                (_, fault) => packer.refuse(BadRow {
+                    line: self.line_of_row(),
+                    id: self.row_id(),
+                    message: fault.unwrap_or_default(),
+                }),
+            }
+        }
+    }
+
+    /// Goes to the next row, of the shard or of all.
+    fn advance_row(&mut self, of_shard: bool) -> Result<bool> {
         loop {
             let is_there = match &mut self.source {
                 Source::Table(None) => false,
@@ -147,7 +206,8 @@ impl Rows {
                 first.map_err(|foreign| foreign.error(&self.name))?;
             }
             self.number += 1;
-            let is_ours = self.shard.is_none_or(|shard| {
+            let shard = self.shard.filter(|_| of_shard);
+            let is_ours = shard.is_none_or(|shard| {
                 let id = self.row().and_then(|row| self.id(&row));
                 id.map_or_else(|_| shard.has_line(self.number), |id| shard.has(&id))
             });
@@ -162,8 +222,16 @@ impl Rows {
         self.number
     }
 
-    /// The line in which the row begins.
+    /// The line in which the row begins, or the first one of a pack.
     pub(super) fn line(&self) -> u64 {
+        match &self.packer {
+            Some((_, Some(Next::Pack(pack)))) => pack.line,
+            Some((_, Some(Next::Bad(row)))) => row.line,
+            _ => self.line_of_row(),
+        }
+    }
+
+    fn line_of_row(&self) -> u64 {
         match &self.source {
             Source::Table(table) => table.as_ref().map_or(0, Table::line),
             Source::Jsonl(lines) | Source::Lines(lines) => lines.number(),
@@ -180,19 +248,39 @@ impl Rows {
 
     /// The request that the row makes.
     pub(super) fn draft(&self) -> Result<Draft, String> {
+        let asked = |(url, body, text)| Asked { url, body, text };
+        match &self.packer {
+            Some((_, Some(Next::Pack(pack)))) => {
+                return Ok(Draft {
+                    id: pack.id(),
+                    request: self.prompt.embedding(pack.input()).map(asked),
+                });
+            }
+            Some((_, Some(Next::Bad(row)))) => {
+                return Ok(Draft {
+                    id: row.id.clone()?,
+                    request: Err(row.message.clone()),
+                });
+            }
+            Some((_, None)) => return Err("no row".to_owned()),
+            None => {}
+        }
         let row = self.row()?;
         Ok(Draft {
             id: self.id(&row)?,
-            request: self
-                .prompt
-                .request(|column| row.value(column))
-                .map(|(url, body, text)| Asked { url, body, text }),
+            request: self.prompt.request(|column| row.value(column)).map(asked),
         })
     }
 
     /// The id of the row, or why it has none.
     pub(super) fn row_id(&self) -> Result<String, String> {
         self.row().and_then(|row| self.id(&row))
+    }
+
+    /// What the row has in a column.
+    pub(super) fn value(&self, column: &str) -> Result<String, String> {
+        self.row()
+            .and_then(|row| row.value(column).map(Cow::into_owned))
     }
 
     /// The columns of a table, which stand in its header.

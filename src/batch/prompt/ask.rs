@@ -18,8 +18,21 @@ pub(super) enum Ask {
     Turns(String),
     /// The whole body.
     Body(JsonTemplate),
+    /// Texts that are embedded, several rows in one request.
+    Embed(Packing),
     /// Rows are read for their ids alone.
     Nothing,
+}
+
+/// How rows are packed into requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::batch) struct Packing {
+    pub(in crate::batch) model: String,
+    /// What holds the texts.
+    pub(in crate::batch) column: String,
+    pub(in crate::batch) most_inputs: usize,
+    /// A token has one byte at least, so this bounds the tokens, too.
+    pub(in crate::batch) most_bytes: usize,
 }
 
 impl Ask {
@@ -36,7 +49,7 @@ impl Ask {
         match self {
             Self::User(template) => messages.push(json!(Message::user(template.render(value)?))),
             Self::Turns(column) => messages.extend(turns(column, &value(column)?)?),
-            Self::Body(_) | Self::Nothing => {}
+            Self::Body(_) | Self::Embed(_) | Self::Nothing => {}
         }
         Ok(messages)
     }
@@ -75,6 +88,9 @@ impl Ask {
             Self::User(template) => Box::new(template.columns().map(|name| ("the prompt", name))),
             Self::Turns(column) => Box::new(std::iter::once(("the messages", column.as_str()))),
             Self::Body(template) => Box::new(template.columns().map(|name| ("the body", name))),
+            Self::Embed(packing) => {
+                Box::new(std::iter::once(("the texts", packing.column.as_str())))
+            }
             Self::Nothing => Box::new(std::iter::empty()),
         }
     }

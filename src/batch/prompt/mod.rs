@@ -20,8 +20,14 @@ use files::Folders;
 use json_template::JsonTemplate;
 use template::Template;
 
+pub(super) use ask::Packing;
 pub use edits::Edits;
 pub use form::RequestForm;
+
+/// Inputs that a request for embeddings has at most, as OpenAI has it.
+const MOST_INPUTS: usize = 2_048;
+/// Bytes that their texts have at most. A request may have 300,000 tokens.
+const MOST_BYTES: usize = 300_000;
 
 /// A prompt that makes a request of each row of a table, as the lines of an
 /// [`Input::rows`](super::Input::rows).
@@ -34,6 +40,7 @@ pub use form::RequestForm;
 /// | [`Prompt::new`] | a prompt, with values in it |
 /// | [`Prompt::messages_column`] | several turns: JSON in a column |
 /// | [`Prompt::body`] | a body of the API's, with values in its strings |
+/// | [`Prompt::embed_column`] | a text to embed, several rows in one request |
 ///
 /// # A prompt over a table
 ///
@@ -117,6 +124,73 @@ impl Prompt {
         let template = JsonTemplate::read(text);
         let template = template.ok_or_else(|| wrong("a JSON object is needed".to_owned()))?;
         Self::of(None, Ask::Body(template.map_err(wrong)?))
+    }
+
+    /// Texts in a column to embed. Rows are packed in their order into requests of up to 2,048 inputs and 300 kB of
+    /// text, which is never more than the 300,000 tokens that an endpoint takes; vectors are asked for in base64.
+    /// A request is called `rows-1-750` by its first and last row. An empty text, and one that a
+    /// `text-embedding-` model has no room for, fails its row alone. [`ExtractRows`](super::ExtractRows) finds
+    /// the vector of each row.
+    ///
+    /// ```
+    /// use paceline::batch::Prompt;
+    ///
+    /// let prompt = Prompt::embed_column("text-embedding-3-small", "text")?.pack(1_000, 100_000);
+    /// # let _ = prompt;
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the model has no name.
+    pub fn embed_column(model: impl Into<String>, column: impl Into<String>) -> Result<Self> {
+        let model = model.into();
+        let packing = Packing {
+            model: model.clone(),
+            column: column.into(),
+            most_inputs: MOST_INPUTS,
+            most_bytes: MOST_BYTES,
+        };
+        Self::of(Some(model), Ask::Embed(packing))
+    }
+
+    /// Sets how many rows and how many bytes of their texts a request for embeddings has at most, at least 1.
+    /// Default: 2,048 and 300,000.
+    pub fn pack(mut self, rows: usize, bytes: usize) -> Self {
+        if let Ask::Embed(packing) = &mut self.ask {
+            packing.most_inputs = rows.max(1);
+            packing.most_bytes = bytes.max(1);
+        }
+        self
+    }
+
+    /// How rows are packed, where they are.
+    pub(super) fn packing(&self) -> Option<&Packing> {
+        match &self.ask {
+            Ask::Embed(packing) => Some(packing),
+            _ => None,
+        }
+    }
+
+    /// The request for these texts.
+    pub(super) fn embedding(
+        &self,
+        input: Value,
+    ) -> Result<(String, Value, Option<String>), String> {
+        let mut body = Map::new();
+        body.insert("model".to_owned(), self.model.clone().into());
+        body.insert("input".to_owned(), input);
+        body.insert("encoding_format".to_owned(), "base64".into());
+        body.extend(self.fields.clone());
+        let path = RequestForm::Embeddings.path().to_owned();
+        let body = Value::Object(body);
+        if self.edits.is_empty() {
+            return Ok((path, body, None));
+        }
+        let value = |column: &str| Err(format!("no column {column:?} for several rows at once"));
+        let text = self.edits.apply(&body.to_string(), value)?;
+        let body = value_of(&text).map_err(|error| error.to_string())?;
+        Ok((path, body, Some(text)))
     }
 
     /// One that tells the ids of rows and asks nothing.
@@ -405,7 +479,7 @@ impl Prompt {
                 let model = Json::read(&text)?.field("model")?.text()?.into_owned();
                 (!model.contains('{')).then_some(model)
             }
-            Ask::User(_) | Ask::Turns(_) | Ask::Nothing => None,
+            Ask::User(_) | Ask::Turns(_) | Ask::Embed(_) | Ask::Nothing => None,
         })
     }
 

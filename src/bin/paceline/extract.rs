@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use paceline::batch::{
     Extract, ExtractRows, Extracted, Prices, RequestSet, RowFormat, check_answers_name,
-    errors_beside, plain_text,
+    check_vectors_name, errors_beside, plain_text,
 };
 use paceline::{Error, Result};
 use serde_json::Value;
@@ -38,7 +38,11 @@ pub(crate) fn check(arguments: &args::Run, results: &Path) -> Result<()> {
 
 /// Says that a name has an ending of no format.
 pub(crate) fn check_name(shape: &args::Shape) -> Result<()> {
-    let checked = shape.extract.as_ref().map_or(Ok(()), check_answers_name);
+    let check: fn(&PathBuf) -> Result<()> = match shape.embed {
+        Some(_) => |path| check_vectors_name(path),
+        None => |path| check_answers_name(path),
+    };
+    let checked = shape.extract.as_ref().map_or(Ok(()), check);
     checked.map_err(|error| mistake(format!("--extract {error}")))
 }
 
@@ -70,11 +74,15 @@ pub(crate) fn write(
         Some(format) => ExtractRows::of_table(input, format, files),
         None => ExtractRows::of_requests(input, files),
     };
-    if let Some(shard) = shape.shard {
+    // Packs of rows are parted as wholes, so each row is looked for in all of them.
+    if let (Some(shard), None) = (shape.shard, &shape.embed) {
         extract = extract.shard(shard.index, shard.count);
     }
     if let Some(column) = &shape.id {
         extract = extract.id_column(column);
+    }
+    if let Some(column) = &shape.embed {
+        extract = extract.embed_column(column);
     }
     if let Some(schema) = prompt::schema_of_answers(shape)? {
         extract = extract.schema(&schema);
@@ -114,6 +122,9 @@ pub(crate) fn extract(arguments: &args::Extract) -> Result<Exit> {
     if let Some(column) = &arguments.id {
         extract = extract.id_column(column);
     }
+    if let Some(column) = &arguments.embed {
+        extract = extract.embed_column(column);
+    }
     if let Some(path) = &arguments.schema {
         extract = extract.schema(&prompt::schema_in(path)?);
     }
@@ -140,7 +151,7 @@ fn format(arguments: &args::Extract) -> Result<Option<RowFormat>> {
         return Ok(Some(format.into()));
     }
     let format = RowFormat::of(&arguments.input);
-    if format != RowFormat::Jsonl || arguments.id.is_some() {
+    if format != RowFormat::Jsonl || arguments.id.is_some() || arguments.embed.is_some() {
         return Ok(Some(format));
     }
     let input = &arguments.input;

@@ -23,7 +23,7 @@ pub(crate) fn input(arguments: &args::Run) -> Result<Input> {
     let name = "standard input";
     let edits = prompt::edits(shape)?;
     let prompt = match (
-        prompt::prompt(path, shape)?,
+        prompt::prompt(arguments)?,
         server::provider(&arguments.server)?,
     ) {
         // The simulated API is not one of the table's providers.

@@ -15,7 +15,7 @@ use crate::mistake::mistake;
 pub(crate) fn edits(shape: &args::Shape) -> Result<Edits> {
     let mut edits = Edits::new();
     // Of a prompt's own requests the model is known, and stands where people look for it.
-    let is_asked = shape.prompt.is_some() || shape.messages.is_some();
+    let is_asked = shape.prompt.is_some() || shape.messages.is_some() || shape.embed.is_some();
     if let (Some(model), false) = (shape.model.first(), is_asked) {
         edits = edits.model(model)?;
     }
@@ -26,7 +26,11 @@ pub(crate) fn edits(shape: &args::Shape) -> Result<Edits> {
 }
 
 /// The prompt for the rows of a table; `None` when the input is a Batch file.
-pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>> {
+pub(crate) fn prompt(arguments: &args::Run) -> Result<Option<Prompt>> {
+    let (input, shape) = (&*arguments.input, &arguments.shape);
+    if let Some(column) = &shape.embed {
+        return embedding(arguments, column).map(Some);
+    }
     let model = shape.model.first().map_or("", String::as_str); // clap asks for one
     let made = match (&shape.prompt, &shape.messages, &shape.body) {
         (Some(template), _, _) => of_text(template, |text| Prompt::new(model, text))?,
@@ -85,10 +89,31 @@ pub(crate) fn prompt(input: &Path, shape: &args::Shape) -> Result<Option<Prompt>
     Ok(Some(prompt))
 }
 
+/// Rows whose texts are embedded.
+fn embedding(arguments: &args::Run, column: &str) -> Result<Prompt> {
+    let shape = &arguments.shape;
+    let model = shape.model.first().map_or("", String::as_str); // clap asks for one
+    let mut prompt = Prompt::embed_column(model, column)?;
+    // A request that is larger than what a minute allows is never admitted. A token has one byte at least.
+    let limits = &arguments.limits.tpm;
+    let of_model = limits
+        .iter()
+        .filter(|limit| limit.model.as_deref().is_none_or(|it| it == model));
+    if let Some(tokens) = of_model.map(|limit| limit.amount).min() {
+        let bytes = usize::try_from(tokens).unwrap_or(usize::MAX);
+        prompt = prompt.pack(2_048, bytes.min(300_000));
+    }
+    if let Some(column) = &shape.id {
+        prompt = prompt.id_column(column);
+    }
+    Ok(prompt.edit(edits(shape)?))
+}
+
 /// The format of the rows; `None` when the input is a Batch file.
 pub(crate) fn format(arguments: &args::Run) -> Option<RowFormat> {
     let shape = &arguments.shape;
-    let has_rows = shape.prompt.is_some() || shape.messages.is_some() || shape.body.is_some();
+    let asks = [&shape.prompt, &shape.messages, &shape.embed];
+    let has_rows = shape.body.is_some() || asks.into_iter().any(Option::is_some);
     let format = || {
         let by_name = || RowFormat::of(&arguments.input);
         shape.rows.map_or_else(by_name, RowFormat::from)

@@ -21,6 +21,9 @@ pub(crate) struct Extract {
     /// The column that holds the ids [default: row-1, row-2 and so on]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) id: Option<String>,
+    /// The column whose texts were embedded; FILE may end in .npy then
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) embed: Option<String>,
     /// The format of the rows [default: by the ending of INPUT, or a Batch file]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) rows: Option<Table>,

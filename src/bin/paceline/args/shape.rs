@@ -46,6 +46,11 @@ pub(crate) struct Shape {
     /// JSON as the API has it. Its URL is that of --endpoint; --model and --set overrule its fields.
     #[arg(long, value_name = "FILE", conflicts_with = "asks", groups = ["of_rows"], help_heading = PROMPTS, hide_short_help = true)]
     pub(crate) body: Option<PathBuf>,
+    /// Embed the texts in COLUMN, up to 2,048 rows and 300 kB of text in a request
+    ///
+    /// --extract writes the vector of each row: .npy is a matrix, .csv, .tsv and .jsonl have a column.
+    #[arg(long, value_name = "COLUMN", requires = "model", conflicts_with_all = ["asks", "body"], groups = ["of_rows"], help_heading = PROMPTS, hide_short_help = true)]
+    pub(crate) embed: Option<String>,
     /// Set the system message; {column} takes a row's value
     #[arg(long, value_name = "TEXT", requires = "asks", help_heading = PROMPTS, hide_short_help = true)]
     pub(crate) system: Option<String>,
