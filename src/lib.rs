@@ -4,6 +4,7 @@
 //! - [`RateLimitedClient`]: a blocking client that always passes through it.
 //! - [`parallel`]: map over any number of inputs, order kept.
 //! - [`batch`]: run a JSONL file of requests, and survive being killed.
+//! - [`gateway`]: a local server through which programs in any language keep the limits.
 //! - [`sim`]: a loopback API that enforces limits, to test programs against.
 //!
 //! ```no_run
@@ -30,11 +31,12 @@
 //! | `batch` | runs over files and tables of requests; brings `client` | |
 //! | `schemars` | JSON schemas of types for structured answers | |
 //! | `sim` | the simulator | |
+//! | `gateway` | a server that other programs send their requests through; brings `client` | |
 //! | `redis` | limits shared by processes and machines, over Redis or Valkey | |
 //! | `cli` | the `paceline` command | |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "batch", feature = "sim")),
+    not(all(feature = "batch", feature = "gateway", feature = "sim")),
     allow(
         rustdoc::broken_intra_doc_links,
         reason = "the list above names every feature"
@@ -64,10 +66,12 @@ mod error; //      what can go wrong, and what to do
 ))]
 #[doc(hidden)]
 pub mod fuzz; // everything that reads what others write, as targets of a fuzzer
-#[cfg(feature = "sim")]
-#[allow(
-    dead_code,
-    reason = "the simulator writes its responses whole; the gateway is on its way"
+#[cfg(feature = "gateway")]
+pub mod gateway; // a server that other programs send their requests through
+#[cfg(any(feature = "gateway", feature = "sim"))]
+#[cfg_attr(
+    not(feature = "gateway"),
+    allow(dead_code, reason = "the simulator writes its responses whole")
 )]
 mod http; //       the server's side of HTTP
 mod limiter; //    the pace

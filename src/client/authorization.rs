@@ -12,6 +12,12 @@ const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 /// Headers that carry a key, in lower case: with one of them no other key is needed.
 const CARRIERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
+/// Whether a header carries a key; its name is in lower case.
+#[cfg(feature = "gateway")]
+pub(super) fn is_carrier(name: &str) -> bool {
+    CARRIERS.contains(&name)
+}
+
 /// Parts of a header's name that say that its value is a credential.
 const CREDENTIALS: [&str; 13] = [
     "apikey",

@@ -7,6 +7,8 @@ mod attempts; //   a request from its first attempt to its last
 mod exchange; //   one attempt
 mod options; //    options of one call
 mod reading; //    the body of a response
+#[cfg(feature = "gateway")]
+mod relay; //      requests and responses of somebody else's
 mod settlement; // what is left to do when a response is there
 
 use std::fmt;
@@ -18,6 +20,8 @@ pub use attempts::Attempt;
 pub use options::CallOptions;
 use reading::invalid;
 pub(super) use reading::{Context, Receive, Unreceived, Whole, quote_without};
+#[cfg(feature = "gateway")]
+pub(crate) use relay::{RelayBody, RelayRequest, Relayed};
 pub(super) use settlement::{Sent, Settlement};
 
 use super::RateLimitedClient;
@@ -84,6 +88,36 @@ impl Prepared {
             has_model: true,
             sizes,
             raw: None,
+        }
+    }
+
+    /// A request that no limit is for.
+    #[cfg(feature = "gateway")]
+    fn free(client: &RateLimitedClient, path: String) -> Self {
+        Self {
+            client: client.clone(),
+            path,
+            body: String::new(),
+            limiter: RateLimiter::new(crate::Limits::none()),
+            model: String::new(),
+            estimate: Estimate::default(),
+            tier: ServiceTier::default(),
+            has_model: false,
+            sizes: None,
+            raw: None,
+        }
+    }
+
+    /// What is left to do when its answer has begun to arrive.
+    #[cfg(feature = "gateway")]
+    fn settlement(&self, permit: Permit<'static>) -> Settlement {
+        Settlement {
+            permit,
+            accounting: self.client.settings().accounting,
+            cached_is_free: self.client.cached_is_free(),
+            prompt: self.estimate.prompt,
+            cap: self.estimate.output,
+            sizes: self.sizes.clone(),
         }
     }
 

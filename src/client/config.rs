@@ -451,6 +451,19 @@ impl ClientBuilder {
         self
     }
 
+    /// The same for another key, which is in these headers, with a registry of its own. `name` tells its limits apart from
+    /// those of other keys where they are shared over a store.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn of_key(&self, headers: &[(String, String)], name: &str) -> Self {
+        let mut other = self.clone();
+        other.registry = Arc::new(self.registry.of_key(name));
+        other.key = KeySource::default();
+        for (name, value) in headers {
+            other.headers.push((name.clone(), Secret(value.clone())));
+        }
+        other
+    }
+
     /// The finished client. Nothing is sent yet.
     ///
     /// # Errors

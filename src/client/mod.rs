@@ -51,6 +51,8 @@ pub(crate) use answer::{completion_of, is_failure, used_by, value as value_of};
 pub use authorization::is_credential_header;
 pub(crate) use call::AfterAttempt;
 pub use call::{Admitted, Attempt, CallOptions, Prepared};
+#[cfg(feature = "gateway")]
+pub(crate) use call::{RelayBody, RelayRequest, Relayed};
 pub use chat::ChatRequest;
 pub use chat_response::{ChatResponse, ToolCall};
 pub use config::{ClientBuilder, DEFAULT_BASE_URL, DEFAULT_MAX_COMPLETION_TOKENS, DEFAULT_MODEL};
@@ -463,6 +465,18 @@ impl RateLimitedClient {
         Ok((model, size))
     }
 
+    /// How large a request of this model is.
+    #[cfg(feature = "gateway")]
+    fn size_of(&self, path: &str, body: &Value, model: &str) -> Estimate {
+        estimate(
+            Endpoint::from_path(path),
+            body,
+            &self.settings().model_table.profile(model),
+            self.settings().prompt_rule,
+            self.settings().max_completion_tokens,
+        )
+    }
+
     /// The model of a request that names none.
     fn usual_model(&self, path: &str) -> &str {
         match Endpoint::from_path(path) {
@@ -558,6 +572,12 @@ impl RateLimitedClient {
             true => azure::path(path, model),
             false => path.into(),
         }
+    }
+
+    /// Whether it sends a key.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.inner.transport.has_key()
     }
 
     /// The provider of the server, where it is known.

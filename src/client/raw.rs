@@ -124,6 +124,21 @@ impl ApiRequest {
         self
     }
 
+    /// A request of somebody else's, of which the headers say what its body is.
+    #[cfg(feature = "gateway")]
+    pub(super) fn relayed(
+        method: &'static str,
+        path: String,
+        body: Vec<u8>,
+        model: Option<String>,
+    ) -> Self {
+        Self {
+            body,
+            model,
+            ..Self::new(method, path)
+        }
+    }
+
     /// How it goes over the wire, for each attempt.
     pub(super) fn method(&self) -> &'static str {
         self.method

@@ -56,7 +56,7 @@ impl Tries {
     }
 
     /// Whether there may be another one.
-    fn leave_another(self, max_retries: u32) -> bool {
+    pub(super) fn leave_another(self, max_retries: u32) -> bool {
         let refusals = max_retries.saturating_mul(REFUSALS_PER_RETRY);
         let is_hopeless =
             self.unlucky >= MOST_UNLUCKY && self.others.is_some_and(|(_, others)| others >= OTHERS);

@@ -286,7 +286,11 @@ impl ChatStream {
 
 /// What is known of the usage after one more piece. A stream of messages tells of the prompt first, and of the
 /// answer so far with each piece.
-fn merged(known: Option<Usage>, said: Option<Usage>, output: Option<u64>) -> Option<Usage> {
+pub(super) fn merged(
+    known: Option<Usage>,
+    said: Option<Usage>,
+    output: Option<u64>,
+) -> Option<Usage> {
     let usage = match (known, said) {
         (Some(known), Some(said)) => Some(Usage {
             input_tokens: known.input_tokens.max(said.input_tokens),

@@ -61,6 +61,8 @@ use proxy::proxy_for;
 use tls::Tls;
 use url::is_url;
 
+#[cfg(feature = "gateway")]
+use super::authorization::is_carrier;
 use super::authorization::{Secret, is_credential_header};
 use super::config::{ProxyChoice, Settings};
 use super::connections::Connections;
@@ -133,6 +135,13 @@ impl Transport {
 
     pub(super) fn connections(&self) -> &Connections {
         &self.opened
+    }
+
+    /// Whether a key goes with every request.
+    #[cfg(feature = "gateway")]
+    pub(super) fn has_key(&self) -> bool {
+        let mut names = self.headers.keys().map(HeaderName::as_str);
+        names.any(is_carrier)
     }
 
     /// The base URL as it may be shown.

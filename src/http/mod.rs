@@ -16,6 +16,8 @@ mod exchange; //   one response
     not(paceline_loom)
 ))]
 pub(crate) mod fuzz; // what a client sends, as inputs of a fuzzer
+#[cfg(feature = "gateway")]
+mod hang_ups; //   clients that leave while they wait
 mod limits; //     what a connection may take
 mod request; //    reading requests from a connection
 mod response; //   heads of responses
@@ -25,6 +27,8 @@ mod tests;
 mod writing; //    writes that end
 
 pub(crate) use exchange::Exchange;
+#[cfg(feature = "gateway")]
+pub(crate) use hang_ups::HangUps;
 pub(crate) use limits::HttpLimits;
 pub(crate) use request::{Malformed, Request};
 pub(crate) use response::reason;

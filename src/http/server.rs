@@ -107,6 +107,7 @@ impl Server {
     }
 
     /// Open connections.
+    #[cfg(test)]
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.count()
     }
@@ -117,13 +118,11 @@ impl Server {
     }
 
     /// Closes the port, ends idle connections, and waits until the others have their responses, until `end`
-    /// at the latest. False where some had to be cut off.
+    /// at the latest. False where some have none by then: [`stop`](Self::stop) cuts them off.
     pub(crate) fn drain(&self, end: Instant) -> bool {
         let mut listener = self.listener.lock();
         self.close_port(&mut listener);
-        let is_done = self.shared.connections.drain(end);
-        self.shared.connections.close();
-        is_done
+        self.shared.connections.drain(end)
     }
 
     /// Closes the port and all connections, also those in the middle of a response, and returns

@@ -285,7 +285,11 @@ fn what_does_not_end_in_time_is_cut_off() {
     busy.write_all(b"GET /wait HTTP/1.1\r\n\r\n").unwrap();
     running.began.recv().unwrap();
     std::thread::scope(|scope| {
-        let drained = scope.spawn(|| running.server.drain(now()));
+        let drained = scope.spawn(|| {
+            let is_done = running.server.drain(now());
+            running.server.stop();
+            is_done
+        });
         // The connection ends at once, its thread with its request.
         assert_eq!(read_to_end(&mut busy), "");
         running.go_on.send(()).unwrap();

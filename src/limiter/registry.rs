@@ -44,6 +44,9 @@ pub struct Registry {
     single: Option<RateLimiter>,
     #[cfg(feature = "redis")]
     shared: Option<SharedStore>,
+    /// Whose limits they are, where each key has its own.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "a name in a store"))]
+    key: Option<String>,
     limiters: Mutex<HashMap<String, RateLimiter>>,
 }
 
@@ -60,6 +63,7 @@ impl Registry {
             single: None,
             #[cfg(feature = "redis")]
             shared: None,
+            key: None,
             limiters: Mutex::new(HashMap::new()),
         }
     }
@@ -142,12 +146,28 @@ impl Registry {
         self
     }
 
+    /// One of the same settings for another key, with limiters of its own. `name` tells them apart in a store.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn of_key(&self, name: &str) -> Self {
+        let mut registry = Self::new(self.table.clone())
+            .jitter(self.jitter)
+            .clock(self.clock.clone());
+        registry.max_waiters = self.max_waiters;
+        registry.hook.clone_from(&self.hook);
+        registry.single.clone_from(&self.single);
+        #[cfg(feature = "redis")]
+        registry.shared.clone_from(&self.shared);
+        registry.key = Some(name.to_owned());
+        registry
+    }
+
     /// One of the same settings that shares its limiters.
     #[cfg(all(feature = "client", feature = "redis"))]
     pub(crate) fn sharing(&self, store: &SharedStore) -> Self {
         let mut registry = Self::new(self.table.clone()).jitter(self.jitter);
         registry.max_waiters = self.max_waiters;
         registry.hook.clone_from(&self.hook);
+        registry.key.clone_from(&self.key);
         registry.share(store)
     }
 
@@ -191,7 +211,10 @@ impl Registry {
         }
         #[cfg(feature = "redis")]
         let limiter = match &self.shared {
-            Some(store) => limiter.share(store, family),
+            Some(store) => match &self.key {
+                Some(key) => limiter.share(store, &format!("{family}@{key}")),
+                None => limiter.share(store, family),
+            },
             None => limiter,
         };
         let limiter = limiter.build();

@@ -2,6 +2,7 @@
 
 mod amounts; //  numbers, times and sums of money
 mod extract; //  `paceline extract`
+mod serve; //    `paceline serve`
 mod server; //   the API, and how to reach it
 mod shape; //    what the input is made of, and what is taken of it
 #[cfg(feature = "redis")]
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use extract::Extract;
+pub(crate) use serve::Serve;
 pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
@@ -115,6 +117,14 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 all rows have an answer; 1 some have none; 2 wrong usage, or a file that cannot be used.
     Extract(Extract),
+    /// Serve a gateway through which other programs keep the limits, until Ctrl-C
+    ///
+    /// Point a program at it with OPENAI_BASE_URL=http://127.0.0.1:8317/v1: each of its calls waits its turn and goes
+    /// on to the provider. It listens for this machine alone and speaks no TLS.
+    ///
+    /// Exit status: 0 ended by a signal, and all requests had their responses; 1 some were cut off; 2 wrong usage, or
+    /// a port that is taken.
+    Serve(Box<Serve>),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
     /// Of a limits file it enforces tokens and requests per minute, for each model by itself, and

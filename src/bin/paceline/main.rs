@@ -33,6 +33,7 @@ mod reasons; //  why requests fail, in words
 mod report; //   `--report`: a run as a page
 mod run; //      `paceline run`
 mod say; //      words on standard error, results on standard output
+mod serve; //    `paceline serve`
 mod server; //   the API to talk to
 mod several; //  one input over several models
 #[cfg(feature = "redis")]
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
             several::run(&mut arguments)
         }
         Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),

@@ -71,6 +71,14 @@ pub(super) fn read(endpoint: Endpoint, bytes: Vec<u8>) -> Result<Body, Unreadabl
     })
 }
 
+/// What a whole body of an endpoint says that it used, and why it is no success; `None` for what is no
+/// JSON. The body stays as it is.
+#[cfg(feature = "gateway")]
+pub(super) fn glance(endpoint: Endpoint, text: &str) -> Option<(Option<Usage>, Option<Fault>)> {
+    let found = Fields::read(&mut Cursor::new(text)).ok()?;
+    Some((found.usage, verdict::fault(&found, Some(endpoint))))
+}
+
 /// Reads an event of a stream.
 pub(super) fn read_chunk(event: &str) -> Result<Body, Unreadable> {
     judge(event.to_owned(), Vec::new(), verdict::chunk_fault)

@@ -55,6 +55,16 @@ impl Settlement {
         None
     }
 
+    /// The usage of an answer of which only the number of its pieces is known: about a token each.
+    #[cfg(feature = "gateway")]
+    pub(super) fn usage_of_length(&self, pieces: u64) -> Usage {
+        Usage {
+            input_tokens: self.prompt,
+            output_tokens: pieces,
+            ..Usage::default()
+        }
+    }
+
     /// Settles with the usage if it is known, and returns what the request cost in the end.
     pub(in crate::client) fn settle(self, usage: Option<Usage>) -> Cost {
         let reserved = self.permit.cost();
