@@ -12,6 +12,7 @@ fi
 export PYTHONPATH="$folder"
 cargo build --locked --all-features --bin paceline
 python3 tests/clients/official.py target/debug/paceline
+python3 tests/clients/gateway.py target/debug/paceline
 if [ -n "$PACELINE_LONG" ]; then
     python3 tests/clients/others.py target/debug/paceline
 fi

@@ -83,7 +83,12 @@ mod tests {
     #[test]
     fn this_machine_s_names_are_taken_and_no_others() {
         let names = ["gateway.example".to_owned()];
-        let table: [(Option<&str>, Option<&str>, Result<(), Denied>); 17] = [
+        type Row = (
+            Option<&'static str>,
+            Option<&'static str>,
+            Result<(), Denied>,
+        );
+        let table: [Row; 17] = [
             (Some("127.0.0.1:8317"), None, Ok(())),
             (Some("127.0.0.1"), None, Ok(())),
             (Some("LocalHost:1"), None, Ok(())),

@@ -57,7 +57,9 @@ pub(super) fn forward(
         let watched = proxy.hang_ups.watch(exchange.stream(), may_ask, left);
         (proxy.waiting.join(&has_left), watched)
     });
-    let sent = relay.send(options);
+    let abort = CancelToken::new();
+    let _in_flight = proxy.in_flight.join(&abort);
+    let sent = relay.send(options, &abort);
     // From here on the connection may be written to.
     drop(watched);
     match sent {

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn deadlines_are_the_clients_own() {
-        let table: [(&[(&str, &str)], Option<f64>); 8] = [
+        type Row = (&'static [(&'static str, &'static str)], Option<f64>);
+        let table: [Row; 8] = [
             (&[], None),
             (&[("X-Stainless-Read-Timeout", "600")], Some(600.0)),
             (

@@ -28,8 +28,8 @@ mod recent; //   the last refusals
 mod refusal; //  errors in the provider's form: pure
 mod service; //  from a request to who answers it
 mod status; //   where it stands, for programs and for people
+mod tokens; //   requests that can be ended from elsewhere
 mod upstream; // clients of the provider, by key
-mod waiting; //  those that wait for a limit, to send them away
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -103,16 +103,15 @@ impl Gateway {
             self.server.drain(clock::now() + LAST_WORDS);
             is_done = false;
         }
-        self.server.stop();
-        self.is_over();
+        self.stop();
         is_done
     }
 
     /// Closes the port and all connections, also those in the middle of a response, and returns when their threads
     /// have ended. Requests that have reached the provider are charged by it all the same.
     pub fn stop(&self) {
-        // Those that wait for a limit have no connection any more on which it could be seen.
         self.proxy.waiting.end();
+        self.proxy.in_flight.end();
         self.server.stop();
         self.is_over();
     }

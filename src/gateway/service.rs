@@ -9,8 +9,8 @@ use super::forward;
 use super::recent::Recent;
 use super::refusal::{Form, Refusal};
 use super::status;
+use super::tokens::Tokens;
 use super::upstream::Upstream;
-use super::waiting::Waiting;
 use crate::http::{Exchange, HangUps, Malformed, Request, Service};
 
 /// Methods that are passed on.
@@ -24,7 +24,10 @@ pub(super) struct Proxy {
     pub(super) upstream: Upstream,
     pub(super) hang_ups: HangUps,
     pub(super) counters: Counters,
-    pub(super) waiting: Waiting,
+    /// Requests that wait for a limit.
+    pub(super) waiting: Tokens,
+    /// Requests whose response has not ended.
+    pub(super) in_flight: Tokens,
     pub(super) recent: Recent,
 }
 
@@ -34,7 +37,8 @@ impl Proxy {
             upstream,
             hang_ups: HangUps::new()?,
             counters: Counters::default(),
-            waiting: Waiting::default(),
+            waiting: Tokens::default(),
+            in_flight: Tokens::default(),
             recent: Recent::default(),
         })
     }

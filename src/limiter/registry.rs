@@ -212,7 +212,7 @@ impl Registry {
         #[cfg(feature = "redis")]
         let limiter = match &self.shared {
             Some(store) => match &self.key {
-                Some(key) => limiter.share(store, &format!("{family}@{key}")),
+                Some(key) => limiter.share(store, format!("{family}@{key}")),
                 None => limiter.share(store, family),
             },
             None => limiter,

@@ -42,6 +42,8 @@ mod resume; //  what earlier runs did, and lines that have changed since
 #[cfg(unix)]
 mod room; //    as many in flight as there is room for
 mod safety; //  what others do to files, names that are not what they seem, pipes that nobody reads
+#[cfg(unix)]
+mod serve; //   a gateway as a process
 mod settings; // flags from a file, help, completions, how messages are written
 #[cfg(feature = "redis")]
 mod shared; //  `--share`

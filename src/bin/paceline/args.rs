@@ -119,8 +119,8 @@ pub(crate) enum Command {
     Extract(Extract),
     /// Serve a gateway through which other programs keep the limits, until Ctrl-C
     ///
-    /// Point a program at it with OPENAI_BASE_URL=http://127.0.0.1:8317/v1: each of its calls waits its turn and goes
-    /// on to the provider. It listens for this machine alone and speaks no TLS.
+    /// Name it as a program's base URL, <http://127.0.0.1:8317/v1>: each call of the program waits its turn and goes on to
+    /// the provider. It listens for this machine alone and speaks no TLS.
     ///
     /// Exit status: 0 ended by a signal, and all requests had their responses; 1 some were cut off; 2 wrong usage, or
     /// a port that is taken.

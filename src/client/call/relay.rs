@@ -20,7 +20,7 @@ use crate::client::stream::merged;
 use crate::client::transport::{Answer, Bounds, Outgoing};
 use crate::cost::{Cost, Usage};
 use crate::error::ApiError;
-use crate::limiter::{AcquireOptions, Advice, RateLimiter};
+use crate::limiter::{AcquireOptions, Advice, CancelToken, RateLimiter};
 use crate::observation::Observation;
 use crate::providers::Reading;
 use crate::tokens::{Endpoint, Estimate};
@@ -217,8 +217,9 @@ impl Relay {
     }
 
     /// Waits for its limiter, if it names a model, and sends it; waits again and sends it again while a limit of the
-    /// provider's refuses it. Returns when the head of its response is there, of JSON all of it.
-    pub(crate) fn send(self, wait: AcquireOptions<'_>) -> Result<Relayed> {
+    /// provider's refuses it. Returns when the head of its response is there, of JSON all of it. Cancelling `abort`
+    /// closes the connection to the provider, also while the response is read.
+    pub(crate) fn send(self, wait: AcquireOptions<'_>, abort: &CancelToken) -> Result<Relayed> {
         let mut permit = match self.is_limited {
             true => {
                 let permit = self
@@ -240,7 +241,7 @@ impl Relay {
             attempts += 1;
             let mut advice = Advice::default();
             let mut held = permit.take();
-            let tried = self.attempt(&mut held, &mut advice);
+            let tried = self.attempt(&mut held, &mut advice, abort);
             let (error, response) = match tried {
                 Tried::Passed(mut relayed) => {
                     (relayed.waited, relayed.attempts) = (waited, attempts);
@@ -285,7 +286,12 @@ impl Relay {
     }
 
     /// One attempt. The permit stays where it is to be tried again.
-    fn attempt(&self, permit: &mut Option<Permit<'static>>, advice: &mut Advice) -> Tried {
+    fn attempt(
+        &self,
+        permit: &mut Option<Permit<'static>>,
+        advice: &mut Advice,
+        abort: &CancelToken,
+    ) -> Tried {
         let prepared = &self.prepared;
         let client = &prepared.client;
         client.inner.counters.sent();
@@ -299,7 +305,10 @@ impl Relay {
             path: &path,
             body: raw.body(),
             headers: Some(&self.headers),
-            bounds: Bounds::default(),
+            bounds: Bounds {
+                cancel: Some(abort),
+                ..Bounds::default()
+            },
         });
         let mut answer = match sent {
             Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! Those that wait for a limit, to send them away.
+//! Requests that can be ended from elsewhere.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 
 use crate::CancelToken;
 
-/// The requests that wait, each by the token that ends its wait.
+/// Requests, each by the token that ends it.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<Inner>);
+pub(super) struct Tokens(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -19,14 +19,14 @@ struct Inner {
 
 /// One of them, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Waiter<'a> {
-    of: &'a Waiting,
+pub(super) struct Joined<'a> {
+    of: &'a Tokens,
     id: u64,
 }
 
-impl Waiting {
-    /// A request that begins to wait. Its wait ends at once where all of them have been ended.
-    pub(super) fn join(&self, token: &CancelToken) -> Waiter<'_> {
+impl Tokens {
+    /// A request that begins. It ends at once where all have been ended.
+    pub(super) fn join(&self, token: &CancelToken) -> Joined<'_> {
         let mut inner = self.0.lock();
         let id = inner.next;
         inner.next += 1;
@@ -34,10 +34,10 @@ impl Waiting {
             token.cancel();
         }
         inner.all.insert(id, token.clone());
-        Waiter { of: self, id }
+        Joined { of: self, id }
     }
 
-    /// Ends all waits, those of later requests, too. Returns whether there were any.
+    /// Ends all of them, and all later ones. Returns whether there were any.
     pub(super) fn end(&self) -> bool {
         let tokens: Vec<_> = {
             let mut inner = self.0.lock();
@@ -48,13 +48,13 @@ impl Waiting {
         !tokens.is_empty()
     }
 
-    /// Whether all waits have been ended.
+    /// Whether all have been ended.
     pub(super) fn is_over(&self) -> bool {
         self.0.lock().is_over
     }
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for Joined<'_> {
     fn drop(&mut self) {
         self.of.0.lock().all.remove(&self.id);
     }
