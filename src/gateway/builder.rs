@@ -80,14 +80,18 @@ impl GatewayBuilder {
             limits,
         } = self;
         if !listen.ip().is_loopback() {
-            return Err(Error::Config(format!(
-                "listening on {listen} would let other machines spend the key: listen on 127.0.0.1, or \
+            return Err(Error::config(
+                "listen",
+                format!(
+                    "listening on {listen} would let other machines spend the key: listen on 127.0.0.1, or \
                  give the clients keys"
-            )));
+                ),
+            ));
         }
         let upstream = Upstream::new(upstream)?;
-        let failed =
-            |error: &io::Error| Error::Config(format!("cannot listen on {listen}: {error}"));
+        let failed = |error: &io::Error| {
+            Error::config("listen", format!("cannot listen on {listen}: {error}"))
+        };
         let listener = TcpListener::bind(listen).map_err(|error| failed(&error))?;
         let proxy = Proxy::new(upstream).map_err(|error| failed(&error))?;
         let proxy = Arc::new(proxy);

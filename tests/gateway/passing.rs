@@ -116,10 +116,7 @@ fn events_pass_as_they_arrive() {
 
 #[test]
 fn refusals_of_the_provider_are_retried_behind_the_client_s_back() {
-    let config = SimConfig::new().default_limits(SimLimits {
-        tokens_per_minute: None,
-        requests_per_minute: Some(60),
-    });
+    let config = SimConfig::new().default_limits(SimLimits::default().requests_per_minute(60));
     let simulator = simulator(config.burst(std::time::Duration::from_secs(2)));
     // The gateway is told nothing of that limit.
     let gateway = builder(upstream(&simulator.base_url(), unlimited()))

@@ -4,11 +4,12 @@ use std::sync::{Arc, mpsc};
 
 use paceline::gateway::Gateway;
 use paceline::tokens::PromptRule;
-use paceline::{Error, RateLimitedClient, Registry, Result};
+use paceline::{RateLimitedClient, Registry, Result};
 
 use crate::args;
 use crate::exit::Exit;
 use crate::limits;
+use crate::mistake::mistake;
 use crate::models;
 use crate::say::{self, say};
 use crate::server;
@@ -36,7 +37,7 @@ pub(crate) fn serve(arguments: &args::Serve) -> Result<Exit> {
         // The receiver waits for one.
         let _ = sender.send(signal);
     })
-    .map_err(|error| Error::Config(format!("cannot listen for signals: {error}")))?;
+    .map_err(|error| mistake(format!("cannot listen for signals: {error}")))?;
     say::result(&format!("{}\n", gateway.base_url()))?;
     say!("paceline: point clients there (OPENAI_BASE_URL); Ctrl-C drains and ends it");
     if signal.recv().is_ok() {

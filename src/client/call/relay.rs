@@ -24,7 +24,7 @@ use crate::limiter::{AcquireOptions, Advice, CancelToken, RateLimiter};
 use crate::observation::Observation;
 use crate::providers::Reading;
 use crate::tokens::{Endpoint, Estimate};
-use crate::{Error, Result};
+use crate::{AcquireError, Error, Result};
 
 /// A request as it came. Its headers are without those of one connection and without credentials that the
 /// client has of its own.
@@ -273,11 +273,11 @@ impl Relay {
             );
             let again = held.keep_place().acquire(self.prepared.cost(), wait);
             let again = again.map_err(|ended| match ended {
-                Error::DeadlineExceeded { wait, .. } => Error::DeadlineExceeded {
+                AcquireError::DeadlineExceeded { wait } => Error::DeadlineExceeded {
                     wait,
                     last: Some(Box::new(error)),
                 },
-                ended => ended,
+                ended => ended.into(),
             })?;
             waited += again.waited();
             counters.retried();
