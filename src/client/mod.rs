@@ -31,6 +31,7 @@ mod schema; //     JSON schemas of types
 mod secrets; //    credentials, hidden in everything that a server says, pure
 mod sleep_until; //        a wait between two tries
 mod stream; //     chat, piece by piece
+mod streamed; //   asking for a stream, pure
 mod transport; //  HTTP: requests and responses over connections
 
 use std::borrow::Cow;
@@ -73,6 +74,7 @@ use counters::Counters;
 use learned::Learner;
 use secrets::Secrets;
 use stream::Begin;
+use streamed::with_stream;
 use transport::{Headers, Transport};
 
 use crate::cost::ServiceTier;
@@ -237,7 +239,8 @@ impl RateLimitedClient {
             body.entry("stream_options")
                 .or_insert_with(|| json!({"include_usage": true}));
         }
-        self.stream(self.chat_path(), body, options)
+        let body = Value::Object(body);
+        self.stream(self.chat_path(), &body, body.to_string(), options)
     }
 
     /// Sends any JSON object to any path of the API, with `stream` set, and returns the answer event by event:
@@ -275,24 +278,22 @@ impl RateLimitedClient {
         body: &impl Serialize,
         options: &CallOptions<'_>,
     ) -> Result<ChatStream> {
-        let invalid = |message: String| Error::InvalidRequest(message);
-        let body = serde_json::to_value(body)
-            .map_err(|error| invalid(format!("the body is not JSON: {error}")))?;
-        let Value::Object(mut body) = body else {
-            return Err(invalid("the body is not an object".to_owned()));
-        };
-        body.insert("stream".to_owned(), json!(true));
-        self.stream(path, body, options)
+        let not_json = |error| Error::InvalidRequest(format!("the body is not JSON: {error}"));
+        let text = serde_json::to_string(body).map_err(not_json)?;
+        let text = with_stream(&text)
+            .ok_or_else(|| Error::InvalidRequest("the body is not an object".to_owned()))?;
+        let value = value_of(&text).map_err(not_json)?;
+        self.stream(path, &value, text, options)
     }
 
     fn stream(
         &self,
         path: &str,
-        body: Map<String, Value>,
+        body: &Value,
+        text: String,
         options: &CallOptions<'_>,
     ) -> Result<ChatStream> {
-        let body = Value::Object(body);
-        let prepared = self.count(path, &body, body.to_string())?;
+        let prepared = self.count(path, body, text)?;
         let admitted = prepared.admit(options.acquire())?;
         let (sent, begun) = admitted.perform(None, options, &Begin, |_| AfterAttempt::Count)?;
         Ok(ChatStream::new(self.clone(), sent, begun))

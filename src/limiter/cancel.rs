@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
@@ -31,6 +32,10 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 /// waiter finds the flag. A line's lock may be held while the list is locked, never the reverse.
 #[derive(Clone, Default)]
 pub struct CancelToken(Arc<Shared>);
+
+// No code of the caller's runs under its lock, so a panic leaves nothing half done.
+impl UnwindSafe for CancelToken {}
+impl RefUnwindSafe for CancelToken {}
 
 struct Shared {
     cancelled: AtomicBool,

@@ -31,5 +31,6 @@ mod secrets; //   the key shows nowhere
 mod serialized; // what programs show of it all
 mod streams; //   answers piece by piece
 mod support; //   clients and servers for all of them
+mod traits; //   threads and panics
 mod transports; // in place of the crate's own
 mod way; //       what fails between here and the server

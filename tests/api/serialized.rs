@@ -50,3 +50,19 @@ fn snapshots_costs_and_counters_serialize() {
         1.5
     );
 }
+
+#[test]
+fn what_a_map_reports_serializes() {
+    let summary = paceline::parallel::for_each_result(
+        1..=3,
+        |item: u32| Ok::<_, paceline::Error>(item),
+        |_, _| {},
+    );
+    let shown = to_value(summary).unwrap();
+    assert_eq!(
+        (&shown["done"], &shown["skipped"]),
+        (&json!(3), &json!(null))
+    );
+    let progress = paceline::parallel::Progress::default();
+    assert_eq!(to_value(progress).unwrap()["done"], 0);
+}

@@ -288,6 +288,34 @@ fn a_response_streams_its_text_and_ends_with_all_of_it() {
 }
 
 #[test]
+fn numbers_of_a_streamed_request_keep_their_digits() {
+    #[derive(serde::Serialize)]
+    struct Body {
+        model: &'static str,
+        messages: Vec<serde_json::Value>,
+        seed: u128,
+        temperature: Box<serde_json::value::RawValue>,
+    }
+    let server = Scripted::start([events(&[&piece("a"), "[DONE]"])]);
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    let body = Body {
+        model: "gpt-4o-mini",
+        messages: vec![json!({"role": "user", "content": "a"})],
+        seed: 340_282_366_920_938_463_463,
+        temperature: raw("1.10"),
+    };
+    let client = client(server.base_url());
+    let mut stream = client.post_stream("/chat/completions", &body).unwrap();
+    assert_eq!(text(&mut stream), "a");
+    let sent = &server.requests()[0].body;
+    assert!(
+        sent.starts_with(r#"{"stream":true,"model""#)
+            && sent.contains(r#""seed":340282366920938463463,"temperature":1.10}"#),
+        "{sent}"
+    );
+}
+
+#[test]
 fn a_response_that_fails_in_its_stream_is_an_error() {
     let begun = r#"{"type":"response.created","response":{"status":"in_progress","output":[],"error":null}}"#;
     let delta = r#"{"type":"response.output_text.delta","delta":"a"}"#;

@@ -25,6 +25,7 @@ mod digits; //  numbers keep their digits
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod full; //    disks without room
 mod input; //   lines, good and bad
+mod interrupts; // Ctrl-C in a program of one's own
 mod job; //     the main job, from first to last
 mod kills; //   killed at any moment, and servers that go away
 mod mistakes; // what a newcomer gets wrong

@@ -36,6 +36,16 @@ pub(crate) fn silent() -> Server {
     })
 }
 
+/// Begins a stream with one piece, and sends no more.
+pub(crate) fn begun() -> Server {
+    serve(|mut stream, _| {
+        let piece = r#"data: {"choices":[{"delta":{"content":"a"}}]}"#;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+        let _ = write!(stream, "{head}connection: close\r\n\r\n{piece}\n\n");
+        let _ = stream.read(&mut [0]); // until the other side hangs up
+    })
+}
+
 /// Answers every request with this status once the second value is dropped.
 pub(crate) fn gated(status: &'static str) -> (Server, Sender<()>) {
     let (gate, closed) = mpsc::channel();
