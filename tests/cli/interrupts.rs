@@ -45,9 +45,13 @@ fn an_interrupt_ends_a_stream_a_wait_and_a_pause_at_once() {
             let read = output.read_line(&mut line).unwrap();
             assert!(read > 0, "{what}: it ended before it waited");
         }
+        if what == "pause" {
+            refusing.arrived.recv().unwrap();
+        }
         let begun = Instant::now();
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]);
-        assert!({ kill }.status().unwrap().success());
+        let mut kill = Command::new("kill");
+        kill.args(["-INT", &child.id().to_string()]);
+        assert!(kill.status().unwrap().success());
         let mut rest = String::new();
         output.read_to_string(&mut rest).unwrap();
         child.wait().unwrap();
