@@ -56,6 +56,8 @@ struct Outcome {
     most_in_flight: u64,
     ideal: f64,
     report: SimReport,
+    /// Refusals while the limits were not known yet.
+    early: u64,
 }
 
 impl Outcome {
@@ -88,8 +90,9 @@ impl Scenario {
         let (limits, ideal) = match self.per_minute {
             None => (per_minute(limit), self.ideal),
             Some((requests_per_minute, tokens_per_minute)) => {
-                // A minute's amount at once, and the rest as it comes in.
-                let seconds = |amount: f64, limit: u64| (amount / limit as f64 - 1.0) * 60.0;
+                // What the bucket holds at once, and the rest as it comes in.
+                let burst = self.burst as f64;
+                let seconds = |amount: f64, limit: u64| amount / limit as f64 * 60.0 - burst;
                 let requests = seconds(self.requests as f64, requests_per_minute);
                 let bound = requests.max(seconds(tokens, tokens_per_minute));
                 let limits = SimLimits::none()
@@ -122,7 +125,14 @@ impl Scenario {
             let client = shared.with(client)?.build()?;
             runs.push((Run::new(client, Input::file(&input)?).fresh(true), input));
         }
-        let parts = thread::scope(|scope| {
+        let (parts, early) = thread::scope(|scope| {
+            let early = scope.spawn(|| {
+                thread::park_timeout(self.learns_for);
+                match self.learns_for.is_zero() {
+                    true => 0,
+                    false => simulator.report().refused(),
+                }
+            });
             let begun: Vec<_> = runs
                 .into_iter()
                 .map(|(run, input)| {
@@ -148,7 +158,9 @@ impl Scenario {
                 }
                 Ok(summary)
             });
-            ended.collect::<Result<Vec<_>>>()
+            let ended = ended.collect::<Result<Vec<_>>>()?;
+            let early = early.join().map_err(|_| "a thread panicked")?;
+            Result::Ok((ended, early))
         })?;
         let report = simulator.report();
         assert_eq!(report.violations(), [], "the judge is wrong");
@@ -157,6 +169,7 @@ impl Scenario {
             most_in_flight: most.into_inner(),
             ideal,
             report,
+            early,
         })
     }
 
@@ -178,7 +191,7 @@ impl Scenario {
         };
         let refused = match self.refuses_itself {
             true => outcome.sum(|part| part.retries),
-            false => report.refused(),
+            false => report.refused() - outcome.early,
         };
         let (failed, ratio_shown) = match account_error {
             // Only what had been sent when the first refusal came was refused as well.
@@ -206,6 +219,17 @@ impl Scenario {
         );
         if let Some(reason) = account_error {
             println!("    {reason}");
+        }
+        if outcome.early > 0 {
+            println!("    and {} within {:?}", outcome.early, self.learns_for);
+        }
+        if !self.learns_for.is_zero() {
+            let times = outcome.parts.iter().map(|part| part.wall_seconds);
+            let (least, most) = times.fold((f64::MAX, 0.0_f64), |(least, most), time| {
+                (least.min(time), most.max(time))
+            });
+            println!("    the parts took {least:.1} to {most:.1} s");
+            holds &= most <= least * 1.1;
         }
         holds
     }

@@ -40,6 +40,8 @@ pub(crate) struct Scenario {
     /// Whether refusals are those that the client counts: the server's script or its slots make them, and no
     /// limit of its ledger.
     pub(crate) refuses_itself: bool,
+    /// For how long refusals do not count: the limits are not known yet.
+    pub(crate) learns_for: Duration,
 }
 
 /// Where the limiters of a run keep their counts.
@@ -73,6 +75,7 @@ impl Scenario {
             spread: 0.4,
             most_in_flight: None,
             refuses_itself: false,
+            learns_for: Duration::ZERO,
         }
     }
 }
@@ -256,6 +259,16 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 4,
                 4,
             )
+        },
+        Scenario {
+            // A second's amount at once, and then 1,000 a second.
+            per_minute: Some((60_000, 6_000_000)),
+            burst: 1,
+            requests: 31_000,
+            ideal: 30.0,
+            are_small: true,
+            learns_for: Duration::from_secs(1),
+            ..two_limits("1,000 a second, 8 over a store", Store::Real, 8, 0)
         },
         two_limits(
             "two limits, a store never reached",
