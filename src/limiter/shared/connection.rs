@@ -94,7 +94,7 @@ fn is_of_tls(error: &RedisError) -> bool {
         None => it.downcast_ref::<io::Error>(),
     });
     let inner = io.and_then(io::Error::get_ref);
-    inner.is_some_and(|it| it.is::<rustls::Error>())
+    inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 impl Keys {
