@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use super::Gateway;
+use super::clients::{Clients, GatewayClient};
 use super::service::Proxy;
 use super::upstream::Upstream;
 use crate::http::{HttpLimits, Server};
@@ -33,6 +34,7 @@ pub struct GatewayBuilder {
     upstream: ClientBuilder,
     listen: SocketAddr,
     limits: HttpLimits,
+    clients: Vec<GatewayClient>,
 }
 
 impl GatewayBuilder {
@@ -46,12 +48,19 @@ impl GatewayBuilder {
                 name: "gateway",
                 ..HttpLimits::default()
             },
+            clients: Vec::new(),
         }
     }
 
     /// Sets the address to listen on. Default: 127.0.0.1:8317.
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = address.into();
+        self
+    }
+
+    /// Adds a client. Where there is one, each request needs the key of one. Default: no clients, and none is needed.
+    pub fn client(mut self, client: GatewayClient) -> Self {
+        self.clients.push(client);
         self
     }
 
@@ -78,8 +87,9 @@ impl GatewayBuilder {
             upstream,
             listen,
             limits,
+            clients,
         } = self;
-        if !listen.ip().is_loopback() {
+        if !listen.ip().is_loopback() && clients.is_empty() {
             return Err(Error::config(
                 "listen",
                 format!(
@@ -88,12 +98,19 @@ impl GatewayBuilder {
                 ),
             ));
         }
+        let clients = Clients::new(clients)?;
         let upstream = Upstream::new(upstream)?;
+        if clients.are_named() && upstream.client_for(&[])?.is_none() {
+            let message =
+                "clients have keys of the gateway's own, so the gateway needs the provider's key";
+            return Err(Error::config("api key", message));
+        }
         let failed = |error: &io::Error| {
             Error::config("listen", format!("cannot listen on {listen}: {error}"))
         };
         let listener = TcpListener::bind(listen).map_err(|error| failed(&error))?;
-        let proxy = Proxy::new(upstream).map_err(|error| failed(&error))?;
+        let proxy = Proxy::new(upstream, clients, listen.ip().is_loopback())
+            .map_err(|error| failed(&error))?;
         let proxy = Arc::new(proxy);
         let server = Server::start(listener, limits, proxy.clone());
         Ok(Gateway {

@@ -25,7 +25,15 @@ pub(super) fn forward(
     let wishes = Wishes::read(&request.headers);
     let wishes = wishes.map_err(|message| Refusal::new(400, "invalid_header", message))?;
     let headers = sorted(&request.headers);
-    let client = proxy.upstream.client_for(&headers.keys);
+    let caller = proxy.clients.of(&headers.keys).inspect_err(|_| {
+        proxy.counters.denied.add();
+    })?;
+    // A client's key opens the gateway and goes no further.
+    let keys = match caller {
+        Some(_) => &[],
+        None => headers.keys.as_slice(),
+    };
+    let client = proxy.upstream.client_for(keys);
     let client = client.map_err(|error| Refusal::new(401, "invalid_api_key", error.to_string()))?;
     let Some(client) = client else {
         let message = "no API key: neither the request nor the gateway has one";
@@ -47,7 +55,10 @@ pub(super) fn forward(
     let has_left = CancelToken::new();
     let mut options = AcquireOptions::new()
         .cancel(&has_left)
-        .priority(wishes.priority.unwrap_or_default());
+        .priority(match caller {
+            Some(caller) => caller.priority_of(wishes.priority),
+            None => wishes.priority.unwrap_or_default(),
+        });
     if let Some(deadline) = wishes.deadline {
         options = options.deadline(arrived + deadline);
     }

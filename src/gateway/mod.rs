@@ -20,6 +20,7 @@
 
 mod access; //   who may ask, by Host and Origin: pure
 mod builder; //  settings
+mod clients; //  who may ask, by key
 mod clock; //    when requests come
 mod counters; // what it has done so far
 mod forward; //  the way of one request
@@ -39,6 +40,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 pub use builder::GatewayBuilder;
+pub use clients::GatewayClient;
 
 use service::Proxy;
 

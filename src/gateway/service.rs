@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 
 use super::access;
+use super::clients::Clients;
 use super::counters::{Counters, Open};
 use super::forward;
+use super::headers::sorted;
 use super::recent::Recent;
 use super::refusal::{Form, Refusal};
 use super::status;
@@ -22,6 +24,9 @@ const ROOTS: [&str; 4] = ["/v1/", "/v1beta/", "/openai/", "/api/"];
 /// What answers the requests of a gateway.
 pub(super) struct Proxy {
     pub(super) upstream: Upstream,
+    pub(super) clients: Clients,
+    /// Whether it listens for this machine alone.
+    is_local: bool,
     pub(super) hang_ups: HangUps,
     pub(super) counters: Counters,
     /// Requests that wait for a limit.
@@ -32,9 +37,11 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    pub(super) fn new(upstream: Upstream) -> io::Result<Self> {
+    pub(super) fn new(upstream: Upstream, clients: Clients, is_local: bool) -> io::Result<Self> {
         Ok(Self {
             upstream,
+            clients,
+            is_local,
             hang_ups: HangUps::new()?,
             counters: Counters::default(),
             waiting: Tokens::default(),
@@ -55,7 +62,11 @@ impl Proxy {
     /// What the gateway says of itself, to programs of this machine.
     fn own(&self, request: &Request, exchange: &Exchange<'_>) -> Option<Route> {
         let peer = exchange.stream().peer_addr().ok()?;
-        if request.method != "GET" || !peer.ip().is_loopback() {
+        let has_key = || {
+            let keys = sorted(&request.headers).keys;
+            self.clients.are_named() && self.clients.of(&keys).is_ok()
+        };
+        if request.method != "GET" || !(peer.ip().is_loopback() || has_key()) {
             return None;
         }
         let accept = request.header("accept").unwrap_or_default();
@@ -74,10 +85,13 @@ impl Proxy {
 
     fn route(&self, request: &Request, exchange: &Exchange<'_>) -> Result<Route, Refusal> {
         let host = request.header("host");
-        access::judge(host, request.header("origin"), &[]).map_err(|denied| {
-            self.counters.denied.add();
-            Refusal::new(403, "foreign_request", denied.message())
-        })?;
+        // Beyond this machine clients have keys, which no page of a browser knows.
+        if self.is_local {
+            access::judge(host, request.header("origin"), &[]).map_err(|denied| {
+                self.counters.denied.add();
+                Refusal::new(403, "foreign_request", denied.message())
+            })?;
+        }
         if request.header("upgrade").is_some() {
             let message = "the gateway passes on no other protocols, such as WebSocket";
             return Err(Refusal::new(501, "no_upgrades", message));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use paceline::sim::{SimConfig, SimLimits, Simulator};
 
-use crate::harness::{KEY, chat, simulator};
+use crate::harness::{Folder, KEY, chat, simulator};
 
 /// A gateway before an API, and where it listens.
 fn serve(base_url: &str, flags: &[&str]) -> (Child, String) {
@@ -103,5 +103,54 @@ fn a_port_that_is_taken_and_an_address_that_others_reach_are_wrong_usage() {
         assert_eq!(output.status.code(), Some(2), "{listen}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn clients_stand_in_the_configuration_and_mistakes_are_named_with_their_place() {
+    let api = simulator();
+    let folder = Folder::new();
+    folder.write("key.txt", "clients-key-77\n");
+    let sha = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
+    let good = format!(
+        "[serve]\nmax-body = \"1M\"\n[[client]]\nname = \"a\"\nkey_file = \"key.txt\"\n\
+         [[client]]\nname = \"b\"\nkey_sha256 = \"{sha}\"\npriority = \"batch\"\n"
+    );
+    folder.write("good.toml", good);
+    let config = folder.path("good.toml").display().to_string();
+    let (mut child, address) = serve(&api.base_url(), &["--config", &config]);
+    assert!(answer(post(&address)).starts_with("HTTP/1.1 401"));
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    for (text, expected) in [
+        (
+            "[[client]]\nname = \"a\"\n",
+            "bad.toml:1: a client needs key_sha256 or key_file",
+        ),
+        (
+            "[[client]]\nname = \"a\"\nkey_sha256 = \"12\"\n",
+            "bad.toml:3: client a: key_sha256",
+        ),
+        (
+            "[[client]]\nname = \"a\"\nkey = \"s3cret\"\n",
+            "bad.toml:3: a client has no \"key\"",
+        ),
+        (
+            "[[client]]\nname = \"a\"\nkey_file = \"none\"\n",
+            "bad.toml:3: key_file",
+        ),
+        ("client = 1\n", "bad.toml:1: clients stand in tables"),
+    ] {
+        folder.write("bad.toml", text);
+        let run = folder
+            .paceline([
+                "serve",
+                "--config",
+                "bad.toml",
+                "--base-url",
+                &api.base_url(),
+            ])
+            .ends_with(2);
+        run.says(&[expected]);
     }
 }

@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use paceline::RateLimitedClient;
+use paceline::gateway::GatewayClient;
+
 use crate::harness::*;
 
 #[test]
@@ -58,4 +61,39 @@ fn no_key_is_printed() {
     let gateway = settings.clone().start().unwrap();
     let printed = format!("{settings:?} {gateway:?}");
     assert!(!printed.contains(KEY), "{printed}");
+}
+
+#[test]
+fn clients_are_known_by_their_keys_which_go_no_further() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let canned = canned(vec![says(ok)]);
+    let client = GatewayClient::with_key("team", "team-key-0123456789");
+    // With keys it may listen for others.
+    let gateway = builder(upstream(&canned.base_url, unlimited()))
+        .client(client.clone())
+        .listen((Ipv4Addr::UNSPECIFIED, 0))
+        .start()
+        .unwrap();
+    let addr = (Ipv4Addr::LOCALHOST, gateway.local_addr().port()).into();
+    for header in ["", "Authorization: Bearer wrong\r\n"] {
+        let answer = Client::new(addr).post(CHAT, header, &chat(1).to_string());
+        assert_eq!(answer.status, 401, "{header}");
+        assert_eq!(answer.json()["error"]["code"], "invalid_api_key");
+    }
+    let header = "Authorization: Bearer team-key-0123456789\r\n";
+    let answer = Client::new(addr).post(CHAT, header, &chat(1).to_string());
+    assert_eq!(answer.status, 200);
+    let seen = canned.seen.recv_timeout(SOON).unwrap();
+    let seen = String::from_utf8(seen).unwrap();
+    assert!(seen.contains(KEY) && !seen.contains("team-key"), "{seen}");
+
+    let keyless = RateLimitedClient::builder()
+        .base_url("http://127.0.0.1:9/v1")
+        .api_key_env("PACELINE_TEST_NO_SUCH_KEY")
+        .registry(registry(unlimited()));
+    let refused = builder(keyless).client(client).start().unwrap_err();
+    assert!(
+        refused.to_string().contains("the provider's key"),
+        "{refused}"
+    );
 }

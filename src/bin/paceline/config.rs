@@ -16,6 +16,7 @@ use clap::{ArgMatches, Command, FromArgMatches};
 use toml::de::{DeTable, DeValue};
 
 use crate::args::{self, Arguments};
+use crate::clients;
 use crate::exit::Exit;
 use crate::say::{self, error};
 
@@ -137,6 +138,9 @@ fn flags(
     for (name, value) in table.get_ref() {
         let place_of = place(name.span());
         let name = name.get_ref();
+        if *name == clients::TABLE {
+            continue; // `serve` reads them
+        }
         let Some(of) = command.find_subcommand(&**name).filter(|it| has_flags(it)) else {
             return Err(format!(
                 "{place_of}: {name:?} is no command; flags stand in a table such as [run]"

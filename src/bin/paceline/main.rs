@@ -4,6 +4,7 @@ mod advice; //   what can be typed when a run cannot begin
 mod args; //     what may be said on the command line
 mod ask; //      `paceline limits`
 mod check; //    models of flags, against those of the input
+mod clients; //  clients of `paceline serve`
 mod config; //   flags from a file, and where each flag comes from
 mod count; //    `paceline count`
 mod descriptors; // the limit of open files
@@ -61,13 +62,14 @@ fn main() -> ExitCode {
     logger::install(arguments.verbose);
     descriptors::raise();
     signals::outlive_limits();
+    let config = arguments.config;
     let result = match arguments.command {
         Command::Run(mut arguments) => {
             names::carry_part(&mut arguments);
             several::run(&mut arguments)
         }
         Command::Extract(arguments) => extract::extract(&arguments),
-        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments, config.as_deref()),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),

@@ -1,5 +1,6 @@
 //! `paceline serve`.
 
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use paceline::gateway::Gateway;
@@ -7,6 +8,7 @@ use paceline::tokens::PromptRule;
 use paceline::{RateLimitedClient, Registry, Result};
 
 use crate::args;
+use crate::clients::clients;
 use crate::exit::Exit;
 use crate::limits;
 use crate::mistake::mistake;
@@ -18,10 +20,15 @@ use crate::share;
 use crate::signals;
 
 /// Serves until a signal, then drains. A second signal ends it at once.
-pub(crate) fn serve(arguments: &args::Serve) -> Result<Exit> {
+pub(crate) fn serve(arguments: &args::Serve, config: Option<&Path>) -> Result<Exit> {
     server::read_table(&arguments.server)?;
     server::check(&arguments.server)?;
-    let gateway = Gateway::builder(upstream(arguments)?)
+    let clients = config.map(clients).transpose()?.unwrap_or_default();
+    let mut builder = Gateway::builder(upstream(arguments)?);
+    for client in clients {
+        builder = builder.client(client);
+    }
+    let gateway = builder
         .listen(arguments.listen)
         .max_connections(arguments.max_connections)
         .max_body(arguments.max_body)
