@@ -23,6 +23,7 @@ mod ask; //     `limits`
 mod attacks; // what would command the terminal, and keys in wrong places
 mod digits; //  numbers keep their digits
 mod display; // what is shown while it runs, and outputs that nobody reads
+mod fifty; //   mistakes of a newcomer, in one table
 mod full; //    disks without room
 mod input; //   lines, good and bad
 mod interrupts; // Ctrl-C in a program of one's own

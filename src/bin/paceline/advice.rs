@@ -1,6 +1,11 @@
 //! What can be typed when a run ends before anything is sent.
 
+use std::io::ErrorKind;
+
 use paceline::{Error, InputKind};
+
+/// The error of a file that is not there, which has this number on Unix and on Windows.
+const NOT_FOUND: i32 = 2;
 
 /// The flags that help, where there are some.
 pub(crate) fn advice(error: &Error) -> Option<String> {
@@ -28,8 +33,28 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
             looks_like: Some(kind),
             ..
         } => reading(*kind).map(str::to_owned),
-        _ => None,
+        error => of_file(error),
     }
+}
+
+/// What to look at when a file cannot be used. The library passes on what the system says, and some errors
+/// have it in their text alone.
+fn of_file(error: &Error) -> Option<String> {
+    let said = error.to_string();
+    let is = |code| said.contains(&std::io::Error::from_raw_os_error(code).to_string());
+    if is(NOT_FOUND) {
+        let here = std::env::current_dir().ok()?;
+        let here = here.display();
+        return Some(format!(
+            "check the name and that its folder exists; names without a folder are looked up in {here}"
+        ));
+    }
+    if said.ends_with("is a directory") {
+        return Some("name a file in it".to_owned());
+    }
+    let is_denied =
+        matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied);
+    is_denied.then(|| "check who owns the file and who may read and write it".to_owned())
 }
 
 /// Which flags would read an input as what it looks like.

@@ -25,7 +25,7 @@ pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{AccountingRule, Amount, Limit, LogFormat, Rule, When};
 
-use values::{at_least_one, count, quantile, seconds, size, time};
+use values::{at_least_one, count, quantile, retries, seconds, size, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -259,7 +259,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = SENDING, hide_short_help = true)]
     pub(crate) max_memory: Option<u64>,
     /// Cap retries of a request after transient errors
-    #[arg(long, value_name = "N", default_value_t = 8, help_heading = SENDING, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = retries, help_heading = SENDING, hide_short_help = true)]
     pub(crate) max_retries: u32,
     /// Give up on a server that was never reached after this time
     #[arg(long, value_name = "TIME", default_value = "30", value_parser = time, help_heading = SENDING, hide_short_help = true)]

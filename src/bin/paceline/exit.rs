@@ -61,6 +61,9 @@ impl Exit {
             };
         }
         say::text(&mask::typed(&error.render().to_string()));
+        if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+            error!("paceline: to send the requests of a file: paceline run FILE");
+        }
         Self::Usage
     }
 

@@ -33,13 +33,19 @@ pub(crate) fn check(arguments: &args::Run, results: &Path, errors: &Path) -> Res
             let is_journal = flag == "--output" || flag == "--errors";
             let message = match () {
                 () if is_journal && Some(*other) == input => {
-                    format!("{flag} {} is the input itself", path.display())
+                    format!(
+                        "{flag} {} is the input itself; name another file",
+                        path.display()
+                    )
                 }
                 () if is_journal && *other == results => format!(
-                    "--output and --errors are the same file {}",
+                    "--output and --errors are the same file {}; name two files",
                     results.display()
                 ),
-                () => format!("{flag} would overwrite {}", other.display()),
+                () => format!(
+                    "{flag} would overwrite {}; name another file",
+                    other.display()
+                ),
             };
             return Err(mistake(message));
         }

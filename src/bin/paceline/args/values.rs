@@ -213,6 +213,11 @@ impl FromStr for Shard {
     }
 }
 
+pub(super) fn retries(text: &str) -> Result<u32, String> {
+    let number = amounts::whole(text).and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| "a whole number such as 8 is needed".to_owned())
+}
+
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match amounts::whole(text).and_then(|number| usize::try_from(number).ok()) {
         Some(0) => Err("at least 1 is needed, such as 100".to_owned()),
