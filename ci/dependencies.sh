@@ -10,6 +10,16 @@ for features in '' serde providers ureq tokens client batch schemars sim redis c
     fi
     echo "--features '$features': $(sort -u <<<"$tree" | wc -l) crates, no async runtime"
 done
+# How long each takes to check from nothing, for docs/features.md: minutes, so only when asked for.
+if [ "${1:-}" = --time ]; then
+    for features in '' serde sim providers ureq tokens client gateway redis batch schemars cli; do
+        folder=$(mktemp -d)
+        began=$(date +%s)
+        CARGO_TARGET_DIR=$folder cargo check --locked --quiet --no-default-features --features "$features"
+        echo "--features '$features': $(($(date +%s) - began)) s to check from nothing"
+        rm -rf "$folder"
+    done
+fi
 export PATH="$PWD/target/tools/bin:$PATH"
 if [ "${CI:-}" = true ] && ! cargo deny --version >/dev/null 2>&1; then
     cargo install --locked --quiet --root target/tools cargo-deny@0.20.2

@@ -386,14 +386,18 @@ fn each_mistake_of_a_newcomer_is_named_with_its_place_and_a_way_out() {
         folder.write(name, text);
     }
     let before = folder.files();
+    let mut wrong = Vec::new();
     for (command, more, said) in TABLE {
         let run = folder
             .paceline(command)
             .args(more)
             .env_remove("OPENAI_API_KEY");
         let output = run.ends_with(2);
-        output.says(&said).prints_nothing();
+        output.prints_nothing();
+        let missing = said.iter().filter(|word| !output.stderr.contains(**word));
+        missing.for_each(|word| wrong.push(format!("{word:?} is not in {output}")));
         assert_eq!(folder.files(), before, "{command:?} {more:?}");
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(TABLE.len() >= 50);
 }

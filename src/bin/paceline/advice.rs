@@ -33,28 +33,27 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
             looks_like: Some(kind),
             ..
         } => reading(*kind).map(str::to_owned),
-        error => of_file(error),
+        Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Some("check who owns the file and who may read and write it".to_owned())
+        }
+        error => of_file(&error.to_string()),
     }
 }
 
-/// What to look at when a file cannot be used. The library passes on what the system says, and some errors
-/// have it in their text alone.
-fn of_file(error: &Error) -> Option<String> {
-    let said = error.to_string();
-    let is = |code| said.contains(&std::io::Error::from_raw_os_error(code).to_string());
-    if is(NOT_FOUND) {
-        let here = std::env::current_dir().ok()?;
-        let here = here.display();
-        return Some(format!(
-            "check the name and that its folder exists; names without a folder are looked up in {here}"
-        ));
-    }
+/// What to look at when a file cannot be used. The system's words are in the messages of all errors of files,
+/// whatever they are errors of.
+pub(crate) fn of_file(said: &str) -> Option<String> {
     if said.ends_with("is a directory") {
         return Some("name a file in it".to_owned());
     }
-    let is_denied =
-        matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied);
-    is_denied.then(|| "check who owns the file and who may read and write it".to_owned())
+    let not_found = std::io::Error::from_raw_os_error(NOT_FOUND).to_string();
+    let here = std::env::current_dir().ok()?;
+    said.contains(&not_found).then(|| {
+        let here = here.display();
+        format!(
+            "check the name and that its folder exists; names without a folder are looked up in {here}"
+        )
+    })
 }
 
 /// Which flags would read an input as what it looks like.

@@ -43,6 +43,9 @@ pub(crate) fn arguments(typed: &[OsString]) -> Result<Arguments, Exit> {
     {
         from_file = flags(Path::new(&path), typed, at, &command).map_err(|message| {
             error!("paceline: --config {}", message);
+            if let Some(advice) = crate::advice::of_file(&message.to_string()) {
+                error!("paceline: {advice}");
+            }
             Exit::Usage
         })?;
         let flags = from_file.iter().flat_map(|flag| flag.words.clone());
