@@ -43,6 +43,7 @@ const INSIDES: [(&str, &[&str]); 2] = [
             "cancel",
             "priority",
             "event",
+            "failure",
             "alarm",
             "refill",
             "clock",

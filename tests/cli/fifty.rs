@@ -286,7 +286,11 @@ const TABLE: [Row<'_>; 60] = [
     (
         REQUESTS,
         &[],
-        ["OPENAI_API_KEY", "https://api.example.com", "set"],
+        [
+            "no API key",
+            "OPENAI_API_KEY",
+            "set the environment variable",
+        ],
     ),
     // Formats.
     (

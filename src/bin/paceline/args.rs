@@ -283,7 +283,7 @@ pub(crate) struct Run {
     /// Stop before this run costs more
     #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS, hide_short_help = true)]
     pub(crate) max_cost_this_run: Option<Amount>,
-    /// Stop before more is spent, such as '$20', earlier runs included; needs --prices
+    /// Stop before more is spent in all runs, such as '$20'; needs --prices
     #[arg(long, value_name = "AMOUNT", requires = "prices", help_heading = BOUNDS)]
     pub(crate) max_cost: Option<Amount>,
     /// Stop when N requests have failed
