@@ -18,6 +18,8 @@
 //! # Ok::<(), paceline::Error>(())
 //! ```
 //!
+//! Chapters by task are in the guide: [`guide`].
+//!
 //! # Features
 //!
 //! | feature | holds | default |
@@ -36,7 +38,14 @@
 //! | `cli` | the `paceline` command | |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "batch", feature = "gateway", feature = "sim")),
+    not(all(
+        feature = "batch",
+        feature = "gateway",
+        feature = "redis",
+        feature = "schemars",
+        feature = "sim",
+        feature = "ureq"
+    )),
     allow(
         rustdoc::broken_intra_doc_links,
         reason = "the list above names every feature"
@@ -68,6 +77,16 @@ mod error; //      what can go wrong, and what to do
 pub mod fuzz; // everything that reads what others write, as targets of a fuzzer
 #[cfg(feature = "gateway")]
 pub mod gateway; // a server that other programs send their requests through
+// Part of the documentation alone.
+#[cfg(all(
+    doc,
+    feature = "batch",
+    feature = "redis",
+    feature = "schemars",
+    feature = "sim",
+    feature = "ureq"
+))]
+pub mod guide;
 #[cfg(any(feature = "gateway", feature = "sim"))]
 #[cfg_attr(
     not(feature = "gateway"),

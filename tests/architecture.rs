@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the cellar up. A room may import from those before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "sync",
     "unit",
     "error",
@@ -29,6 +29,7 @@ const ROOMS: [&str; 17] = [
     "sim",
     "gateway",
     "fuzz",
+    "guide",
 ];
 
 /// The insides of the two largest rooms, from the cellar up: a file or folder may import from those before
