@@ -80,8 +80,21 @@ struct Adjustment {
     hidden: bool,
     /// Whether it only counts, and holds no request back.
     idle: bool,
-    /// Whether one response alone says that the quota is this small.
-    unconfirmed: bool,
+    /// What a limit lets through that one response alone has reported.
+    probe: Probe,
+}
+
+/// What is done about a limit that one response alone has reported: one request of any amount is sent as a
+/// probe, and others wait for its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Probe {
+    /// A second response, or the user, has named the limit: no probe is needed.
+    #[default]
+    Confirmed,
+    /// The next request that is above it, or would wait for long, is the probe.
+    Next,
+    /// It has been granted.
+    Sent,
 }
 
 impl Default for Adjustment {
@@ -92,7 +105,7 @@ impl Default for Adjustment {
             reserve: 0,
             hidden: false,
             idle: false,
-            unconfirmed: false,
+            probe: Probe::Confirmed,
         }
     }
 }
@@ -204,6 +217,11 @@ impl Bucket {
     /// Takes `amount`, below zero if need be.
     #[inline]
     pub(crate) fn take(&mut self, amount: u64) {
+        if self.is_probe(amount)
+            && let Some(other) = &mut self.other
+        {
+            other.probe = Probe::Sent;
+        }
         self.level = self.level.saturating_sub(self.scaled(amount));
     }
 
@@ -237,7 +255,7 @@ impl Bucket {
 
     /// Whether waiting can be enough for an amount. A provisional limit may be too low: an amount above
     /// it passes at a full bucket, and the server reports the limit. One that a single response has
-    /// reported may be wrong: an amount above it passes as a probe, and its response is the second one.
+    /// reported may be wrong: nothing is refused before a second one.
     fn passes(&self, amount: u64) -> bool {
         amount <= self.quota.amount()
             || self.is_hidden()
@@ -262,14 +280,20 @@ impl Bucket {
     }
 
     fn needed_adjusted(&self, amount: u64, other: &Adjustment) -> i128 {
-        if other.idle {
+        if other.idle || self.is_probe(amount) {
             return i128::MIN;
-        }
-        if other.unconfirmed && amount > self.quota.amount() {
-            return 0; // a probe, which leaves a debt: others wait until that is paid or its response is here
         }
         // Below 2¹¹⁶ and 2¹⁰⁵: see above.
         (product(other.charged(amount), self.period) + other.reserve).min(self.full)
+    }
+
+    /// Whether an amount passes as the probe of a limit that one response alone has reported: one that is above
+    /// it, or that would wait for long.
+    fn is_probe(&self, amount: u64) -> bool {
+        let is_next = self.other.as_ref().is_some_and(|it| it.probe == Probe::Next);
+        is_next
+            && (amount > self.quota.amount()
+                || self.level < product(amount, self.period) - product(LONG_WAIT, self.rate))
     }
 }
 
@@ -290,6 +314,9 @@ impl Adjustment {
 }
 
 const MILLION: u64 = 1_000_000;
+/// A wait for which a limit has to be more than one response's word, in nanoseconds. The careful start makes
+/// requests wait for less.
+const LONG_WAIT: u64 = 10_000_000_000;
 
 /// One multiplication of the machine's, since both factors fit a register.
 fn product(a: u64, b: u64) -> i128 {

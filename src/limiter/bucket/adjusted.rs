@@ -5,7 +5,7 @@
 
 #[cfg(feature = "redis")]
 use super::Tick;
-use super::{Adjustment, Bucket, MILLION};
+use super::{Adjustment, Bucket, MILLION, Probe};
 use crate::quota::{MAX_AMOUNT, Quota};
 
 impl Bucket {
@@ -62,15 +62,22 @@ impl Bucket {
         (other.hidden, other.idle) = (false, false);
     }
 
-    /// Whether one response alone says that the quota is this small: then it refuses no amount.
-    pub(in crate::limiter) fn set_unconfirmed(&mut self, is_so: bool) {
-        if self.is_unconfirmed() != is_so {
-            self.otherwise().unconfirmed = is_so;
+    /// One response alone says that the quota is this small: nothing is refused for that, and the next
+    /// request that would have to wait is sent as a probe.
+    pub(in crate::limiter) fn send_probe(&mut self) {
+        self.otherwise().probe = Probe::Next;
+    }
+
+    /// The quota is what it is.
+    pub(in crate::limiter) fn confirm(&mut self) {
+        if self.is_unconfirmed() {
+            self.otherwise().probe = Probe::Confirmed;
         }
     }
 
     pub(in crate::limiter) fn is_unconfirmed(&self) -> bool {
-        self.other.as_ref().is_some_and(|other| other.unconfirmed)
+        let other = self.other.as_ref();
+        other.is_some_and(|other| other.probe != Probe::Confirmed)
     }
 
     /// Forgets its debt.

@@ -374,3 +374,18 @@ fn a_response_that_reports_a_limit_twice_counts_once_and_one_that_is_stated_is_k
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_limit_that_one_response_alone_reports_holds_no_run_up() {
+    let (limiter, clock) = listening(per_minute(60_000));
+    let mut first = limiter.acquire(Cost::tokens(15)).unwrap();
+    first.observe(&Observation::admitted().with(report(20, 5, SECOND * 45)));
+    for request in 0..20 {
+        let probe = limiter.try_acquire(Cost::tokens(450));
+        let mut probe = probe.unwrap_or_else(|error| panic!("request {request}: {error}"));
+        let next = limiter.try_acquire(Cost::tokens(450)).err();
+        assert!(matches!(next, Some(AcquireError::WouldBlock { .. })), "{request}: {next:?}");
+        probe.observe(&Observation::admitted());
+        clock.advance(SECOND); // the debt alone would take 22 minutes
+    }
+}

@@ -156,6 +156,11 @@ impl LimitEstimator {
         self.said_once.is_none()
     }
 
+    /// Whether a request left after the one whose response alone has reported the limit.
+    pub(super) fn is_after_report(&self, at: Tick, spent: Spent) -> bool {
+        self.said_once.is_some_and(|said| said != (at, spent) && at >= said.0)
+    }
+
     /// Whether the server has said what is left.
     pub(super) fn is_observed(&self) -> bool {
         self.heard_of.is_some()
@@ -273,7 +278,7 @@ impl LimitEstimator {
         let request = Some((then.at, then.spent));
         if self.said_once.is_some() && self.said_once != request && self.quota.amount() == limit {
             self.said_once = None;
-            level.set_unconfirmed(false);
+            level.confirm();
         }
         if self.reported.is_some_and(|told| told > then.at) {
             return;
@@ -287,7 +292,10 @@ impl LimitEstimator {
         }
         let is_stated = self.stated.is_some_and(|stated| stated.amount() == limit);
         self.said_once = request.filter(|_| !is_stated);
-        level.set_unconfirmed(self.said_once.is_some());
+        match self.is_confirmed() {
+            true => level.confirm(),
+            false => level.send_probe(),
+        }
         self.quota = quota;
         self.changed = then.at;
         self.bucket = 0.0;

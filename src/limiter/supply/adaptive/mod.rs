@@ -354,6 +354,17 @@ impl Estimator {
             }
             _ => told,
         };
+        if observation.outcome == Outcome::Admitted {
+            for (index, entry) in self.entries.iter().enumerate() {
+                let is_said = spoken_of.iter().any(|(of, _)| *of == index);
+                let (at, spent) = (request.at, request.spent);
+                if !is_said && entry.limit_estimator.is_after_report(at, spent) {
+                    // A probe has passed, and its response does not repeat the limit: the next one may go.
+                    levels[entry.level].forgive();
+                    levels[entry.level].send_probe();
+                }
+            }
+        }
         self.follow(request, observation, levels, now);
         Consequence {
             limits_changed: amounts(self) != before,
