@@ -290,7 +290,10 @@ impl Bucket {
     /// Whether an amount passes as the probe of a limit that one response alone has reported: one that is above
     /// it, or that would wait for long.
     fn is_probe(&self, amount: u64) -> bool {
-        let is_next = self.other.as_ref().is_some_and(|it| it.probe == Probe::Next);
+        let is_next = self
+            .other
+            .as_ref()
+            .is_some_and(|it| it.probe == Probe::Next);
         is_next
             && (amount > self.quota.amount()
                 || self.level < product(amount, self.period) - product(LONG_WAIT, self.rate))

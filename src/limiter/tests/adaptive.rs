@@ -384,7 +384,10 @@ fn a_limit_that_one_response_alone_reports_holds_no_run_up() {
         let probe = limiter.try_acquire(Cost::tokens(450));
         let mut probe = probe.unwrap_or_else(|error| panic!("request {request}: {error}"));
         let next = limiter.try_acquire(Cost::tokens(450)).err();
-        assert!(matches!(next, Some(AcquireError::WouldBlock { .. })), "{request}: {next:?}");
+        assert!(
+            matches!(next, Some(AcquireError::WouldBlock { .. })),
+            "{request}: {next:?}"
+        );
         probe.observe(&Observation::admitted());
         clock.advance(SECOND); // the debt alone would take 22 minutes
     }

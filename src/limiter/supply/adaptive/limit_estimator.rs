@@ -158,7 +158,8 @@ impl LimitEstimator {
 
     /// Whether a request left after the one whose response alone has reported the limit.
     pub(super) fn is_after_report(&self, at: Tick, spent: Spent) -> bool {
-        self.said_once.is_some_and(|said| said != (at, spent) && at >= said.0)
+        self.said_once
+            .is_some_and(|said| said != (at, spent) && at >= said.0)
     }
 
     /// Whether the server has said what is left.
