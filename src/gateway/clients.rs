@@ -9,7 +9,7 @@ use crate::{Error, Priority, Result};
 /// A client of a gateway: a program or a team, known by a key of its own that opens the gateway and nothing else.
 ///
 /// Where there is one, each request has to come with a client's key, in any of the headers that providers take keys in, and
-/// goes on with the gateway's. Keys are kept as hashes.
+/// is sent with the gateway's. Keys are kept as hashes.
 ///
 /// ```no_run
 /// use paceline::gateway::{Gateway, GatewayClient};

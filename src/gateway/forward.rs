@@ -11,7 +11,7 @@ use crate::http::{Exchange, Request};
 use crate::limiter::{QuotaSnapshot, RateLimiter};
 use crate::{AcquireOptions, CancelToken, Cost, Error, Quota};
 
-/// The most bytes of a stream that are read at once. What has arrived goes on at once, however little it is.
+/// The most bytes of a stream that are read at once. What has arrived is passed on at once, however little it is.
 const PIECE: usize = 16 * 1024;
 
 /// Passes a request on, and its response back.

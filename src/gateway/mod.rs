@@ -1,7 +1,7 @@
 //! A local server through which programs in any language keep the limits of their API.
 //!
 //! A program names the gateway as its base URL, and no code of it changes: each call waits its turn in the same
-//! queue as all others, and goes on to the provider. Where waiting makes no sense, because the caller's own time-out
+//! queue as all others, and is sent to the provider. Where waiting makes no sense, because the caller's own time-out
 //! would pass first, the call is refused at once, with the time that it would have had to wait.
 //!
 //! ```no_run

@@ -1,6 +1,6 @@
 //! Clients of the provider, by key.
 //!
-//! Where the gateway has a key, all requests go with it. Where it has none, each caller's goes on with its request, and
+//! Where the gateway has a key, all requests go with it. Where it has none, each caller's is sent with its request, and
 //! the limits are those of the key: each key has a client and a registry of its own.
 
 use std::collections::HashMap;

@@ -27,7 +27,7 @@ enum State {
     /// The head has gone, and the body goes in chunks, as it comes, or not at all.
     Chunks,
     Plain,
-    NoBody,
+    Bodiless,
     Ended,
     /// The rest of the response can no longer be sent.
     Broken,
@@ -66,7 +66,7 @@ impl<'a> Exchange<'a> {
         self.stream
     }
 
-    /// Whether the connection goes on after this response.
+    /// Whether the connection continues after this response.
     pub(crate) fn keeps_alive(&self) -> bool {
         self.keep_alive
     }
@@ -136,9 +136,9 @@ impl<'a> Exchange<'a> {
             return Err(ErrorKind::InvalidInput.into());
         }
         let (end, next) = match status {
-            204 | 304 => (BodyEnd::Nothing, State::NoBody),
+            204 | 304 => (BodyEnd::Nothing, State::Bodiless),
             _ if self.is_http_10 => (BodyEnd::Close, State::Plain),
-            _ if self.is_head => (BodyEnd::Chunks, State::NoBody),
+            _ if self.is_head => (BodyEnd::Chunks, State::Bodiless),
             _ => (BodyEnd::Chunks, State::Chunks),
         };
         if end == BodyEnd::Close {
@@ -147,7 +147,7 @@ impl<'a> Exchange<'a> {
         let head = head(status, headers, end, self.keep_alive);
         self.write(&head, &[])?;
         self.state = match next {
-            State::Plain if self.is_head => State::NoBody,
+            State::Plain if self.is_head => State::Bodiless,
             next => next,
         };
         Ok(())
@@ -168,7 +168,7 @@ impl<'a> Exchange<'a> {
                 self.write(&chunk, b"\r\n")
             }
             State::Plain => self.write(bytes, &[]),
-            State::NoBody => Ok(()),
+            State::Bodiless => Ok(()),
             State::Waiting | State::Ended | State::Broken => Err(ErrorKind::InvalidInput.into()),
         }
     }
@@ -181,7 +181,7 @@ impl<'a> Exchange<'a> {
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         match self.state {
             State::Chunks => self.write(b"0\r\n\r\n", &[])?,
-            State::Plain | State::NoBody => {}
+            State::Plain | State::Bodiless => {}
             State::Waiting | State::Ended | State::Broken => {
                 return Err(ErrorKind::InvalidInput.into());
             }

@@ -40,7 +40,7 @@ impl Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Queries and headers can hold keys, and bodies what is nobody else's business.
+        // Queries and headers can hold keys, and bodies what concerns the caller alone.
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("path", &self.path())
