@@ -8,7 +8,7 @@ mod exchange; //   one attempt
 mod options; //    options of one call
 mod reading; //    the body of a response
 #[cfg(feature = "gateway")]
-mod relay; //      requests and responses of somebody else's
+mod relay; //      requests and responses of another program's
 mod settlement; // what is left to do when a response is there
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Requests and responses of somebody else's, passed on as they stand.
+//! Requests and responses of another program's, passed on as they stand.
 //!
 //! What names a model is counted, admitted, observed and settled like any other request: a [`Relay`] that is
 //! limited has no way to the transport without a permit.
