@@ -41,7 +41,7 @@ mod other {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
     use std::fmt;
     use std::fs;
     use std::io::{self, Write};
@@ -49,6 +49,7 @@ mod linux {
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
     use std::thread::{Builder, JoinHandle};
+    use std::time::Duration;
 
     use parking_lot::Mutex;
     use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -56,6 +57,11 @@ mod linux {
 
     /// The event that ends the thread.
     const END: u64 = u64::MAX;
+    /// When those that have shut down their side are looked at again: soon, because a program that closes its
+    /// socket sends the FIN a moment before the system forgets whose it was, and later, because one that closes a
+    /// socket that was shut down before sends nothing. Nothing is looked at while all clients can still send.
+    const SOON: Duration = Duration::from_millis(20);
+    const LATER: Duration = Duration::from_secs(1);
     const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
     /// Watches the connections of clients that wait, on one thread that sleeps until one of them leaves.
@@ -163,59 +169,70 @@ mod linux {
 
     impl Shared {
         fn run(&self) {
-            let mut events = Vec::with_capacity(64);
+            let mut events = Vec::with_capacity(1_024);
+            // Those that have shut down their side and were seen listening.
+            let mut listening: Vec<u64> = Vec::new();
+            let mut again = SOON;
             loop {
                 events.clear();
-                let waited = epoll::wait(
-                    &self.epoll,
-                    rustix::buffer::spare_capacity(&mut events),
-                    None,
-                );
-                match waited {
+                let timeout = (!listening.is_empty()).then_some(again);
+                let timeout = timeout.and_then(|it| rustix::event::Timespec::try_from(it).ok());
+                let space = rustix::buffer::spare_capacity(&mut events);
+                match epoll::wait(&self.epoll, space, timeout.as_ref()) {
                     Ok(_) | Err(rustix::io::Errno::INTR) => {}
                     Err(error) => {
                         log::warn!("clients that hang up are noticed late: {error}");
                         return;
                     }
                 }
-                for event in &events {
-                    // Copied: the event is packed.
-                    let (data, flags) = (event.data, event.flags);
-                    match data.u64() {
-                        END => return,
-                        id => self.look(id, flags),
+                // One look at the system's table for all that leave together.
+                let mut sockets = None;
+                again = if events.is_empty() { LATER } else { SOON };
+                let before = std::mem::take(&mut listening);
+                let looks = before.into_iter().map(|id| (id, EventFlags::RDHUP));
+                let news = events.iter().map(|event| (event.data.u64(), event.flags));
+                for (id, flags) in looks.chain(news) {
+                    if id == END {
+                        return;
+                    }
+                    if self.look(id, flags, &mut sockets) {
+                        listening.push(id);
                     }
                 }
             }
         }
 
-        /// A client has shut down its side, or the whole connection.
-        fn look(&self, id: u64, flags: EventFlags) {
+        /// A client has shut down its side, or the whole connection. Returns whether it still listens.
+        fn look(&self, id: u64, flags: EventFlags, sockets: &mut Option<Sockets>) -> bool {
             let mut watched = self.watched.lock();
-            let Some(watch) = watched.all.get(&id) else {
-                return;
+            let Some(watch) = watched.all.get_mut(&id) else {
+                return false;
             };
             let is_over = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-            let has_left = is_over
-                || match peer(&watch.stream) {
-                    Peer::Gone => true,
-                    Peer::Waits => false,
+            let (has_left, listens) = match is_over {
+                true => (true, false),
+                false => match peer(&watch.stream, sockets) {
+                    Peer::Gone => (true, false),
+                    Peer::Waits => (false, true),
+                    // It is asked once; a reset is reported.
                     Peer::Elsewhere => {
-                        watch.may_ask && (&*watch.stream).write_all(INTERIM).is_err()
+                        let asks = std::mem::take(&mut watch.may_ask);
+                        (asks && (&*watch.stream).write_all(INTERIM).is_err(), false)
                     }
-                };
+                },
+            };
             if has_left {
-                let watch = watched.all.remove(&id);
-                if let Some(watch) = watch {
+                if let Some(watch) = watched.all.remove(&id) {
                     let _ = epoll::delete(&self.epoll, &watch.stream);
                     drop(watched);
                     (watch.left)();
                 }
-                return;
+                return false;
             }
             // A reset still ends it: that is always reported.
             let flags = EventFlags::ONESHOT;
             let _ = epoll::modify(&self.epoll, &watch.stream, EventData::new_u64(id), flags);
+            listens
         }
     }
 
@@ -229,36 +246,41 @@ mod linux {
         Elsewhere,
     }
 
-    fn peer(stream: &TcpStream) -> Peer {
+    /// The sockets of this machine that a program has open, each by both of its addresses.
+    type Sockets = HashSet<String>;
+
+    fn peer(stream: &TcpStream, sockets: &mut Option<Sockets>) -> Peer {
         let (Ok(peer), Ok(own)) = (stream.peer_addr(), stream.local_addr()) else {
             return Peer::Gone;
         };
         if !peer.ip().is_loopback() && peer.ip() != own.ip() {
             return Peer::Elsewhere;
         }
-        let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
-        let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
-        match tables.iter().any(|table| !table.is_empty()) {
-            true => match tables.iter().find_map(|table| inode(table, peer, own)) {
-                Some(inode) if inode != 0 => Peer::Waits,
-                _ => Peer::Gone,
-            },
-            false => Peer::Elsewhere,
+        let sockets = sockets.get_or_insert_with(|| {
+            let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+            let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
+            tables.iter().flat_map(|table| open_in(table)).collect()
+        });
+        match sockets.contains(&format!("{} {}", written(peer), written(own))) {
+            true => Peer::Waits,
+            // Where the table cannot be read there is none in it.
+            false if sockets.is_empty() => Peer::Elsewhere,
+            false => Peer::Gone,
         }
     }
 
-    /// The inode of a socket in the system's table: 0 where no program has it any more.
-    fn inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
-        let (local, remote) = (written(local), written(remote));
-        table.lines().find_map(|line| {
+    /// The sockets of a table. Those that no program has any more have the inode 0.
+    fn open_in(table: &str) -> impl Iterator<Item = String> {
+        // IPv4 within IPv6 is written longer.
+        let short = |address: &str| match address.split_once("0000000000000000FFFF0000") {
+            Some(("", rest)) => rest.to_owned(),
+            _ => address.to_owned(),
+        };
+        table.lines().skip(1).filter_map(move |line| {
             let mut fields = line.split_ascii_whitespace().skip(1);
-            // Those of the other family have the address in a longer form.
-            let is =
-                |field: Option<&str>, address: &str| field.is_some_and(|it| it.ends_with(address));
-            if !is(fields.next(), &local) || !is(fields.next(), &remote) {
-                return None;
-            }
-            fields.nth(6)?.parse().ok()
+            let (local, remote) = (fields.next()?, fields.next()?);
+            let inode = fields.nth(6)?;
+            (inode != "0").then(|| format!("{} {}", short(local), short(remote)))
         })
     }
 
@@ -282,7 +304,6 @@ mod linux {
     mod tests {
         use std::net::{Ipv4Addr, Shutdown, TcpListener};
         use std::sync::mpsc::channel;
-        use std::time::Duration;
 
         use super::*;
 
@@ -313,7 +334,9 @@ mod linux {
             assert_eq!(left.recv_timeout(Duration::from_secs(60)), Ok("gone"));
             // In the order of events, the first would have come by now.
             assert!(left.try_recv().is_err());
+            // It had shut down its side before, so this sends nothing.
             drop(listens);
+            assert_eq!(left.recv_timeout(Duration::from_secs(60)), Ok("listens"));
         }
 
         #[test]
