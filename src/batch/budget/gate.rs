@@ -147,6 +147,17 @@ impl BudgetGate {
         self.gate.lock().lost
     }
 
+    /// Takes note of an answer that was paid for and gives way to another one.
+    pub(in crate::batch) fn replaced(&self, model: &str, usage: Usage, tier: ServiceTier) {
+        let price = self.prices.as_ref().and_then(|prices| prices.of(model));
+        let cost = price.and_then(|price| price.cost(usage, tier));
+        let paid = Share {
+            tokens: usage.total(),
+            cost: cost.unwrap_or_default(),
+        };
+        self.lose(paid, false);
+    }
+
     /// Takes note of what was paid and stands in no answer; `is_new` says that the budget does not know of it.
     fn lose(&self, paid: Share, is_new: bool) {
         let mut state = self.gate.lock();
@@ -232,6 +243,23 @@ impl BudgetHold {
 }
 
 impl BudgetHold {
+    /// Counts what an answer used, before another request is asked for in its place. The hold still tells what it
+    /// cost.
+    pub(in crate::batch) fn answered_first(
+        &mut self,
+        usage: Usage,
+        tier: Option<ServiceTier>,
+    ) -> Option<Money> {
+        let tier = tier.unwrap_or(self.tier);
+        let cost = self.price.and_then(|price| price.cost(usage, tier));
+        self.used = Share {
+            tokens: usage.total(),
+            cost: cost.unwrap_or_default(),
+        };
+        self.give_back();
+        cost
+    }
+
     /// Gives back what it holds, but for what is taken to be paid for, before another one is asked for.
     pub(in crate::batch) fn give_back(&mut self) {
         if !std::mem::replace(&mut self.is_over, true) {

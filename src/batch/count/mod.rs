@@ -1,5 +1,6 @@
 //! The second stage: what each line is, and how many tokens it takes.
 
+pub(super) mod cut_off; //  answers that ended at their cap
 pub(super) mod fallback; // from the flex tier to the usual one
 
 use std::sync::Arc;
@@ -7,10 +8,12 @@ use std::sync::Arc;
 use super::fingerprint::Fingerprint;
 use super::ids::Known;
 use super::input::{BadLine, Request, Requests};
+use super::json::value_of;
 use super::read::lines::{Line, side_by_side};
 use super::read::requests::RequestSet;
 use crate::limiter::CancelToken;
 use crate::{Error, Prepared, RateLimitedClient, Result};
+use cut_off::{CutOff, Shorter, with_larger_cap};
 
 /// What comes of a line.
 pub(super) enum Event {
@@ -52,10 +55,12 @@ pub(super) fn count(
     client: &RateLimitedClient,
     requests: Requests,
     seen: Option<RequestSet>,
+    longer: Option<Longer>,
     stop: &CancelToken,
     sink: &Arc<impl Fn(Event) + Send + Sync + 'static>,
 ) -> Result<()> {
     let counter = Counter {
+        longer,
         client: client.clone(),
         name: requests.name().to_owned(),
         seen: seen.clone(),
@@ -72,8 +77,17 @@ pub(super) fn count(
     side_by_side(requests, seen, stop, &Arc::new(line_sink))
 }
 
+/// How requests are sent again whose answers ended at their cap.
+#[derive(Debug, Clone)]
+pub(super) struct Longer {
+    /// By which the cap is larger.
+    pub(super) factor: f64,
+    pub(super) cut_off: Arc<CutOff>,
+}
+
 /// What it takes to make an event of a request.
 struct Counter {
+    longer: Option<Longer>,
     client: RateLimitedClient,
     name: String,
     /// Where the requests are collected, if they are.
@@ -81,6 +95,11 @@ struct Counter {
 }
 
 impl Counter {
+    fn prepare_longer(&self, url: &str, text: String) -> Result<Prepared> {
+        let body = value_of(&text).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        self.client.prepare_counted(url, &body, text)
+    }
+
     fn count(&self, request: Request) -> Event {
         let Request {
             line,
@@ -118,7 +137,31 @@ impl Counter {
             // What failed was another request.
             Some(Known::Line(_) | Known::Failed(_)) | None => {}
         }
-        match self.client.prepare_counted(&url, &body, text) {
+        let shorter = self.longer.as_ref();
+        let shorter = shorter.and_then(|it| Some((it.factor, it.cut_off.get(&custom_id)?)));
+        let prepared = match shorter {
+            Some((_, Shorter { of, .. })) if of.is_some_and(|of| of != fingerprint) => {
+                let message = format!(
+                    "{}: custom_id {custom_id:?} has a result already, of a request with another url or \
+                     body; give this one another custom_id, or start over with --fresh",
+                    place()
+                );
+                return Event::Bad(BadLine {
+                    line,
+                    custom_id: Some(custom_id),
+                    message,
+                });
+            }
+            Some((factor, Shorter { usage, .. })) => {
+                match with_larger_cap(&text, factor, usage.output_tokens) {
+                    Some(text) => self.prepare_longer(&url, text),
+                    // Without a cap the model's own ended it: a longer one there is not.
+                    None => return Event::Finished,
+                }
+            }
+            None => self.client.prepare_counted(&url, &body, text),
+        };
+        match prepared {
             Ok(request) => Event::Counted(Counted {
                 line,
                 custom_id,

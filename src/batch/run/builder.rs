@@ -191,6 +191,17 @@ impl Run {
         self
     }
 
+    /// Sends requests again whose answers ended at their output cap, once, with a cap that is `factor` times as large:
+    /// those of this run, and those of earlier ones into this output. The shorter answer stays until a longer one
+    /// is there, and both are paid for. A request without a cap in its body is not sent again, nor with a factor
+    /// of 1 or less. Default: such answers stay as they are.
+    pub fn retry_cut_off(mut self, factor: f64) -> Self {
+        let is_larger = factor.is_finite() && factor > 1.0;
+        self.options.retry_cut_off = is_larger.then_some(factor);
+        self.resume.retry_cut_off = is_larger;
+        self
+    }
+
     /// Adds a file of results or errors whose costs count for [`budget_tokens`](Run::budget_tokens) and
     /// [`max_cost`](Run::max_cost), too, such as that of another model. Default: the run's own.
     pub fn count_costs_of(mut self, file: impl Into<PathBuf>) -> Self {

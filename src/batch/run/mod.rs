@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use super::budget::earlier::Spent;
 use super::budget::gate::BudgetGate;
-use super::count::count;
+use super::count::{Longer, count};
 use super::dispatch::Lanes;
 use super::events::history::History;
 use super::events::listener::Listener;
@@ -146,7 +146,12 @@ impl Run {
         let began = clock.now();
         let bounds = options.bounds;
         let deadline = bounds.deadline.and_then(|after| began.checked_add(after));
-        let (input, ids, journal) = open::open(input, &names, resume, &stop, deadline)?;
+        let (input, ids, cut_off, journal) = open::open(input, &names, resume, &stop, deadline)?;
+        let cut_off = Arc::new(cut_off);
+        let longer = options.retry_cut_off.map(|factor| Longer {
+            factor,
+            cut_off: Arc::clone(&cut_off),
+        });
         let spent = match resume.fresh {
             true => Spent::default(),
             false => options.spent_before(&names.results, &names.errors)?,
@@ -215,6 +220,7 @@ impl Run {
             budget: Arc::clone(&budget),
             bounds,
             flex_fallback: options.flex_fallback,
+            longer: longer.clone(),
             deadline,
             failures: AtomicU64::new(0),
             result_writer: Arc::clone(&result_writer),
@@ -236,7 +242,7 @@ impl Run {
             _running: running,
         };
         let sink = Arc::new(move |event| intake.hear(event));
-        let started = count(&client, requests, seen.clone(), &stop, &sink);
+        let started = count(&client, requests, seen.clone(), longer, &stop, &sink);
         // Now the stages hold each other, from the reader on: as each ends, so does the next,
         // and with the last of them the outcomes.
         drop(sink);

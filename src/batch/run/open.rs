@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::Result;
+use crate::batch::count::cut_off::CutOff;
 use crate::batch::fs::system;
 use crate::batch::ids::Ids;
 use crate::batch::input::Input;
@@ -19,7 +20,7 @@ pub(super) fn open(
     resume: Resume,
     stop: &CancelToken,
     deadline: Option<Instant>,
-) -> Result<(Input, Ids, Journal)> {
+) -> Result<(Input, Ids, CutOff, Journal)> {
     let (name, path) = (input.name().to_owned(), input.path());
     let path = path.map(Path::to_owned);
     let disk = system();
@@ -30,11 +31,12 @@ pub(super) fn open(
         errors: &outputs.errors,
         simulated: outputs.simulated,
     };
-    let (earlier, ids) = Earlier::open(names, resume)?;
+    let (mut earlier, ids) = Earlier::open(names, resume)?;
+    let cut_off = std::mem::take(&mut earlier.cut_off);
     let answers = earlier.answers;
     let (input, mut ids) = compare(input, ids, answers, &outputs.results, stop, deadline)?;
     let journal = earlier.begin(names, resume, &mut ids)?;
-    Ok((input, ids, journal))
+    Ok((input, ids, cut_off, journal))
 }
 
 /// Ends a run before it begins when most of its results are of other requests.

@@ -21,6 +21,8 @@ pub(in crate::batch) struct RunOptions {
     pub(in crate::batch) latency: Duration,
     pub(in crate::batch) keeps_going: bool,
     pub(in crate::batch) flex_fallback: bool,
+    /// By which the cap of an answer is larger that is asked for again.
+    pub(in crate::batch) retry_cut_off: Option<f64>,
     pub(in crate::batch) connect_patience: Duration,
     pub(in crate::batch) notices: Notices,
     /// Outputs of other runs that the bounds of all runs hold for, too.
@@ -38,6 +40,7 @@ impl Default for RunOptions {
             latency: LATENCY,
             keeps_going: false,
             flex_fallback: false,
+            retry_cut_off: None,
             connect_patience: CONNECT_PATIENCE,
             notices: Notices::default(),
             others: Vec::new(),

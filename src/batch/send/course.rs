@@ -6,14 +6,16 @@ use super::SendStage;
 use super::capacity_gate::Room;
 use super::link_gate::Pass;
 use crate::batch::budget::gate::BudgetHold;
+use crate::batch::count::cut_off::with_larger_cap;
 use crate::batch::count::fallback;
 use crate::batch::dispatch::memory::Held;
 use crate::batch::events::{RunEvent, SentRequest};
 use crate::batch::fingerprint::Fingerprint;
+use crate::batch::json::value_of;
 use crate::batch::summary::StopReason;
 use crate::client::{AfterAttempt, PassedOn};
 use crate::cost::ServiceTier;
-use crate::{Admitted, Attempt, Error, Prepared, Result, TransportKind};
+use crate::{Admitted, Attempt, Completion, Error, Prepared, Result, TransportKind};
 
 impl SendStage {
     /// Sends a request, and ends it.
@@ -37,6 +39,10 @@ impl SendStage {
         pass.begun();
         self.events.emit(RunEvent::Sent);
         let spare = self.spare(&admitted);
+        let text = self.longer.as_ref().map(|_| {
+            let request = admitted.request();
+            (request.path().to_owned(), request.body().to_owned())
+        });
         let mut course = Course {
             stage: self,
             request: &request,
@@ -54,6 +60,11 @@ impl SendStage {
             let custom_id = &request.custom_id;
             log::info!("{custom_id}: the flex tier has no room: sent as a usual request");
             result = course.send_as_standard(spare);
+        }
+        if let (Ok(shorter), Some((path, body))) = (&result, text)
+            && let Some(longer) = course.longer(shorter, &path, &body)
+        {
+            result = result.map(|shorter| course.send_longer(shorter, longer));
         }
         let Course {
             hold,
@@ -150,6 +161,53 @@ impl Course<'_> {
             _ => {
                 self.pass.reached(took);
                 AfterAttempt::Count
+            }
+        }
+    }
+
+    /// The same request with a larger cap, where the answer ended at its own and is not of a second attempt.
+    fn longer(&self, shorter: &PassedOn, path: &str, body: &str) -> Option<Prepared> {
+        let again = self.stage.longer.as_ref()?;
+        let is_second = again.cut_off.get(&self.request.custom_id).is_some();
+        if shorter.completion != Completion::CutOff || is_second || self.stage.shutdown.has_begun()
+        {
+            return None;
+        }
+        let used = shorter.usage.map_or(0, |usage| usage.output_tokens);
+        let text = with_larger_cap(body, again.factor, used)?;
+        let body = value_of(&text).ok()?;
+        self.stage.client.prepare_counted(path, &body, text).ok()
+    }
+
+    /// Asks for a longer answer, and returns it, or the shorter one where there is none.
+    fn send_longer(&mut self, shorter: PassedOn, longer: Prepared) -> PassedOn {
+        let Some(usage) = shorter.usage else {
+            return shorter; // what it has cost would not be known
+        };
+        let (stage, custom_id) = (self.stage, &self.request.custom_id);
+        // Its part of the budget is given back first: a thread that keeps one must not wait for another.
+        let cost = self.hold.answered_first(usage, shorter.tier);
+        let Some(hold) = stage.claim(&longer) else {
+            return shorter;
+        };
+        let model = longer.model().to_owned();
+        let first = std::mem::replace(&mut self.hold, hold);
+        let sent = longer.admit(stage.wait());
+        match sent
+            .map_err(Error::from)
+            .and_then(|admitted| self.send(admitted))
+        {
+            Ok(answer) => {
+                log::info!("{custom_id}: cut off at its cap, and asked again with a larger one");
+                stage.events.emit(RunEvent::Charged(cost));
+                let tier = shorter.tier.unwrap_or(ServiceTier::Standard);
+                stage.budget.replaced(&model, usage, tier);
+                answer
+            }
+            Err(error) => {
+                log::warn!("{custom_id}: cut off at its cap, and no longer answer came: {error}");
+                self.hold = first;
+                shorter
             }
         }
     }

@@ -8,6 +8,7 @@ use super::common_cause::End;
 use crate::batch::budget::bounds::Bound;
 use crate::batch::budget::earlier;
 use crate::batch::budget::gate::{BudgetHold, Used};
+use crate::batch::count::cut_off::Shorter;
 use crate::batch::events::{Effort, Outcome, RunEvent, SentRequest};
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::record::Record;
@@ -25,6 +26,12 @@ impl SendStage {
         hold: BudgetHold,
     ) {
         self.learn(&request.model, End::Succeeded);
+        let shorter = self.longer.as_ref();
+        let shorter = shorter.and_then(|it| it.cut_off.get(&request.custom_id));
+        if let Some(Shorter { usage, tier, .. }) = shorter {
+            // The line of the shorter one goes.
+            self.budget.replaced(&request.model, usage, tier);
+        }
         let used = Used {
             usage: response.usage,
             tier: response.tier,

@@ -21,7 +21,7 @@ use crossbeam_channel::Sender;
 
 use super::budget::bounds::Bounds;
 use super::budget::gate::{BudgetGate, BudgetHold, Refused};
-use super::count::Counted;
+use super::count::{Counted, Longer};
 use super::dispatch::{Stage, Turn};
 use super::events::{Events, RunEvent};
 use super::shutdown::Shutdown;
@@ -47,6 +47,8 @@ pub(super) struct SendStage {
     pub(super) budget: Arc<BudgetGate>,
     pub(super) bounds: Bounds,
     pub(super) flex_fallback: bool,
+    /// How requests are sent again whose answers ended at their cap, if they are.
+    pub(super) longer: Option<Longer>,
     /// When the time of the run is up.
     pub(super) deadline: Option<Instant>,
     /// Requests that have failed.

@@ -11,6 +11,7 @@ use std::io;
 use std::path::Path;
 
 use crate::Result;
+use crate::batch::count::cut_off::CutOff;
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::fs::{Disk, Kind, check_room};
 use crate::batch::ids::{Ids, Key, Known};
@@ -28,6 +29,8 @@ pub(in crate::batch) struct Resume {
     pub(in crate::batch) fresh: bool,
     /// Requests that failed in an earlier run are skipped.
     pub(in crate::batch) keep_failed: bool,
+    /// Requests whose answers ended at their cap are sent again.
+    pub(in crate::batch) retry_cut_off: bool,
 }
 
 /// The results of earlier runs, read and locked. Nothing is changed yet.
@@ -41,6 +44,8 @@ pub(in crate::batch) struct Earlier {
     pub(in crate::batch) answers: u64,
     /// Some lines are of failures: earlier versions took them for answers.
     has_failures: bool,
+    /// Answers that ended at their cap, where they are sent again.
+    pub(in crate::batch) cut_off: CutOff,
 }
 
 /// The files of a run, open and locked.
@@ -52,6 +57,8 @@ pub(in crate::batch) struct Journal {
     began: Began,
     /// Lines of earlier runs among the results are of failures.
     has_failures: bool,
+    /// Answers of earlier runs that ended at their cap go when there is a longer one.
+    retries_cut_off: bool,
 }
 
 #[derive(Debug, Default)]
@@ -86,10 +93,11 @@ impl Earlier {
                     damage: Damage::default(),
                     answers: 0,
                     has_failures: false,
+                    cut_off: CutOff::default(),
                 };
                 Ok((earlier, Ids::default()))
             }
-            false => Self::read(results, existed, names.simulated),
+            false => Self::read(results, existed, names.simulated, resume.retry_cut_off),
         }
     }
 
@@ -103,20 +111,29 @@ impl Earlier {
             return Ok((0, Ids::default()));
         }
         let results = Output::open_to_look(disk, results)?;
-        let (earlier, ids) = Self::read(results, true, simulated)?;
+        let (earlier, ids) = Self::read(results, true, simulated, false)?;
         Ok((earlier.answers, ids))
     }
 
-    fn read(results: Output, existed: bool, simulated: bool) -> Result<(Self, Ids)> {
+    fn read(
+        results: Output,
+        existed: bool,
+        simulated: bool,
+        retry_cut_off: bool,
+    ) -> Result<(Self, Ids)> {
         let mut known = Answers::default();
-        let clean = results.look_if_clean(simulated, |found, part| {
-            if known.ids.is_empty() {
-                known.ids.reserve(estimated(found.len(), part));
-            }
-            for answer in found {
-                known.add(answer.key, answer.of);
-            }
-        });
+        let clean = |known: &mut Answers| {
+            results.look_if_clean(simulated, |found, part| {
+                if known.ids.is_empty() {
+                    known.ids.reserve(estimated(found.len(), part));
+                }
+                for answer in found {
+                    known.add(answer.key, answer.of);
+                }
+            })
+        };
+        // That looks at no answer closely enough to see how it ended.
+        let clean = (!retry_cut_off).then(|| clean(&mut known)).flatten();
         if let Some(damage) = clean {
             let earlier = Self {
                 results,
@@ -124,16 +141,24 @@ impl Earlier {
                 damage,
                 answers: known.count,
                 has_failures: false,
+                cut_off: CutOff::default(),
             };
             return Ok((earlier, known.ids));
         }
         let mut known = Answers::default();
+        let mut cut_off = CutOff::default();
         let (mut is_mixed, mut has_failures) = (false, false);
         let damage = results.scan(Holds::Results, |_, line| {
             is_mixed |= line.simulated != simulated;
             if line.is_failure_inside() {
                 has_failures = true;
                 return; // it is sent again
+            }
+            if let (true, Some(id)) = (retry_cut_off, &line.custom_id)
+                && let Some(shorter) = line.cut_off()
+            {
+                cut_off.add(id, shorter);
+                return; // and so is this
             }
             if let Some(id) = &line.custom_id {
                 known.add(Key::of(id), line.fingerprint());
@@ -142,12 +167,14 @@ impl Earlier {
         if is_mixed {
             return Err(results.mixed_with_simulated(!simulated));
         }
+        cut_off.retain(|id| known.ids.get(id).is_none());
         let earlier = Self {
             results,
             existed,
             damage,
             answers: known.count,
             has_failures,
+            cut_off,
         };
         Ok((earlier, known.ids))
     }
@@ -179,6 +206,7 @@ impl Earlier {
             errors: Output::open(names.disk, names.errors)?,
             began: Began::default(),
             has_failures,
+            retries_cut_off: resume.retry_cut_off,
         };
         if resume.fresh {
             for (output, path) in [
@@ -271,10 +299,12 @@ impl Journal {
             });
             where_allowed(thinned)?;
         }
-        if self.has_failures {
+        if self.has_failures || self.retries_cut_off {
+            let retries = self.retries_cut_off;
             let thinned = self.results.thin_out(|_, line| {
                 let id = line.custom_id.as_ref();
-                line.is_failure_inside() && id.is_some_and(|id| has_result(ids, id, line))
+                let is_replaced = line.is_failure_inside() || retries && line.cut_off().is_some();
+                is_replaced && id.is_some_and(|id| has_result(ids, id, line))
             });
             where_allowed(thinned)?;
         }
@@ -307,8 +337,11 @@ impl Journal {
 
     fn take_out_old_words(&mut self) -> Result<()> {
         let (old, failures) = (0..self.began.errors, 0..self.began.results);
-        if old.is_empty() && !self.has_failures {
+        if old.is_empty() && !self.has_failures && !self.retries_cut_off {
             return Ok(());
+        }
+        if self.retries_cut_off {
+            self.take_out_shorter()?;
         }
         // By id and request, or by id alone where a line is no request any more.
         let mut anew = Ids::default();
@@ -341,6 +374,26 @@ impl Journal {
             })?;
         }
         Ok(())
+    }
+
+    /// Takes answers of earlier runs that ended at their cap out of the results, where this run has another one.
+    fn take_out_shorter(&mut self) -> Result<()> {
+        let mut longer = Ids::default();
+        self.results.look(self.began.results, |_, line| {
+            if let Some(id) = &line.custom_id {
+                longer.set(&request(id, line), Known::Line(0));
+            }
+        })?;
+        if longer.is_empty() {
+            return Ok(());
+        }
+        let old = 0..self.began.results;
+        self.results.thin_out(|at, line| {
+            let id = line.custom_id.as_ref();
+            old.contains(&at)
+                && id.is_some_and(|id| longer.get(&request(id, line)).is_some())
+                && line.cut_off().is_some()
+        })
     }
 
     /// The file that a finished line belongs in.

@@ -25,7 +25,7 @@ pub(crate) use share::{Outage, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{AccountingRule, Amount, Limit, LogFormat, Rule, When};
 
-use values::{at_least_one, count, quantile, retries, seconds, size, time};
+use values::{at_least_one, count, factor, quantile, retries, seconds, size, time};
 
 const FILES: &str = "Files and display";
 const SENDING: &str = "Sending";
@@ -190,6 +190,12 @@ pub(crate) struct Run {
     /// Skip requests that failed in an earlier run; they stay in the errors file
     #[arg(long, overrides_with = "retry_failed", help_heading = FILES, hide_short_help = true)]
     pub(crate) keep_failed: bool,
+    /// Send requests again whose answers were cut off, with a cap FACTOR times as large, such as 2
+    ///
+    /// Those of this run, once, and those of earlier runs. The shorter answer stays until the longer one is
+    /// there.
+    #[arg(long, value_name = "FACTOR", value_parser = factor, help_heading = FILES, hide_short_help = true)]
+    pub(crate) retry_cut_off: Option<f64>,
     /// Set the maximum interval between fsyncs; 0 syncs after every line
     #[arg(long, value_name = "TIME", default_value = "1", value_parser = time, help_heading = FILES, hide_short_help = true)]
     pub(crate) sync_every: Duration,

@@ -311,6 +311,9 @@ fn on_terms(mut run: Run, arguments: &args::Run, prices: Option<Prices>) -> Run 
     if let Some(most) = &arguments.max_cost_this_run {
         run = run.max_cost_this_run(most.money);
     }
+    if let Some(factor) = arguments.retry_cut_off {
+        run = run.retry_cut_off(factor);
+    }
     for file in &arguments.shape.others {
         run = run.count_costs_of(file);
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Holds;
+use crate::batch::count::cut_off::{CutOff, Shorter};
 use crate::batch::fingerprint::Fingerprint;
 use crate::batch::fs::{Cursor, OpenFile};
 use crate::batch::inside::is_failure_inside;
@@ -53,6 +54,12 @@ impl Finished<'_> {
     pub(in crate::batch) fn is_failure_inside(&self) -> bool {
         let body = self.response.as_ref().and_then(|answer| answer.body);
         body.is_some_and(|body| is_failure_inside(body.get()))
+    }
+
+    /// The answer, if it ended at its cap.
+    pub(in crate::batch) fn cut_off(&self) -> Option<Shorter> {
+        let body = self.response.as_ref().and_then(|answer| answer.body)?;
+        CutOff::read(self.fingerprint(), body.get())
     }
 
     /// The request that it is of, where that is known.

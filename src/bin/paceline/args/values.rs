@@ -226,6 +226,13 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// By which something is to be larger.
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse::<f64>().ok();
+    let factor = factor.filter(|factor| (1.01..=1_000.0).contains(factor));
+    factor.ok_or_else(|| "a number from 1.01 to 1000 is needed, such as 2".to_owned())
+}
+
 /// A whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     match amounts::whole(text) {
