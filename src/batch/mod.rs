@@ -56,7 +56,8 @@ pub use events::progress::Progress;
 pub use events::reasons::{Reason, Reasons};
 pub use events::watch::Watch;
 pub use extract::{
-    Extract, ExtractRows, Extracted, check_answers_name, check_vectors_name, extract,
+    Extract, ExtractRows, Extracted, RunStatus, check_answers_name, check_vectors_name,
+    count_requests, extract,
 };
 pub use fs::{check_output, is_same_file};
 pub use input::{Input, RequestLine, RowFormat, plain_text, unpacked};

@@ -21,6 +21,7 @@ mod account; // keys that are refused, money that has run out
 mod answers; // rows with their answers
 mod ask; //     `limits`
 mod attacks; // what would command the terminal, and keys in wrong places
+mod cookbook; // the tasks of docs/cookbook.md
 mod digits; //  numbers keep their digits
 mod display; // what is shown while it runs, and outputs that nobody reads
 mod fifty; //   mistakes of a newcomer, in one table
@@ -29,6 +30,7 @@ mod input; //   lines, good and bad
 mod interrupts; // Ctrl-C in a program of one's own
 mod job; //     the main job, from first to last
 mod kills; //   killed at any moment, and servers that go away
+mod longer; //  answers that are cut off, and runs looked at from elsewhere
 mod mistakes; // what a newcomer gets wrong
 mod models; //  `--model-table`
 mod money; //   prices, and bounds that stop a run

@@ -30,6 +30,9 @@ pub(super) struct Index {
     files: Vec<(PathBuf, Box<dyn OpenFile>)>,
     /// The last row of each request that embeds several, by the first one.
     pub(super) packs: BTreeMap<u64, u64>,
+    /// Ids with an answer, and those without one.
+    pub(super) answers: u64,
+    pub(super) failures: u64,
 }
 
 impl Index {
@@ -45,6 +48,8 @@ impl Index {
             ids: Ids::default(),
             files: Vec::new(),
             packs: BTreeMap::new(),
+            answers: 0,
+            failures: 0,
         };
         for path in paths.iter().take(MOST_FILES) {
             index.add(path, only, found)?;
@@ -100,7 +105,12 @@ impl Index {
             let had_answer =
                 matches!(self.ids.get(&id), Some(Known::Line(old)) if old & IS_ANSWER != 0);
             if is_answer || !had_answer {
-                self.ids.set(&id, Known::Line(place));
+                let old = self.ids.set(&id, Known::Line(place));
+                if is_answer && !had_answer {
+                    self.answers += 1;
+                    self.failures -= u64::from(old.is_some());
+                }
+                self.failures += u64::from(!is_answer && old.is_none());
                 if let Some((first, last)) = rows_in(&id) {
                     self.add_pack(first, last, is_answer);
                 }

@@ -6,6 +6,7 @@ mod formula; // what spreadsheets would run
 mod index; //   where the line of each id stands
 mod rows; //    the rows of an input, with their answers
 mod sheet; //   a table as it is written
+mod status; //  how a run stands
 mod vectors; // embeddings of rows, and matrices
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use index::AnyLine;
 
 pub use format::{check_answers_name, check_vectors_name};
 pub use rows::ExtractRows;
+pub use status::{RunStatus, count_requests};
 
 /// Writes the answers of a results file, as CSV if `to` ends in `.csv`, as TSV if it ends in `.tsv` and as JSONL
 /// if it ends in `.jsonl`. Returns how many there are. The shorthand of [`Extract`].

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use extract::Extract;
+pub(crate) use extract::{Extract, Status};
 pub(crate) use serve::Serve;
 pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
@@ -125,6 +125,11 @@ pub(crate) enum Command {
     /// Exit status: 0 ended by a signal, and all requests had their responses; 1 some were cut off; 2 wrong usage, or
     /// a port that is taken.
     Serve(Box<Serve>),
+    /// Print how a run stands, by its files: from another terminal, or another machine
+    ///
+    /// Reads the results and the errors and changes nothing. A run that is under way is watched for two seconds
+    /// for its pace.
+    Status(Status),
     /// Serve a simulated API that enforces limits, until Ctrl-C
     ///
     /// Of a limits file it enforces tokens and requests per minute, for each model by itself, and

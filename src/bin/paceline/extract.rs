@@ -145,16 +145,22 @@ pub(crate) fn extract(arguments: &args::Extract) -> Result<Exit> {
     })
 }
 
-/// The format of the rows; `None` for a Batch file.
 fn format(arguments: &args::Extract) -> Result<Option<RowFormat>> {
     if let Some(format) = arguments.rows {
         return Ok(Some(format.into()));
     }
-    let format = RowFormat::of(&arguments.input);
-    if format != RowFormat::Jsonl || arguments.id.is_some() || arguments.embed.is_some() {
+    if arguments.id.is_some() || arguments.embed.is_some() {
+        return Ok(Some(RowFormat::of(&arguments.input)));
+    }
+    format_of(&arguments.input)
+}
+
+/// The format of the rows of a file by its name and its first line; `None` for a Batch file.
+pub(crate) fn format_of(input: &PathBuf) -> Result<Option<RowFormat>> {
+    let format = RowFormat::of(input);
+    if format != RowFormat::Jsonl {
         return Ok(Some(format));
     }
-    let input = &arguments.input;
     let fail = |error| Error::Io {
         path: input.clone(),
         source: error,

@@ -41,6 +41,7 @@ mod several; //  one input over several models
 mod share; //    limits shared over a store
 mod signals; //  Ctrl-C, SIGTERM and SIGHUP
 mod simulate; // `paceline simulate`, and the simulator behind `run --simulate`
+mod status; //   `paceline status`
 mod summary; //  the end of a run, for people and for programs
 mod utc; //      the time of day
 
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         }
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments, config.as_deref()),
+        Command::Status(arguments) => status::status(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Count(arguments) => count::count(&arguments),
         Command::Limits(arguments) => ask::ask(&arguments),

@@ -40,3 +40,24 @@ pub(crate) struct Extract {
     #[arg(long)]
     pub(crate) csv_raw: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The table or Batch file that is run
+    pub(crate) input: PathBuf,
+    /// The results [default: INPUT with .results.jsonl as its extension]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The failures [default: beside the results]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// The format of the rows [default: by the ending of INPUT, or a Batch file]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) rows: Option<Table>,
+    /// Compute the cost by prices in TOML, or by the built-in ones; repeatable
+    #[arg(long, value_name = "FILE|builtin")]
+    pub(crate) prices: Vec<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
