@@ -1,7 +1,7 @@
 //! How a run stands, by its files: from another terminal, or another machine over a shared folder.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::Extracted;
 use super::index::Index;
@@ -58,8 +58,8 @@ impl RunStatus {
         let index = Index::read(&paths, None, &mut Extracted::default())?;
         let spent = Spent::of_files([results, errors], prices)?.total();
         let written = paths.iter().filter_map(|path| {
-            let written = path.metadata().ok()?.modified().ok()?;
-            SystemTime::now().duration_since(written).ok()
+            // One of the future, by the clock of another machine, says nothing.
+            path.metadata().ok()?.modified().ok()?.elapsed().ok()
         });
         Ok(Self {
             succeeded: index.answers,

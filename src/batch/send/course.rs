@@ -193,10 +193,7 @@ impl Course<'_> {
         let model = longer.model().to_owned();
         let first = std::mem::replace(&mut self.hold, hold);
         let sent = longer.admit(stage.wait());
-        match sent
-            .map_err(Error::from)
-            .and_then(|admitted| self.send(admitted))
-        {
+        match sent.and_then(|admitted| self.send(admitted)) {
             Ok(answer) => {
                 log::info!("{custom_id}: cut off at its cap, and asked again with a larger one");
                 stage.events.emit(RunEvent::Charged(cost));

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use paceline::Result;
 use paceline::batch::{RunStatus, count_requests, errors_beside};
+use paceline::{Clock, Result};
 use serde_json::json;
 
 use crate::args;
@@ -33,7 +33,8 @@ pub(crate) fn status(arguments: &args::Status) -> Result<Exit> {
     };
     let total = count_requests(&arguments.input, format)?;
     let read = || RunStatus::read(&results, &errors, prices.as_ref());
-    let began = Instant::now();
+    let clock = Clock::real();
+    let began = clock.now();
     let mut status = read()?;
     let mut per_second = None;
     if status.is_running {
@@ -43,7 +44,7 @@ pub(crate) fn status(arguments: &args::Status) -> Result<Exit> {
         let _ = time.recv_timeout(WATCHED);
         status = read()?;
         let more = (status.succeeded + status.failed).saturating_sub(before);
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = clock.now().saturating_duration_since(began).as_secs_f64();
         per_second = (more > 0).then(|| as_f64(more) / seconds);
     }
     let done = status.succeeded + status.failed;

@@ -19,6 +19,7 @@ use crate::client::PassedOn;
 const PRINT: Fingerprint = Fingerprint(0x0123_4567_89ab_cdef);
 const FRESH: Resume = Resume {
     fresh: true,
+    retry_cut_off: false,
     keep_failed: false,
 };
 
