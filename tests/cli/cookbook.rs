@@ -18,11 +18,7 @@ fn commands(task: u32) -> Vec<&'static str> {
 fn shell(folder: &Folder, line: &str, url: &str, status: i32) -> String {
     let binary = env!("CARGO_BIN_EXE_paceline");
     // Only the program's name is replaced: the commands are those of the page.
-    let line = line.replacen("paceline", binary, 1).replacen(
-        &format!("nohup {binary}"),
-        &format!("nohup {binary}"),
-        1,
-    );
+    let line = line.replacen("paceline", binary, 1);
     let output = Command::new("bash")
         .args(["-c", &line])
         .current_dir(folder.path("."))
