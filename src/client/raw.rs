@@ -124,7 +124,7 @@ impl ApiRequest {
         self
     }
 
-    /// A request of somebody else's, of which the headers say what its body is.
+    /// A request of another program's, of which the headers say what its body is.
     #[cfg(feature = "gateway")]
     pub(super) fn relayed(
         method: &'static str,

@@ -108,7 +108,7 @@ impl Packer {
         pack.texts.push(text);
     }
 
-    /// Takes a row that is not sent. The pack that it stands in goes on behind it.
+    /// Takes a row that is not sent. The pack that it stands in continues behind it.
     pub(super) fn refuse(&mut self, row: BadRow) {
         self.ready.push_back(Next::Bad(row));
     }

@@ -26,7 +26,7 @@ use crate::providers::Reading;
 use crate::tokens::{Endpoint, Estimate};
 use crate::{AcquireError, Error, Result};
 
-/// A request as it came. Its headers are without those of one connection and without credentials that the
+/// A request, unchanged. Its headers are without those of one connection and without credentials that the
 /// client has of its own.
 pub(crate) struct RelayRequest {
     pub(crate) method: &'static str,
@@ -364,7 +364,7 @@ impl Relay {
         let (usage, mut error) = judged(&bytes, answer.status, is_error, endpoint, &heard);
         if let Some(error) = &mut error {
             if let Ok(text) = std::str::from_utf8(&bytes) {
-                // A provider quotes the key that it refuses, and whoever called may not know it.
+                // A provider quotes the key that it refuses, and the caller may not know it.
                 let mut text = text.to_owned();
                 secrets.hide_exact(&mut text);
                 bytes = text.into_bytes();
