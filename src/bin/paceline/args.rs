@@ -119,7 +119,7 @@ pub(crate) enum Command {
     Extract(Extract),
     /// Serve a gateway through which other programs keep the limits, until Ctrl-C
     ///
-    /// Name it as a program's base URL, <http://127.0.0.1:8317/v1>: each call of the program waits its turn and goes on to
+    /// Name it as a program's base URL, <http://127.0.0.1:8317/v1>: each call of the program waits its turn and continues to
     /// the provider. It listens for this machine alone and speaks no TLS.
     ///
     /// Exit status: 0 ended by a signal, and all requests had their responses; 1 some were cut off; 2 wrong usage, or
