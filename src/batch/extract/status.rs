@@ -12,7 +12,7 @@ use crate::batch::fs::{How, lock, system};
 use crate::batch::input::{Input, RowFormat};
 use crate::batch::money::Money;
 
-/// How a run stands, by its files of results and errors. Nothing is changed, and the run goes on.
+/// How a run stands, by its files of results and errors. Nothing is changed, and the run continues.
 ///
 /// ```no_run
 /// use paceline::batch::RunStatus;

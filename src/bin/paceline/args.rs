@@ -127,7 +127,7 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// Print how a run stands, by its files: from another terminal, or another machine
     ///
-    /// Reads the results and the errors and changes nothing. A run that is under way is watched for two seconds
+    /// Reads the results and the errors and changes nothing. A run in progress is watched for two seconds
     /// for its pace.
     Status(Status),
     /// Serve a simulated API that enforces limits, until Ctrl-C
