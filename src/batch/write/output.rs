@@ -12,7 +12,7 @@ mod presence; // whether the file is still there, and what is saved if it is not
 mod repair; //   reading a file as a whole, and taking out what is no line
 mod stream; //   what is no file
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::batch::fs::{
@@ -55,6 +55,8 @@ struct Ours {
     is_frayed: bool,
     /// What another program did to it, seen before a line was written.
     harm: Option<Harm>,
+    /// A sync failed. What is on the disk is unknown, and the system may report success at the next one.
+    failed_sync: Option<io::Error>,
 }
 
 impl Ours {
@@ -64,17 +66,35 @@ impl Ours {
             end: 0,
             is_frayed: false,
             harm: None,
+            failed_sync: None,
         }
     }
 
     /// Cuts the file off after `end`, to write on from there.
-    fn cut(&mut self, end: u64) -> std::io::Result<()> {
+    ///
+    /// It is synced before anything is written there. Else a power cut might leave the beginning of what was
+    /// cut off and the end of what is written in its place: two lines of which one looks whole, with the id of
+    /// one request and the answer to another. It is synced also where nothing is cut off: a process that
+    /// was killed may have done that.
+    fn cut(&mut self, end: u64) -> io::Result<()> {
         self.file.set_len(end)?;
+        self.sync()?;
         (self.end, self.is_frayed) = (end, false);
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Waits until everything is on the disk. Once that failed, it fails for this file.
+    fn sync(&mut self) -> io::Result<()> {
+        let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        if let Some(error) = &self.failed_sync {
+            return Err(copy(error));
+        }
+        let synced = self.file.sync();
+        self.failed_sync = synced.as_ref().err().map(copy);
+        synced
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.is_frayed {
             true => self.cut(self.end)?,
             // A line behind the end of a file that was cut would hide that it was.
@@ -122,7 +142,7 @@ impl Output {
                 let stream = Owner::open(path).map_err(fail)?;
                 return Ok(Self::with(disk, path, To::Stream(stream)));
             }
-            Ok(Kind::Folder) => return Err(fail(std::io::ErrorKind::IsADirectory.into())),
+            Ok(Kind::Folder) => return Err(fail(io::ErrorKind::IsADirectory.into())),
             _ => {}
         }
         remove_left(&**disk, &resolve(&**disk, path));
@@ -269,7 +289,7 @@ impl Output {
             To::Stream(owner) => match owner.0.write(bytes) {
                 Sent::Written => Ok(()),
                 Sent::Failed(error) => Err(error),
-                Sent::Left => Err(std::io::ErrorKind::TimedOut.into()),
+                Sent::Left => Err(io::ErrorKind::TimedOut.into()),
             },
         };
         written.map_err(|error| Error::io(&self.path, error))
@@ -281,14 +301,16 @@ impl Output {
     ///
     /// [`Error::Io`]; [`Error::Batch`] when the file is not there any more, or is another one.
     pub(in crate::batch) fn sync(&mut self) -> Result<()> {
-        let To::File(ours) = &self.to else {
+        let To::File(ours) = &mut self.to else {
             return Ok(());
         };
-        let synced = ours.file.sync();
+        let synced = ours.sync();
         synced.map_err(|error| Error::io(&self.path, error))?;
         self.check_presence()
     }
 }
 
+#[cfg(test)]
+mod cut_tests;
 #[cfg(test)]
 mod tests;
