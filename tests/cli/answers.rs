@@ -318,6 +318,13 @@ fn texts_are_embedded_together_and_each_row_gets_its_vector() {
     assert_ne!(rows[5], rows[6]);
     assert_eq!(rows[234], rows[2_234]);
 
+    let status = folder.paceline(["status", "in.csv", "--json"]).ends_with(0);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(
+        (&status["total"], &status["succeeded"], &status["failed"]),
+        (&3_000.into(), &2_999.into(), &1.into())
+    );
+
     // Later, as a column, and as the same matrix.
     let extract = |output: &str| {
         folder.paceline([

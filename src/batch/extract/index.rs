@@ -30,9 +30,11 @@ pub(super) struct Index {
     files: Vec<(PathBuf, Box<dyn OpenFile>)>,
     /// The last row of each request that embeds several, by the first one.
     pub(super) packs: BTreeMap<u64, u64>,
-    /// Ids with an answer, and those without one.
+    /// Ids with an answer, and those without one. A request for several rows counts as these.
     pub(super) answers: u64,
     pub(super) failures: u64,
+    /// Of these the lines that were no request.
+    pub(super) bad_lines: u64,
 }
 
 impl Index {
@@ -50,6 +52,7 @@ impl Index {
             packs: BTreeMap::new(),
             answers: 0,
             failures: 0,
+            bad_lines: 0,
         };
         for path in paths.iter().take(MOST_FILES) {
             index.add(path, only, found)?;
@@ -106,12 +109,19 @@ impl Index {
                 matches!(self.ids.get(&id), Some(Known::Line(old)) if old & IS_ANSWER != 0);
             if is_answer || !had_answer {
                 let old = self.ids.set(&id, Known::Line(place));
+                let pack = rows_in(&id);
+                let rows = pack.map_or(1, |(first, last)| (last - first).saturating_add(1));
                 if is_answer && !had_answer {
-                    self.answers += 1;
-                    self.failures -= u64::from(old.is_some());
+                    self.answers = self.answers.saturating_add(rows);
+                    if old.is_some() {
+                        self.failures = self.failures.saturating_sub(rows);
+                    }
                 }
-                self.failures += u64::from(!is_answer && old.is_none());
-                if let Some((first, last)) = rows_in(&id) {
+                if !is_answer && old.is_none() {
+                    self.failures = self.failures.saturating_add(rows);
+                    self.bad_lines += u64::from(is_bad_line);
+                }
+                if let Some((first, last)) = pack {
                     self.add_pack(first, last, is_answer);
                 }
             }

@@ -24,7 +24,7 @@ use crate::batch::money::Money;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RunStatus {
-    /// Requests with an answer.
+    /// Requests with an answer. One that embeds several rows counts as these.
     pub succeeded: u64,
     /// Requests without one that have failed.
     pub failed: u64,
@@ -61,8 +61,14 @@ impl RunStatus {
             // One of the future, by the clock of another machine, says nothing.
             path.metadata().ok()?.modified().ok()?.elapsed().ok()
         });
+        // Rows that cannot be embedded stand in the midst of those of a request.
+        let among = if index.packs.is_empty() {
+            0
+        } else {
+            index.bad_lines
+        };
         Ok(Self {
-            succeeded: index.answers,
+            succeeded: index.answers.saturating_sub(among),
             failed: index.failures,
             tokens_used: spent.tokens,
             cost: prices.map(|_| spent.cost),
