@@ -283,7 +283,7 @@ fn certificates_that_are_named_and_not_there_are_refused_before_anything_is_sent
         &[("SSL_CERT_FILE", "/no/such/file.pem")],
     );
     assert!(
-        found.contains("Config(\"SSL_CERT_FILE: /no/such/file.pem: "),
+        found.contains("message: \"SSL_CERT_FILE: /no/such/file.pem: "),
         "{found}"
     );
     // Where none is needed none is read.
