@@ -202,7 +202,7 @@ fn completions_and_manual_pages_are_made() {
         );
     }
     folder.paceline(["man", "."]).ends_with(0);
-    assert_eq!(folder.files().len(), 9);
+    assert_eq!(folder.files().len(), 10);
     let page = folder.read("paceline-run.1");
     assert!(
         page.contains(".TH paceline-run 1") && page.contains("disk\\-full\\-timeout"),
