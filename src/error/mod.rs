@@ -36,7 +36,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// use paceline::{Cost, Error, Limits, RateLimiter};
 ///
 /// let limiter = RateLimiter::new(Limits::builder().tokens_per_minute(1_000).build()?);
-/// let refused = limiter.acquire(Cost::tokens(1_001));
+/// let refused = limiter.acquire(Cost::tokens(1_001)).map_err(Error::from);
 /// assert!(matches!(refused, Err(Error::TooLarge { cost: 1_001, amount: 1_000, .. })));
 /// # Ok::<(), Error>(())
 /// ```

@@ -22,7 +22,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 ///     token.cancel();
 ///     assert!(matches!(waiting.join().unwrap(), Err(AcquireError::Cancelled)));
 /// });
-/// # Ok::<(), Error>(())
+/// # Ok::<(), paceline::Error>(())
 /// ```
 ///
 /// # Locking

@@ -175,7 +175,7 @@ impl RateLimiter {
     /// clock.advance(Duration::from_nanos(1));
     /// let late = limiter.acquire_until(Cost::tokens(10), deadline);
     /// assert!(matches!(late, Err(AcquireError::DeadlineExceeded { .. })));
-    /// # Ok::<(), Error>(())
+    /// # Ok::<(), paceline::Error>(())
     /// ```
     ///
     /// # Errors
