@@ -21,7 +21,7 @@ pub(crate) use serve::Serve;
 pub(crate) use server::{DEFAULT_KEY, Server};
 pub(crate) use shape::Shape;
 #[cfg(feature = "redis")]
-pub(crate) use share::{Outage, Share};
+pub(crate) use share::{OutageRule, Share};
 pub(crate) use simulate::{Charging as SimCharging, Simulate};
 pub(crate) use values::{AccountingRule, Amount, Limit, LogFormat, Rule, When};
 
@@ -226,20 +226,9 @@ pub(crate) struct Run {
     #[cfg(feature = "redis")]
     #[command(flatten)]
     pub(crate) share: Share,
-    /// Choose what happens to requests while the store of --share cannot be reached
     #[cfg(feature = "redis")]
-    #[arg(
-        long,
-        value_name = "RULE",
-        default_value = "divide",
-        help_heading = "Sharing",
-        hide_short_help = true
-    )]
-    pub(crate) share_on_outage: Outage,
-    /// Assume at least N processes when the limits are divided [default: those seen in the last two minutes]
-    #[cfg(feature = "redis")]
-    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = count, help_heading = "Sharing", hide_short_help = true)]
-    pub(crate) share_processes: u64,
+    #[command(flatten)]
+    pub(crate) outage: OutageRule,
 
     #[command(flatten)]
     pub(crate) server: Server,

@@ -125,8 +125,8 @@ pub(crate) fn run(arguments: &args::Run, interrupts: &Interrupts) -> Result<Exit
     if !arguments.dry_run
         && let Some(store) = share::store(
             &arguments.share,
-            arguments.share_on_outage.into(),
-            arguments.share_processes,
+            arguments.outage.share_on_outage.into(),
+            arguments.outage.share_processes,
         )?
     {
         builder = builder.share(&store);

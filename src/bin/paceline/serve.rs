@@ -81,8 +81,8 @@ fn upstream(arguments: &args::Serve) -> Result<paceline::ClientBuilder> {
     #[cfg(feature = "redis")]
     if let Some(store) = share::store(
         &arguments.share,
-        arguments.share_on_outage.into(),
-        arguments.share_processes,
+        arguments.outage.share_on_outage.into(),
+        arguments.outage.share_processes,
     )? {
         builder = builder.share(&store);
     }

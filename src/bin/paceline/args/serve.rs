@@ -9,7 +9,7 @@ use clap::Args;
 use super::values::{at_least_one, quantile, size, time};
 use super::{AccountingRule, Limits, Rule, SENDING, Server};
 #[cfg(feature = "redis")]
-use super::{Outage, Share};
+use super::{OutageRule, Share};
 
 const SERVING: &str = "Serving";
 
@@ -37,20 +37,9 @@ pub(crate) struct Serve {
     #[cfg(feature = "redis")]
     #[command(flatten)]
     pub(crate) share: Share,
-    /// Choose what happens to requests while the store of --share cannot be reached
     #[cfg(feature = "redis")]
-    #[arg(
-        long,
-        value_name = "RULE",
-        default_value = "divide",
-        help_heading = "Sharing",
-        hide_short_help = true
-    )]
-    pub(crate) share_on_outage: Outage,
-    /// Assume at least N processes when the limits are divided [default: those seen in the last two minutes]
-    #[cfg(feature = "redis")]
-    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = super::values::count, help_heading = "Sharing", hide_short_help = true)]
-    pub(crate) share_processes: u64,
+    #[command(flatten)]
+    pub(crate) outage: OutageRule,
 
     #[command(flatten)]
     pub(crate) server: Server,

@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use paceline::OnStoreOutage;
 
+use super::values::count;
+
 /// Where limits are shared, and what becomes of them without.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sharing")]
@@ -19,6 +21,30 @@ pub(crate) struct Share {
                 line."
     )]
     pub(crate) share: Option<String>,
+}
+
+/// What a run or a gateway does while the store cannot be reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sharing")]
+pub(crate) struct OutageRule {
+    /// Choose what happens to requests while the store of --share cannot be reached
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "divide",
+        hide_short_help = true
+    )]
+    pub(crate) share_on_outage: Outage,
+    /// Assume at least N processes when the limits are divided [default: those seen in the last two minutes]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        hide_default_value = true,
+        value_parser = count,
+        hide_short_help = true
+    )]
+    pub(crate) share_processes: u64,
 }
 
 /// What becomes of a run while the store cannot be reached.
